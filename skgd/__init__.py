@@ -1,0 +1,9 @@
+"""Linear models trained by gradient descent behind scikit-learn's API."""
+
+from skgd.classifier import GDClassifier
+from skgd.regressor import GDRegressor
+from skgd.training import DivergenceWarning
+
+__all__ = ["DivergenceWarning", "GDClassifier", "GDRegressor"]
+
+__version__ = "0.1.0"

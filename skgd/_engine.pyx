@@ -1,0 +1,696 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""The two compiled primitives: a full pass and a sweep of update steps.
+
+Rows of X are read where they lie, in blocks of 64 while they are in cache: the margins first, then
+the loss's gradient over the whole block, then its accumulation. The GIL is released throughout; what
+comes in is checked here, in Python, before a loop starts.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from libc.stdlib cimport free, malloc
+from libc.string cimport memset
+
+from skgd._arrays cimport floats, integers, writeable_floats
+from skgd.losses cimport LossRule
+from skgd.optimizers cimport Rule
+from skgd.penalties cimport PenaltyRule
+
+cdef extern from "_rows.h" nogil:
+    void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z)
+    void skgd_dot_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z)
+    void skgd_add_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g)
+    void skgd_add_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g)
+    void skgd_pack_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride, double* out)
+    void skgd_pack_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride, double* out)
+    double skgd_moments_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
+                            double weight, double* mean, double* deviation, double* block)
+    double skgd_moments_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
+                            double weight, double* mean, double* deviation, double* block)
+    double skgd_csr_dot_f64_i32(const void* x, const void* column, Py_ssize_t start,
+                                Py_ssize_t stop, const double* w)
+    double skgd_csr_dot_f64_i64(const void* x, const void* column, Py_ssize_t start,
+                                Py_ssize_t stop, const double* w)
+    double skgd_csr_dot_f32_i32(const void* x, const void* column, Py_ssize_t start,
+                                Py_ssize_t stop, const double* w)
+    double skgd_csr_dot_f32_i64(const void* x, const void* column, Py_ssize_t start,
+                                Py_ssize_t stop, const double* w)
+    void skgd_csr_add_f64_i32(const void* x, const void* column, Py_ssize_t start,
+                              Py_ssize_t stop, double c, double* g)
+    void skgd_csr_add_f64_i64(const void* x, const void* column, Py_ssize_t start,
+                              Py_ssize_t stop, double c, double* g)
+    void skgd_csr_add_f32_i32(const void* x, const void* column, Py_ssize_t start,
+                              Py_ssize_t stop, double c, double* g)
+    void skgd_csr_add_f32_i64(const void* x, const void* column, Py_ssize_t start,
+                              Py_ssize_t stop, double c, double* g)
+    void skgd_to_metric(Py_ssize_t d, double total, const double* mean, const double* inverse,
+                        double unit, double* g)
+    double skgd_from_metric(Py_ssize_t d, const double* u, const double* inverse,
+                            const double* mean, double* w)
+    void skgd_average(Py_ssize_t d, double share, const double* u, double* average)
+    void skgd_prefetch(const char* address, Py_ssize_t size)
+
+ctypedef void (*dot_function)(const char**, Py_ssize_t, Py_ssize_t, const double*,
+                              double*) noexcept nogil
+ctypedef void (*add_function)(const char**, Py_ssize_t, Py_ssize_t, const double*,
+                              double*) noexcept nogil
+ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                               double*) noexcept nogil
+ctypedef double (*moments_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double,
+                                    double*, double*, double*) noexcept nogil
+ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
+                                    const double*) noexcept nogil
+ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double,
+                                  double*) noexcept nogil
+
+cdef enum:
+    BLOCK = 64  # rows that are in cache together
+
+# Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
+CHUNK = 2**20
+
+
+def chunk_starts(Rows rows, n):
+    """Return where the chunks of a pass over n rows begin; they depend on nothing but the data."""
+    return range(0, n, BLOCK * max(1, int(CHUNK / rows.width) // BLOCK))
+
+
+# ---- rows of X ----------------------------------------------------------------------------------
+
+cdef class Rows:
+    """Rows of X, read where they lie; `add` follows `dot` over the same block of rows."""
+
+    cdef readonly Py_ssize_t n, d, scratch
+    cdef readonly double width  # numbers stored per row
+    cdef object owners
+
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* w,
+                  Py_ssize_t stride, double* z, double* scratch) noexcept nogil:
+        pass
+
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* c,
+                  double* g, Py_ssize_t stride, double* scratch) noexcept nogil:
+        pass
+
+    cdef void prefetch(self, const Py_ssize_t* index, Py_ssize_t m) noexcept nogil:
+        pass
+
+
+cdef class DenseRows(Rows):
+    cdef const char* base
+    cdef Py_ssize_t row_stride, column_stride
+    cdef bint packed
+    cdef dot_function dot_rows
+    cdef add_function add_rows
+    cdef pack_function pack_rows
+    cdef moments_function moments_of_rows
+
+    def __init__(self, X):
+        self.owners = X
+        self.n, self.d = X.shape
+        self.width = self.d
+        self.row_stride, self.column_stride = X.strides
+        self.base = <const char*><size_t>X.__array_interface__["data"][0]
+        # Rows whose numbers are not adjacent are copied, a block at a time.
+        self.packed = self.column_stride != X.itemsize
+        self.scratch = BLOCK * self.d if self.packed else 0
+        if X.dtype == np.float64:
+            self.pack_rows = skgd_pack_f64
+        else:
+            self.pack_rows = skgd_pack_f32
+        if self.packed or X.dtype == np.float64:
+            self.dot_rows, self.add_rows = skgd_dot_f64, skgd_add_f64
+            self.moments_of_rows = skgd_moments_f64
+        else:
+            self.dot_rows, self.add_rows = skgd_dot_f32, skgd_add_f32
+            self.moments_of_rows = skgd_moments_f32
+
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* w,
+                  Py_ssize_t stride, double* z, double* scratch) noexcept nogil:
+        cdef const char* rows[BLOCK]
+        cdef Py_ssize_t i, c
+        for i in range(m):
+            rows[i] = self.base + index[i] * self.row_stride
+        if self.packed:
+            self.pack_rows(rows, m, self.d, self.column_stride, scratch)
+            for i in range(m):
+                rows[i] = <const char*>(scratch + i * self.d)
+        for c in range(k):
+            self.dot_rows(rows, m, self.d, w + c * stride, z + c * m)
+
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* c,
+                  double* g, Py_ssize_t stride, double* scratch) noexcept nogil:
+        cdef const char* rows[BLOCK]
+        cdef Py_ssize_t i, r
+        for i in range(m):
+            if self.packed:
+                rows[i] = <const char*>(scratch + i * self.d)
+            else:
+                rows[i] = self.base + index[i] * self.row_stride
+        for r in range(k):
+            self.add_rows(rows, m, self.d, c + r * m, g + r * stride)
+
+    def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, double weight, mean, deviation):
+        """Merge rows start to stop into running means and sums of squared deviations."""
+        cdef double* m = writeable_floats(mean, (self.d,))
+        cdef double* v = writeable_floats(deviation, (self.d,))
+        cdef const double* s = NULL if weights is None else floats(weights, (self.n,))
+        cdef const char* rows[BLOCK]
+        cdef Py_ssize_t i, size, row = start
+        scratch = np.empty(self.scratch + self.d)
+        cdef double* block = writeable_floats(scratch, scratch.shape)
+        cdef double* packed = block + self.d
+        if not 0 <= start <= stop <= self.n:
+            raise ValueError(f"start={start}, stop={stop}: pass row numbers up to {self.n}.")
+        with nogil:
+            while row < stop:
+                size = min(stop - row, <Py_ssize_t>BLOCK)
+                for i in range(size):
+                    rows[i] = self.base + (row + i) * self.row_stride
+                if self.packed:
+                    self.pack_rows(rows, size, self.d, self.column_stride, packed)
+                    for i in range(size):
+                        rows[i] = <const char*>(packed + i * self.d)
+                weight += self.moments_of_rows(
+                    rows, size, self.d, NULL if s == NULL else s + row, weight, m, v, block
+                )
+                row += size
+        return weight
+
+    cdef void prefetch(self, const Py_ssize_t* index, Py_ssize_t m) noexcept nogil:
+        cdef Py_ssize_t i
+        cdef Py_ssize_t size = self.d * self.column_stride
+        if not self.packed:
+            for i in range(m):
+                skgd_prefetch(self.base + index[i] * self.row_stride, size)
+
+
+cdef class SparseRows(Rows):
+    cdef const void* data
+    cdef const void* indices
+    cdef const void* indptr
+    cdef bint wide  # 64-bit indices
+    cdef Py_ssize_t itemsize, index_size
+    cdef csr_dot_function dot_row
+    cdef csr_add_function add_row
+
+    def __init__(self, X):
+        self.owners = (X.data, X.indices, X.indptr)
+        self.n, self.d = X.shape
+        self.width = max(1.0, X.nnz / max(1, self.n))
+        self.scratch = 0
+        self.data = <const void*><size_t>X.data.__array_interface__["data"][0]
+        self.indices = <const void*><size_t>X.indices.__array_interface__["data"][0]
+        self.indptr = <const void*><size_t>X.indptr.__array_interface__["data"][0]
+        self.wide = X.indices.dtype == np.int64
+        self.itemsize, self.index_size = X.data.itemsize, X.indices.itemsize
+        if X.data.dtype == np.float64 and not self.wide:
+            self.dot_row, self.add_row = skgd_csr_dot_f64_i32, skgd_csr_add_f64_i32
+        elif X.data.dtype == np.float64:
+            self.dot_row, self.add_row = skgd_csr_dot_f64_i64, skgd_csr_add_f64_i64
+        elif not self.wide:
+            self.dot_row, self.add_row = skgd_csr_dot_f32_i32, skgd_csr_add_f32_i32
+        else:
+            self.dot_row, self.add_row = skgd_csr_dot_f32_i64, skgd_csr_add_f32_i64
+
+    cdef inline Py_ssize_t start(self, Py_ssize_t row) noexcept nogil:
+        if self.wide:
+            return (<const long long*>self.indptr)[row]
+        return (<const int*>self.indptr)[row]
+
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* w,
+                  Py_ssize_t stride, double* z, double* scratch) noexcept nogil:
+        cdef Py_ssize_t i, c, start, stop
+        for i in range(m):
+            start, stop = self.start(index[i]), self.start(index[i] + 1)
+            for c in range(k):
+                z[c * m + i] = self.dot_row(self.data, self.indices, start, stop, w + c * stride)
+
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* c,
+                  double* g, Py_ssize_t stride, double* scratch) noexcept nogil:
+        cdef Py_ssize_t i, r, start, stop
+        for i in range(m):
+            start, stop = self.start(index[i]), self.start(index[i] + 1)
+            for r in range(k):
+                if c[r * m + i] != 0.0:
+                    self.add_row(self.data, self.indices, start, stop, c[r * m + i], g + r * stride)
+
+    cdef void prefetch(self, const Py_ssize_t* index, Py_ssize_t m) noexcept nogil:
+        cdef Py_ssize_t i, start, size
+        for i in range(m):
+            start = self.start(index[i])
+            size = self.start(index[i] + 1) - start
+            skgd_prefetch(<const char*>self.data + start * self.itemsize, size * self.itemsize)
+            skgd_prefetch(<const char*>self.indices + start * self.index_size,
+                          size * self.index_size)
+
+
+def rows_of(X):
+    """Return the Rows of a dense array or CSR matrix of float32 or float64, checked for bounds."""
+    values = X.data if hasattr(X, "indptr") else X
+    if values.dtype not in (np.float64, np.float32) or not values.dtype.isnative:
+        raise TypeError(f"X has dtype {values.dtype}: pass float64 or float32.")
+    if len(X.shape) != 2 or X.shape[0] < 1 or X.shape[1] < 1:
+        raise ValueError(f"X has shape {X.shape}: pass (n_samples, n_features), each at least 1.")
+    if values is X:
+        return DenseRows(X)
+    if X.format != "csr" or X.indices.dtype != X.indptr.dtype:
+        raise TypeError("X: pass a CSR matrix whose indices and indptr have one dtype.")
+    if X.indices.dtype not in (np.int32, np.int64):
+        raise TypeError(f"X has indices of {X.indices.dtype}: pass int32 or int64.")
+    for part in (X.data, X.indices, X.indptr):
+        if not part.flags.c_contiguous:
+            raise ValueError("X: pass a CSR matrix with contiguous data, indices and indptr.")
+    starts = X.indptr
+    if len(starts) != X.shape[0] + 1 or starts[0] < 0 or np.any(starts[1:] < starts[:-1]):
+        raise ValueError("X.indptr: pass n_samples + 1 numbers that never fall.")
+    if starts[len(starts) - 1] > min(len(X.data), len(X.indices)):
+        raise ValueError("X.indptr: its last number is beyond the end of data or indices.")
+    if len(X.indices) and (X.indices.min() < 0 or X.indices.max() >= X.shape[1]):
+        raise ValueError(f"X.indices: pass column numbers from 0 to {X.shape[1] - 1}.")
+    return SparseRows(X)
+
+
+# ---- the problem --------------------------------------------------------------------------------
+
+cdef class Problem:
+    """The data term of the objective: rows of X, targets, weights and a loss.
+
+    Targets are numbers of shape (n_samples, n_outputs), or class codes of shape (n_samples,) that
+    stand for +1 in the output of the class and -1 in the others.
+    """
+
+    cdef readonly Py_ssize_t n, d, k
+    cdef readonly Rows rows
+    cdef readonly double weight_sum
+    cdef readonly object targets, weights
+    cdef LossRule loss
+    cdef const double* codes
+    cdef const double* numbers
+    cdef const double* s
+
+    def __init__(self, X, targets, weights, LossRule loss not None, Py_ssize_t n_outputs):
+        self.rows = X if isinstance(X, Rows) else rows_of(X)
+        self.n, self.d, self.k = self.rows.n, self.rows.d, n_outputs
+        self.loss = loss
+        self.codes = self.numbers = self.s = NULL
+        if targets.ndim == 1:
+            self.codes = floats(targets, (self.n,))
+        else:
+            self.numbers = floats(targets, (self.n, self.k))
+        if weights is not None:
+            self.s = floats(weights, (self.n,))
+        self.weight_sum = self.n if weights is None else weights.sum()
+        self.targets, self.weights = targets, weights
+
+    def with_loss(self, LossRule loss not None):
+        """Return the same rows, targets and weights with another loss."""
+        return Problem(self.rows, self.targets, self.weights, loss, self.k)
+
+    cdef inline void fill_targets(self, const Py_ssize_t* index, Py_ssize_t m,
+                                  double* y) noexcept nogil:
+        cdef Py_ssize_t i, c
+        if self.codes != NULL:
+            for c in range(self.k):
+                for i in range(m):
+                    y[c * m + i] = 1.0 if self.codes[index[i]] == c else -1.0
+        else:
+            for c in range(self.k):
+                for i in range(m):
+                    y[c * m + i] = self.numbers[index[i] * self.k + c]
+
+
+cdef class Workspace:
+    """One thread's block of margins, targets and slopes."""
+
+    cdef double* z
+    cdef double* y
+    cdef double* c
+    cdef double* scratch
+
+    def __cinit__(self, Problem problem):
+        cdef size_t block = BLOCK * problem.k * sizeof(double)
+        self.z = <double*>malloc(block)
+        self.y = <double*>malloc(block)
+        self.c = <double*>malloc(block)
+        self.scratch = <double*>malloc((problem.rows.scratch + 1) * sizeof(double))
+        if self.z == NULL or self.y == NULL or self.c == NULL or self.scratch == NULL:
+            raise MemoryError()
+
+    def __dealloc__(self):
+        free(self.z)
+        free(self.y)
+        free(self.c)
+        free(self.scratch)
+
+
+cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize_t m,
+                   const double* w, Py_ssize_t w_stride, const double* offset,
+                   Py_ssize_t offset_stride, double factor, double* value, double* g,
+                   Py_ssize_t g_stride, double* g_offset,
+                   Py_ssize_t g_offset_stride) except -1 nogil:
+    """Add one block's weighted loss to value, output by output, and its gradient to g."""
+    cdef Py_ssize_t i, c, k = p.k
+    cdef double total, weight
+    p.rows.dot(index, m, k, w, w_stride, space.z, space.scratch)
+    for c in range(k):
+        for i in range(m):
+            space.z[c * m + i] += offset[c * offset_stride]
+    p.fill_targets(index, m, space.y)
+    if value != NULL:
+        p.loss.value(k, m, space.y, space.z, space.c)
+        for c in range(k):
+            for i in range(m):
+                weight = p.s[index[i]] if p.s != NULL else 1.0
+                value[c] += weight * space.c[c * m + i] if weight != 0.0 else 0.0
+    if g != NULL:
+        p.loss.gradient(k, m, space.y, space.z, space.c)
+        for c in range(k):
+            total = 0.0
+            for i in range(m):
+                weight = factor * p.s[index[i]] if p.s != NULL else factor
+                space.c[c * m + i] = weight * space.c[c * m + i] if weight != 0.0 else 0.0
+                total += space.c[c * m + i]
+            g_offset[c * g_offset_stride] += total
+        p.rows.add(index, m, k, space.c, g, g_stride, space.scratch)
+    return 0
+
+
+# ---- the first primitive: a full pass -----------------------------------------------------------
+
+def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
+           bint want_gradient):
+    """Return the weighted loss of some rows and its gradients, not divided by anything."""
+    cdef Workspace space = Workspace(p)
+    cdef const double* w = floats(coef, (p.k, p.d))
+    cdef const double* offset = floats(intercept, (p.k,))
+    cdef const Py_ssize_t* rows = NULL
+    cdef double* g = NULL
+    cdef double* g_offset = NULL
+    cdef Py_ssize_t index[BLOCK]
+    cdef Py_ssize_t i, m, row = start
+    values = np.zeros(p.k)
+    cdef double* value = writeable_floats(values, (p.k,))
+    gradient = intercept_gradient = None
+    if want_gradient:
+        gradient, intercept_gradient = np.zeros((p.k, p.d)), np.zeros(p.k)
+        g = writeable_floats(gradient, (p.k, p.d))
+        g_offset = writeable_floats(intercept_gradient, (p.k,))
+    if subset is not None:
+        rows = integers(subset, (len(subset),))
+    with nogil:
+        while row < stop:
+            m = min(stop - row, <Py_ssize_t>BLOCK)
+            for i in range(m):
+                index[i] = rows[row + i] if rows != NULL else row + i
+            add_block(p, space, index, m, w, p.d, offset, 1, 1.0, value, g, p.d, g_offset, 1)
+            row += m
+    return values, gradient, intercept_gradient
+
+
+def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subset=None, n_threads=1):
+    """Return the mean weighted losses and their gradients in one pass over the rows.
+
+    Rows are cut into chunks whose size depends on nothing but the data, and the chunks' sums are
+    added in their order: the result is the same to the bit for any number of threads.
+
+    Parameters
+    ----------
+    problem : Problem
+    coef : float64 array of shape (n_outputs, n_features), C order
+    intercept : float64 array of shape (n_outputs,)
+    gradient : bool, default=True
+        Whether to compute the gradients; None is returned in their place otherwise.
+    subset : intp array, default=None
+        The rows to read instead of all.
+    n_threads : int, default=1
+
+    Returns
+    -------
+    values : array of shape (n_outputs,)
+        The loss of each output; that of a coupled loss is the first.
+    coef_gradient : array of shape (n_outputs, n_features) or None
+    intercept_gradient : array of shape (n_outputs,) or None
+    """
+    n = problem.n
+    if subset is not None:
+        n = len(subset)
+        if n and (subset.min() < 0 or subset.max() >= problem.n):
+            raise ValueError(f"subset: pass row numbers from 0 to {problem.n - 1}.")
+    weight_sum = problem.weight_sum
+    if subset is not None:
+        weight_sum = n if problem.weights is None else problem.weights[subset].sum()
+    starts = chunk_starts(problem.rows, n)
+
+    def chunk(start):
+        stop = min(start + starts.step, n)
+        return _chunk(problem, coef, intercept, start, stop, subset, gradient)
+
+    if n_threads > 1 and len(starts) > 1:
+        with ThreadPoolExecutor(n_threads) as pool:
+            return _sum(_in_waves(pool, chunk, starts, n_threads), weight_sum)
+    return _sum(map(chunk, starts), weight_sum)
+
+
+def _in_waves(pool, function, arguments, width):
+    """Yield results in order with never more than `width` of them in memory."""
+    for first in range(0, len(arguments), width):
+        yield from pool.map(function, arguments[first:first + width])
+
+
+def _sum(chunks, weight_sum):
+    values, coef_gradient, intercept_gradient = next(chunks := iter(chunks))
+    for more, more_coef, more_intercept in chunks:
+        values += more
+        if coef_gradient is not None:
+            coef_gradient += more_coef
+            intercept_gradient += more_intercept
+    if coef_gradient is not None:
+        coef_gradient /= weight_sum
+        intercept_gradient /= weight_sum
+    return values / weight_sum, coef_gradient, intercept_gradient
+
+
+# ---- the second primitive: a sweep of update steps ----------------------------------------------
+
+cdef class Sweep:
+    """Update steps over rows in a given order, for parameters in the coordinates of a metric.
+
+    The parameters u of an output are its coefficients and, with an intercept, one more number:
+    ``w = u * inverse`` and ``b = u[-1] * inverse[-1] - mean . w``.
+
+    Parameters
+    ----------
+    problem : Problem
+    penalty : PenaltyRule
+    rules : list of Rule
+        One fresh rule per output.
+    parameters : float64 array of shape (n_outputs, n_parameters)
+        Changed in place.
+    state : float64 array of shape (n_outputs, slots, n_parameters)
+        Changed in place.
+    alpha : float64 array of shape (n_outputs,)
+    metric : object
+        With ``inverse`` of shape (n_outputs, n_parameters), ``mean`` of shape (n_features,), ``unit`` of
+        shape (n_outputs,), and ``identity``, which says that the three change nothing.
+    weight_scale : float
+        The number of rows divided by the sum of their weights, over all that was seen so far.
+    average : float64 array of shape (n_outputs, n_parameters), default=None
+        The running mean of the parameters, changed in place.
+    """
+
+    cdef Problem problem
+    cdef PenaltyRule penalty
+    cdef list rules, owners
+    cdef void** rule
+    cdef Workspace space
+    cdef Py_ssize_t k, d, p, slots
+    cdef bint identity, fit_intercept
+    cdef double weight_scale
+    cdef double* u
+    cdef double* w
+    cdef double* g
+    cdef double* step
+    cdef double* state
+    cdef double* offset
+    cdef double* average
+    cdef const double* alpha
+    cdef const double* unit
+    cdef const double* mean
+    cdef const double* inverse
+
+    def __cinit__(self):
+        self.rule = NULL
+
+    def __dealloc__(self):
+        free(self.rule)
+
+    def __init__(self, Problem problem not None, PenaltyRule penalty not None, list rules,
+                 parameters, state, alpha, metric, double weight_scale, average=None):
+        cdef Rule rule
+        self.problem, self.penalty, self.rules = problem, penalty, rules
+        self.k, self.d, self.slots = problem.k, problem.d, state.shape[1]
+        self.p = parameters.shape[1]
+        self.fit_intercept = self.p > self.d
+        self.weight_scale, self.identity = weight_scale, metric.identity
+        shape = (self.k, self.d + self.fit_intercept)
+        gradient, step, offset = np.zeros(shape), np.zeros(shape), np.zeros(self.k)
+        coef = parameters if self.identity else np.zeros(shape)
+        self.owners = [parameters, state, alpha, metric.inverse, metric.mean, metric.unit, average,
+                       gradient, step, offset, coef]
+        self.u = writeable_floats(parameters, shape)
+        self.w = writeable_floats(coef, shape)
+        self.g = writeable_floats(gradient, shape)
+        self.step = writeable_floats(step, shape)
+        self.offset = writeable_floats(offset, (self.k,))
+        self.state = writeable_floats(state, (self.k, self.slots, self.p))
+        self.average = NULL if average is None else writeable_floats(average, shape)
+        self.alpha = floats(alpha, (self.k,))
+        self.unit = floats(metric.unit, (self.k,))
+        self.mean = floats(metric.mean, (self.d,))
+        self.inverse = floats(metric.inverse, shape)
+        penalty.check(self.d)
+        if len(rules) != self.k:
+            raise ValueError(f"rules: pass {self.k}, one for each output, not {len(rules)}.")
+        self.space = Workspace(problem)
+        self.rule = <void**>malloc(self.k * sizeof(void*))
+        if self.rule == NULL:
+            raise MemoryError()
+        for c in range(self.k):
+            rule = rules[c]
+            rule.bind(parameters[c], gradient[c], state[c])
+            self.rule[c] = <void*>rule
+            self.refresh(c)
+
+    cdef inline void refresh(self, Py_ssize_t c) noexcept nogil:
+        """Bring the coefficients and the offset of output c up to its parameters."""
+        cdef double shift = 0.0
+        cdef const double* u = self.u + c * self.p
+        cdef const double* inverse = self.inverse + c * self.p
+        if self.identity:
+            if self.fit_intercept:
+                self.offset[c] = u[self.d]
+            return
+        shift = skgd_from_metric(self.d, u, inverse, self.mean, self.w + c * self.p)
+        if self.fit_intercept:
+            self.offset[c] = u[self.d] * inverse[self.d] - shift
+
+    cdef int finish(self, Py_ssize_t c, double rate, Py_ssize_t t, double share) except -1 nogil:
+        """Turn the raw gradient of output c into a step of its parameters."""
+        cdef Py_ssize_t j
+        cdef double* g = self.g + c * self.p
+        cdef double* u = self.u + c * self.p
+        cdef double* w = self.w + c * self.p
+        cdef double* step = self.step + c * self.p
+        cdef const double* inverse = self.inverse + c * self.p
+        cdef double unit = self.unit[c]
+        if not self.identity:
+            # The mean is zero without an intercept: there is nothing to centre with.
+            skgd_to_metric(self.d, g[self.d] if self.fit_intercept else 0.0, self.mean, inverse,
+                           unit, g)
+            if self.fit_intercept:
+                g[self.d] *= inverse[self.d] * unit
+        self.add_penalty(c)
+        (<Rule>self.rule[c]).update(u, g, self.state + c * self.slots * self.p, rate, t, self.p,
+                                    step if self.penalty.proximal else NULL)
+        if self.penalty.proximal:
+            for j in range(self.d):
+                step[j] *= inverse[j] * inverse[j] * unit * self.alpha[c]
+                w[j] = u[j] * inverse[j]
+            self.penalty.prox(self.d, w, step)
+            for j in range(self.d):
+                u[j] = w[j] / inverse[j] if inverse[j] != 0.0 else u[j]
+        if share > 0.0:
+            skgd_average(self.p, share, u, self.average + c * self.p)
+        self.refresh(c)
+        return 0
+
+    cdef int add_penalty(self, Py_ssize_t c) except -1 nogil:
+        """Add the gradient of the penalty's smooth part, in the metric's coordinates."""
+        cdef Py_ssize_t j
+        cdef double* extra = self.step + c * self.p
+        cdef double* g = self.g + c * self.p
+        cdef const double* w = self.w + c * self.p
+        cdef const double* inverse = self.inverse + c * self.p
+        if self.identity:
+            return self.penalty.add_gradient(self.d, w, self.alpha[c], g)
+        memset(extra, 0, self.d * sizeof(double))
+        self.penalty.add_gradient(self.d, w, self.alpha[c] * self.unit[c], extra)
+        for j in range(self.d):
+            g[j] += extra[j] * inverse[j]
+        return 0
+
+    cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, double factor) except -1 nogil:
+        """Set g to the raw gradient of a batch's loss, estimated for all rows."""
+        cdef Py_ssize_t i = 0, m
+        cdef double unused = 0.0
+        cdef double* g_offset = self.g + self.d if self.fit_intercept else &unused
+        memset(self.g, 0, self.k * self.p * sizeof(double))
+        while i < size:
+            m = min(size - i, <Py_ssize_t>BLOCK)
+            add_block(self.problem, self.space, index + i, m, self.w, self.p, self.offset, 1,
+                      factor, NULL, self.g, self.p, g_offset, self.p if self.fit_intercept else 0)
+            i += m
+        return 0
+
+    def run(self, order, bounds, rates, Py_ssize_t t, Py_ssize_t averaged=-1):
+        """Take one step per batch.
+
+        Parameters
+        ----------
+        order : intp array
+            Row numbers.
+        bounds : intp array of shape (n_batches + 1,)
+            Where each batch begins in `order`, and where the last one ends.
+        rates : float64 array of shape (n_batches, n_outputs)
+        t : int
+            The number of the first step.
+        averaged : int, default=-1
+            The number of steps in the running mean before; -1 for no averaging.
+        """
+        cdef Py_ssize_t b, c, size, ahead, last, n_batches = len(bounds) - 1
+        cdef double share
+        cdef const Py_ssize_t* row = integers(order, (len(order),))
+        cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
+        cdef const double* rate = floats(rates, (n_batches, self.k))
+        if n_batches < 1 or bounds[0] < 0 or np.any(bounds[1:] <= bounds[:n_batches]):
+            raise ValueError("bounds: pass positions in order that rise.")
+        if bounds[n_batches] > len(order):
+            raise ValueError(f"bounds: the last one is beyond the {len(order)} rows of order.")
+        used = order[bounds[0]:bounds[n_batches]]
+        if used.min() < 0 or used.max() >= self.problem.n:
+            raise ValueError(f"order: pass row numbers from 0 to {self.problem.n - 1}.")
+        self.check_average(averaged)
+        last = bound[n_batches]
+        with nogil:
+            for b in range(n_batches):
+                size = bound[b + 1] - bound[b]
+                ahead = min(bound[b + 1] + min(size, <Py_ssize_t>8), last)
+                self.problem.rows.prefetch(row + bound[b + 1], ahead - bound[b + 1])
+                self.batch(row + bound[b], size, self.weight_scale / size)
+                share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
+                for c in range(self.k):
+                    self.finish(c, rate[b * self.k + c], t + b, share)
+
+    def step_along(self, coef_gradient, intercept_gradient, rates, Py_ssize_t t,
+                   Py_ssize_t averaged=-1):
+        """Take one step along the gradient of a full pass."""
+        cdef Py_ssize_t c, j
+        cdef double share = 1.0 / (averaged + 1) if averaged >= 0 else 0.0
+        cdef const double* g = floats(coef_gradient, (self.k, self.d))
+        cdef const double* g_offset = floats(intercept_gradient, (self.k,))
+        cdef const double* rate = floats(rates, (self.k,))
+        self.check_average(averaged)
+        with nogil:
+            for c in range(self.k):
+                for j in range(self.d):
+                    self.g[c * self.p + j] = g[c * self.d + j]
+                if self.fit_intercept:
+                    self.g[c * self.p + self.d] = g_offset[c]
+                self.finish(c, rate[c], t, share)
+
+    def check_average(self, averaged):
+        if averaged >= 0 and self.average == NULL:
+            raise ValueError("averaged: there is no array for the average.")

@@ -1,0 +1,188 @@
+/* Loops over rows of X and over parameters: what the engine does in C, in the same instruction sets as
+   `_vector.h`. */
+#ifndef SKGD_ROWS_H
+#define SKGD_ROWS_H
+
+#include "_vector.h"
+
+/* ---- rows of a dense matrix ------------------------------------------------------ */
+
+/* z[i] = rows[i] . w for m rows, four at a time; a single row is cut into four quarters, so that
+   four sums run side by side in both cases.   g[j] += sum_i c[i] rows[i][j], likewise. */
+#define SKGD_DENSE(T, NAME)                                                                \
+    SKGD_CLONES static void skgd_dot_##NAME(                                               \
+        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *w, double *z)     \
+    {                                                                                      \
+        ptrdiff_t i = 0, j;                                                                \
+        for (; i + 4 <= m; i += 4) {                                                       \
+            const T *a = (const T *)rows[i], *b = (const T *)rows[i + 1];                  \
+            const T *c = (const T *)rows[i + 2], *e = (const T *)rows[i + 3];              \
+            double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                         \
+            _Pragma("omp simd reduction(+ : s0, s1, s2, s3)")                              \
+            for (j = 0; j < d; j++) {                                                      \
+                s0 += a[j] * w[j];                                                         \
+                s1 += b[j] * w[j];                                                         \
+                s2 += c[j] * w[j];                                                         \
+                s3 += e[j] * w[j];                                                         \
+            }                                                                              \
+            z[i] = s0, z[i + 1] = s1, z[i + 2] = s2, z[i + 3] = s3;                        \
+        }                                                                                  \
+        for (; i < m; i++) {                                                               \
+            const T *a = (const T *)rows[i];                                               \
+            double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                         \
+            ptrdiff_t q = d >= 128 ? d / 4 : 0;                                            \
+            _Pragma("omp simd reduction(+ : s0, s1, s2, s3)")                              \
+            for (j = 0; j < q; j++) {                                                      \
+                s0 += a[j] * w[j];                                                         \
+                s1 += a[j + q] * w[j + q];                                                 \
+                s2 += a[j + 2 * q] * w[j + 2 * q];                                         \
+                s3 += a[j + 3 * q] * w[j + 3 * q];                                         \
+            }                                                                              \
+            _Pragma("omp simd reduction(+ : s0)")                                          \
+            for (j = 4 * q; j < d; j++)                                                    \
+                s0 += a[j] * w[j];                                                         \
+            z[i] = (s0 + s1) + (s2 + s3);                                                  \
+        }                                                                                  \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_add_##NAME(                                               \
+        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *c, double *g)     \
+    {                                                                                      \
+        ptrdiff_t i = 0, j;                                                                \
+        for (; i + 4 <= m; i += 4) {                                                       \
+            const T *a = (const T *)rows[i], *b = (const T *)rows[i + 1];                  \
+            const T *e = (const T *)rows[i + 2], *f = (const T *)rows[i + 3];              \
+            double c0 = c[i], c1 = c[i + 1], c2 = c[i + 2], c3 = c[i + 3];                 \
+            _Pragma("omp simd")                                                            \
+            for (j = 0; j < d; j++)                                                        \
+                g[j] += (c0 * a[j] + c1 * b[j]) + (c2 * e[j] + c3 * f[j]);                 \
+        }                                                                                  \
+        for (; i < m; i++) {                                                               \
+            const T *a = (const T *)rows[i];                                               \
+            double c0 = c[i];                                                              \
+            _Pragma("omp simd")                                                            \
+            for (j = 0; j < d; j++)                                                        \
+                g[j] += c0 * a[j];                                                         \
+        }                                                                                  \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_pack_##NAME(                                              \
+        const char *const *rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride, double *out)  \
+    {                                                                                      \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            for (ptrdiff_t i = 0; i < m; i++)                                              \
+                out[i * d + j] = *(const T *)(rows[i] + j * stride);                       \
+    }
+
+/* Merge a block of rows into running weighted means and sums of squared deviations (Chan, Golub and
+   LeVeque, 1983): the block's own mean first, while its rows are in cache. weight is the weight of
+   what was merged before; s may be NULL. Returns the weight of the block. */
+#define SKGD_MOMENTS(T, NAME)                                                              \
+    SKGD_CLONES static double skgd_moments_##NAME(                                         \
+        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *s, double weight, \
+        double *mean, double *deviation, double *block)                                    \
+    {                                                                                      \
+        double total = 0;                                                                  \
+        for (ptrdiff_t i = 0; i < m; i++)                                                  \
+            total += s ? s[i] : 1.0;                                                       \
+        if (total <= 0)                                                                    \
+            return 0;                                                                      \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            block[j] = 0;                                                                  \
+        for (ptrdiff_t i = 0; i < m; i++) {                                                \
+            const T *a = (const T *)rows[i];                                               \
+            double share = (s ? s[i] : 1.0) / total;                                       \
+            _Pragma("omp simd")                                                            \
+            for (ptrdiff_t j = 0; j < d; j++)                                              \
+                block[j] += share * a[j];                                                  \
+        }                                                                                  \
+        for (ptrdiff_t i = 0; i < m; i++) {                                                \
+            const T *a = (const T *)rows[i];                                               \
+            double si = s ? s[i] : 1.0;                                                    \
+            _Pragma("omp simd")                                                            \
+            for (ptrdiff_t j = 0; j < d; j++)                                              \
+                deviation[j] += si * (a[j] - block[j]) * (a[j] - block[j]);                \
+        }                                                                                  \
+        double share = total / (weight + total), between = weight * share;                 \
+        _Pragma("omp simd")                                                                \
+        for (ptrdiff_t j = 0; j < d; j++) {                                                \
+            double change = block[j] - mean[j];                                            \
+            deviation[j] += between * change * change;                                     \
+            mean[j] += share * change;                                                     \
+        }                                                                                  \
+        return total;                                                                      \
+    }
+
+SKGD_MOMENTS(double, f64)
+SKGD_MOMENTS(float, f32)
+
+SKGD_DENSE(double, f64)
+SKGD_DENSE(float, f32)
+
+/* ---- rows of a CSR matrix -------------------------------------------------------- */
+
+#define SKGD_CSR(T, I, NAME)                                                               \
+    SKGD_CLONES static double skgd_csr_dot_##NAME(                                         \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        const double *w)                                                                   \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        double s = 0;                                                                      \
+        _Pragma("omp simd reduction(+ : s)")                                               \
+        for (ptrdiff_t k = start; k < stop; k++)                                           \
+            s += x[k] * w[column[k]];                                                      \
+        return s;                                                                          \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_csr_add_##NAME(                                           \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop, double c,  \
+        double *g)                                                                         \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t k = start; k < stop; k++)                                           \
+            g[column[k]] += c * x[k];                                                      \
+    }
+
+SKGD_CSR(double, int32_t, f64_i32)
+SKGD_CSR(double, int64_t, f64_i64)
+SKGD_CSR(float, int32_t, f32_i32)
+SKGD_CSR(float, int64_t, f32_i64)
+
+/* ---- parameters in the coordinates of a metric ------------------------------------- */
+
+/* g = (g - sum * mean) * inverse * unit: a gradient for raw columns becomes one for centred and scaled
+   columns. */
+SKGD_CLONES static void skgd_to_metric(
+    ptrdiff_t d, double sum, const double *mean, const double *inverse, double unit, double *g)
+{
+    for (ptrdiff_t j = 0; j < d; j++)
+        g[j] = (g[j] - sum * mean[j]) * inverse[j] * unit;
+}
+
+/* w = u * inverse; returns mean . w. */
+SKGD_CLONES static double skgd_from_metric(
+    ptrdiff_t d, const double *u, const double *inverse, const double *mean, double *w)
+{
+    double s = 0;
+    _Pragma("omp simd reduction(+ : s)")
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double wj = u[j] * inverse[j];
+        w[j] = wj;
+        s += mean[j] * wj;
+    }
+    return s;
+}
+
+/* average += share * (u - average) */
+SKGD_CLONES static void skgd_average(ptrdiff_t d, double share, const double *u, double *average)
+{
+    for (ptrdiff_t j = 0; j < d; j++)
+        average[j] += share * (u[j] - average[j]);
+}
+
+SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
+{
+    for (ptrdiff_t b = 0; b < bytes; b += 64)
+        SKGD_PREFETCH(address + b);
+}
+
+#endif

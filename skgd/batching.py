@@ -1,0 +1,86 @@
+"""Batches: how many rows each update step reads, and in which order."""
+
+from math import ceil
+from numbers import Integral, Real
+
+import numpy as np
+
+# Rows that a memory map is shuffled by: one block is read from the disk at a time.
+SHUFFLED_BLOCK = 4096
+
+
+def batch_length(batch_size, n_samples, default):
+    """Return the number of rows of a batch for the estimator's ``batch_size``.
+
+    Parameters
+    ----------
+    batch_size : "auto", "full", int or float
+        "full" is all rows, a float a share of the rows.
+    n_samples : int
+    default : int
+        What "auto" stands for.
+    """
+    if isinstance(batch_size, str):
+        if batch_size == "full":
+            return n_samples
+        if batch_size == "auto":
+            return min(default, n_samples)
+    elif isinstance(batch_size, bool):
+        pass
+    elif isinstance(batch_size, Integral):
+        if batch_size >= 1:
+            return min(int(batch_size), n_samples)
+    elif isinstance(batch_size, Real):
+        if 0 < batch_size <= 1:
+            return max(1, round(float(batch_size) * n_samples))
+    else:
+        raise TypeError(f"batch_size={batch_size!r}: {_BATCH_SIZE}")
+    raise ValueError(f"batch_size={batch_size!r}: {_BATCH_SIZE}")
+
+
+_BATCH_SIZE = "pass 'auto', 'full', an integer >= 1, or a float up to 1.0, the share of the rows."
+
+
+def batch_bounds(n_samples, length):
+    """Return where each batch of an epoch begins and the last one ends; sizes differ by at most 1.
+
+    >>> batch_bounds(10, 4)
+    array([ 0,  3,  6, 10])
+    """
+    n_batches = ceil(n_samples / length)
+    return np.arange(n_batches + 1, dtype=np.intp) * n_samples // n_batches
+
+
+def epoch_order(n_samples, generator, *, shuffle, in_blocks):
+    """Return the row numbers of one epoch in the order in which they are read.
+
+    Parameters
+    ----------
+    n_samples : int
+    generator : numpy.random.Generator
+    shuffle : bool
+    in_blocks : bool
+        Whether rows lie where single reads are expensive (a memory map): blocks of rows are
+        shuffled and then the rows of each block.
+    """
+    if not shuffle:
+        return np.arange(n_samples, dtype=np.intp)
+    if not in_blocks:
+        return generator.permutation(n_samples).astype(np.intp, copy=False)
+    order = np.empty(n_samples, dtype=np.intp)
+    filled = 0
+    for block in generator.permutation(ceil(n_samples / SHUFFLED_BLOCK)):
+        start = block * SHUFFLED_BLOCK
+        stop = min(start + SHUFFLED_BLOCK, n_samples)
+        order[filled:filled + stop - start] = start + generator.permutation(stop - start)
+        filled += stop - start
+    return order
+
+
+def is_memory_map(X):
+    """Tell whether the numbers of X lie in a file."""
+    while X is not None:
+        if isinstance(X, np.memmap):
+            return True
+        X = getattr(X, "base", None)
+    return False

@@ -1,0 +1,282 @@
+"""The classifier."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted
+
+from skgd._base import BaseGD, takes_batches
+from skgd.losses import Hinge, LogLoss, ModifiedHuber, SquaredHinge
+from skgd.regressor import GDRegressor
+
+
+def _has_probabilities(estimator):
+    """Whether the loss gives probabilities; the message names the losses that do."""
+    if hasattr(estimator._make_loss(), "probabilities"):
+        return True
+    names = [name for name, loss in estimator._losses.items() if hasattr(loss, "probabilities")]
+    raise AttributeError(
+        f"loss={estimator.loss!r} gives no probabilities: pass loss={' or '.join(map(repr, names))}, "
+        "or wrap the classifier in sklearn.calibration.CalibratedClassifierCV."
+    )
+
+
+class GDClassifier(ClassifierMixin, BaseGD):
+    """Linear classification trained by gradient descent, on raw columns of any scale.
+
+    Minimises ``F(W, b) = 1/sum(s) sum_i s_i loss(y_i, W x_i + b) + alpha penalty(W)``, where s are the
+    sample weights times the class weights. Three and more classes are a softmax for "log_loss",
+    one-versus-rest for the other losses.
+
+    Parameters
+    ----------
+    loss : str or Loss, default="log_loss"
+        "log_loss", "hinge", "squared_hinge", "modified_huber", or an object from ``skgd.losses``.
+{parameters}    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes, which multiply the sample weights; "balanced" makes the classes'
+        weights equal.
+
+    Attributes
+    ----------
+    coef_ : array of shape (1, n_features) or (n_classes, n_features)
+        Coefficients for the raw columns, in the dtype of X.
+    intercept_ : array of shape (1,) or (n_classes,)
+        Intercepts.
+    classes_ : array of shape (n_classes,)
+        The labels.
+{attributes}
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skgd import GDClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> GDClassifier().fit(X, y).score(X, y).round(2)
+    0.98
+    """
+
+    _task = "classification"
+    _single_output = False
+    _losses = {
+        "log_loss": LogLoss,
+        "hinge": Hinge,
+        "squared_hinge": SquaredHinge,
+        "modified_huber": ModifiedHuber,
+    }
+
+    def __init__(
+        self, loss="log_loss", *, penalty="l2", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
+        positive=False, optimizer="auto", learning_rate="auto", batch_size="auto", shuffle=True,
+        precondition="auto", average=False, max_iter=1000, tol=1e-4, n_iter_no_change=5,
+        early_stopping=False, validation_fraction=0.1, scoring=None, init="zeros",
+        on_divergence="recover", warm_start=False, n_jobs=None, verbose=0, random_state=None,
+        class_weight=None,
+    ):  # fmt: skip
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.positive = positive
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.precondition = precondition
+        self.average = average
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.init = init
+        self.on_divergence = on_divergence
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+        self.class_weight = class_weight
+
+    @available_if(takes_batches)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Take one epoch of update steps on a batch of rows and keep all state.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,)
+        classes : array of shape (n_classes,), default=None
+            All labels that will ever come; needed in the first call.
+        sample_weight : array of shape (n_samples,), default=None
+            The weight of each row; a call whose weights are all zero changes nothing.
+
+        Returns
+        -------
+        self
+        """
+        first = not hasattr(self, "classes_")
+        if classes is not None:
+            classes = np.unique(classes)
+            if first:
+                self._check_classes(classes)
+                self.classes_ = classes
+            elif not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
+                    f"{self.classes_!r}. Pass the same classes in each call."
+                )
+        elif first:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        try:
+            return self._partial_fit(X, y, sample_weight, first=first)
+        except BaseException:
+            if first and not hasattr(self, "coef_"):
+                del self.classes_
+            raise
+
+    def decision_function(self, X):
+        """Return the margins: one number per row for two classes, one per class for more.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_classes)
+        """
+        margins = self._decision(X)
+        return margins[:, 0] if margins.shape[1] == 1 else margins
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,)
+        """
+        margins = self.decision_function(X)
+        if margins.ndim == 1:
+            return self.classes_[(margins > 0).astype(np.intp)]
+        return self.classes_[margins.argmax(axis=1)]
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X):
+        """Return the probabilities of the classes, for "log_loss" and "modified_huber".
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+        """
+        check_is_fitted(self)
+        return self._make_loss().probabilities(self._decision(X))
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X):
+        """Return the logarithms of the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _check_classes(self, classes):
+        if len(classes) < 2:
+            raise ValueError(
+                f"GDClassifier needs at least 2 classes in y, got {len(classes)} class: pass targets "
+                "of two and more classes."
+            )
+
+    def _encode(self, y, weights, *, reset, partial=False):
+        check_classification_targets(y)
+        if reset and not partial:
+            classes = np.unique(y)
+            self._check_classes(classes)
+            if weights is not None and len(np.unique(y[weights > 0])) < 2:
+                raise ValueError(
+                    "GDClassifier needs at least 2 classes with a weight above 0: y has one class "
+                    "where sample_weight is not 0."
+                )
+            self.classes_ = classes
+        codes = np.searchsorted(self.classes_, y)
+        codes[codes == len(self.classes_)] = 0
+        unknown = np.unique(y[self.classes_[codes] != y])
+        if len(unknown):
+            raise ValueError(
+                f"y contains the labels {unknown.tolist()!r}, which are not among the classes "
+                f"{self.classes_.tolist()!r}: pass all classes in the first call."
+            )
+        if len(self.classes_) == 2:
+            return np.where(codes == 1, 1.0, -1.0)[:, None], 1
+        return codes.astype(np.float64), len(self.classes_)
+
+    def _class_weighted(self, targets, weights, memory, partial):
+        if self.class_weight is None:
+            return weights
+        codes = (targets[:, 0] > 0 if targets.ndim == 2 else targets).astype(np.intp)
+        k = len(self.classes_)
+        base = np.ones(len(codes)) if weights is None else weights
+        if isinstance(self.class_weight, str):
+            if self.class_weight != "balanced":
+                raise ValueError(
+                    f"class_weight={self.class_weight!r}: pass 'balanced', a dict or None."
+                )
+            sums = np.bincount(codes, weights=base, minlength=k)
+            memory.class_weights = sums + (memory.class_weights if partial else 0.0)
+            present = memory.class_weights > 0
+            factors = np.zeros(k)
+            factors[present] = memory.class_weights.sum() / (
+                present.sum() * memory.class_weights[present]
+            )
+            return base * factors[codes]
+        if not isinstance(self.class_weight, dict):
+            raise TypeError(f"class_weight={self.class_weight!r}: pass 'balanced', a dict or None.")
+        unknown = [label for label in self.class_weight if label not in self.classes_.tolist()]
+        if unknown:
+            raise ValueError(
+                f"class_weight has the labels {unknown!r}, which are not among the classes "
+                f"{self.classes_.tolist()!r}: pass labels of y."
+            )
+        factors = np.array([self.class_weight.get(label, 1.0) for label in self.classes_.tolist()])
+        factors = factors.astype(float)
+        if not np.all(np.isfinite(factors)) or np.any(factors < 0) or not np.any(factors):
+            raise ValueError(
+                f"class_weight={self.class_weight!r}: pass finite weights >= 0, at least one above 0."
+            )
+        return base * factors[codes]
+
+    def _identified(self, coef, intercept, objective):
+        """Let a softmax's free directions sum to zero over the classes."""
+        if not self._make_loss().couples(objective.problem.k):
+            return coef, intercept
+        if not objective.alpha.any():
+            coef = coef - coef.mean(axis=0)
+        return coef, intercept - intercept.mean() if self.fit_intercept else intercept
+
+
+def _shared(section):
+    """Return the lines of the regressor's docstring that the classifier shares."""
+    doc = GDRegressor.__doc__
+    if section == "parameters":
+        return doc[doc.index("    penalty :"):doc.index("\n    Attributes")]
+    return doc[doc.index("    n_features_in_ :"):doc.index("    Examples")]
+
+
+GDClassifier.__doc__ = GDClassifier.__doc__.format(
+    parameters=_shared("parameters"), attributes=_shared("attributes")
+)

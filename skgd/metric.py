@@ -1,0 +1,145 @@
+"""Metrics: the coordinates in which descent runs.
+
+With ``u = w * scale`` and X centred through the intercept, raw columns of any scale train like
+standardised ones. The objective and its minimiser stay those of raw X; only the path changes. The
+scale is the square root of the objective's curvature along a coefficient, the penalty's included, so
+that a rate has no unit.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from skgd._engine import chunk_starts
+
+# A column whose standard deviation is this share of its mean has no more than rounding in it.
+ROUNDING = 1e-13
+
+
+@dataclass
+class Moments:
+    """Running weighted means and sums of squared deviations of the columns of X."""
+
+    weight: float
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def empty(cls, n_features):
+        return cls(0.0, np.zeros(n_features), np.zeros(n_features))
+
+    def merge(self, X, rows, weights):
+        """Take more rows in; X is read once, in blocks."""
+        if sparse.issparse(X):
+            mean, variance, total = _sparse_moments(X, weights)
+            self._merge(total, mean, variance * total)
+            return
+        starts = chunk_starts(rows, rows.n)
+        for start in starts:
+            stop = min(start + starts.step, rows.n)
+            self.weight = rows.moments(
+                weights, start, stop, self.weight, self.mean, self.deviation
+            )
+
+    def _merge(self, weight, mean, deviation):
+        total = self.weight + weight
+        if weight > 0:
+            change = mean - self.mean
+            self.deviation += deviation + change**2 * (self.weight * weight / total)
+            self.mean += change * (weight / total)
+            self.weight = total
+
+    def variance(self, *, about_mean):
+        """Return the variance of the columns, or their mean square, without what is rounding."""
+        variance = self.deviation / max(self.weight, np.finfo(float).tiny)
+        variance = np.where(np.sqrt(variance) <= ROUNDING * np.abs(self.mean), 0.0, variance)
+        return variance if about_mean else variance + self.mean**2
+
+
+def _sparse_moments(X, weights):
+    mean, variance, total = mean_variance_axis(
+        X.astype(np.float64, copy=False), axis=0, weights=weights, return_sum_weights=True
+    )
+    return mean, variance, float(np.max(total))
+
+
+@dataclass
+class Metric:
+    """Diagonal coordinates: ``w = u * inverse`` and ``b = u_b * inverse_b - mean . w``.
+
+    Attributes
+    ----------
+    mean : array of shape (n_features,)
+        What X is centred with; zeros without an intercept.
+    inverse : array of shape (n_outputs, n_parameters)
+        One over the scale; 0 freezes a coordinate along which the objective is flat.
+    unit : array of shape (n_outputs,)
+        The unit in which the objective is measured during descent.
+    identity : bool
+        Whether the coordinates are the raw ones.
+    """
+
+    mean: np.ndarray
+    inverse: np.ndarray
+    unit: np.ndarray
+    identity: bool = False
+
+    def to_raw(self, u):
+        """Return the coefficients and the intercepts of parameters u."""
+        d = len(self.mean)
+        raw = u * self.inverse
+        coef = np.ascontiguousarray(raw[:, :d])
+        if raw.shape[1] == d:
+            return coef, np.zeros(len(raw))
+        return coef, raw[:, d] - coef @ self.mean
+
+    def from_raw(self, coef, intercept):
+        """Return the parameters of coefficients and intercepts."""
+        raw = coef
+        if self.inverse.shape[1] > coef.shape[1]:
+            raw = np.column_stack([coef, intercept + coef @ self.mean])
+        return np.divide(raw, self.inverse, out=np.zeros(raw.shape), where=self.inverse != 0)
+
+    def gradient(self, coef_gradient, intercept_gradient, penalty_gradient):
+        """Return the gradient with respect to u of the objective in its unit."""
+        raw = coef_gradient - np.outer(intercept_gradient, self.mean) + penalty_gradient
+        if self.inverse.shape[1] > raw.shape[1]:
+            raw = np.column_stack([raw, intercept_gradient])
+        return raw * self.inverse * self.unit[:, None]
+
+
+def identity_metric(n_features, n_outputs, fit_intercept):
+    """Return the raw coordinates."""
+    return Metric(
+        mean=np.zeros(n_features),
+        inverse=np.ones((n_outputs, n_features + fit_intercept)),
+        unit=np.ones(n_outputs),
+        identity=True,
+    )
+
+
+def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept):
+    """Return the coordinates in which the objective's curvature is 1 along each axis.
+
+    Parameters
+    ----------
+    moments : Moments
+    curvature : array of shape (n_outputs,)
+        The second derivative of the loss, or a bound of it.
+    penalty_curvature : array of shape (n_outputs, n_features)
+        The second derivative of alpha times the penalty.
+    unit : array of shape (n_outputs,)
+    fit_intercept : bool
+    """
+    variance = moments.variance(about_mean=fit_intercept)
+    bend = curvature[:, None] * variance + penalty_curvature
+    if fit_intercept:
+        bend = np.column_stack([bend, curvature])
+    inverse = np.zeros(bend.shape)
+    np.divide(1.0, np.sqrt(bend * unit[:, None]), out=inverse, where=bend > 0)
+    # Beyond the range of doubles a column cannot be told from a constant one.
+    inverse[~np.isfinite(inverse)] = 0.0
+    mean = moments.mean.copy() if fit_intercept else np.zeros(len(variance))
+    return Metric(mean=mean, inverse=inverse, unit=unit)

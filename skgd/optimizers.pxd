@@ -1,0 +1,8 @@
+cdef class Rule:
+    # Whether a coordinate whose gradient is zero stays as it is, so that sparse rows may be
+    # updated coordinate by coordinate.
+    cdef bint local
+    # One step: w and the state s (slots x d) in place. step, unless NULL, receives the size of the
+    # step that a unit gradient takes in the steady state, which proximal penalties must use.
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil

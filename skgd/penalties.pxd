@@ -1,0 +1,10 @@
+cdef class PenaltyRule:
+    cdef bint proximal
+    cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil
+    # the smooth part of the value
+    cdef double smooth_value(self, Py_ssize_t d, const double* w) except? -1 nogil
+    # g += alpha * the gradient of the smooth part
+    cdef int add_gradient(self, Py_ssize_t d, const double* w, double alpha,
+                          double* g) except -1 nogil
+    # w = argmin_v sum (v - w)^2 / (2 step) + the part that is not smooth; step has alpha in it
+    cdef int prox(self, Py_ssize_t d, double* w, const double* step) except -1 nogil

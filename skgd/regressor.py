@@ -1,0 +1,196 @@
+"""The regressor."""
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
+
+from skgd._base import BaseGD, takes_batches
+from skgd.losses import AbsoluteError, Huber, SquaredError
+
+
+class GDRegressor(RegressorMixin, BaseGD):
+    """Linear regression trained by gradient descent, on raw columns of any scale.
+
+    Minimises ``F(W, b) = 1/sum(s) sum_i s_i loss(y_i, W x_i + b) + alpha penalty(W)``.
+
+    Parameters
+    ----------
+    loss : str or Loss, default="squared_error"
+        "squared_error" (half the squared residual), "absolute_error", "huber", or an object from
+        ``skgd.losses``.
+    penalty : {"l2", "l1", "elasticnet", None} or Penalty, default="l2"
+        The shape of the penalty; ``|w|^2 / 2`` for l2.
+    alpha : float, default=1e-4
+        The factor of the penalty, at least 0.
+    l1_ratio : float, default=0.15
+        The share of l1 in "elasticnet".
+    fit_intercept : bool, default=True
+        Whether to fit an intercept, which is never penalised.
+    positive : bool, default=False
+        Whether to keep all coefficients at 0 or above.
+    optimizer : str, Optimizer or FullBatchOptimizer, default="auto"
+        "auto" needs no tuning; "sgd", "momentum", "nesterov", "adagrad", "rmsprop" and "adam" take
+        steps with a learning rate; "gradient_descent", "accelerated_gradient" and "lbfgs" find
+        their own steps.
+    learning_rate : float, Schedule or callable, default="auto"
+        The rate of a step rule, in units of the metric; a callable gets an array of step numbers.
+    batch_size : {"auto", "full"}, int or float, default="auto"
+        Rows of a step; a float is a share of all rows.
+    shuffle : bool, default=True
+        Whether to read the rows in a new random order in each epoch.
+    precondition : {"auto", "diagonal", "full", None}, default="auto"
+        The metric of descent; None descends in raw coordinates.
+    average : bool or int, default=False
+        Whether to return the mean of a step rule's iterates; an int is the first step of the mean.
+    max_iter : int, default=1000
+        The largest number of epochs, or of iterations of a full-batch optimizer.
+    tol : float or None, default=1e-4
+        When to stop, relative to the decrease from the best constant model; None runs exactly
+        ``max_iter`` epochs.
+    n_iter_no_change : int, default=5
+        Epochs without improvement before a step rule stops.
+    early_stopping : bool, default=False
+        Whether to stop by the loss or score of a validation set, and return the best weights.
+    validation_fraction : float, default=0.1
+        The share of rows held out for early stopping.
+    scoring : str, callable or None, default=None
+        What early stopping watches; None is the validation loss.
+    init : {"zeros", "random"} or (coef, intercept), default="zeros"
+        Where descent starts. With a metric, the intercept starts at the best constant.
+    on_divergence : {"recover", "raise"}, default="recover"
+        Whether an exploding run warns and returns its best iterate, or raises.
+    warm_start : bool, default=False
+        Whether fit goes on from the last fit.
+    n_jobs : int, default=None
+        Threads of full passes; None is 1, -1 all cores. The results are the same to the bit.
+    verbose : int, default=0
+        Whether to print a line for each epoch.
+    random_state : int, RandomState or None, default=None
+        The source of random orders.
+
+    Attributes
+    ----------
+    coef_ : array of shape (n_features,) or (n_outputs, n_features)
+        Coefficients for the raw columns, in the dtype of X.
+    intercept_ : array of shape (n_outputs,)
+        Intercepts.
+    n_features_in_ : int
+        Features seen during fit.
+    feature_names_in_ : array of shape (n_features_in_,)
+        Their names, where X had names.
+    n_iter_ : int
+        Epochs or iterations.
+    t_ : int
+        Update steps.
+    history_ : dict of arrays
+        One entry an epoch: epoch, step, passes, loss, objective, gradient_norm, learning_rate,
+        seconds, validation_loss, validation_score.
+    converged_ : bool
+        Whether the run ended by itself.
+    stop_reason_ : str
+        "tol", "precision", "max_iter", "early_stopping", "callback", "diverged" or "interrupted".
+    learning_rate_ : float
+        The first rate.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import GDRegressor
+    >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+    >>> GDRegressor().fit(X, y).score(X, y).round(3)
+    0.518
+    """
+
+    _task = "regression"
+    _losses = {
+        "squared_error": SquaredError,
+        "absolute_error": AbsoluteError,
+        "huber": Huber,
+    }
+
+    def __init__(
+        self, loss="squared_error", *, penalty="l2", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
+        positive=False, optimizer="auto", learning_rate="auto", batch_size="auto", shuffle=True,
+        precondition="auto", average=False, max_iter=1000, tol=1e-4, n_iter_no_change=5,
+        early_stopping=False, validation_fraction=0.1, scoring=None, init="zeros",
+        on_divergence="recover", warm_start=False, n_jobs=None, verbose=0, random_state=None,
+    ):  # fmt: skip
+        self.loss = loss
+        self.penalty = penalty
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.positive = positive
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.precondition = precondition
+        self.average = average
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.init = init
+        self.on_divergence = on_divergence
+        self.warm_start = warm_start
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+
+    @available_if(takes_batches)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Take one epoch of update steps on a batch of rows and keep all state.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), default=None
+            The weight of each row; a call whose weights are all zero changes nothing.
+
+        Returns
+        -------
+        self
+        """
+        return self._partial_fit(X, y, sample_weight, first=not hasattr(self, "coef_"))
+
+    def predict(self, X):
+        """Predict targets.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        margins = self._decision(X)
+        return margins[:, 0] if self._single_output else margins
+
+    def _encode(self, y, weights, *, reset, partial=False):
+        single = y.ndim == 1
+        if y.dtype.kind not in "biuf":
+            try:
+                y = y.astype(float)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
+        if reset:
+            self._single_output, self._n_outputs = single, 1 if single else y.shape[1]
+        targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
+        if targets.shape[1] != self._n_outputs or single != self._single_output:
+            raise ValueError(
+                f"y has shape {y.shape}: pass {self._n_outputs} outputs, as in the first call."
+            )
+        return targets, self._n_outputs
+
+    def _class_weighted(self, targets, weights, memory, partial):
+        return weights
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
