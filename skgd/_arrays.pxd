@@ -23,5 +23,9 @@ cdef inline double* writeable_floats(array, tuple shape) except NULL:
     return <double*>_address(array, "d", shape, True)
 
 
+cdef inline Py_ssize_t* writeable_integers(array, tuple shape) except NULL:
+    return <Py_ssize_t*>_address(array, "lqn", shape, True)
+
+
 cdef inline const Py_ssize_t* integers(array, tuple shape) except NULL:
     return <const Py_ssize_t*>_address(array, "lqn", shape, False)

@@ -1,7 +1,6 @@
-"""What both estimators share: check what the user passed, plan the run, train, give attributes back."""
+"""What both estimators share: check what was passed, plan the run, train, give attributes back."""
 
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -9,11 +8,19 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import auto
+from skgd._checks import (
+    canonical,
+    check_parameters,
+    check_weights,
+    given_start,
+    make_generator,
+    naming_columns,
+)
 from skgd._engine import Problem
-from skgd.batching import batch_length, is_memory_map
+from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.losses import Loss
 from skgd.metric import Moments
 from skgd.optimizers import FullBatchOptimizer
@@ -36,8 +43,8 @@ def takes_batches(estimator):
     """Whether the optimizer can learn from a part of the rows; the message says which can."""
     if isinstance(auto.make_optimizer(estimator.optimizer), FullBatchOptimizer):
         raise AttributeError(
-            f"partial_fit with optimizer={estimator.optimizer!r}, which needs all rows: pass a step "
-            "rule such as optimizer='adam'."
+            f"partial_fit with optimizer={estimator.optimizer!r}, which needs all rows: pass a "
+            "step rule such as optimizer='adam'."
         )
     return True
 
@@ -84,12 +91,12 @@ class BaseGD(BaseEstimator):
         ValueError
             If X, y or a parameter cannot be used; the message says what to pass.
         """
-        self._check_parameters()
+        check_parameters(self)
         X, y = self._check_data(X, y, reset=True)
-        weights = self._check_weights(sample_weight, len(y))
+        weights = check_weights(sample_weight, len(y))
         given = (X_val, y_val, sample_weight_val)
         if any(part is not None for part in given) and not self.early_stopping:
-            raise ValueError("X_val was passed with early_stopping=False: pass early_stopping=True.")
+            raise ValueError("X_val with early_stopping=False: pass early_stopping=True.")
         if (X_val is None) != (y_val is None):
             raise ValueError("pass both X_val and y_val, or neither.")
         warm = getattr(self, "_memory", None) if self.warm_start else None
@@ -97,7 +104,7 @@ class BaseGD(BaseEstimator):
         held_out = None
         if X_val is not None:
             X_val, y_val = self._check_data(X_val, y_val, reset=False)
-            weights_val = self._check_weights(sample_weight_val, len(y_val), "sample_weight_val")
+            weights_val = check_weights(sample_weight_val, len(y_val), "sample_weight_val")
             held_out = X_val, y_val, self._encode(y_val, None, reset=False)[0], weights_val
         elif self.early_stopping:
             X, y, targets, weights, held_out = self._split(X, y, targets, weights)
@@ -106,9 +113,9 @@ class BaseGD(BaseEstimator):
         return self
 
     def _partial_fit(self, X, y, sample_weight, first):
-        self._check_parameters()
+        check_parameters(self)
         X, y = self._check_data(X, y, reset=first)
-        weights = self._check_weights(sample_weight, len(y), zeros=True)
+        weights = check_weights(sample_weight, len(y), zeros=True)
         targets, n_outputs = self._encode(y, weights, reset=first, partial=True)
         memory = getattr(self, "_memory", None)
         if first or memory is None:
@@ -123,50 +130,6 @@ class BaseGD(BaseEstimator):
 
     # ---- what the user passed -------------------------------------------------------------------
 
-    def _check_parameters(self):
-        auto_or_float = {"alpha": self.alpha, "l1_ratio": self.l1_ratio}
-        for name, value in auto_or_float.items():
-            if not auto.is_number(value):
-                raise TypeError(f"{name}={value!r}: pass a number.")
-        if not 0 <= self.alpha < np.inf:
-            raise ValueError(f"alpha={self.alpha!r}: pass a finite number >= 0.")
-        if not 0 <= self.l1_ratio <= 1:
-            raise ValueError(f"l1_ratio={self.l1_ratio!r}: pass a number from 0 to 1.")
-        for name in ("max_iter", "n_iter_no_change"):
-            value = getattr(self, name)
-            if not isinstance(value, Integral) or isinstance(value, bool):
-                raise TypeError(f"{name}={value!r}: pass an integer.")
-            if value < 1:
-                raise ValueError(f"{name}={value!r}: pass an integer >= 1.")
-        if self.tol is not None and not (auto.is_number(self.tol) and 0 <= self.tol < np.inf):
-            raise ValueError(f"tol={self.tol!r}: pass a finite number >= 0, or None.")
-        for name in ("fit_intercept", "positive", "shuffle", "early_stopping", "warm_start"):
-            if not isinstance(getattr(self, name), bool | np.bool_):
-                raise TypeError(f"{name}={getattr(self, name)!r}: pass True or False.")
-        choices = {
-            "precondition": (self.precondition, ("auto", "diagonal", "full", None)),
-            "on_divergence": (self.on_divergence, ("recover", "raise")),
-        }
-        for name, (value, allowed) in choices.items():
-            if not (value is None or isinstance(value, str)) or value not in allowed:
-                raise ValueError(f"{name}={value!r}: pass one of {', '.join(map(repr, allowed))}.")
-        if not auto.is_number(self.validation_fraction) or not 0 < self.validation_fraction < 1:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction!r}: pass a number between 0 and 1."
-            )
-        if not isinstance(self.average, bool | np.bool_) and not (
-            isinstance(self.average, Integral) and self.average >= 0
-        ):
-            raise ValueError(
-                f"average={self.average!r}: pass True, False, or the update step from which to average."
-            )
-        if not isinstance(self.verbose, bool | Integral):
-            raise TypeError(f"verbose={self.verbose!r}: pass an integer.")
-        if self.n_jobs is not None and (
-            not isinstance(self.n_jobs, Integral) or isinstance(self.n_jobs, bool) or not self.n_jobs
-        ):
-            raise ValueError(f"n_jobs={self.n_jobs!r}: pass None or an integer other than 0.")
-
     def _check_data(self, X, y, *, reset):
         if y is None:
             # scikit-learn's own sentence, for estimators that need targets.
@@ -177,34 +140,10 @@ class BaseGD(BaseEstimator):
                 multi_output=self._task == "regression", accept_large_sparse=True,
             )  # fmt: skip
         except (ValueError, TypeError) as error:
-            raise _naming_columns(X, error) from error
+            raise naming_columns(X, error) from error
         if sparse.issparse(X):
-            X = _canonical(X)
+            X = canonical(X)
         return X, y
-
-    def _check_weights(self, sample_weight, n_samples, name="sample_weight", zeros=False):
-        if sample_weight is None:
-            return None
-        if isinstance(sample_weight, Real):
-            sample_weight = np.full(n_samples, sample_weight)
-        weights = check_array(
-            sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name=name
-        )
-        if weights.ndim != 1:
-            raise ValueError("Sample weights must be 1D array or scalar")
-        if weights.shape != (n_samples,):
-            raise ValueError(
-                f"{name}.shape == {weights.shape}, expected {(n_samples,)}: pass one weight per row."
-            )
-        if np.any(weights < 0):
-            raise ValueError(f"{name} has negative values: pass weights >= 0.")
-        if not zeros and not np.any(weights):
-            raise ValueError(
-                f"{name} has only zeros: at least one weight must not be zero; pass one above 0."
-            )
-        if not np.isfinite(weights.sum()):
-            raise ValueError(f"{name}: the sum of the weights overflows; pass smaller weights.")
-        return weights
 
     def _make_loss(self):
         losses = self._losses
@@ -220,8 +159,8 @@ class BaseGD(BaseEstimator):
             )
         if self.loss.task != self._task:
             raise ValueError(
-                f"loss={self.loss!r} is a loss for {self.loss.task}: {type(self).__name__} needs one "
-                f"for {self._task}."
+                f"loss={self.loss!r} is a loss for {self.loss.task}: {type(self).__name__} needs "
+                f"one for {self._task}."
             )
         return self.loss
 
@@ -274,19 +213,19 @@ class BaseGD(BaseEstimator):
     def _train(self, X, targets, weights, n_outputs, memory, held_out, *, partial):
         loss = self._make_loss()
         penalty = self._make_penalty()
-        generator = _generator(self.random_state)
+        generator = make_generator(self.random_state)
         weights = self._class_weighted(targets, weights, memory, partial)
         problem = Problem(X, targets, weights, loss.compiled(n_outputs), n_outputs)
         plan = self._plan(problem, X, memory, partial)
         objective = self._objective(problem, X, loss, penalty, plan, memory, partial)
-        constant = self._best_constant(loss, objective)
-        objectives = objective.values(np.zeros((problem.k, problem.d)), constant)[1]
+        constant, objectives = self._best_constant(loss, objective)
         validation = None
         if held_out is not None:
             validation = Validation(self, held_out, loss, n_outputs, X.dtype)
         record = Record(
             max_iter=1 if partial else self.max_iter, tol=None if partial else self.tol,
             patience=self.n_iter_no_change, constant_objectives=objectives, validation=validation,
+            constant=(np.zeros((problem.k, problem.d)), constant), partial=partial,
             callback=_printer if self.verbose else None,
         )  # fmt: skip
         start = self._start(loss, objective, constant, plan, memory, generator)
@@ -323,6 +262,7 @@ class BaseGD(BaseEstimator):
             optimizer=optimizer,
             schedule=None,
             batch_length=length if steps else problem.n,
+            bounds=batch_bounds(problem.n, length if steps else problem.n),
             preconditioned=self.precondition is not None,
             shuffle=self.shuffle,
             in_blocks=is_memory_map(X),
@@ -339,14 +279,15 @@ class BaseGD(BaseEstimator):
         alpha = np.full(problem.k, float(self.alpha) if penalty is not None else 0.0)
         bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
         penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
-        curvature = loss.curvature if loss.curvature is not None else 1.0
-        if loss.couples(problem.k):
-            curvature = 0.5 * (1 - 1 / problem.k)
         if plan.preconditioned:
             if not partial:
                 memory.moments = Moments.empty(problem.d)
             memory.moments.merge(X, problem.rows, problem.weights)
         unit = self._unit(loss, problem, plan, memory, partial)
+        # A loss with a kink bends by its slope, which is 1, over the spread of the targets.
+        curvature = unit if not loss.smooth else np.full(problem.k, loss.curvature or 1.0)
+        if loss.couples(problem.k):
+            curvature = np.full(problem.k, 0.5 * (1 - 1 / problem.k))
         metric = auto.make_metric(
             plan, memory.moments, curvature, penalty_curvature, unit, self.fit_intercept
         )
@@ -372,20 +313,28 @@ class BaseGD(BaseEstimator):
         return 1.0 / spread**2 if loss.smooth else 1.0 / spread
 
     def _best_constant(self, loss, objective):
+        """Return the best intercepts without coefficients and each output's objective there.
+
+        No pass over X: a constant model sees nothing but the targets, and of a classification
+        nothing but the weights of the classes.
+        """
         problem = objective.problem
-        if not self.fit_intercept:
-            return np.zeros(problem.k)
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
         targets = problem.targets
-        if self._task == "classification":
-            targets, weights = _two_rows(targets, weights, problem.k)
-            if isinstance(targets, list):
-                return np.concatenate(
-                    [loss.best_constant(t, w) for t, w in zip(targets, weights)]
-                ) if not loss.couples(problem.k) else loss.best_constant(
-                    np.where(np.eye(problem.k) > 0, 1.0, -1.0), np.array([w[1] for w in weights])
-                )
-        return np.ascontiguousarray(loss.best_constant(targets, weights), dtype=float)
+        if self._task == "regression":
+            outputs = [(targets, weights)]
+        elif loss.couples(problem.k):
+            outputs = [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
+        else:
+            signs = np.array([[-1.0], [1.0]])
+            positive = _class_sums(targets, weights, problem.k)
+            outputs = [(signs, np.array([weights.sum() - part, part])) for part in positive]
+        constants, losses = [], []
+        for y, s in outputs:
+            constant = loss.best_constant(y, s) if self.fit_intercept else np.zeros(y.shape[1])
+            constants.append(np.asarray(constant, dtype=float))
+            losses.append(_constant_losses(loss, y, s, constants[-1]))
+        return np.concatenate(constants), np.concatenate(losses)
 
     def _start(self, loss, objective, constant, plan, memory, generator):
         """Return the coefficients and intercepts to start from."""
@@ -403,7 +352,7 @@ class BaseGD(BaseEstimator):
                 u = 0.1 * generator.normal(size=objective.metric.inverse.shape)
                 coef = objective.metric.to_raw(u)[0]
             return coef, intercept
-        return _given_start(self.init, k, d, self.fit_intercept)
+        return given_start(self.init, k, d, self.fit_intercept)
 
     def _raw_attributes(self, k, d):
         coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
@@ -418,8 +367,9 @@ class BaseGD(BaseEstimator):
         )
 
     def _descend(self, X, loss, objective, plan, record, start, memory, generator):
-        losses, values = objective.values(*start)
-        record.start(*start, values.sum())
+        at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
+        value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
+        record.start(*start, value)
         if plan.takes_steps:
             return self._take_steps(X, objective, plan, record, start, memory, generator)
         x = objective.metric.from_raw(*start).ravel()
@@ -449,7 +399,8 @@ class BaseGD(BaseEstimator):
         if isinstance(self.learning_rate, str):
             if memory.schedule is None:
                 memory.schedule = auto.automatic_schedule(
-                    plan.optimizer, objective, X, plan, steps.generator
+                    plan.optimizer, objective, X, plan, steps.generator,
+                    trained=bool(start[0].any()) and self.init != "random",
                 )
             plan.schedule = memory.schedule
         else:
@@ -482,23 +433,15 @@ class BaseGD(BaseEstimator):
         self.__dict__.pop("_first_rate", None)
 
     def _kept(self, coef, intercept, objective, record):
-        """Return the iterate to keep: the last one, or the best where the last one is worse."""
-        if record.stop_reason == "diverged" and record.best is not None:
+        """Return the iterate to keep: mostly the last one."""
+        if record.n_iter and record.history["objective"][-1] > record.start_bound:
+            record.stop_reason = "diverged"
+            record.exploded_at = record.history["step"][-1]
+        if record.stop_reason == "diverged":
+            if record.best is None or record.best_objective > record.constant_objective:
+                return record.constant
             return record.best
-        if record.best_validated is not None:
-            return record.best_validated
-        if record.n_iter and record.best is not None:
-            last = record.history["objective"][-1]
-            if last > record.constant_objective * (1 + 1e-9) + 1e-300 and self._worse_than_start(
-                record, last
-            ):
-                record.stop_reason = "diverged"
-                record.exploded_at = record.history["step"][-1]
-                return record.best
-        return coef, intercept
-
-    def _worse_than_start(self, record, last):
-        return last > record.best_objective and record.max_iter > 1
+        return record.best_validated or (coef, intercept)
 
     def _identified(self, coef, intercept, objective):
         return coef, intercept
@@ -536,7 +479,7 @@ class BaseGD(BaseEstimator):
                 self, X, reset=False, accept_sparse="csr", dtype=FLOATS, accept_large_sparse=True
             )
         except (ValueError, TypeError) as error:
-            raise _naming_columns(X, error) from error
+            raise naming_columns(X, error) from error
         margins = X @ self.coef_.T
         margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
         return margins.reshape(X.shape[0], -1) + self.intercept_
@@ -573,79 +516,18 @@ class BaseGD(BaseEstimator):
         return tags
 
 
-def _generator(random_state):
-    """Return a generator for scikit-learn's three kinds of random_state."""
-    if random_state is None or isinstance(random_state, Integral):
-        return np.random.default_rng(random_state)
-    if isinstance(random_state, np.random.RandomState):
-        return np.random.default_rng(random_state.randint(np.iinfo(np.int32).max))
-    raise ValueError(
-        f"random_state={random_state!r}: pass None, an integer or a numpy.random.RandomState."
-    )
-
-
-def _canonical(X):
-    """Return a CSR matrix whose three arrays have the types that the engine reads."""
-    if X.indices.dtype == X.indptr.dtype and X.indices.dtype in (np.int32, np.int64):
-        return X
-    X = X.copy()
-    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
-    return X
-
-
-def _naming_columns(X, error):
-    """Return the error with the names of the columns of a frame that it is about."""
-    if not hasattr(X, "columns") or not hasattr(X, "__getitem__"):
-        return error
-    text, missing = [], []
-    for name in X.columns:
-        column = np.asarray(X[name])
-        if column.dtype.kind not in "biuf":
-            try:
-                column = column.astype(float)
-            except (ValueError, TypeError):
-                text.append(str(name))
-                continue
-        if column.dtype.kind == "f" and np.isnan(column).any():
-            missing.append(str(name))
-    if text:
-        return ValueError(
-            f"column {', '.join(map(repr, text))} is not numeric: encode it, with "
-            f"sklearn.preprocessing.OneHotEncoder for instance. ({error})"
-        )
-    if missing:
-        return ValueError(
-            f"column {', '.join(map(repr, missing))} contains NaN: fill it, with "
-            f"sklearn.impute.SimpleImputer for instance. ({error})"
-        )
-    return error
-
-
-def _given_start(init, k, d, fit_intercept):
-    """Return a user's (coef, intercept), checked."""
-    try:
-        coef, intercept = init
-        coef = np.array(coef, dtype=float)
-        intercept = np.array(np.broadcast_to(np.asarray(intercept, dtype=float).ravel(), k))
-        coef = coef.reshape(k, d)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"init={init!r}: pass 'zeros', 'random', or (coef, intercept) with {k} x {d} and {k} numbers."
-        ) from error
-    if not (np.all(np.isfinite(coef)) and np.all(np.isfinite(intercept))):
-        raise ValueError("init has NaN or infinite values: pass finite numbers.")
-    return coef, intercept if fit_intercept else np.zeros(k)
-
-
-def _two_rows(targets, weights, k):
-    """Return for each output the targets -1 and +1 and their weights."""
-    total = weights.sum()
+def _class_sums(targets, weights, k):
+    """Return the weight of each class, or of the positive class for two."""
     if targets.ndim == 1:
-        positive = np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
-    else:
-        positive = weights @ (targets > 0)
-    signs = np.array([[-1.0], [1.0]])
-    return [signs] * k, [np.array([total - p, p]) for p in positive]
+        return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
+    return 0.5 * (weights.sum() + weights @ targets)
+
+
+def _constant_losses(loss, y, weights, constant):
+    """Return the mean loss of each output where all margins are one constant."""
+    margins = np.broadcast_to(constant, y.shape)
+    values = loss.compiled(y.shape[1]).apply("value", y, margins)
+    return weights @ values / weights.sum()
 
 
 def _printer(record, coef, intercept):

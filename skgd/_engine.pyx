@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3, cdivision=True
 """The two compiled primitives: a full pass and a sweep of update steps.
 
 Rows of X are read where they lie, in blocks of 64 while they are in cache: the margins first, then
@@ -13,7 +13,7 @@ import numpy as np
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from skgd._arrays cimport floats, integers, writeable_floats
+from skgd._arrays cimport floats, integers, writeable_floats, writeable_integers
 from skgd.losses cimport LossRule
 from skgd.optimizers cimport Rule
 from skgd.penalties cimport PenaltyRule
@@ -29,6 +29,14 @@ cdef extern from "_rows.h" nogil:
                             double weight, double* mean, double* deviation, double* block)
     double skgd_moments_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
                             double weight, double* mean, double* deviation, double* block)
+    double skgd_centred_dot_f64(const char* row, Py_ssize_t d, const double* mean, const double* w)
+    double skgd_centred_dot_f32(const char* row, Py_ssize_t d, const double* mean, const double* w)
+    void skgd_centred_step_f64(const char* row, Py_ssize_t d, const double* mean, const double* a,
+                               double rate, double c, double l2, double* w)
+    void skgd_centred_step_f32(const char* row, Py_ssize_t d, const double* mean, const double* a,
+                               double rate, double c, double l2, double* w)
+    void skgd_plain_step_f64(const char* row, Py_ssize_t d, double c, double keep, double* w)
+    void skgd_plain_step_f32(const char* row, Py_ssize_t d, double c, double keep, double* w)
     double skgd_csr_dot_f64_i32(const void* x, const void* column, Py_ssize_t start,
                                 Py_ssize_t stop, const double* w)
     double skgd_csr_dot_f64_i64(const void* x, const void* column, Py_ssize_t start,
@@ -60,6 +68,12 @@ ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                double*) noexcept nogil
 ctypedef double (*moments_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double,
                                     double*, double*, double*) noexcept nogil
+ctypedef double (*centred_dot_function)(const char*, Py_ssize_t, const double*,
+                                        const double*) noexcept nogil
+ctypedef void (*centred_step_function)(const char*, Py_ssize_t, const double*, const double*,
+                                       double, double, double, double*) noexcept nogil
+ctypedef void (*plain_step_function)(const char*, Py_ssize_t, double, double,
+                                     double*) noexcept nogil
 ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
                                     const double*) noexcept nogil
 ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double,
@@ -67,6 +81,7 @@ ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize
 
 cdef enum:
     BLOCK = 64  # rows that are in cache together
+    AHEAD = 12  # rows between a prefetch and its use
 
 # Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
 CHUNK = 2**20
@@ -106,6 +121,9 @@ cdef class DenseRows(Rows):
     cdef add_function add_rows
     cdef pack_function pack_rows
     cdef moments_function moments_of_rows
+    cdef centred_dot_function centred_dot
+    cdef centred_step_function centred_step
+    cdef plain_step_function plain_step
 
     def __init__(self, X):
         self.owners = X
@@ -123,9 +141,13 @@ cdef class DenseRows(Rows):
         if self.packed or X.dtype == np.float64:
             self.dot_rows, self.add_rows = skgd_dot_f64, skgd_add_f64
             self.moments_of_rows = skgd_moments_f64
+            self.centred_dot, self.centred_step = skgd_centred_dot_f64, skgd_centred_step_f64
+            self.plain_step = skgd_plain_step_f64
         else:
             self.dot_rows, self.add_rows = skgd_dot_f32, skgd_add_f32
             self.moments_of_rows = skgd_moments_f32
+            self.centred_dot, self.centred_step = skgd_centred_dot_f32, skgd_centred_step_f32
+            self.plain_step = skgd_plain_step_f32
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* w,
                   Py_ssize_t stride, double* z, double* scratch) noexcept nogil:
@@ -249,14 +271,16 @@ cdef class SparseRows(Rows):
 
 def rows_of(X):
     """Return the Rows of a dense array or CSR matrix of float32 or float64, checked for bounds."""
-    values = X.data if hasattr(X, "indptr") else X
+    if hasattr(X, "format") and X.format != "csr":
+        raise TypeError(f"X has the sparse format {X.format}: pass CSR.")
+    values = X.data if hasattr(X, "format") else X
     if values.dtype not in (np.float64, np.float32) or not values.dtype.isnative:
         raise TypeError(f"X has dtype {values.dtype}: pass float64 or float32.")
     if len(X.shape) != 2 or X.shape[0] < 1 or X.shape[1] < 1:
         raise ValueError(f"X has shape {X.shape}: pass (n_samples, n_features), each at least 1.")
     if values is X:
         return DenseRows(X)
-    if X.format != "csr" or X.indices.dtype != X.indptr.dtype:
+    if X.indices.dtype != X.indptr.dtype:
         raise TypeError("X: pass a CSR matrix whose indices and indptr have one dtype.")
     if X.indices.dtype not in (np.int32, np.int64):
         raise TypeError(f"X has indices of {X.indices.dtype}: pass int32 or int64.")
@@ -273,6 +297,22 @@ def rows_of(X):
     return SparseRows(X)
 
 
+def shuffle(order, unsigned long long seed):
+    """Put row numbers into a random order, in place (Fisher and Yates, with splitmix64)."""
+    cdef Py_ssize_t* row = writeable_integers(order, (len(order),))
+    cdef Py_ssize_t i, j, n = len(order)
+    cdef unsigned long long bits
+    if n >= 2**32:
+        raise ValueError(f"order has {n} rows: pass fewer than 2**32.")
+    with nogil:
+        for i in range(n - 1, 0, -1):
+            seed += 0x9E3779B97F4A7C15ULL
+            bits = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9ULL
+            bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBULL
+            j = ((bits >> 32) * <unsigned long long>(i + 1)) >> 32
+            row[i], row[j] = row[j], row[i]
+
+
 # ---- the problem --------------------------------------------------------------------------------
 
 cdef class Problem:
@@ -282,7 +322,7 @@ cdef class Problem:
     stand for +1 in the output of the class and -1 in the others.
     """
 
-    cdef readonly Py_ssize_t n, d, k
+    cdef readonly Py_ssize_t n, d, k, block
     cdef readonly Rows rows
     cdef readonly double weight_sum
     cdef readonly object targets, weights
@@ -295,6 +335,8 @@ cdef class Problem:
         self.rows = X if isinstance(X, Rows) else rows_of(X)
         self.n, self.d, self.k = self.rows.n, self.rows.d, n_outputs
         self.loss = loss
+        # Rows that stay in the nearest cache between their margins and their accumulation.
+        self.block = max(8, min(<Py_ssize_t>BLOCK, <Py_ssize_t>(4096 / self.rows.width) // 4 * 4))
         self.codes = self.numbers = self.s = NULL
         if targets.ndim == 1:
             self.codes = floats(targets, (self.n,))
@@ -308,6 +350,14 @@ cdef class Problem:
     def with_loss(self, LossRule loss not None):
         """Return the same rows, targets and weights with another loss."""
         return Problem(self.rows, self.targets, self.weights, loss, self.k)
+
+    cdef inline void prefetch_target(self, Py_ssize_t row) noexcept nogil:
+        if self.codes != NULL:
+            skgd_prefetch(<const char*>(self.codes + row), 1)
+        else:
+            skgd_prefetch(<const char*>(self.numbers + row * self.k), 1)
+        if self.s != NULL:
+            skgd_prefetch(<const char*>(self.s + row), 1)
 
     cdef inline void fill_targets(self, const Py_ssize_t* index, Py_ssize_t m,
                                   double* y) noexcept nogil:
@@ -390,7 +440,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     cdef double* g = NULL
     cdef double* g_offset = NULL
     cdef Py_ssize_t index[BLOCK]
-    cdef Py_ssize_t i, m, row = start
+    cdef Py_ssize_t following[BLOCK]
+    cdef Py_ssize_t i, m, ahead, row = start
     values = np.zeros(p.k)
     cdef double* value = writeable_floats(values, (p.k,))
     gradient = intercept_gradient = None
@@ -402,9 +453,14 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
         rows = integers(subset, (len(subset),))
     with nogil:
         while row < stop:
-            m = min(stop - row, <Py_ssize_t>BLOCK)
+            m = min(stop - row, p.block)
             for i in range(m):
                 index[i] = rows[row + i] if rows != NULL else row + i
+            if rows == NULL:
+                ahead = min(stop - row - m, m)
+                for i in range(ahead):
+                    following[i] = row + m + i
+                p.rows.prefetch(following, ahead)
             add_block(p, space, index, m, w, p.d, offset, 1, 1.0, value, g, p.d, g_offset, 1)
             row += m
     return values, gradient, intercept_gradient
@@ -437,8 +493,8 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
     n = problem.n
     if subset is not None:
         n = len(subset)
-        if n and (subset.min() < 0 or subset.max() >= problem.n):
-            raise ValueError(f"subset: pass row numbers from 0 to {problem.n - 1}.")
+        if not n or (subset.min() < 0 or subset.max() >= problem.n):
+            raise ValueError(f"subset: pass some row numbers from 0 to {problem.n - 1}.")
     weight_sum = problem.weight_sum
     if subset is not None:
         weight_sum = n if problem.weights is None else problem.weights[subset].sum()
@@ -530,7 +586,12 @@ cdef class Sweep:
     def __init__(self, Problem problem not None, PenaltyRule penalty not None, list rules,
                  parameters, state, alpha, metric, double weight_scale, average=None):
         cdef Rule rule
-        self.problem, self.penalty, self.rules = problem, penalty, rules
+        if parameters.ndim != 2 or state.ndim != 3:
+            raise ValueError(
+                f"parameters have shape {parameters.shape} and state {state.shape}: pass "
+                "(n_outputs, n_parameters) and (n_outputs, slots, n_parameters)."
+            )
+        self.problem, self.penalty, self.rules = problem, penalty, list(rules)
         self.k, self.d, self.slots = problem.k, problem.d, state.shape[1]
         self.p = parameters.shape[1]
         self.fit_intercept = self.p > self.d
@@ -559,7 +620,11 @@ cdef class Sweep:
         if self.rule == NULL:
             raise MemoryError()
         for c in range(self.k):
-            rule = rules[c]
+            rule = self.rules[c]
+            if rule.slots > self.slots:
+                raise ValueError(
+                    f"state has {self.slots} slots: pass {rule.slots}, as {type(rule).__name__} needs."
+                )
             rule.bind(parameters[c], gradient[c], state[c])
             self.rule[c] = <void*>rule
             self.refresh(c)
@@ -622,17 +687,64 @@ cdef class Sweep:
             g[j] += extra[j] * inverse[j]
         return 0
 
-    cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, double factor) except -1 nogil:
-        """Set g to the raw gradient of a batch's loss, estimated for all rows."""
+    cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
+                   double factor) except -1 nogil:
+        """Set g to the raw gradient of a batch's loss, estimated for all rows.
+
+        The rows to come, of this batch and of the next, are fetched ahead.
+        """
         cdef Py_ssize_t i = 0, m
         cdef double unused = 0.0
         cdef double* g_offset = self.g + self.d if self.fit_intercept else &unused
         memset(self.g, 0, self.k * self.p * sizeof(double))
         while i < size:
-            m = min(size - i, <Py_ssize_t>BLOCK)
+            m = min(size - i, self.problem.block)
+            self.problem.rows.prefetch(index + i + m, min(self.problem.block, known - i - m))
             add_block(self.problem, self.space, index + i, m, self.w, self.p, self.offset, 1,
                       factor, NULL, self.g, self.p, g_offset, self.p if self.fit_intercept else 0)
             i += m
+        return 0
+
+    cdef int single_dense(self, Problem p, DenseRows rows, const Py_ssize_t* row,
+                          Py_ssize_t n_steps, const double* rate) except -1 nogil:
+        """Steps along the gradients of single rows, for a rule whose step is rate times gradient."""
+        cdef Py_ssize_t i, j, d = self.d
+        cdef Py_ssize_t size = d * rows.column_stride
+        cdef double y, z, c, weight, shift, l2 = self.alpha[0] * self.penalty.bend
+        cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
+        cdef double speed = self.inverse[d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
+        cdef double* w = self.w
+        cdef double* a = self.step
+        cdef const char* x
+        for j in range(d):
+            a[j] = self.inverse[j] * self.inverse[j] * self.unit[0]
+        for i in range(n_steps):
+            if i + AHEAD < n_steps:
+                skgd_prefetch(rows.base + row[i + AHEAD] * rows.row_stride, size)
+                p.prefetch_target(row[i + AHEAD])
+            x = rows.base + row[i] * rows.row_stride
+            if self.identity:
+                rows.dot_rows(&x, 1, d, w, &z)
+            else:
+                z = rows.centred_dot(x, d, self.mean, w)
+            z += b
+            y = p.numbers[row[i]]
+            p.loss.gradient(1, 1, &y, &z, &c)
+            weight = self.weight_scale * p.s[row[i]] if p.s != NULL else self.weight_scale
+            c = c * weight if weight != 0.0 else 0.0
+            if self.identity:
+                rows.plain_step(x, d, rate[i] * c, 1.0 - rate[i] * l2, w)
+            else:
+                rows.centred_step(x, d, self.mean, a, rate[i], c, l2, w)
+            b -= rate[i] * speed * c
+        shift = 0.0
+        for j in range(d):
+            shift += self.mean[j] * w[j]
+            if not self.identity and self.inverse[j] != 0.0:
+                self.u[j] = w[j] / self.inverse[j]
+        if self.fit_intercept:
+            self.u[d] = b / self.inverse[d]
+            self.offset[0] = b - shift
         return 0
 
     def run(self, order, bounds, rates, Py_ssize_t t, Py_ssize_t averaged=-1):
@@ -644,17 +756,18 @@ cdef class Sweep:
             Row numbers.
         bounds : intp array of shape (n_batches + 1,)
             Where each batch begins in `order`, and where the last one ends.
-        rates : float64 array of shape (n_batches, n_outputs)
+        rates : float64 array of shape (n_batches,)
         t : int
             The number of the first step.
         averaged : int, default=-1
             The number of steps in the running mean before; -1 for no averaging.
         """
-        cdef Py_ssize_t b, c, size, ahead, last, n_batches = len(bounds) - 1
+        cdef Py_ssize_t b, c, size, last, n_batches = len(bounds) - 1
+        cdef DenseRows rows
         cdef double share
         cdef const Py_ssize_t* row = integers(order, (len(order),))
         cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
-        cdef const double* rate = floats(rates, (n_batches, self.k))
+        cdef const double* rate = floats(rates, (n_batches,))
         if n_batches < 1 or bounds[0] < 0 or np.any(bounds[1:] <= bounds[:n_batches]):
             raise ValueError("bounds: pass positions in order that rise.")
         if bounds[n_batches] > len(order):
@@ -664,24 +777,26 @@ cdef class Sweep:
             raise ValueError(f"order: pass row numbers from 0 to {self.problem.n - 1}.")
         self.check_average(averaged)
         last = bound[n_batches]
+        if self.goes_row_by_row(last - bound[0], n_batches, averaged):
+            rows = self.problem.rows
+            with nogil:
+                self.single_dense(self.problem, rows, row + bound[0], n_batches, rate)
+            return
         with nogil:
             for b in range(n_batches):
                 size = bound[b + 1] - bound[b]
-                ahead = min(bound[b + 1] + min(size, <Py_ssize_t>8), last)
-                self.problem.rows.prefetch(row + bound[b + 1], ahead - bound[b + 1])
-                self.batch(row + bound[b], size, self.weight_scale / size)
+                self.batch(row + bound[b], size, last - bound[b], self.weight_scale / size)
                 share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
                 for c in range(self.k):
-                    self.finish(c, rate[b * self.k + c], t + b, share)
+                    self.finish(c, rate[b], t + b, share)
 
-    def step_along(self, coef_gradient, intercept_gradient, rates, Py_ssize_t t,
+    def step_along(self, coef_gradient, intercept_gradient, double rate, Py_ssize_t t,
                    Py_ssize_t averaged=-1):
         """Take one step along the gradient of a full pass."""
         cdef Py_ssize_t c, j
         cdef double share = 1.0 / (averaged + 1) if averaged >= 0 else 0.0
         cdef const double* g = floats(coef_gradient, (self.k, self.d))
         cdef const double* g_offset = floats(intercept_gradient, (self.k,))
-        cdef const double* rate = floats(rates, (self.k,))
         self.check_average(averaged)
         with nogil:
             for c in range(self.k):
@@ -689,7 +804,17 @@ cdef class Sweep:
                     self.g[c * self.p + j] = g[c * self.d + j]
                 if self.fit_intercept:
                     self.g[c * self.p + self.d] = g_offset[c]
-                self.finish(c, rate[c], t, share)
+                self.finish(c, rate, t, share)
+
+    cdef bint goes_row_by_row(self, Py_ssize_t n_rows, Py_ssize_t n_batches, Py_ssize_t averaged):
+        """Whether margin, slope and step of each row can be done on its coefficients at once."""
+        rows, penalty = self.problem.rows, self.penalty
+        return (
+            n_rows == n_batches and self.k == 1 and averaged < 0
+            and self.problem.numbers != NULL and not penalty.proximal and penalty.bend == penalty.bend
+            and (<Rule>self.rule[0]).plain
+            and isinstance(rows, DenseRows) and not (<DenseRows>rows).packed
+        )
 
     def check_average(self, averaged):
         if averaged >= 0 and self.average == NULL:

@@ -72,6 +72,47 @@
                 out[i * d + j] = *(const T *)(rows[i] + j * stride);                       \
     }
 
+/* One row of X in centred coordinates: its margin, and the step
+   w = (1 - rate a l2) w - rate a c (x - mean), coordinate by coordinate, of a rule whose step is the
+   rate times the gradient. */
+#define SKGD_SINGLE(T, NAME)                                                               \
+    SKGD_CLONES static double skgd_centred_dot_##NAME(                                     \
+        const char *row, ptrdiff_t d, const double *mean, const double *w)                 \
+    {                                                                                      \
+        const T *x = (const T *)row;                                                       \
+        double s0 = 0, s1 = 0;                                                             \
+        ptrdiff_t j, half = d >= 64 ? d / 2 : 0;                                           \
+        _Pragma("omp simd reduction(+ : s0, s1)")                                          \
+        for (j = 0; j < half; j++) {                                                       \
+            s0 += (x[j] - mean[j]) * w[j];                                                 \
+            s1 += (x[j + half] - mean[j + half]) * w[j + half];                            \
+        }                                                                                  \
+        _Pragma("omp simd reduction(+ : s0)")                                              \
+        for (j = 2 * half; j < d; j++)                                                     \
+            s0 += (x[j] - mean[j]) * w[j];                                                 \
+        return s0 + s1;                                                                    \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_centred_step_##NAME(                                      \
+        const char *row, ptrdiff_t d, const double *mean, const double *a, double rate,    \
+        double c, double l2, double *w)                                                    \
+    {                                                                                      \
+        const T *x = (const T *)row;                                                       \
+        _Pragma("omp simd")                                                                \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            w[j] -= rate * a[j] * (c * (x[j] - mean[j]) + l2 * w[j]);                      \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_plain_step_##NAME(                                        \
+        const char *row, ptrdiff_t d, double c, double keep, double *w)                    \
+    {                                                                                      \
+        const T *x = (const T *)row;                                                       \
+        _Pragma("omp simd")                                                                \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            w[j] = keep * w[j] - c * x[j];                                                 \
+    }
+
+SKGD_SINGLE(double, f64)
+SKGD_SINGLE(float, f32)
+
 /* Merge a block of rows into running weighted means and sums of squared deviations (Chan, Golub and
    LeVeque, 1983): the block's own mean first, while its rows are in cache. weight is the weight of
    what was merged before; s may be NULL. Returns the weight of the block. */

@@ -42,20 +42,14 @@ SKGD_INLINE double skgd_exp1(double x)
     double shifted = clipped * 1.4426950408889634074 + magic;
     double n = shifted - magic;
     double r = (clipped - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    double p = 1.0 / 6227020800.0;
-    p = p * r + 1.0 / 479001600.0;
-    p = p * r + 1.0 / 39916800.0;
-    p = p * r + 1.0 / 3628800.0;
-    p = p * r + 1.0 / 362880.0;
-    p = p * r + 1.0 / 40320.0;
-    p = p * r + 1.0 / 5040.0;
-    p = p * r + 1.0 / 720.0;
-    p = p * r + 1.0 / 120.0;
-    p = p * r + 1.0 / 24.0;
-    p = p * r + 1.0 / 6.0;
-    p = p * r + 0.5;
-    p = p * r + 1.0;
-    p = p * r + 1.0;
+    /* Estrin's order: pairs, pairs of pairs, ..., for a short chain of dependent operations. */
+    double r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
+    double a = (1.0 + r) + r2 * (1.0 / 2 + r * (1.0 / 6));
+    double b = (1.0 / 24 + r * (1.0 / 120)) + r2 * (1.0 / 720 + r * (1.0 / 5040));
+    double c = (1.0 / 40320 + r * (1.0 / 362880))
+             + r2 * (1.0 / 3628800 + r * (1.0 / 39916800))
+             + r4 * (1.0 / 479001600 + r * (1.0 / 6227020800));
+    double p = (a + r4 * b) + r8 * c;
     int64_t bits;
     double power;
     memcpy(&bits, &shifted, sizeof bits);
@@ -88,6 +82,14 @@ SKGD_INLINE double skgd_log1p_unit(double e)
     p = p * q + 1.0 / 3.0;
     p = p * q + 1.0;
     return 2.0 * s * p;
+}
+
+/* y += a x */
+SKGD_CLONES static void skgd_axpy(ptrdiff_t n, double a, const double *x, double *y)
+{
+    _Pragma("omp simd")
+    for (ptrdiff_t i = 0; i < n; i++)
+        y[i] += a * x[i];
 }
 
 SKGD_CLONES static void skgd_exp(ptrdiff_t n, const double *x, double *out)

@@ -1,7 +1,6 @@
-"""What "auto" stands for: the plan of a fit, the rate of a step rule, the solver without any rate."""
+"""What "auto" stands for: the plan of a fit, the rate of a step rule, the solver without one."""
 
 from dataclasses import dataclass, replace
-from numbers import Real
 
 import numpy as np
 from scipy import sparse
@@ -34,6 +33,8 @@ OPTIMIZERS = {
     "lbfgs": lambda: LBFGS(),
 }
 AUTO_BATCH = 256
+# The share of its first rate with which a step rule goes on after another optimizer's fit.
+REFINED = 0.03
 # Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
 SMOOTHING = 10.0 ** np.arange(0.0, -6.5, -1.0)
 
@@ -49,6 +50,8 @@ class Plan:
     schedule : Schedule or None
         None where the optimizer finds its own steps.
     batch_length : int
+    bounds : array of int of shape (n_batches + 1,)
+        Where the batches of an epoch begin and the last one ends.
     preconditioned : bool
     shuffle, in_blocks : bool
     average_from : int
@@ -60,6 +63,7 @@ class Plan:
     optimizer: object
     schedule: object
     batch_length: int
+    bounds: np.ndarray
     preconditioned: bool
     shuffle: bool = True
     in_blocks: bool = False
@@ -72,11 +76,13 @@ class Plan:
 
     def remedy(self, rate):
         """Say what to pass instead of a learning rate with which the descent exploded."""
+        if self.schedule is None:
+            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
         if self.preconditioned:
-            return f"Pass learning_rate={rate / 10:.1g} or learning_rate='auto'."
+            return f"Pass learning_rate={min(rate / 10, 0.1):.1g} or learning_rate='auto'."
         return (
-            "Pass precondition='auto', which makes the descent independent of the columns' scales, or "
-            f"scale the columns, or pass learning_rate={rate / 10:.1g} or less."
+            "Pass precondition='auto', which makes the descent independent of the columns' scales, "
+            f"or scale the columns, or pass learning_rate={rate / 10:.1g} or less."
         )
 
 
@@ -109,8 +115,9 @@ def choose_optimizer(optimizer, learning_rate, batch_size, *, partial):
         name = type(chosen).__name__
         if rate_given:
             raise ValueError(
-                f"learning_rate={learning_rate!r} with optimizer={optimizer!r}: {name} finds its own "
-                "step lengths; pass learning_rate='auto', or a step rule such as optimizer='adam'."
+                f"learning_rate={learning_rate!r} with optimizer={optimizer!r}: {name} finds its "
+                "own step lengths; pass learning_rate='auto', or a step rule such as "
+                "optimizer='adam'."
             )
         if batches:
             raise ValueError(
@@ -134,14 +141,21 @@ class _Decaying(Schedule):
         return self.rate / (1.0 + np.asarray(t) / self.steps) ** self.power
 
 
-def automatic_schedule(optimizer, objective, X, plan, generator):
+def automatic_schedule(optimizer, objective, X, plan, generator, *, trained):
     """Return a schedule for a step rule whose rate comes from the data.
 
     For gradient descent, the largest stable rate: one over the curvature of the mean objective plus
     the share of a single row's curvature that a batch of its size leaves (Gower et al., SGD:
     general analysis and improved rates, 2019). For rules that normalise the gradient, a step that
-    is small in standardised coordinates.
+    is small in standardised coordinates. A model that is trained already is only refined.
     """
+    schedule = _untrained_schedule(optimizer, objective, X, plan, generator)
+    if trained:
+        schedule.rate *= REFINED
+    return schedule
+
+
+def _untrained_schedule(optimizer, objective, X, plan, generator):
     problem = objective.problem
     n_batches = -(-problem.n // plan.batch_length)
     steps = max(5.0 * n_batches, 50.0)
@@ -164,8 +178,8 @@ def automatic_schedule(optimizer, objective, X, plan, generator):
 def curvatures(objective, X, generator, n_rows=1024):
     """Return the largest curvature of the mean objective and that of single rows, in the metric.
 
-    Both from a sample of rows: power iterations on the rows' mean outer product, and the mean of the
-    rows' squared lengths, doubled for safety.
+    Both from a sample of rows: power iterations on the rows' mean outer product, and the mean of
+    the rows' squared lengths, doubled for safety.
     """
     metric, n = objective.metric, X.shape[0]
     rows = np.arange(n) if n <= n_rows else np.sort(generator.choice(n, n_rows, replace=False))
@@ -174,7 +188,7 @@ def curvatures(objective, X, generator, n_rows=1024):
     sample = (sample - metric.mean) * metric.inverse[0, :X.shape[1]]
     if metric.inverse.shape[1] > X.shape[1]:
         sample = np.column_stack([sample, np.full(len(rows), metric.inverse[0, -1])])
-    sample *= np.sqrt(objective.curvature * metric.unit[0])
+    sample *= np.sqrt(objective.curvature[0] * metric.unit[0])
     weights = np.ones(len(rows))
     if objective.problem.weights is not None:
         weights = objective.problem.weights[rows]
@@ -202,8 +216,7 @@ def make_metric(plan, moments, loss_curvature, penalty_curvature, unit, fit_inte
     if not plan.preconditioned:
         k, d = penalty_curvature.shape
         return identity_metric(d, k, fit_intercept)
-    curvature = np.broadcast_to(float(loss_curvature), len(unit))
-    return diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept)
+    return diagonal_metric(moments, loss_curvature, penalty_curvature, unit, fit_intercept)
 
 
 # ---- the solver that needs no rate --------------------------------------------------------------
@@ -228,7 +241,7 @@ def solve(objective, loss, X, x, record):
         smooth = loss.smoothed(width)
         inner = replace(
             objective, problem=objective.problem.with_loss(smooth.compiled(objective.problem.k)),
-            latest=None,
+            latest=None, reported=objective,
         )  # fmt: skip
         record.stop_reason = None
         x = train_full_batch(_solver(inner, smooth, X), inner, x, record)
@@ -242,8 +255,3 @@ def _solver(objective, loss, X):
     if objective.proximal:
         return AcceleratedGradient()
     return Newton(loss, X) if loss.has_hessian else LBFGS()
-
-
-def is_number(value):
-    """Whether value is a real number and not a bool."""
-    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)

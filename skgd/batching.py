@@ -5,6 +5,8 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from skgd._engine import shuffle as engine_shuffle
+
 # Rows that a memory map is shuffled by: one block is read from the disk at a time.
 SHUFFLED_BLOCK = 4096
 
@@ -63,18 +65,26 @@ def epoch_order(n_samples, generator, *, shuffle, in_blocks):
         Whether rows lie where single reads are expensive (a memory map): blocks of rows are
         shuffled and then the rows of each block.
     """
+    order = np.arange(n_samples, dtype=np.intp)
     if not shuffle:
-        return np.arange(n_samples, dtype=np.intp)
+        return order
     if not in_blocks:
-        return generator.permutation(n_samples).astype(np.intp, copy=False)
-    order = np.empty(n_samples, dtype=np.intp)
+        _shuffle(order, generator)
+        return order
+    blocks = np.arange(ceil(n_samples / SHUFFLED_BLOCK), dtype=np.intp)
+    _shuffle(blocks, generator)
     filled = 0
-    for block in generator.permutation(ceil(n_samples / SHUFFLED_BLOCK)):
+    for block in blocks:
         start = block * SHUFFLED_BLOCK
-        stop = min(start + SHUFFLED_BLOCK, n_samples)
-        order[filled:filled + stop - start] = start + generator.permutation(stop - start)
-        filled += stop - start
+        rows = np.arange(start, min(start + SHUFFLED_BLOCK, n_samples), dtype=np.intp)
+        _shuffle(rows, generator)
+        order[filled:filled + len(rows)] = rows
+        filled += len(rows)
     return order
+
+
+def _shuffle(order, generator):
+    engine_shuffle(order, generator.integers(2**63, dtype=np.int64))
 
 
 def is_memory_map(X):

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3, cdivision=True
 """Losses: the data term of the objective, in order of increasing complexity.
 
 The objective that every estimator minimises, written once::
@@ -115,6 +115,30 @@ cdef class PythonLossRule(LossRule):
             return self.call(self.loss.hessian, k, m, y, z, out)
 
 
+def make_rule(piece, needed):
+    """Return the rule of a loss, penalty or optimizer with its hyperparameters."""
+    for base in type(piece).__mro__:
+        if base.__dict__.get("Rule") is not None:
+            return base.Rule(**{name: getattr(piece, name) for name in base._get_param_names()})
+    raise NotImplementedError(f"{type(piece).__name__} needs {needed} of its own: define it.")
+
+
+def check_complete(piece, needed):
+    """Raise for a user's subclass that defines nothing of its own."""
+    if type(piece).Rule is None:
+        raise TypeError(f"{type(piece).__name__} is not complete: define {needed}.")
+
+
+def overrides(cls, root, methods):
+    """Tell whether a subclass of a compiled piece, or of the base class, has methods of its own."""
+    for base in cls.__mro__:
+        if base is root or base.__dict__.get("Rule") is not None:
+            return False
+        if not methods.isdisjoint(base.__dict__):
+            return True
+    return False
+
+
 class Loss(BaseEstimator):
     """Base class of the losses; subclass it to write your own.
 
@@ -179,20 +203,16 @@ class Loss(BaseEstimator):
 
     def hessian_product(self, y, z, direction):
         """Return the second derivative times a direction, all of shape (n_samples, n_outputs)."""
-        return self.compiled(z.shape[1]).apply("hessian", y, z) * direction
+        if np.ndim(z) != 2:
+            raise ValueError(f"z has shape {np.shape(z)}: pass (n_samples, n_outputs).")
+        return self.hessian(y, z) * direction
 
     def compiled(self, n_outputs=1):
         """Return the rule that the engine runs; one that calls back where a subclass overrides."""
-        for base in type(self).__mro__:
-            if base.__dict__.get("Rule") is not None:
-                return self._rule(n_outputs)
-            if base is Loss:
-                break
-            if "value" in base.__dict__ or "gradient" in base.__dict__:
-                return PythonLossRule(self)
-        raise TypeError(
-            f"{type(self).__name__} defines neither value(y, z) nor gradient(y, z): define both."
-        )
+        if overrides(type(self), Loss, {"value", "gradient", "hessian"}):
+            return PythonLossRule(self)
+        check_complete(self, "value(y, z) and gradient(y, z)")
+        return self._rule(n_outputs)
 
     def best_constant(self, y, sample_weight):
         """Return the constant margin with the least weighted loss, one per column of ``y``.
@@ -234,7 +254,7 @@ class Loss(BaseEstimator):
         return False
 
     def _rule(self, n_outputs):
-        return self.Rule(**self.get_params(deep=False))
+        return make_rule(self, "each method that is called")
 
     def _apply(self, what, y, z):
         y, z = np.asarray(y, dtype=float), np.asarray(z, dtype=float)
@@ -245,7 +265,7 @@ class Loss(BaseEstimator):
             )
         n_outputs = 1 if z.ndim == 1 else z.shape[1]
         shape = (-1, n_outputs) if z.size else (0, n_outputs)
-        result = self.compiled(n_outputs).apply(what, y.reshape(shape), z.reshape(shape))
+        result = self._rule(n_outputs).apply(what, y.reshape(shape), z.reshape(shape))
         if what == "value" and self.couples(n_outputs):
             return result[:, 0].copy()
         return np.ascontiguousarray(result).reshape(z.shape)
@@ -458,7 +478,8 @@ cdef class HingeRule(LossRule):
                       double* out) except -1 nogil:
         cdef Py_ssize_t i
         for i in range(k * m):
-            out[i] = -y[i] if 1.0 - y[i] * z[i] > 0.0 else 0.0 * z[i]
+            out[i] = -y[i] if 1.0 - y[i] * z[i] > 0.0 else 0.0
+            out[i] = out[i] if z[i] == z[i] else z[i]
         return 0
 
 

@@ -1,9 +1,9 @@
 """Metrics: the coordinates in which descent runs.
 
 With ``u = w * scale`` and X centred through the intercept, raw columns of any scale train like
-standardised ones. The objective and its minimiser stay those of raw X; only the path changes. The
-scale is the square root of the objective's curvature along a coefficient, the penalty's included, so
-that a rate has no unit.
+standardised ones. The objective and its minimiser stay those of raw X, only the path changes. The
+scale is the square root of the objective's curvature along a coefficient, the penalty's included,
+so that a rate has no unit.
 """
 
 from dataclasses import dataclass
@@ -133,12 +133,14 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept):
     unit : array of shape (n_outputs,)
     fit_intercept : bool
     """
-    variance = moments.variance(about_mean=fit_intercept)
+    with np.errstate(over="ignore"):
+        variance = moments.variance(about_mean=fit_intercept)
     bend = curvature[:, None] * variance + penalty_curvature
     if fit_intercept:
         bend = np.column_stack([bend, curvature])
     inverse = np.zeros(bend.shape)
-    np.divide(1.0, np.sqrt(bend * unit[:, None]), out=inverse, where=bend > 0)
+    with np.errstate(over="ignore", divide="ignore"):
+        np.divide(1.0, np.sqrt(bend * unit[:, None]), out=inverse, where=bend > 0)
     # Beyond the range of doubles a column cannot be told from a constant one.
     inverse[~np.isfinite(inverse)] = 0.0
     mean = moments.mean.copy() if fit_intercept else np.zeros(len(variance))

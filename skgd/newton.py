@@ -5,8 +5,11 @@ the Cholesky factor of each output's Hessian, from all rows or from a sample of 
 whitening is the Hessian itself, one solve is the step.
 """
 
+from functools import cache
+
 import numpy as np
 from scipy import linalg, sparse
+from threadpoolctl import ThreadpoolController
 
 from skgd._engine import Problem, value_and_gradient
 from skgd.losses import SquaredError
@@ -39,12 +42,18 @@ class Newton(FullBatchOptimizer):
         self.X = X
 
     def solve(self, objective, x, monitor):
+        # More threads make BLAS slower on small blocks, and the last bits depend on their number.
+        with _threads().limit(limits=1, user_api="blas"):
+            return self._solve(objective, x, monitor)
+
+    def _solve(self, objective, x, monitor):
         value, gradient = objective.value_and_gradient(x)
         first, step, damping = float(gradient @ gradient), 1.0, 0.0
         while not monitor(x, value, gradient, step):
             curvature = Curvature(objective, self.loss, self.X, x)
             size = float(gradient @ gradient)
-            tol = min(0.1, np.sqrt(size / first)) if first > 0 else 0.1
+            # Tighter systems would only amplify rounding along directions without curvature.
+            tol = np.clip(np.sqrt(size / first), 1e-6, 0.1) if first > 0 else 0.1
             while True:
                 direction = curvature.solve(gradient, tol, damping)
                 step, point = _search(objective, x, value, gradient, direction)
@@ -57,6 +66,11 @@ class Newton(FullBatchOptimizer):
                 damping = damping / 10 if damping > 1e-9 else 0.0
             x, value, gradient = point
         return x
+
+
+@cache
+def _threads():
+    return ThreadpoolController()
 
 
 def _search(objective, x, value, gradient, direction):

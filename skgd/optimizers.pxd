@@ -2,6 +2,10 @@ cdef class Rule:
     # Whether a coordinate whose gradient is zero stays as it is, so that sparse rows may be
     # updated coordinate by coordinate.
     cdef bint local
+    # Whether the step is the rate times the gradient and nothing else.
+    cdef bint plain
+    # The number of arrays of state.
+    cdef readonly Py_ssize_t slots
     # One step: w and the state s (slots x d) in place. step, unless NULL, receives the size of the
     # step that a unit gradient takes in the steady state, which proximal penalties must use.
     cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,

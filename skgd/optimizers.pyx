@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3, cdivision=True
 """Optimizers, in order of increasing complexity: step rules first, then full-batch solvers.
 
 A step rule is two adjacent classes. The rule has the mathematics in the papers' letters: ``w`` the
@@ -6,6 +6,8 @@ parameters, ``g`` the gradient, ``s`` the state, ``t`` the step number from 0. I
 run and each row of parameters. The public class has the hyperparameters and the documentation. No
 optimizer holds a learning rate: that is the estimator's.
 """
+
+from numbers import Integral
 
 import numpy as np
 from scipy import optimize
@@ -15,6 +17,12 @@ from libc.math cimport pow, sqrt
 from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, writeable_floats
+
+from skgd.losses import check_complete, make_rule, overrides
+
+cdef extern from "_vector.h" nogil:
+    void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
+
 
 __all__ = [
     "Optimizer",
@@ -49,6 +57,12 @@ cdef class Rule:
 
     def apply(self, w, g, state, double rate, Py_ssize_t t):
         """Run one update on arrays and return the step sizes."""
+        if np.ndim(w) != 1:
+            raise ValueError(f"w has shape {np.shape(w)}: pass (n_parameters,).")
+        if np.ndim(state) != 2 or len(state) < self.slots:
+            raise ValueError(
+                f"state has shape {np.shape(state)}: pass at least {self.slots} rows like w."
+            )
         step = np.empty(w.shape)
         cdef Py_ssize_t d = w.shape[0]
         self.update(writeable_floats(w, (d,)), floats(g, (d,)),
@@ -63,7 +77,7 @@ cdef class PythonRule(Rule):
     cdef object method, w, g, state
 
     def __init__(self, optimizer):
-        self.method = optimizer.update
+        self.method, self.slots = optimizer.update, optimizer.slots
 
     def bind(self, w, g, state):
         self.w, self.g, self.state = w, g, state
@@ -97,13 +111,16 @@ class Optimizer(BaseEstimator):
     ...     def update(self, w, g, state, rate, t):
     ...         w -= rate * np.sign(g)
     >>> X, y = np.arange(6.0).reshape(-1, 1), 3 * np.arange(6.0)
-    >>> model = GDRegressor(optimizer=SignDescent(), learning_rate=lambda t: 0.1 / (1 + t))
+    >>> model = GDRegressor(optimizer=SignDescent(), learning_rate=lambda t: 0.5 / (1 + t))
     >>> model.fit(X, y).coef_.round(1)
     array([3.])
     """
 
     Rule = None
-    slots = 0
+
+    @property
+    def slots(self):
+        return 0 if type(self).Rule is None else self._rule().slots
 
     def update(self, w, g, state, rate, t):
         """Take one step: change ``w`` and ``state`` in place.
@@ -127,20 +144,17 @@ class Optimizer(BaseEstimator):
             The size of the step that a unit gradient takes in the steady state, which proximal
             penalties use; None stands for ``rate``.
         """
-        return self.Rule(**self.get_params(deep=False)).apply(w, g, state, rate, t)
+        return self._rule().apply(w, g, state, rate, t)
 
     def compiled(self):
         """Return the rule that the engine runs; one that calls back where a subclass overrides."""
-        for base in type(self).__mro__:
-            if base.__dict__.get("Rule") is not None:
-                return self.Rule(**self.get_params(deep=False))
-            if base is Optimizer:
-                break
-            if "update" in base.__dict__:
-                return PythonRule(self)
-        raise TypeError(
-            f"{type(self).__name__} does not define update(w, g, state, rate, t): define it."
-        )
+        if overrides(type(self), Optimizer, {"update"}):
+            return PythonRule(self)
+        check_complete(self, "update(w, g, state, rate, t)")
+        return self._rule()
+
+    def _rule(self):
+        return make_rule(self, "update(w, g, state, rate, t)")
 
 
 def _in_unit_interval(name, value):
@@ -165,7 +179,8 @@ cdef class SGDRule(Rule):
         self.momentum = _in_unit_interval("momentum", momentum)
         self.dampening = _in_unit_interval("dampening", dampening)
         self.nesterov = nesterov
-        self.local = momentum == 0
+        self.local = self.plain = momentum == 0
+        self.slots = momentum != 0
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("nesterov=True: pass a momentum above 0 and dampening=0.")
 
@@ -173,9 +188,8 @@ cdef class SGDRule(Rule):
                     Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double fresh = 1.0 - self.dampening if t > 0 else 1.0
-        if self.momentum == 0.0:
-            for j in range(d):
-                w[j] -= rate * g[j]
+        if self.plain:
+            skgd_axpy(d, -rate, g, w)
         elif self.nesterov:
             for j in range(d):
                 s[j] = self.momentum * s[j] + fresh * g[j]
@@ -225,10 +239,6 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.dampening = dampening
 
-    @property
-    def slots(self):
-        return int(self.momentum != 0)
-
 
 cdef class AdagradRule(Rule):
     cdef double eps
@@ -236,6 +246,7 @@ cdef class AdagradRule(Rule):
     def __init__(self, eps):
         self.eps = _not_negative("eps", eps)
         self.local = True
+        self.slots = 1
 
     cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
                     Py_ssize_t d, double* step) except -1 nogil:
@@ -275,7 +286,6 @@ class Adagrad(Optimizer):
     """
 
     Rule = AdagradRule
-    slots = 1
 
     def __init__(self, *, eps=1e-10):
         self.eps = eps
@@ -290,6 +300,7 @@ cdef class RMSpropRule(Rule):
         self.momentum = _in_unit_interval("momentum", momentum)
         self.eps = _not_negative("eps", eps)
         self.centered = centered
+        self.slots = 1 + self.centered + (momentum != 0)
 
     cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
                     Py_ssize_t d, double* step) except -1 nogil:
@@ -354,10 +365,6 @@ class RMSprop(Optimizer):
         self.centered = centered
         self.eps = eps
 
-    @property
-    def slots(self):
-        return 1 + bool(self.centered) + (self.momentum != 0)
-
 
 cdef class AdamRule(Rule):
     cdef double beta_1, beta_2, eps
@@ -368,6 +375,7 @@ cdef class AdamRule(Rule):
         self.beta_2 = _in_unit_interval("beta_2", beta_2)
         self.eps = _not_negative("eps", eps)
         self.amsgrad = amsgrad
+        self.slots = 2 + self.amsgrad
 
     cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
                     Py_ssize_t d, double* step) except -1 nogil:
@@ -434,10 +442,6 @@ class Adam(Optimizer):
         self.eps = eps
         self.amsgrad = amsgrad
 
-    @property
-    def slots(self):
-        return 2 + bool(self.amsgrad)
-
 
 # ---- full-batch solvers -------------------------------------------------------------------------
 
@@ -466,10 +470,16 @@ class FullBatchOptimizer(BaseEstimator):
         raise NotImplementedError(f"{type(self).__name__} does not define solve.")
 
 
-def _decreases_enough(value, at, gradient, move, step):
-    """Whether a step stays below the parabola of curvature 1 / step, up to rounding."""
+def _decreases_enough(at, gradient, value, new_gradient, move, step):
+    """Whether a step stays below the parabola of curvature 1 / step.
+
+    Where rounding hides that, the change of the gradient along the step tells the curvature.
+    """
     bound = at + gradient @ move + (move @ move) / (2 * step)
-    return value <= bound + 1e-14 * (abs(at) + abs(value))
+    rounding = 1e-14 * (abs(at) + abs(value))
+    if abs(value - bound) > rounding:
+        return value < bound
+    return (new_gradient - gradient) @ move <= (move @ move) / step
 
 
 class GradientDescent(FullBatchOptimizer):
@@ -510,12 +520,12 @@ class GradientDescent(FullBatchOptimizer):
             while True:
                 candidate = objective.prox(x - step * gradient, step)
                 move = candidate - x
-                new_value, new_gradient = objective.value_and_gradient(candidate)
-                if _decreases_enough(new_value, value, gradient, move, step):
-                    break
-                step *= shrink
                 if not np.any(move):
                     return x
+                new_value, new_gradient = objective.value_and_gradient(candidate)
+                if _decreases_enough(value, gradient, new_value, new_gradient, move, step):
+                    break
+                step *= shrink
             x, value, gradient = candidate, new_value, new_gradient
         return x
 
@@ -569,7 +579,7 @@ class AcceleratedGradient(FullBatchOptimizer):
                 candidate = objective.prox(z - step * gradient_z, step)
                 move = candidate - z
                 new_value, new_gradient = objective.value_and_gradient(candidate)
-                if _decreases_enough(new_value, value_z, gradient_z, move, step):
+                if _decreases_enough(value_z, gradient_z, new_value, new_gradient, move, step):
                     break
                 step *= shrink
                 if not np.any(move):
@@ -608,7 +618,7 @@ class LBFGS(FullBatchOptimizer):
         self.memory = memory
 
     def solve(self, objective, x, monitor):
-        if self.memory < 1:
+        if not isinstance(self.memory, Integral) or self.memory < 1:
             raise ValueError(f"memory={self.memory!r}: pass an integer >= 1.")
         if objective.proximal:
             raise ValueError(

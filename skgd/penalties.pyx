@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3, cdivision=True
 """Penalties on the coefficients, in order of increasing complexity.
 
 A penalty has a value, the gradient of its smooth part and the proximal operator of the rest. The
@@ -8,10 +8,16 @@ estimator's ``alpha`` multiplies it; the penalty object carries its shape.
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from libc.math cimport fabs
+from libc.math cimport NAN, fabs
 from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, writeable_floats
+
+from skgd.losses import check_complete, make_rule, overrides
+
+cdef extern from "_vector.h" nogil:
+    void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
+
 
 __all__ = ["Penalty", "L2", "L1", "ElasticNet"]
 
@@ -20,6 +26,9 @@ __all__ = ["Penalty", "L2", "L1", "ElasticNet"]
 
 cdef class PenaltyRule:
     """The mathematics of a penalty, over one row of coefficients."""
+
+    def __cinit__(self, *args, **kwargs):
+        self.bend = NAN
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         return 0.0
@@ -84,7 +93,7 @@ cdef class PythonPenaltyRule(PenaltyRule):
 
     def __init__(self, penalty):
         self.penalty = penalty
-        self.proximal = type(penalty).prox is not Penalty.prox
+        self.proximal = penalty._has("prox")
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         with gil:
@@ -92,10 +101,6 @@ cdef class PythonPenaltyRule(PenaltyRule):
 
     cdef double smooth_value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         with gil:
-            if type(self.penalty).gradient is Penalty.gradient:
-                return 0.0
-            if not self.proximal:
-                return self.penalty.value(copied(d, w))
             return self.penalty.smooth_value(copied(d, w))
 
     cdef int add_gradient(self, Py_ssize_t d, const double* w, double alpha,
@@ -103,8 +108,6 @@ cdef class PythonPenaltyRule(PenaltyRule):
         cdef Py_ssize_t j
         cdef const double* gradient
         with gil:
-            if type(self.penalty).gradient is Penalty.gradient:
-                return 0
             result = checked(self.penalty.gradient(copied(d, w)), d, "gradient")
             gradient = floats(result, (d,))
             for j in range(d):
@@ -190,18 +193,24 @@ class Penalty(BaseEstimator):
 
     def value(self, coef):
         """Return the penalty of one row of coefficients, of shape (n_features,)."""
-        return float(self.compiled().apply_value(_row(coef))[0])
+        return float(self._rule().apply_value(_row(coef))[0])
 
     def smooth_value(self, coef):
         """Return the part of the value whose gradient ``gradient`` gives.
 
         A penalty of your own needs it only if it has both ``gradient`` and ``prox``.
         """
-        return float(self.compiled().apply_smooth_value(_row(coef))[0])
+        if type(self).Rule is None and not self._has("gradient"):
+            return 0.0
+        if type(self).Rule is None and not self._has("prox"):
+            return float(self.value(coef))
+        return float(self._rule().apply_smooth_value(_row(coef))[0])
 
     def gradient(self, coef):
         """Return the gradient of the smooth part, of shape (n_features,)."""
-        return self.compiled().apply_gradient(_row(coef))[0]
+        if type(self).Rule is None:
+            return np.zeros(len(coef))
+        return self._rule().apply_gradient(_row(coef))[0]
 
     def prox(self, coef, step):
         """Return the proximal point of the part that is not smooth.
@@ -219,8 +228,10 @@ class Penalty(BaseEstimator):
         array of shape (n_features,)
         """
         row = _row(coef).copy()
+        if type(self).Rule is None:
+            return row[0]
         steps = np.ascontiguousarray(np.broadcast_to(np.asarray(step, dtype=float), row.shape))
-        self.compiled().apply_prox(row, steps)
+        self._rule().apply_prox(row, steps)
         return row[0]
 
     def curvature(self, n_features):
@@ -229,20 +240,19 @@ class Penalty(BaseEstimator):
 
     def compiled(self):
         """Return the rule that the engine runs; one that calls back where a subclass overrides."""
-        for base in type(self).__mro__:
-            if base.__dict__.get("Rule") is not None:
-                return self._rule()
-            if base is Penalty:
-                break
-            if not {"value", "gradient", "prox"}.isdisjoint(base.__dict__):
-                return PythonPenaltyRule(self)
-        raise TypeError(
-            f"{type(self).__name__} defines neither value, gradient nor prox: define value and one "
-            "of the others."
-        )
+        if overrides(type(self), Penalty, {"value", "smooth_value", "gradient", "prox"}):
+            return PythonPenaltyRule(self)
+        check_complete(self, "value(coef), and gradient(coef) or prox(coef, step)")
+        return self._rule()
+
+    def _has(self, method):
+        """Tell whether a user's penalty has a method, or its parent's rule a part of that kind."""
+        if getattr(type(self), method) is not getattr(Penalty, method):
+            return True
+        return method == "prox" and type(self).Rule is not None and self._rule().is_proximal
 
     def _rule(self):
-        return self.Rule(**self.get_params(deep=False))
+        return make_rule(self, "each method that is called")
 
 
 def _row(coef):
@@ -265,7 +275,9 @@ cdef class ElasticNetRule(PenaltyRule):
         self.l1_ratio = l1_ratio
         self.proximal = l1_ratio > 0
         self.weights = NULL
-        if weights is not None:
+        if weights is None:
+            self.bend = 1.0 - l1_ratio
+        else:
             array = np.ascontiguousarray(weights, dtype=float)
             if array.ndim != 1 or not np.all(np.isfinite(array)) or np.any(array < 0):
                 raise ValueError(
@@ -302,8 +314,7 @@ cdef class ElasticNetRule(PenaltyRule):
         if l2 == 0.0:
             return 0
         if self.weights == NULL:
-            for j in range(d):
-                g[j] += l2 * w[j]
+            skgd_axpy(d, l2, w, g)
         else:
             for j in range(d):
                 g[j] += l2 * self.weights[j] * w[j]

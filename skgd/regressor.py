@@ -97,7 +97,7 @@ class GDRegressor(RegressorMixin, BaseGD):
     >>> from sklearn.datasets import load_diabetes
     >>> from skgd import GDRegressor
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
-    >>> GDRegressor().fit(X, y).score(X, y).round(3)
+    >>> round(GDRegressor().fit(X, y).score(X, y), 3)
     0.518
     """
 

@@ -149,8 +149,8 @@ def checked_rates(schedule, t):
         rates = np.full(t.shape, float(rates))
     if rates.shape != t.shape:
         raise ValueError(
-            f"learning_rate={name!r} returned shape {rates.shape} for {len(t)} step numbers: return "
-            "one rate for each."
+            f"learning_rate={name!r} returned shape {rates.shape} for {len(t)} step numbers: "
+            "return one rate for each."
         )
     if not np.all(rates >= 0) or np.any(np.isinf(rates)):
         bad = rates[~(rates >= 0) | np.isinf(rates)][0]

@@ -1,8 +1,8 @@
 """The training loop: epochs, history, stopping.
 
 A run is a start, a way of descending and a record. Step rules descend in sweeps of update steps
-(`train_steps`), full-batch optimizers by themselves (`train_full_batch`); both tell the `Record`, which
-keeps the history and the best iterate and says when to stop.
+(`train_steps`), full-batch optimizers by themselves (`train_full_batch`); both tell the `Record`,
+which keeps the history and the best iterate and says when to stop.
 """
 
 import time
@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd._engine import Sweep, value_and_gradient
-from skgd.batching import batch_bounds, epoch_order
+from skgd.batching import epoch_order
 from skgd.schedules import checked_rates
 
 # Rows on which a stochastic run watches its objective between the epochs.
@@ -47,25 +47,28 @@ class Objective:
     penalty : PenaltyRule
     alpha : array of shape (n_outputs,)
     metric : Metric
-    curvature : float
+    curvature : array of shape (n_outputs,)
         The second derivative of the loss, or a bound of it.
     penalty_curvature : array of shape (n_outputs, n_features)
         The second derivative of alpha times the penalty.
     n_threads : int
     first_step : float
         The step that a line search tries first.
+    reported : Objective or None
+        The objective whose values a record gets, where this one stands in for it.
     """
 
     problem: object
     penalty: object
     alpha: np.ndarray
     metric: object
-    curvature: float
+    curvature: np.ndarray
     penalty_curvature: np.ndarray
     n_threads: int = 1
     first_step: float = 1.0
     passes: int = 0
     latest: tuple | None = None
+    reported: object = None
 
     @property
     def proximal(self):
@@ -149,6 +152,10 @@ class Record:
         The epochs without improvement after which a stochastic run stops.
     constant_objectives : array of shape (n_outputs,)
         The objective of the best constant model, output by output.
+    constant : tuple
+        Its coefficients and intercepts.
+    partial : bool
+        Whether the run is one epoch of a stream, whose rows may be harder than those before.
     validation : Validation or None
     callback : callable
         Called with (record, coef, intercept) after each epoch; True stops the run.
@@ -158,6 +165,8 @@ class Record:
     tol: float | None
     patience: int
     constant_objectives: np.ndarray
+    constant: tuple | None = None
+    partial: bool = False
     validation: object = None
     callback: object = None
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY})
@@ -171,6 +180,7 @@ class Record:
     waited: int = 0
     waited_validation: int = 0
     exploded_at: int | None = None
+    start_objective: float = 0.0
 
     @property
     def constant_objective(self):
@@ -182,6 +192,7 @@ class Record:
 
     def start(self, coef, intercept, objective):
         """Count the starting point in as the first candidate for the best iterate."""
+        self.start_objective = objective
         if np.isfinite(objective):
             self.best, self.best_objective = (coef, intercept), objective
 
@@ -198,7 +209,7 @@ class Record:
         }  # fmt: skip
         for key, value in entries.items():
             self.history[key].append(value)
-        if not np.isfinite(objective) or objective > EXPLODED * self._scale:
+        if not np.isfinite(objective) or objective > self.bound:
             self.stop_reason, self.exploded_at = "diverged", step
             return True
         improvement = self.best_objective - objective
@@ -236,8 +247,18 @@ class Record:
         return self.stop_reason is not None
 
     @property
-    def _scale(self):
-        return max(abs(self.constant_objective), np.finfo(float).tiny)
+    def bound(self):
+        """The objective above which a run has exploded."""
+        known = np.array([self.constant_objective, self.start_objective])
+        return EXPLODED * max(np.abs(known[np.isfinite(known)]), default=0.0)
+
+    @property
+    def start_bound(self):
+        """The objective above which a run has ended worse than it began."""
+        if self.partial:
+            return self.bound
+        worst = max(self.constant_objective, self.start_objective)
+        return worst + 1e-9 * abs(worst) + np.finfo(float).tiny
 
     def _validated(self, coef, intercept, loss, score):
         measure = loss if np.isnan(score) else -score
@@ -268,8 +289,11 @@ def train_full_batch(optimizer, objective, x, record):
 
     def monitor(x, value, gradient, step):
         coef, intercept = objective.raw(x)
-        losses = objective.losses(x)
-        objectives = losses + objective.alpha * objective.penalty.apply_value(coef)
+        if objective.reported is None:
+            losses = objective.losses(x)
+            objectives = losses + objective.alpha * objective.penalty.apply_value(coef)
+        else:
+            losses, objectives = objective.reported.values(coef, intercept)
         decrement = objective.decrement(x, gradient)
         first, last["first"], last["x"] = last["first"], False, x.copy()
         if not first and record.add(
@@ -320,8 +344,8 @@ class Steps:
 
 def sweep_epoch(steps, sweep, objective, schedule, plan):
     """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rate."""
-    n, k = objective.problem.n, objective.problem.k
-    bounds = batch_bounds(n, plan.batch_length)
+    n = objective.problem.n
+    bounds = plan.bounds
     order = epoch_order(n, steps.generator, shuffle=plan.shuffle, in_blocks=plan.in_blocks)
     size, first, rate = 64, 0, np.nan
     while first < len(bounds) - 1:
@@ -331,8 +355,7 @@ def sweep_epoch(steps, sweep, objective, schedule, plan):
             last = max(first + 1, first + plan.average_from - steps.t)
         rates = checked_rates(schedule, np.arange(steps.t, steps.t + last - first))
         begun = time.perf_counter()
-        matrix = np.ascontiguousarray(np.broadcast_to(rates[:, None], (len(rates), k)))
-        sweep.run(order, bounds[first:last + 1], matrix, steps.t, averaged)
+        sweep.run(order, bounds[first:last + 1], rates, steps.t, averaged)
         elapsed = time.perf_counter() - begun
         steps.t += last - first
         steps.averaged += (last - first) if averaged >= 0 else 0
@@ -347,14 +370,14 @@ def sweep_epoch(steps, sweep, objective, schedule, plan):
 def full_step(steps, sweep, objective, schedule, plan, gradients):
     """Take one step along the gradient of all rows; return its rate."""
     problem = objective.problem
-    rates = np.full(problem.k, checked_rates(schedule, np.array([steps.t]))[0])
+    rate = checked_rates(schedule, np.array([steps.t]))[0]
     # In partial_fit the totals so far may differ from those of this call's rows.
     factor = plan.weight_scale * problem.weight_sum / problem.n
     averaged = _average_count(steps, plan)
-    sweep.step_along(*(gradient * factor for gradient in gradients), rates, steps.t, averaged)
+    sweep.step_along(*(gradient * factor for gradient in gradients), rate, steps.t, averaged)
     steps.averaged += averaged >= 0
     steps.t += 1
-    return rates[0]
+    return rate
 
 
 def _average_count(steps, plan):
@@ -435,10 +458,13 @@ def _batch_epochs(steps, sweep, objective, schedule, plan, record):
 def warn_diverged(record, plan, on_divergence):
     """Say that the descent exploded, at which rate, and what to pass instead."""
     rate = record.history["learning_rate"][-1]
+    at = f"update step {record.exploded_at} with learning rate {rate:.3g}"
+    if plan.schedule is None:
+        at = f"iteration {record.n_iter} of the full-batch optimizer"
     message = (
-        f"The descent diverged at update step {record.exploded_at} with learning rate {rate:.3g}: "
-        f"the objective rose to {record.history['objective'][-1]:.3g}, where the best constant model "
-        f"has {record.constant_objective:.3g}. {plan.remedy(rate)}"
+        f"The descent diverged at {at}: "
+        f"the objective rose to {record.history['objective'][-1]:.3g}, where the best constant "
+        f"model has {record.constant_objective:.3g}. {plan.remedy(rate)}"
     )
     if on_divergence == "raise":
         raise FloatingPointError(message)

@@ -27,8 +27,11 @@ class Validation:
         self.problem = Problem(self.X, targets, self.weights, loss.compiled(n_outputs), n_outputs)
         self.estimator, self.dtype = estimator, dtype
         self.scorer = None
-        if estimator.scoring is not None and estimator.scoring != "loss":
-            self.scorer = check_scoring(estimator, scoring=estimator.scoring)
+        scoring = estimator.scoring
+        if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
+            raise TypeError(f"scoring={scoring!r}: pass one name of a score, a callable or None.")
+        if scoring is not None and scoring != "loss":
+            self.scorer = check_scoring(estimator, scoring=scoring)
 
     def __call__(self, coef, intercept):
         """Return the weighted loss, and the score or NaN."""

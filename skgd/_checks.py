@@ -1,0 +1,155 @@
+"""Checks of what the user passed; each error names the parameter, the value and the remedy."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+
+def is_number(value):
+    """Whether value is a real number and not a bool."""
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def check_parameters(estimator):
+    """Raise for the first constructor parameter that cannot be used."""
+    for name in ("alpha", "l1_ratio"):
+        if not is_number(getattr(estimator, name)):
+            raise TypeError(f"{name}={getattr(estimator, name)!r}: pass a number.")
+    if not 0 <= estimator.alpha < np.inf:
+        raise ValueError(f"alpha={estimator.alpha!r}: pass a finite number >= 0.")
+    if not 0 <= estimator.l1_ratio <= 1:
+        raise ValueError(f"l1_ratio={estimator.l1_ratio!r}: pass a number from 0 to 1.")
+    for name in ("max_iter", "n_iter_no_change"):
+        value = getattr(estimator, name)
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise TypeError(f"{name}={value!r}: pass an integer.")
+        if value < 1:
+            raise ValueError(f"{name}={value!r}: pass an integer >= 1.")
+    if estimator.tol is not None and not (is_number(estimator.tol) and 0 <= estimator.tol < np.inf):
+        raise ValueError(f"tol={estimator.tol!r}: pass a finite number >= 0, or None.")
+    for name in ("fit_intercept", "positive", "shuffle", "early_stopping", "warm_start"):
+        if not isinstance(getattr(estimator, name), bool | np.bool_):
+            raise TypeError(f"{name}={getattr(estimator, name)!r}: pass True or False.")
+    choices = {
+        "precondition": (estimator.precondition, ("auto", "diagonal", "full", None)),
+        "on_divergence": (estimator.on_divergence, ("recover", "raise")),
+    }
+    for name, (value, allowed) in choices.items():
+        if not (value is None or isinstance(value, str)) or value not in allowed:
+            raise ValueError(f"{name}={value!r}: pass one of {', '.join(map(repr, allowed))}.")
+    if not is_number(estimator.validation_fraction) or not 0 < estimator.validation_fraction < 1:
+        raise ValueError(
+            f"validation_fraction={estimator.validation_fraction!r}: pass a number between 0 and 1."
+        )
+    if not isinstance(estimator.average, bool | np.bool_) and not (
+        isinstance(estimator.average, Integral) and estimator.average >= 0
+    ):
+        raise ValueError(
+            f"average={estimator.average!r}: pass True, False, or the update step from which to "
+            "average."
+        )
+    if not isinstance(estimator.verbose, bool | Integral):
+        raise TypeError(f"verbose={estimator.verbose!r}: pass an integer.")
+    n_jobs = estimator.n_jobs
+    if n_jobs is not None and (
+        not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool) or n_jobs == 0
+    ):
+        raise ValueError(f"n_jobs={n_jobs!r}: pass None or an integer other than 0.")
+
+
+def make_generator(random_state):
+    """Return a generator for scikit-learn's three kinds of random_state."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(np.iinfo(np.int32).max))
+    whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    if random_state is None or (whole and random_state >= 0):
+        return np.random.default_rng(random_state)
+    raise ValueError(
+        f"random_state={random_state!r}: pass None, an integer >= 0 or a numpy.random.RandomState."
+    )
+
+
+def check_weights(sample_weight, n_samples, name="sample_weight", zeros=False):
+    """Return the weights as float64, or None for None; all zeros pass only on request."""
+    if sample_weight is None:
+        return None
+    if isinstance(sample_weight, Real):
+        sample_weight = np.full(n_samples, sample_weight)
+    weights = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name=name
+    )
+    if weights.ndim != 1:
+        raise ValueError("Sample weights must be 1D array or scalar")
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"{name}.shape == {weights.shape}, expected {(n_samples,)}: pass one weight a row."
+        )
+    if np.any(weights < 0):
+        raise ValueError(f"{name} has negative values: pass weights >= 0.")
+    if not zeros and not np.any(weights):
+        raise ValueError(
+            f"{name} has only zeros: at least one weight must not be zero; pass one above 0."
+        )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(f"{name}: the sum of the weights overflows; pass smaller weights.")
+    return weights
+
+
+def canonical(X):
+    """Return a CSR matrix whose three arrays have the types that the engine reads."""
+    if X.indices.dtype == X.indptr.dtype and X.indices.dtype in (np.int32, np.int64):
+        return X
+    X = X.copy()
+    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    return X
+
+
+def naming_columns(X, error):
+    """Return the error with the names of the columns of a frame that it is about."""
+    if not hasattr(X, "columns") or not hasattr(X, "__getitem__"):
+        return error
+    text, missing = [], []
+    for name in X.columns:
+        column = np.asarray(X[name])
+        if column.dtype.kind in "mM":
+            text.append(str(name))
+            continue
+        if column.dtype.kind not in "biuf":
+            try:
+                column = column.astype(float)
+            except (ValueError, TypeError):
+                text.append(str(name))
+                continue
+        if column.dtype.kind == "f" and np.isnan(column).any():
+            missing.append(str(name))
+    if text:
+        return ValueError(
+            f"column {', '.join(map(repr, text))} is not numeric: encode it, with "
+            f"sklearn.preprocessing.OneHotEncoder for instance. ({error})"
+        )
+    if missing:
+        return ValueError(
+            f"column {', '.join(map(repr, missing))} contains NaN: fill it, with "
+            f"sklearn.impute.SimpleImputer for instance. ({error})"
+        )
+    return error
+
+
+def given_start(init, k, d, fit_intercept):
+    """Return a user's (coef, intercept), checked."""
+    try:
+        coef, intercept = init
+        coef = np.array(coef, dtype=float)
+        intercept = np.array(np.broadcast_to(np.asarray(intercept, dtype=float).ravel(), k))
+        coef = coef.reshape(k, d)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"init={init!r}: pass 'zeros', 'random', or (coef, intercept) with {k} x {d} and {k} "
+            "numbers."
+        ) from error
+    if not (np.all(np.isfinite(coef)) and np.all(np.isfinite(intercept))):
+        raise ValueError("init has NaN or infinite values: pass finite numbers.")
+    return coef, intercept if fit_intercept else np.zeros(k)

@@ -1,0 +1,101 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skgd.losses import LossRule
+from skgd.optimizers import Rule
+from skgd.penalties import PenaltyRule
+
+_Floats = NDArray[np.float64]
+_Integers = NDArray[np.intp]
+
+CHUNK: int
+
+def chunk_starts(rows: Rows, n: int) -> range: ...
+def rows_of(X: Any) -> Rows: ...
+def shuffle(order: _Integers, seed: int) -> None: ...
+
+class Rows:
+    @property
+    def n(self) -> int: ...
+    @property
+    def d(self) -> int: ...
+    @property
+    def scratch(self) -> int: ...
+    @property
+    def width(self) -> float: ...
+
+class DenseRows(Rows):
+    def __init__(self, X: NDArray[np.floating]) -> None: ...
+    def moments(
+        self,
+        weights: _Floats | None,
+        start: int,
+        stop: int,
+        weight: float,
+        mean: _Floats,
+        deviation: _Floats,
+    ) -> float: ...
+
+class SparseRows(Rows):
+    def __init__(self, X: Any) -> None: ...
+
+class Problem:
+    @property
+    def n(self) -> int: ...
+    @property
+    def d(self) -> int: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def rows(self) -> Rows: ...
+    @property
+    def weight_sum(self) -> float: ...
+    @property
+    def targets(self) -> _Floats: ...
+    @property
+    def weights(self) -> _Floats | None: ...
+    def __init__(
+        self, X: Any, targets: _Floats, weights: _Floats | None, loss: LossRule, n_outputs: int
+    ) -> None: ...
+    def with_loss(self, loss: LossRule) -> Problem: ...
+
+class Workspace:
+    def __init__(self, problem: Problem) -> None: ...
+
+def value_and_gradient(
+    problem: Problem,
+    coef: _Floats,
+    intercept: _Floats,
+    *,
+    gradient: bool = True,
+    subset: _Integers | None = None,
+    n_threads: int = 1,
+) -> tuple[_Floats, _Floats | None, _Floats | None]: ...
+
+class Sweep:
+    def __init__(
+        self,
+        problem: Problem,
+        penalty: PenaltyRule,
+        rules: list[Rule],
+        parameters: _Floats,
+        state: _Floats,
+        alpha: _Floats,
+        metric: Any,
+        weight_scale: float,
+        average: _Floats | None = None,
+    ) -> None: ...
+    def run(
+        self, order: _Integers, bounds: _Integers, rates: _Floats, t: int, averaged: int = -1
+    ) -> None: ...
+    def step_along(
+        self,
+        coef_gradient: _Floats,
+        intercept_gradient: _Floats,
+        rate: float,
+        t: int,
+        averaged: int = -1,
+    ) -> None: ...
+    def check_average(self, averaged: int) -> None: ...

@@ -1,0 +1,103 @@
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+__all__ = [
+    "Optimizer",
+    "SGD",
+    "Adagrad",
+    "RMSprop",
+    "Adam",
+    "FullBatchOptimizer",
+    "GradientDescent",
+    "AcceleratedGradient",
+    "LBFGS",
+]
+
+_Floats = NDArray[np.float64]
+_Monitor = Callable[[_Floats, float, _Floats, float], bool]
+
+class Rule:
+    @property
+    def is_local(self) -> bool: ...
+    def bind(self, w: _Floats, g: _Floats, state: _Floats) -> None: ...
+    def apply(
+        self, w: _Floats, g: _Floats, state: _Floats, rate: float, t: int
+    ) -> _Floats: ...
+
+class PythonRule(Rule):
+    def __init__(self, optimizer: Optimizer) -> None: ...
+
+class Optimizer(BaseEstimator):
+    Rule: ClassVar[type[Rule] | None]
+    @property
+    def slots(self) -> int: ...
+    def __init__(self) -> None: ...
+    def update(
+        self, w: _Floats, g: _Floats, state: _Floats, rate: float, t: int
+    ) -> float | _Floats | None: ...
+    def compiled(self) -> Rule: ...
+
+class SGD(Optimizer):
+    momentum: float
+    nesterov: bool
+    dampening: float
+    def __init__(
+        self, *, momentum: float = 0.0, nesterov: bool = False, dampening: float = 0.0
+    ) -> None: ...
+
+class Adagrad(Optimizer):
+    eps: float
+    def __init__(self, *, eps: float = 1e-10) -> None: ...
+
+class RMSprop(Optimizer):
+    rho: float
+    momentum: float
+    centered: bool
+    eps: float
+    def __init__(
+        self,
+        *,
+        rho: float = 0.99,
+        momentum: float = 0.0,
+        centered: bool = False,
+        eps: float = 1e-8,
+    ) -> None: ...
+
+class Adam(Optimizer):
+    beta_1: float
+    beta_2: float
+    eps: float
+    amsgrad: bool
+    def __init__(
+        self,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        eps: float = 1e-8,
+        amsgrad: bool = False,
+    ) -> None: ...
+
+class FullBatchOptimizer(BaseEstimator):
+    def __init__(self) -> None: ...
+    def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
+
+class GradientDescent(FullBatchOptimizer):
+    shrink: float
+    grow: float
+    def __init__(self, *, shrink: float = 0.5, grow: float = 1.5) -> None: ...
+    def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
+
+class AcceleratedGradient(FullBatchOptimizer):
+    shrink: float
+    grow: float
+    def __init__(self, *, shrink: float = 0.5, grow: float = 1.05) -> None: ...
+    def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
+
+class LBFGS(FullBatchOptimizer):
+    memory: int
+    def __init__(self, *, memory: int = 10) -> None: ...
+    def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
