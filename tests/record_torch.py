@@ -1,0 +1,57 @@
+"""Record what torch's step rules do with a stream of gradients, for test_optimizers.py.
+
+Run it in an environment that has torch (2.13 was used); the tests themselves do not need it::
+
+    python tests/record_torch.py
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+STEPS, PARAMETERS = 200, 5
+
+
+def gradient_stream():
+    """Return gradients of scales 1e-3 to 1e3, the last coordinate's zero at first and at times."""
+    generator = np.random.default_rng(0)
+    gradients = generator.normal(0.3, 1.0, (STEPS, PARAMETERS)) * [1e-3, 0.1, 1.0, 1e3, 1.0]
+    gradients[:10, -1] = 0.0
+    gradients[::3, -1] = 0.0
+    return gradients
+
+
+def main():
+    import torch
+
+    rules = {
+        "sgd": (torch.optim.SGD, {}),
+        "momentum": (torch.optim.SGD, {"momentum": 0.9}),
+        "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+        "dampening": (torch.optim.SGD, {"momentum": 0.8, "dampening": 0.3}),
+        "adagrad": (torch.optim.Adagrad, {}),
+        "rmsprop": (torch.optim.RMSprop, {}),
+        "rmsprop_momentum": (torch.optim.RMSprop, {"alpha": 0.9, "momentum": 0.9}),
+        "rmsprop_centered": (torch.optim.RMSprop, {"centered": True}),
+        "rmsprop_both": (torch.optim.RMSprop, {"centered": True, "momentum": 0.5}),
+        "adam": (torch.optim.Adam, {}),
+        "adam_betas": (torch.optim.Adam, {"betas": (0.5, 0.9), "eps": 1e-3}),
+        "amsgrad": (torch.optim.Adam, {"amsgrad": True, "betas": (0.9, 0.9)}),
+    }
+    gradients, rates = gradient_stream(), 0.05 / (1 + np.arange(STEPS) / 50)
+    recorded = {"gradients": gradients, "rates": rates, "start": np.linspace(-1, 1, PARAMETERS)}
+    for name, (optimizer, options) in rules.items():
+        w = torch.tensor(recorded["start"], requires_grad=True)
+        optimizer = optimizer([w], lr=float(rates[0]), foreach=False, **options)
+        path = []
+        for gradient, rate in zip(gradients, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = float(rate)
+            w.grad = torch.tensor(gradient)
+            optimizer.step()
+            path.append(w.detach().numpy().copy())
+        recorded[name] = np.array(path)
+    np.savez_compressed(Path(__file__).with_name("torch_sequences.npz"), **recorded)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,478 @@
+"""The estimators inside scikit-learn's tools, and users' own pieces inside the estimators."""
+
+import copy
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.ensemble import StackingClassifier, VotingRegressor
+from sklearn.feature_selection import SelectFromModel
+from sklearn.linear_model import HuberRegressor, LogisticRegression, Ridge
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skgd import GDClassifier, GDRegressor
+from skgd.losses import Huber, Loss
+from skgd.optimizers import SGD, Adam, Optimizer
+from skgd.penalties import Penalty
+from skgd.schedules import InverseScaling, Schedule
+
+DIABETES = load_diabetes(return_X_y=True, scaled=False)
+CANCER = load_breast_cancer(return_X_y=True)
+IRIS = load_iris(return_X_y=True)
+
+
+# ---- scikit-learn's tools -----------------------------------------------------------------------
+
+
+def test_a_grid_search_over_rates_inside_a_pipeline_compares_the_rates():
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), GDClassifier(max_iter=20, tol=None, random_state=0)),
+        {"gdclassifier__learning_rate": [1e-5, 0.1, InverseScaling(0.1)]},
+        scoring="neg_log_loss", cv=3, n_jobs=2,
+    ).fit(*CANCER)  # fmt: skip
+    scores = search.cv_results_["mean_test_score"]
+    assert scores[0] < -0.5
+    assert scores[1] > -0.15
+    assert scores[2] > -0.15
+
+
+def test_a_grid_search_over_an_optimizers_parameter_sets_it():
+    search = GridSearchCV(
+        GDClassifier(optimizer=Adam(), max_iter=5, tol=None, random_state=0, learning_rate=0.01),
+        {"optimizer__beta_1": [0.0, 0.9, 0.99]}, scoring="neg_log_loss", cv=3,
+    ).fit(*CANCER)  # fmt: skip
+    assert len(set(search.cv_results_["mean_test_score"])) == 3
+    assert search.best_estimator_.optimizer.beta_1 == search.best_params_["optimizer__beta_1"]
+
+
+def test_a_grid_search_over_a_losss_parameter_sets_it():
+    X, y = DIABETES
+    search = GridSearchCV(
+        GDRegressor(loss=Huber()), {"loss__delta": [1.0, 1e6]}, cv=3, scoring="r2"
+    ).fit(X, y)
+    squares = cross_validate(GDRegressor(alpha=1e-4), X, y, cv=3, scoring="r2")["test_score"]
+    assert search.cv_results_["mean_test_score"][1] == pytest.approx(squares.mean(), abs=1e-3)
+    assert search.cv_results_["mean_test_score"][0] != pytest.approx(squares.mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "decision_function"])
+def test_cross_val_predict_is_that_of_logistic_regression(method):
+    X, y = CANCER
+    X, y = StandardScaler().fit_transform(X)[:565], y[:565]
+    oracle = LogisticRegression(C=1.0, solver="newton-cholesky", tol=1e-12)
+    # Each of the five fits has 452 rows.
+    model = GDClassifier(alpha=1 / 452, tol=1e-12)
+    expected = cross_val_predict(oracle, X, y, method=method, cv=5)
+    actual = cross_val_predict(model, X, y, method=method, cv=5)
+    assert_allclose(actual, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "log_loss"])
+def test_a_calibrated_classifier_gives_probabilities(loss):
+    X, y = CANCER
+    model = CalibratedClassifierCV(GDClassifier(loss, alpha=1e-2), cv=3).fit(X, y)
+    assert log_loss(y, model.predict_proba(X)) < 0.15
+
+
+def test_multi_output_classifier_fits_each_column():
+    X, y = IRIS
+    Y = np.column_stack([y, y == 1])
+    model = MultiOutputClassifier(GDClassifier(alpha=1e-2)).fit(X, Y)
+    for column, part in zip(Y.T, model.estimators_, strict=True):
+        assert_array_equal(part.coef_, GDClassifier(alpha=1e-2).fit(X, column).coef_)
+
+
+def test_select_from_model_drops_the_columns_with_zeros():
+    X, y = CANCER
+    X = StandardScaler().fit_transform(X)
+    selector = SelectFromModel(GDClassifier(penalty="l1", alpha=0.05)).fit(X, y)
+    kept = selector.estimator_.coef_[0] != 0
+    assert 0 < kept.sum() < 15
+    assert_array_equal(selector.get_support(), kept)
+
+
+def test_stacking_and_voting_take_the_estimators():
+    X, y = IRIS
+    stack = StackingClassifier(
+        [("soft", GDClassifier()), ("hard", GDClassifier("squared_hinge"))],
+        final_estimator=GDClassifier(), cv=3,
+    ).fit(X, y)  # fmt: skip
+    assert stack.score(X, y) > 0.95
+    X, y = DIABETES
+    vote = VotingRegressor([("skgd", GDRegressor(alpha=1 / len(y))), ("ridge", Ridge(1.0))])
+    assert_allclose(vote.fit(X, y).predict(X), Ridge(1.0).fit(X, y).predict(X), rtol=1e-3)
+
+
+def test_sample_weights_are_routed():
+    X, y = DIABETES
+    s = (np.arange(len(y)) % 3).astype(float)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False),
+            GDRegressor(alpha=0.1).set_fit_request(sample_weight=True),
+        ).fit(X, y, sample_weight=s)
+        search = GridSearchCV(
+            GDRegressor()
+            .set_fit_request(sample_weight=True)
+            .set_score_request(sample_weight=True),
+            {"alpha": [0.1]}, cv=3,
+        ).fit(X, y, sample_weight=s)  # fmt: skip
+    scaled = StandardScaler().fit_transform(X)
+    alone = GDRegressor(alpha=0.1).fit(scaled, y, sample_weight=s)
+    assert_array_equal(pipeline[-1].coef_, alone.coef_)
+    assert not np.allclose(alone.coef_, GDRegressor(alpha=0.1).fit(scaled, y).coef_)
+    direct = GDRegressor(alpha=0.1).fit(X, y, sample_weight=s)
+    assert_array_equal(search.best_estimator_.coef_, direct.coef_)
+
+
+def test_partial_fit_has_requests_too():
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = GDClassifier().set_partial_fit_request(classes=True, sample_weight=True)
+        requests = model.get_metadata_routing().partial_fit.requests
+    assert requests == {"classes": True, "sample_weight": True}
+
+
+# ---- clone, pickle, repr ------------------------------------------------------------------------
+
+
+ESTIMATORS = [
+    GDClassifier(),
+    GDRegressor(),
+    GDClassifier("hinge", optimizer=SGD(momentum=0.9), learning_rate=InverseScaling(0.01)),
+    GDRegressor(loss=Huber(delta=30.0), optimizer=Adam(beta_1=0.8), learning_rate=0.01),
+]
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+def test_a_clone_has_equal_parameters_of_its_own(estimator):
+    other = clone(estimator)
+    assert repr(other) == repr(estimator)
+    for name in ("loss", "optimizer", "learning_rate"):
+        piece = getattr(estimator, name)
+        if hasattr(piece, "get_params"):
+            assert getattr(other, name) is not piece
+            assert getattr(other, name).get_params() == piece.get_params()
+
+
+@pytest.mark.parametrize("protocol", [2, pickle.HIGHEST_PROTOCOL])
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+def test_a_pickled_estimator_is_the_same_estimator(estimator, protocol):
+    unfitted = pickle.loads(pickle.dumps(clone(estimator), protocol))
+    assert repr(unfitted) == repr(estimator)
+    X, y = IRIS
+    model = clone(estimator).set_params(max_iter=50, random_state=0, tol=1.0).fit(X, y)
+    again = pickle.loads(pickle.dumps(model, protocol))
+    assert repr(again) == repr(model)
+    assert_array_equal(again.predict(X), model.predict(X))
+    assert_array_equal(again.history_["objective"], model.history_["objective"])
+    assert_array_equal(unfitted.set_params(max_iter=50, random_state=0, tol=1.0).fit(X, y).coef_,
+                       model.coef_)  # fmt: skip
+    assert_array_equal(copy.deepcopy(model).predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
+def test_joblib_stores_a_fitted_estimator(estimator):
+    X, y = IRIS
+    model = clone(estimator).set_params(max_iter=50, random_state=0, tol=1.0).fit(X, y)
+    buffer = io.BytesIO()
+    joblib.dump(model, buffer)
+    buffer.seek(0)
+    assert_array_equal(joblib.load(buffer).predict(X), model.predict(X))
+
+
+def test_repr_names_what_differs_from_the_defaults():
+    assert repr(GDClassifier()) == "GDClassifier()"
+    assert repr(GDRegressor("huber", alpha=1.0)) == "GDRegressor(alpha=1.0, loss='huber')"
+    model = GDClassifier(optimizer=Adam(beta_1=0.5)).fit(*IRIS[:1], IRIS[1] == 1)
+    assert repr(model) == "GDClassifier(optimizer=Adam(beta_1=0.5))"
+
+
+@pytest.mark.parametrize("task", ["binary", "several", "regression", "outputs"])
+def test_a_sparsified_model_predicts_the_same(task):
+    X, y = DIABETES if task in ("regression", "outputs") else IRIS
+    if task == "binary":
+        y = y == 1
+    elif task == "outputs":
+        y = np.column_stack([y, X[:, 0]])
+    estimator = GDRegressor if task in ("regression", "outputs") else GDClassifier
+    model = estimator(penalty="l1", alpha=0.1).fit(X, y)
+    coef, expected = model.coef_.copy(), model.predict(X)
+    assert model.sparsify() is model
+    assert sparse.issparse(model.coef_)
+    assert model.coef_.nnz == np.count_nonzero(coef)
+    assert_allclose(model.predict(X), expected, rtol=1e-12)
+    assert_allclose(model.predict(sparse.csr_matrix(X)), expected, rtol=1e-12)
+    assert model.densify() is model
+    assert_array_equal(model.coef_, coef)
+
+
+# ---- users' own pieces --------------------------------------------------------------------------
+
+
+class MyHuber(Loss):
+    curvature = 1.0
+
+    def __init__(self, delta=50.0):
+        self.delta = delta
+
+    def value(self, y, z):
+        r = np.abs(z - y)
+        inside = np.minimum(r, self.delta)
+        return inside * (r - inside / 2)
+
+    def gradient(self, y, z):
+        return np.clip(z - y, -self.delta, self.delta)
+
+
+class MyLogistic(Loss):
+    task = "classification"
+    curvature = 0.25
+
+    def value(self, y, z):
+        return np.logaddexp(0, -y * z)
+
+    def gradient(self, y, z):
+        return -y / (1 + np.exp(y * z))
+
+
+class MyRidge(Penalty):
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def value(self, coef):
+        return self.factor * (coef**2).sum() / 2
+
+    def gradient(self, coef):
+        return self.factor * coef
+
+
+class MyLasso(Penalty):
+    def value(self, coef):
+        return np.abs(coef).sum()
+
+    def prox(self, coef, step):
+        return np.sign(coef) * np.maximum(np.abs(coef) - step, 0)
+
+
+class MyMomentum(Optimizer):
+    slots = 1
+
+    def __init__(self, momentum=0.9):
+        self.momentum = momentum
+
+    def update(self, w, g, state, rate, t):
+        state[0] *= self.momentum
+        state[0] += g
+        w -= rate * state[0]
+        return rate / (1 - self.momentum)
+
+
+class MySchedule(Schedule):
+    def __init__(self, rate=0.05):
+        self.rate = rate
+
+    def rates(self, t):
+        return self.rate / (1 + t) ** 0.5
+
+
+def my_rate(t):
+    return 0.05 / (1 + t) ** 0.5
+
+
+class LoudAdam(Adam):
+    """Overrides update and calls the compiled one."""
+
+    def update(self, w, g, state, rate, t):
+        return super().update(w, g, state, rate, t)
+
+
+STEPS = {"batch_size": 16, "max_iter": 5, "tol": None, "random_state": 0}
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "lbfgs"}, {"penalty": "l1"}])
+def test_a_users_loss_gives_the_model_of_the_built_in_one(settings):
+    settings = {"alpha": 0.01, "tol": 1e-10, "max_iter": 20_000} | settings
+    X, y = StandardScaler().fit_transform(DIABETES[0]), DIABETES[1]
+    own, built_in = GDRegressor(MyHuber(), **settings), GDRegressor(Huber(50.0), **settings)
+    assert_allclose(own.fit(X, y).coef_, built_in.fit(X, y).coef_, rtol=1e-4, atol=1e-5)
+    own, built_in = GDClassifier(MyLogistic(), **settings), GDClassifier(**settings)
+    y = DIABETES[1] > 140
+    assert_allclose(own.fit(X, y).coef_, built_in.fit(X, y).coef_, rtol=1e-4, atol=1e-5)
+
+
+def test_a_users_loss_takes_the_built_in_ones_path_in_steps():
+    X, y = DIABETES
+    own = GDRegressor(MyHuber(), optimizer="adam", learning_rate=0.1, **STEPS).fit(X, y)
+    built_in = GDRegressor(Huber(50.0), optimizer="adam", learning_rate=0.1, **STEPS).fit(X, y)
+    assert_allclose(own.coef_, built_in.coef_, rtol=1e-8)
+
+
+def test_a_users_loss_for_several_classes_is_one_against_the_rest():
+    X, y = IRIS
+    model = GDClassifier(MyLogistic(), alpha=0.1, tol=1e-8).fit(X, y)
+    for c in range(3):
+        alone = GDClassifier(alpha=0.1, tol=1e-8).fit(X, y == c)
+        assert_allclose(model.coef_[c], alone.coef_[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("own, built_in", [(MyRidge(), "l2"), (MyLasso(), "l1")], ids=str)
+def test_a_users_penalty_gives_the_model_of_the_built_in_one(own, built_in):
+    X, y = StandardScaler().fit_transform(DIABETES[0]), DIABETES[1]
+    settings = {"alpha": 0.5, "tol": 1e-10, "max_iter": 20_000}
+    expected = GDRegressor(penalty=built_in, **settings).fit(X, y).coef_
+    actual = GDRegressor(penalty=own, **settings).fit(X, y).coef_
+    assert_allclose(actual, expected, rtol=1e-6, atol=1e-8)
+    assert_array_equal(actual == 0, expected == 0)
+
+
+def test_a_users_optimizer_takes_the_built_in_ones_path():
+    X, y = IRIS
+    own = GDClassifier(optimizer=MyMomentum(), learning_rate=0.01, **STEPS).fit(X, y)
+    built_in = GDClassifier(optimizer="momentum", learning_rate=0.01, **STEPS).fit(X, y)
+    assert_allclose(own.coef_, built_in.coef_, rtol=1e-10)
+    sparse_one = GDClassifier(
+        optimizer=MyMomentum(), learning_rate=0.01, penalty="l1", alpha=0.05, **STEPS
+    ).fit(X, y)
+    expected = GDClassifier(
+        optimizer="momentum", learning_rate=0.01, penalty="l1", alpha=0.05, **STEPS
+    ).fit(X, y)
+    assert_allclose(sparse_one.coef_, expected.coef_, rtol=1e-10)
+
+
+def test_a_subclass_may_call_the_compiled_update():
+    X, y = IRIS
+    own = GDClassifier(optimizer=LoudAdam(), learning_rate=0.01, **STEPS).fit(X, y)
+    built_in = GDClassifier(optimizer=Adam(), learning_rate=0.01, **STEPS).fit(X, y)
+    assert_allclose(own.coef_, built_in.coef_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("rate", [MySchedule(), my_rate, lambda t: 0.05 / (1 + t) ** 0.5], ids=str)
+def test_a_users_schedule_or_function_gives_the_rates(rate):
+    X, y = IRIS
+    own = GDClassifier(optimizer="sgd", learning_rate=rate, **STEPS).fit(X, y)
+    expected = GDClassifier(
+        optimizer="sgd", learning_rate=InverseScaling(0.05, power=0.5), **STEPS
+    ).fit(X, y)
+    assert_allclose(own.coef_, expected.coef_, rtol=1e-12)
+    assert_allclose(own.history_["learning_rate"], expected.history_["learning_rate"])
+
+
+def test_users_pieces_go_through_a_grid_search_in_processes():
+    X, y = StandardScaler().fit_transform(DIABETES[0]), DIABETES[1]
+    estimator = GDRegressor(
+        MyHuber(), penalty=MyRidge(), optimizer=MyMomentum(), learning_rate=MySchedule(), **STEPS
+    )
+    grid = {
+        "loss__delta": [1.0, 50.0], "penalty__factor": [1.0, 1e4], "optimizer__momentum": [0.5],
+        "learning_rate__rate": [0.02],
+    }  # fmt: skip
+    search = GridSearchCV(estimator, grid, cv=2, n_jobs=2).fit(X, y)
+    assert len(set(search.cv_results_["mean_test_score"])) == 4
+    assert search.best_params_["loss__delta"] == 50.0
+    assert search.best_params_["penalty__factor"] == 1.0
+    again = pickle.loads(pickle.dumps(search.best_estimator_))
+    assert_array_equal(again.predict(X), search.best_estimator_.predict(X))
+
+
+@pytest.mark.parametrize("method", ["value", "gradient"])
+def test_an_exception_in_a_users_loss_comes_through(method):
+    class Broken(MyHuber):
+        pass
+
+    def fail(self, y, z):
+        raise ZeroDivisionError("mine")
+
+    setattr(Broken, method, fail)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        GDRegressor(Broken()).fit(*DIABETES)
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        GDRegressor(Broken(), optimizer="adam", batch_size=16).fit(*DIABETES)
+
+
+def test_an_exception_in_a_users_optimizer_comes_through():
+    class Broken(Optimizer):
+        def update(self, w, g, state, rate, t):
+            raise ZeroDivisionError("mine")
+
+    with pytest.raises(ZeroDivisionError, match="mine"):
+        GDRegressor(optimizer=Broken(), learning_rate=0.1).fit(*DIABETES)
+
+
+# ---- nothing of the user's is changed -----------------------------------------------------------
+
+
+def contents(value):
+    """Return a string of everything in an object, its private attributes included."""
+    if hasattr(value, "get_params"):
+        return type(value).__name__, sorted((k, contents(v)) for k, v in vars(value).items())
+    return repr(value)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        {"optimizer": Adam(beta_1=0.8), "learning_rate": InverseScaling(0.01)},
+        {"optimizer": SGD(momentum=0.9, nesterov=True), "learning_rate": MySchedule()},
+        {"optimizer": MyMomentum(), "learning_rate": 0.01, "loss": MyHuber()},
+        {"loss": Huber(50.0), "penalty": MyRidge()},
+        {"penalty": MyLasso(), "alpha": 1.0, "tol": 0.1},
+    ],
+    ids=str,
+)
+def test_a_fit_changes_no_parameter_and_no_piece(pieces):
+    X, y = StandardScaler().fit_transform(DIABETES[0]), DIABETES[1]
+    data = X.copy(), y.copy()
+    estimator = GDRegressor(random_state=0).set_params(**pieces)
+    before = {name: contents(value) for name, value in estimator.get_params(deep=False).items()}
+    if "optimizer" in pieces:
+        estimator.set_params(max_iter=3, tol=None)
+        before |= {"max_iter": "3", "tol": "None"}
+    estimator.fit(X, y)
+    if "optimizer" in pieces:
+        estimator.partial_fit(X, y)
+    after = {name: contents(value) for name, value in estimator.get_params(deep=False).items()}
+    assert after == before
+    for name, piece in pieces.items():
+        assert getattr(estimator, name) is piece
+    assert_array_equal(X, data[0])
+    assert_array_equal(y, data[1])
+
+
+@pytest.mark.parametrize("make", [Adam, MyMomentum, lambda: SGD(momentum=0.9)])
+def test_two_estimators_that_share_an_optimizer_do_not_meet(make):
+    shared = make()
+    settings = {"learning_rate": 0.01, "batch_size": 16, "random_state": 0}
+    first = GDClassifier(optimizer=shared, **settings)
+    second = GDRegressor(optimizer=shared, **settings)
+    for _ in range(3):
+        first.partial_fit(*IRIS, classes=[0, 1, 2])
+        second.partial_fit(*DIABETES)
+    alone = GDClassifier(optimizer=make(), **settings)
+    for _ in range(3):
+        alone.partial_fit(*IRIS, classes=[0, 1, 2])
+    assert_array_equal(first.coef_, alone.coef_)
+    alone = GDRegressor(optimizer=make(), **settings)
+    for _ in range(3):
+        alone.partial_fit(*DIABETES)
+    assert_array_equal(second.coef_, alone.coef_)
+
+
+def test_a_users_huber_reaches_huber_regressors_model():
+    X, y = StandardScaler().fit_transform(DIABETES[0]), DIABETES[1]
+    oracle = HuberRegressor(alpha=1e-4, max_iter=10_000).fit(X, y)
+    model = GDRegressor(
+        MyHuber(1.35 * oracle.scale_), alpha=1e-4 * oracle.scale_ / len(y), tol=1e-8
+    ).fit(X, y)
+    assert_allclose(model.coef_, oracle.coef_, atol=1e-3 * np.abs(oracle.coef_).max())

@@ -1,0 +1,820 @@
+"""The two primitives against NumPy, for every layout of X, and what they must refuse."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import sparse, special
+
+from skgd import _engine
+from skgd._engine import Problem, Sweep, chunk_starts, rows_of, shuffle, value_and_gradient
+from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
+from skgd.metric import Moments, diagonal_metric, identity_metric
+from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
+from skgd.penalties import L1, L2, ElasticNet, Penalty, PositiveRule
+
+N, D = 200, 7
+
+
+def raw(n=N, d=D):
+    """Numbers that float32 holds exactly, a third of them zeros."""
+    generator = np.random.default_rng(n)
+    X = generator.normal(1, 2, (n, d)) * generator.choice([0, 1, 1], (n, d))
+    return X.astype(np.float32).astype(np.float64)
+
+
+def strided(X, step, axis):
+    """A view with the rows or columns of X that lie `step` apart in memory."""
+    wide = np.repeat(X, step, axis=axis)
+    return wide[::step] if axis == 0 else wide[:, ::step]
+
+
+def mapped(X, tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    return np.load(tmp_path / "X.npy", mmap_mode="r")
+
+
+def unaligned(X):
+    """X at an odd address."""
+    room = np.empty(X.nbytes + 1, np.uint8)[1:]
+    room[:] = np.ascontiguousarray(X).view(np.uint8).ravel()
+    return room.view(X.dtype).reshape(X.shape)
+
+
+def csr(X, kind=sparse.csr_array, index=np.int32, dtype=np.float64):
+    X = kind(X.astype(dtype))
+    X.indices, X.indptr = X.indices.astype(index), X.indptr.astype(index)
+    return X
+
+
+def unsorted(X):
+    """CSR whose columns come in falling order, with each number in two halves."""
+    flipped = sparse.csr_array(X[:, ::-1] / 2)
+    columns = X.shape[1] - 1 - flipped.indices
+    starts = flipped.indptr
+    order = np.concatenate([
+        np.tile(np.arange(a, b), 2) for a, b in zip(starts[:-1], starts[1:], strict=True)
+    ])  # fmt: skip
+    return sparse.csr_array((flipped.data[order], columns[order], 2 * starts), shape=X.shape)
+
+
+LAYOUTS = {
+    "C": lambda X, path: X,
+    "F": lambda X, path: np.asfortranarray(X),
+    "C float32": lambda X, path: X.astype(np.float32),
+    "F float32": lambda X, path: np.asfortranarray(X, dtype=np.float32),
+    "every third row": lambda X, path: strided(X, 3, 0),
+    "every third column": lambda X, path: strided(X, 3, 1),
+    "every second column float32": lambda X, path: strided(X.astype(np.float32), 2, 1),
+    "rows backwards": lambda X, path: X[::-1].copy()[::-1],
+    "columns backwards": lambda X, path: X[:, ::-1].copy()[:, ::-1],
+    "some columns of a wider array": lambda X, path: np.hstack([X, X])[:, : X.shape[1]],
+    "at an odd address": lambda X, path: unaligned(X),
+    "read-only memory map": lambda X, path: mapped(X, path),
+    "memory map, F, float32": lambda X, path: mapped(np.asfortranarray(X, np.float32), path),
+    "CSR": lambda X, path: csr(X),
+    "CSR matrix, float32": lambda X, path: csr(X, sparse.csr_matrix, dtype=np.float32),
+    "CSR int64": lambda X, path: csr(X, index=np.int64),
+    "CSR matrix, int64, float32": lambda X, path: csr(
+        X, sparse.csr_matrix, index=np.int64, dtype=np.float32
+    ),
+    "CSR in any order with repetitions": lambda X, path: unsorted(X),
+}
+
+every_layout = pytest.mark.parametrize("layout", LAYOUTS)
+
+
+def targets(n, k, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, k))
+
+
+def weights(n):
+    return np.random.default_rng(1).choice([0.0, 0.5, 1.0, 3.0], n)
+
+
+def coefficients(k, d=D):
+    generator = np.random.default_rng(2)
+    return generator.normal(size=(k, d)), generator.normal(size=k)
+
+
+def expected(X, y, s, coef, intercept, loss="squared"):
+    """Values and gradients in NumPy."""
+    s = np.ones(len(X)) if s is None else s
+    z = X @ coef.T + intercept
+    if loss == "squared":
+        values, slopes = (z - y) ** 2 / 2, z - y
+    elif loss == "log":
+        values, slopes = np.logaddexp(0, -y * z), -y * special.expit(-y * z)
+    else:
+        chosen = np.arange(z.shape[1]) == y[:, None]
+        values, slopes = np.zeros(z.shape), special.softmax(z, axis=1) - chosen
+        values[:, 0] = special.logsumexp(z, axis=1) - z[chosen]
+    return s @ values / s.sum(), (s * slopes.T) @ X / s.sum(), s @ slopes / s.sum()
+
+
+def assert_close(got, wanted):
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-13)
+
+
+# ---- a full pass --------------------------------------------------------------------------------
+
+@every_layout
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_a_full_pass_is_what_numpy_computes(layout, k, tmp_path):
+    X, y, s = raw(), targets(N, k), weights(N)
+    problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(k), k)
+    got = value_and_gradient(problem, *coefficients(k))
+    assert_close(got, expected(X, y, s, *coefficients(k)))
+    assert problem.n == N and problem.d == D and problem.weight_sum == s.sum()
+
+
+@pytest.mark.parametrize("kind", ["C", "F", "CSR"])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 63, 64, 65, 127, 128, 200])
+def test_the_blocks_of_64_rows_have_no_seams(kind, n, tmp_path):
+    for d in (1, 3, 8, 131, 515):
+        X, y = raw(n, d), targets(n, 2)
+        problem = Problem(LAYOUTS[kind](X, tmp_path), y, None, SquaredError().compiled(2), 2)
+        got = value_and_gradient(problem, *coefficients(2, d))
+        for a, b in zip(got, expected(X, y, None, *coefficients(2, d)), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_log_losses_of_each_output_are_those_of_numpy(k):
+    X, y, s = raw(), np.sign(targets(N, k)), weights(N)
+
+    class OneVersusRest(LogLoss):
+        def couples(self, n_outputs):
+            return False
+
+        def _rule(self, n_outputs):
+            return LogLoss()._rule(1)
+
+    problem = Problem(X, y, s, OneVersusRest().compiled(k), k)
+    got = value_and_gradient(problem, *coefficients(k))
+    assert_close(got, expected(X, y, s, *coefficients(k), "log"))
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+@pytest.mark.parametrize("layout", ["C", "CSR"])
+def test_class_codes_give_the_softmax(layout, k, tmp_path):
+    X, s, codes = raw(), weights(N), np.random.default_rng(3).integers(0, k, N).astype(float)
+    problem = Problem(LAYOUTS[layout](X, tmp_path), codes, s, LogLoss().compiled(k), k)
+    got = value_and_gradient(problem, *coefficients(k))
+    assert_close(got, expected(X, codes, s, *coefficients(k), "softmax"))
+
+
+def test_class_codes_are_plus_one_for_the_class_and_minus_one_for_the_others():
+    X, codes = raw(), np.random.default_rng(3).integers(0, 5, N).astype(float)
+    signs = np.where(codes[:, None] == np.arange(5), 1.0, -1.0)
+    rule = Huber().compiled(5)
+    by_code = value_and_gradient(Problem(X, codes, None, rule, 5), *coefficients(5))
+    by_sign = value_and_gradient(Problem(X, signs, None, rule, 5), *coefficients(5))
+    for a, b in zip(by_code, by_sign, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_weight_is_a_repetition_and_zero_an_absence():
+    X, y, s = raw(), targets(N, 2), np.random.default_rng(1).integers(0, 4, N)
+    rule, rows = SquaredError().compiled(2), np.repeat(np.arange(N), s)
+    weighted = value_and_gradient(Problem(X, y, s.astype(float), rule, 2), *coefficients(2))
+    repeated = value_and_gradient(Problem(X[rows], y[rows], None, rule, 2), *coefficients(2))
+    assert_close(weighted, repeated)
+
+
+def test_a_row_of_weight_zero_may_have_an_infinite_loss():
+    X, y, s = raw(), targets(N, 1), np.ones(N)
+    y[3], s[3] = np.inf, 0.0
+    got = value_and_gradient(
+        Problem(X, y, s, SquaredError().compiled(), 1), *coefficients(1)
+    )
+    assert_close(got, expected(np.delete(X, 3, 0), np.delete(y, 3, 0), None, *coefficients(1)))
+
+
+def test_without_gradient_the_values_are_the_same():
+    problem = Problem(raw(), targets(N, 2), weights(N), SquaredError().compiled(2), 2)
+    both = value_and_gradient(problem, *coefficients(2))
+    values, coef_gradient, intercept_gradient = value_and_gradient(
+        problem, *coefficients(2), gradient=False
+    )
+    np.testing.assert_array_equal(values, both[0])
+    assert coef_gradient is None and intercept_gradient is None
+
+
+@pytest.mark.parametrize("layout", ["C", "F float32", "CSR"])
+@pytest.mark.parametrize("n_rows", [1, 64, 65, 150])
+def test_a_subset_is_the_rows_in_any_order_and_number(layout, n_rows, tmp_path):
+    X, y, s = raw(), targets(N, 2), weights(N)
+    rows = np.random.default_rng(4).integers(0, N, n_rows)
+    s[rows[0]] = 1.0
+    problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(2), 2)
+    got = value_and_gradient(problem, *coefficients(2), subset=rows)
+    assert_close(got, expected(X[rows], y[rows], s[rows], *coefficients(2)))
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "CSR"])
+def test_any_number_of_threads_gives_the_same_bits(layout, monkeypatch, tmp_path):
+    X, y, s = raw(1500), targets(1500, 2), weights(1500)
+    problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(2), 2)
+    at_once = value_and_gradient(problem, *coefficients(2))
+    monkeypatch.setattr(_engine, "CHUNK", 500)
+    assert len(chunk_starts(problem.rows, 1500)) > 8
+    alone = value_and_gradient(problem, *coefficients(2), n_threads=1)
+    assert_close(alone, at_once)
+    for n_threads in (2, 3, 4, 50):
+        together = value_and_gradient(problem, *coefficients(2), n_threads=n_threads)
+        for a, b in zip(alone, together, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_chunks_depend_on_the_data_alone_and_cover_it():
+    for X in (raw(5000, 300), csr(raw(5000, 300))):
+        starts = chunk_starts(rows_of(X), 5000)
+        assert starts[0] == 0 and starts.step % 64 == 0 and starts[-1] < 5000
+        assert starts[-1] + starts.step >= 5000
+
+
+def test_a_matrix_without_any_number_is_a_matrix_of_zeros():
+    X, y = sparse.csr_array((N, D)), targets(N, 1)
+    got = value_and_gradient(Problem(X, y, None, SquaredError().compiled(), 1), *coefficients(1))
+    assert_close(got, expected(np.zeros((N, D)), y, None, *coefficients(1)))
+
+
+def test_the_arrays_are_kept_alive_by_the_problem():
+    problem = Problem(raw(), targets(N, 1), weights(N), SquaredError().compiled(), 1)
+    junk = [np.full((N, D), np.nan) for _ in range(20)]
+    got = value_and_gradient(problem, *coefficients(1))
+    assert_close(got, expected(raw(), targets(N, 1), weights(N), *coefficients(1)))
+    assert len(junk) == 20
+
+
+def test_with_loss_keeps_rows_targets_and_weights():
+    problem = Problem(raw(), targets(N, 1), weights(N), AbsoluteError().compiled(), 1)
+    got = value_and_gradient(problem.with_loss(SquaredError().compiled()), *coefficients(1))
+    assert_close(got, expected(raw(), targets(N, 1), weights(N), *coefficients(1)))
+
+
+def test_nan_is_not_hidden():
+    X = raw()
+    X[150, 2] = np.nan
+    problem = Problem(X, targets(N, 1), None, SquaredError().compiled(), 1)
+    assert all(np.isnan(part).all() for part in value_and_gradient(problem, *coefficients(1)))
+
+
+class Squares(Loss):
+    def value(self, y, z):
+        return (z - y) ** 2 / 2
+
+    def gradient(self, y, z):
+        return z - y
+
+
+class Broken(Loss):
+    def value(self, y, z):
+        return z
+
+    def gradient(self, y, z):
+        raise ArithmeticError("mine")
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_python_loss_is_called_back(k, n_threads, monkeypatch):
+    monkeypatch.setattr(_engine, "CHUNK", 1)
+    problem = Problem(raw(), targets(N, k), weights(N), Squares().compiled(k), k)
+    got = value_and_gradient(problem, *coefficients(k), n_threads=n_threads)
+    assert_close(got, expected(raw(), targets(N, k), weights(N), *coefficients(k)))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_error_of_a_python_loss_reaches_the_user(n_threads, monkeypatch):
+    monkeypatch.setattr(_engine, "CHUNK", 1)
+    problem = Problem(raw(), targets(N, 1), None, Broken().compiled(), 1)
+    with pytest.raises(ArithmeticError, match="mine"):
+        value_and_gradient(problem, *coefficients(1), n_threads=n_threads)
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "C float32", "every third column"])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_moments_are_those_of_numpy(layout, weighted, tmp_path):
+    X, s = raw() + 1000, weights(N) if weighted else None
+    rows, mean, deviation = rows_of(LAYOUTS[layout](X, tmp_path)), np.zeros(D), np.zeros(D)
+    X = np.asarray(LAYOUTS[layout](X, tmp_path), dtype=float)
+    weight = rows.moments(s, 0, 70, 0.0, mean, deviation)
+    weight = rows.moments(s, 70, N, weight, mean, deviation)
+    s = np.ones(N) if s is None else s
+    assert weight == s.sum()
+    np.testing.assert_allclose(mean, np.average(X, axis=0, weights=s), rtol=1e-14)
+    wanted = s @ (X - np.average(X, axis=0, weights=s)) ** 2
+    np.testing.assert_allclose(deviation, wanted, rtol=1e-10)
+
+
+# ---- a sweep ------------------------------------------------------------------------------------
+
+def metric_of(kind, X, k, fit_intercept):
+    if kind == "identity":
+        return identity_metric(X.shape[1], k, fit_intercept)
+    moments = Moments.empty(X.shape[1])
+    moments.merge(X, rows_of(X), None)
+    curvature, unit = np.linspace(1, 2, k), np.linspace(0.5, 1.5, k)
+    return diagonal_metric(moments, curvature, np.full((k, X.shape[1]), 0.1), unit, fit_intercept)
+
+
+class Reference:
+    """Update steps of SGD with momentum on the squared error, written out in NumPy."""
+
+    def __init__(self, X, y, s, u, metric, alpha, l1_ratio=0.0, momentum=0.0, scale=None):
+        self.X, self.y, self.s = X, y, np.ones(len(X)) if s is None else s
+        self.u, self.average, self.buffer = u.copy(), np.zeros(u.shape), np.zeros(u.shape)
+        self.metric, self.alpha, self.l1_ratio, self.momentum = metric, alpha, l1_ratio, momentum
+        self.scale = len(X) / self.s.sum() if scale is None else scale
+        self.fit_intercept, self.steps = u.shape[1] > X.shape[1], 0
+
+    def step(self, rows, rate):
+        d, unit, inverse = self.X.shape[1], self.metric.unit[:, None], self.metric.inverse
+        mean = self.metric.mean
+        coef = self.u[:, :d] * inverse[:, :d]
+        intercept = -coef @ mean
+        if self.fit_intercept:
+            intercept = intercept + self.u[:, d] * inverse[:, d]
+        slopes = self.s[rows, None] * (self.X[rows] @ coef.T + intercept - self.y[rows])
+        slopes = slopes * self.scale / len(rows)
+        g = slopes.T @ (self.X[rows] - mean) + (self.alpha * (1 - self.l1_ratio))[:, None] * coef
+        if self.fit_intercept:
+            g = np.column_stack([g, slopes.sum(axis=0)])
+        self.buffer = self.momentum * self.buffer + g * inverse * unit
+        self.u -= rate * self.buffer
+        coef = self.u[:, :d] * inverse[:, :d]
+        step = rate / (1 - self.momentum) * inverse[:, :d] ** 2 * unit
+        cut = self.alpha[:, None] * self.l1_ratio * step
+        self.u[:, :d] = np.sign(coef) * np.maximum(np.abs(coef) - cut, 0) / inverse[:, :d]
+        self.steps += 1
+        self.average += (self.u - self.average) / self.steps
+
+
+def sweep_and_reference(X, seen, k, metric_kind, fit_intercept, l1_ratio, momentum, s):
+    metric = metric_of(metric_kind, X, k, fit_intercept)
+    y, alpha = targets(len(X), k), np.linspace(0.1, 0.3, k)
+    u = np.random.default_rng(5).normal(size=(k, D + fit_intercept))
+    reference = Reference(X, y, s, u, metric, alpha, l1_ratio, momentum)
+    optimizer = SGD(momentum=momentum)
+    state, average = np.zeros((k, optimizer.slots, u.shape[1])), np.zeros(u.shape)
+    sweep = Sweep(
+        Problem(seen, y, s, SquaredError().compiled(k), k),
+        ElasticNet(l1_ratio).compiled(), [optimizer.compiled() for _ in range(k)],
+        u, state, alpha, metric, reference.scale, average,
+    )  # fmt: skip
+    return sweep, reference, u, average
+
+
+def run_both(sweep, reference, order, bounds):
+    rates = np.linspace(0.002, 0.001, len(bounds) - 1)
+    for b, rate in enumerate(rates):
+        reference.step(order[bounds[b] : bounds[b + 1]], rate)
+    sweep.run(order, bounds, rates, 0, 0)
+
+
+@pytest.mark.parametrize("metric", ["identity", "diagonal"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(("l1_ratio", "momentum"), [(0.0, 0.0), (1.0, 0.0), (0.3, 0.5)])
+@pytest.mark.parametrize("batch", [1, 3, 64, 65, 200])
+def test_a_sweep_takes_the_steps_of_a_numpy_loop(metric, fit_intercept, l1_ratio, momentum, batch):
+    X, s = raw(), weights(N)
+    sweep, reference, u, average = sweep_and_reference(
+        X, X, 2, metric, fit_intercept, l1_ratio, momentum, s
+    )
+    order = np.random.default_rng(6).permutation(N)
+    bounds = np.append(np.arange(0, N, batch), N)
+    run_both(sweep, reference, order, bounds)
+    np.testing.assert_allclose(u, reference.u, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(average, reference.average, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(u == 0, reference.u == 0)
+
+
+@every_layout
+@pytest.mark.parametrize("metric", ["identity", "diagonal"])
+@pytest.mark.parametrize("k", [1, 5])
+def test_a_sweep_reads_every_layout(layout, metric, k, tmp_path):
+    X = raw()
+    seen = LAYOUTS[layout](X, tmp_path)
+    sweep, reference, u, _ = sweep_and_reference(X, seen, k, metric, True, 0.2, 0.0, None)
+    order = np.random.default_rng(6).permutation(N)
+    run_both(sweep, reference, order, np.array([0, 1, 2, 3, 10, 80, 200]))
+    np.testing.assert_allclose(u, reference.u, rtol=1e-12, atol=1e-12)
+
+
+def test_l1_sets_coefficients_to_exactly_zero_in_a_metric():
+    X = raw()
+    sweep, reference, u, _ = sweep_and_reference(X, X, 2, "diagonal", True, 1.0, 0.0, None)
+    bounds, order = np.arange(0, 20 * N + 1, N), np.tile(np.arange(N), 20)
+    sweep.run(order, bounds, np.full(20, 0.9), 0)
+    zeros = (u[:, :D] == 0).sum()
+    for _ in range(20):
+        reference.step(np.arange(N), 0.9)
+    assert 0 < zeros < 2 * D and zeros == (reference.u[:, :D] == 0).sum()
+
+
+@pytest.mark.parametrize("optimizer", [SGD(), SGD(momentum=0.5), Adagrad(), Adam()], ids=repr)
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_a_coordinate_without_curvature_stays_where_it_is(optimizer, l1_ratio):
+    X = raw()
+    X[:, 2] = 5.0
+    moments = Moments.empty(D)
+    moments.merge(X, rows_of(X), None)
+    metric = diagonal_metric(moments, np.ones(1), np.zeros((1, D)), np.ones(1), True)
+    assert np.flatnonzero(metric.inverse[0] == 0).tolist() == [2]
+    u = np.full((1, D + 1), 0.5)
+    Sweep(
+        Problem(X, targets(N, 1), None, SquaredError().compiled(), 1),
+        ElasticNet(l1_ratio).compiled(), [optimizer.compiled()], u,
+        np.zeros((1, optimizer.slots, D + 1)), np.full(1, 0.1), metric, 1.0,
+    ).run(np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.1), 0)  # fmt: skip
+    assert np.all(np.isfinite(u)) and (u == 0.5).sum() == 1 and u[0, 2] == 0.5
+
+
+def test_rows_may_come_in_part_and_more_than_once():
+    X = raw()
+    sweep, reference, u, _ = sweep_and_reference(X, X, 1, "diagonal", True, 0.0, 0.9, None)
+    order = np.random.default_rng(6).integers(0, N, 50)
+    run_both(sweep, reference, order, np.array([5, 6, 30, 49]))
+    np.testing.assert_allclose(u, reference.u, rtol=1e-12, atol=1e-12)
+
+
+def test_two_sweeps_go_on_where_one_would():
+    X, order = raw(), np.random.default_rng(6).permutation(N)
+    bounds, rates = np.arange(0, N + 1, 20), np.full(10, 0.01)
+    paths = []
+    for cuts in ([0, 10], [0, 3, 4, 10]):
+        u, average, state = np.zeros((2, D + 1)), np.zeros((2, D + 1)), np.zeros((2, 2, D + 1))
+        sweep = Sweep(
+            Problem(X, targets(N, 2), None, SquaredError().compiled(2), 2), L2().compiled(),
+            [Adam().compiled(), Adam().compiled()], u, state, np.full(2, 0.1),
+            metric_of("diagonal", X, 2, True), 1.0, average,
+        )  # fmt: skip
+        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+            sweep.run(order, bounds[a : b + 1], rates[a:b], a, a)
+        paths.append((u, average, state))
+    for one, two in zip(*paths, strict=True):
+        assert np.any(one)
+        np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("metric", ["identity", "diagonal"])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4])
+def test_a_step_along_the_full_gradient_is_a_batch_of_all_rows(metric, l1_ratio):
+    X, s = raw(), weights(N)
+    by_batch, reference, u, average = sweep_and_reference(X, X, 2, metric, True, l1_ratio, 0.0, s)
+    by_pass, _, v, v_average = sweep_and_reference(X, X, 2, metric, True, l1_ratio, 0.0, s)
+    problem = Problem(X, targets(N, 2), s, SquaredError().compiled(2), 2)
+    by_batch.run(np.arange(N), np.array([0, N]), np.array([0.01]), 0, 0)
+    d = reference.metric
+    coef, intercept = d.to_raw(reference.u)
+    _, coef_gradient, intercept_gradient = value_and_gradient(problem, coef, intercept)
+    by_pass.step_along(coef_gradient, intercept_gradient, 0.01, 0, 0)
+    np.testing.assert_allclose(v, u, rtol=1e-13, atol=1e-13)
+    np.testing.assert_array_equal(v_average, v)
+    np.testing.assert_array_equal(average, u)
+
+
+def test_each_output_has_its_own_rule_and_alpha():
+    X, y = raw(), targets(N, 2)
+    rules = [SGD(), Adagrad()]
+    together, state = np.zeros((2, D)), np.zeros((2, 1, D))
+    order, bounds, rates = np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.02)
+    alpha, metric = np.array([0.5, 0.0]), identity_metric(D, 2, False)
+    Sweep(
+        Problem(X, y, None, SquaredError().compiled(2), 2), L2().compiled(),
+        [rule.compiled() for rule in rules], together, state, alpha, metric, 1.0,
+    ).run(order, bounds, rates, 0)  # fmt: skip
+    for c, rule in enumerate(rules):
+        alone, state = np.zeros((1, D)), np.zeros((1, 1, D))
+        column = np.ascontiguousarray(y[:, c : c + 1])
+        Sweep(
+            Problem(X, column, None, SquaredError().compiled(), 1), L2().compiled(),
+            [rule.compiled()], alone, state, alpha[c : c + 1], identity_metric(D, 1, False), 1.0,
+        ).run(order, bounds, rates, 0)  # fmt: skip
+        np.testing.assert_array_equal(together[c], alone[0])
+
+
+class Plain(Optimizer):
+    def update(self, w, g, state, rate, t):
+        w -= rate * g
+
+
+class FailsAt(Optimizer):
+    def update(self, w, g, state, rate, t):
+        if t == 7:
+            raise ArithmeticError("mine")
+
+
+class Threshold(Penalty):
+    def value(self, coef):
+        return np.abs(coef).sum()
+
+    def prox(self, coef, step):
+        return np.sign(coef) * np.maximum(np.abs(coef) - step, 0)
+
+
+def small_sweep(optimizer, penalty, loss, u, k=2):
+    state = np.zeros((k, optimizer.slots, u.shape[1]))
+    X = raw()
+    return Sweep(
+        Problem(X, targets(N, k), None, loss.compiled(k), k), penalty.compiled(),
+        [optimizer.compiled() for _ in range(k)], u, state, np.full(k, 0.1),
+        metric_of("diagonal", X, k, u.shape[1] > D), 1.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("user", "ours"),
+    [
+        ((Plain(), L1(), SquaredError()), (SGD(), L1(), SquaredError())),
+        ((SGD(), Threshold(), SquaredError()), (SGD(), L1(), SquaredError())),
+        ((SGD(), L1(), Squares()), (SGD(), L1(), SquaredError())),
+        ((Plain(), Threshold(), Squares()), (SGD(), L1(), SquaredError())),
+    ],
+)
+def test_a_users_own_piece_takes_the_same_steps(user, ours):
+    u, v = np.zeros((2, D + 1)), np.zeros((2, D + 1))
+    for pieces, parameters in ((user, u), (ours, v)):
+        small_sweep(*pieces, parameters).run(
+            np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.1), 0
+        )
+    assert np.any(v)
+    np.testing.assert_allclose(u, v, rtol=1e-13, atol=1e-14)
+
+
+def test_the_error_of_a_python_rule_stops_the_sweep():
+    sweep = small_sweep(FailsAt(), L2(), SquaredError(), np.zeros((2, D)))
+    with pytest.raises(ArithmeticError, match="mine"):
+        sweep.run(np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.1), 0)
+    sweep.run(np.arange(N), np.arange(0, N + 1, 40), np.full(5, 0.1), 0)
+
+
+def test_positive_keeps_every_coefficient_above_zero():
+    X, u = raw(), np.full((1, D + 1), -1.0)
+    Sweep(
+        Problem(X, targets(N, 1), None, SquaredError().compiled(), 1),
+        PositiveRule(L2().compiled()), [SGD().compiled()], u, np.zeros((1, 0, D + 1)),
+        np.full(1, 0.1), metric_of("diagonal", X, 1, True), 1.0,
+    ).run(np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.05), 0)  # fmt: skip
+    assert u[:, :D].min() == 0 and u[:, :D].max() > 0
+
+
+# ---- what must be refused -----------------------------------------------------------------------
+
+refused = (ValueError, TypeError)
+
+
+def tampered(part, position, value):
+    X = csr(raw())
+    getattr(X, part)[position] = value
+    return X
+
+
+BAD_X = {
+    "one axis": lambda: np.zeros(N),
+    "three axes": lambda: np.zeros((N, 1, 1)),
+    "no rows": lambda: np.zeros((0, D)),
+    "no columns": lambda: np.zeros((N, 0)),
+    "integers": lambda: np.zeros((N, D), dtype=int),
+    "float16": lambda: np.zeros((N, D), dtype=np.float16),
+    "complex": lambda: np.zeros((N, D), dtype=complex),
+    "objects": lambda: np.zeros((N, D), dtype=object),
+    "other byte order": lambda: np.zeros((N, D), dtype=np.dtype(float).newbyteorder()),
+    "CSC": lambda: sparse.csc_array(raw()),
+    "COO": lambda: sparse.coo_array(raw()),
+    "BSR": lambda: sparse.bsr_array(raw()),
+    "integers in CSR": lambda: sparse.csr_array(raw().astype(int)),
+    "CSR of no rows": lambda: sparse.csr_array((0, D)),
+    "CSR with a column too far": lambda: tampered("indices", 5, D),
+    "CSR with a negative column": lambda: tampered("indices", 5, -1),
+    "CSR with an indptr that falls": lambda: tampered("indptr", 5, 0),
+    "CSR with an indptr beyond the end": lambda: tampered("indptr", -1, 10**6),
+    "CSR with a negative indptr": lambda: tampered("indptr", 0, -1),
+    "CSR with two index types": lambda: SimpleNamespace(
+        data=np.ones(3), indices=np.arange(3, dtype=np.int32), indptr=np.arange(4), shape=(3, 3),
+        format="csr", nnz=3,
+    ),
+    "CSR with short data": lambda: SimpleNamespace(
+        data=np.ones(2), indices=np.arange(3), indptr=np.arange(4), shape=(3, 3), format="csr",
+        nnz=3,
+    ),
+    "CSR with a short indptr": lambda: SimpleNamespace(
+        data=np.ones(3), indices=np.arange(3), indptr=np.arange(4), shape=(9, 3), format="csr",
+        nnz=3,
+    ),
+    "CSR with strided data": lambda: SimpleNamespace(
+        data=np.ones(6)[::2], indices=np.arange(3), indptr=np.arange(4), shape=(3, 3),
+        format="csr", nnz=3,
+    ),
+    "CSR with floats as indices": lambda: SimpleNamespace(
+        data=np.ones(3), indices=np.ones(3), indptr=np.ones(4), shape=(3, 3), format="csr", nnz=3
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD_X)
+def test_a_bad_matrix_is_refused(bad):
+    with pytest.raises(refused):
+        rows_of(BAD_X[bad]())
+
+
+BAD_PROBLEM = {
+    "too few targets": {"targets": targets(N - 1, 2)},
+    "targets of one output": {"targets": targets(N, 1)},
+    "targets in F order": {"targets": np.asfortranarray(targets(N, 2))},
+    "targets of integers": {"targets": np.zeros((N, 2), dtype=int)},
+    "too few codes": {"targets": np.zeros(N - 1)},
+    "codes of integers": {"targets": np.zeros(N, dtype=int)},
+    "no axis of targets": {"targets": np.array(1.0)},
+    "too few weights": {"weights": np.ones(N - 1)},
+    "a column of weights": {"weights": np.ones((N, 1))},
+    "float32 weights": {"weights": np.ones(N, np.float32)},
+    "strided weights": {"weights": np.ones(2 * N)[::2]},
+    "a loss that is no rule": {"loss": SquaredError()},
+    "no loss": {"loss": None},
+    "more outputs than targets": {"n_outputs": 3},
+    "no outputs": {"n_outputs": 0},
+    "fewer than no outputs": {"n_outputs": -1},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_PROBLEM)
+def test_a_bad_problem_is_refused(bad):
+    good = {
+        "X": raw(), "targets": targets(N, 2), "weights": None, "loss": SquaredError().compiled(2),
+        "n_outputs": 2,
+    }  # fmt: skip
+    assert Problem(**good).n == N
+    with pytest.raises(refused):
+        Problem(**(good | BAD_PROBLEM[bad]))
+
+
+BAD_PASS = {
+    "a row of coefficients": {"coef": np.zeros(D)},
+    "too few features": {"coef": np.zeros((2, D - 1))},
+    "too few outputs": {"coef": np.zeros((1, D))},
+    "coefficients in F order": {"coef": np.zeros((D, 2)).T},
+    "float32 coefficients": {"coef": np.zeros((2, D), np.float32)},
+    "one intercept": {"intercept": np.zeros(1)},
+    "intercepts in a column": {"intercept": np.zeros((2, 1))},
+    "a subset too far": {"subset": np.array([0, N])},
+    "a negative subset": {"subset": np.array([-1, 3])},
+    "an empty subset": {"subset": np.zeros(0, dtype=int)},
+    "a subset of floats": {"subset": np.array([0.0, 1.0])},
+    "a subset of int32": {"subset": np.array([0, 1], np.int32)},
+    "a subset of flags": {"subset": np.ones(N, dtype=bool)},
+    "a strided subset": {"subset": np.arange(20)[::2]},
+    "a subset of two axes": {"subset": np.zeros((2, 2), dtype=int)},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_PASS)
+def test_a_bad_pass_is_refused(bad):
+    problem = Problem(raw(), targets(N, 2), None, SquaredError().compiled(2), 2)
+    good = {"coef": np.zeros((2, D)), "intercept": np.zeros(2)}
+    with pytest.raises(refused):
+        value_and_gradient(problem, **(good | BAD_PASS[bad]))
+
+
+def good_sweep():
+    return {
+        "problem": Problem(raw(), targets(N, 2), None, SquaredError().compiled(2), 2),
+        "penalty": L1().compiled(), "rules": [Adam().compiled(), Adam().compiled()],
+        "parameters": np.zeros((2, D + 1)), "state": np.zeros((2, 2, D + 1)),
+        "alpha": np.zeros(2), "metric": identity_metric(D, 2, True), "weight_scale": 1.0,
+        "average": np.zeros((2, D + 1)),
+    }  # fmt: skip
+
+
+def with_metric(**changes):
+    good = {
+        "mean": np.zeros(D), "inverse": np.ones((2, D + 1)), "unit": np.ones(2), "identity": True
+    }  # fmt: skip
+    return {"metric": SimpleNamespace(**(good | changes))}
+
+
+# Views of a larger array: what would be written beyond them does no harm to this process.
+GROUND = np.zeros((40, D + 1))
+
+BAD_SWEEP = {
+    "parameters of one axis": {"parameters": np.zeros(D + 1)},
+    "too few parameters": {"parameters": np.zeros((2, D - 1))},
+    "too many parameters": {"parameters": np.zeros((2, D + 2))},
+    "parameters of one output": {"parameters": np.zeros((1, D + 1))},
+    "parameters in F order": {"parameters": np.zeros((D + 1, 2)).T},
+    "float32 parameters": {"parameters": np.zeros((2, D + 1), np.float32)},
+    "read-only parameters": {"parameters": np.broadcast_to(np.zeros(1), (2, D + 1))},
+    "a state of one axis": {"state": np.zeros(2 * (D + 1))},
+    "a state of one slot": {"state": GROUND[:2].reshape(2, 1, D + 1)},
+    "a state without slots": {"state": GROUND[:0].reshape(2, 0, D + 1)},
+    "a state without intercept": {"state": np.zeros((2, 2, D))},
+    "a state of one output": {"state": np.zeros((1, 2, D + 1))},
+    "one alpha": {"alpha": np.zeros(1)},
+    "one rule": {"rules": [Adam().compiled()]},
+    "a rule that is an optimizer": {"rules": [Adam(), Adam()]},
+    "a penalty that is no rule": {"penalty": L1()},
+    "a penalty of other features": {"penalty": L1(weights=np.ones(D + 1)).compiled()},
+    "no problem": {"problem": None},
+    "an average of another shape": {"average": np.zeros((2, D))},
+    "a mean with intercept": with_metric(mean=np.zeros(D + 1)),
+    "a short mean": with_metric(mean=np.zeros(D - 1)),
+    "an inverse without intercept": with_metric(inverse=np.ones((2, D))),
+    "an inverse of one output": with_metric(inverse=np.ones((1, D + 1))),
+    "one unit": with_metric(unit=np.ones(1)),
+}
+
+
+@pytest.mark.parametrize("bad", BAD_SWEEP)
+def test_a_bad_sweep_is_refused(bad):
+    with pytest.raises(refused):
+        Sweep(**(good_sweep() | BAD_SWEEP[bad]))
+
+
+BAD_RUN = {
+    "an order too far": {"order": np.full(N, N)},
+    "a negative order": {"order": np.full(N, -1)},
+    "an order of floats": {"order": np.zeros(N)},
+    "an order of int32": {"order": np.zeros(N, np.int32)},
+    "an empty order": {"order": np.zeros(0, dtype=int)},
+    "a strided order": {"order": np.zeros(2 * N, dtype=int)[::2]},
+    "bounds beyond the order": {"bounds": np.array([0, 10, N + 1])},
+    "negative bounds": {"bounds": np.array([-1, 10, 20])},
+    "bounds that fall": {"bounds": np.array([0, 10, 5])},
+    "an empty batch": {"bounds": np.array([0, 10, 10])},
+    "a single bound": {"bounds": np.array([0]), "rates": np.zeros(0)},
+    "no bounds": {"bounds": np.zeros(0, dtype=int), "rates": np.zeros(0)},
+    "bounds of floats": {"bounds": np.array([0.0, 10, 20])},
+    "rates of one batch": {"rates": np.zeros(1)},
+    "rates of two axes": {"rates": np.zeros((2, 2))},
+    "float32 rates": {"rates": np.zeros(2, np.float32)},
+}
+
+
+@pytest.mark.parametrize("bad", BAD_RUN)
+def test_a_bad_run_is_refused(bad):
+    good = {
+        "order": np.arange(N), "bounds": np.array([0, 10, 20]), "rates": np.zeros(2), "t": 0
+    }  # fmt: skip
+    sweep = Sweep(**good_sweep())
+    sweep.run(**good)
+    with pytest.raises(refused):
+        sweep.run(**(good | BAD_RUN[bad]))
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros(3), np.zeros(3, np.int32), np.zeros((2, 2), int), np.zeros(6, int)[::2]]
+)
+def test_a_bad_order_is_not_shuffled(bad):
+    with pytest.raises(refused):
+        shuffle(bad, 0)
+
+
+def test_a_read_only_order_is_not_shuffled():
+    order = np.arange(20)
+    order.flags.writeable = False
+    with pytest.raises(refused):
+        shuffle(order, 0)
+    np.testing.assert_array_equal(order, np.arange(20))
+
+
+def test_averaging_without_an_array_for_the_average_is_refused():
+    sweep = Sweep(**(good_sweep() | {"average": None}))
+    with pytest.raises(refused, match="average"):
+        sweep.run(np.arange(N), np.array([0, N]), np.zeros(1), 0, 0)
+    with pytest.raises(refused, match="average"):
+        sweep.step_along(np.zeros((2, D)), np.zeros(2), 0.1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (np.zeros((2, D + 1)), np.zeros(2), 0.1),
+        (np.zeros((1, D)), np.zeros(2), 0.1),
+        (np.zeros((2, D)), np.zeros(1), 0.1),
+        (np.zeros((2, D)), np.zeros(2), np.zeros(2)),
+        (np.zeros((D, 2)).T, np.zeros(2), 0.1),
+    ],
+)
+def test_a_bad_step_along_a_gradient_is_refused(bad):
+    with pytest.raises(refused):
+        Sweep(**good_sweep()).step_along(*bad, 0)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        (None, -1, 10, np.zeros(D), np.zeros(D)),
+        (None, 0, N + 1, np.zeros(D), np.zeros(D)),
+        (None, 20, 10, np.zeros(D), np.zeros(D)),
+        (np.ones(N - 1), 0, N, np.zeros(D), np.zeros(D)),
+        (None, 0, N, np.zeros(D - 1), np.zeros(D)),
+        (None, 0, N, np.zeros(D), np.zeros(D - 1)),
+    ],
+)
+def test_bad_moments_are_refused(bad):
+    weights, start, stop, mean, deviation = bad
+    with pytest.raises(refused):
+        rows_of(raw()).moments(weights, start, stop, 0.0, mean, deviation)

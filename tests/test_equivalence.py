@@ -1,0 +1,517 @@
+"""The same objective as scikit-learn's exact solvers, so the same coefficients.
+
+The estimators minimise ``mean weighted loss + alpha (l1_ratio |W|_1 + (1 - l1_ratio)/2 |W|^2)``
+with a free intercept; the translations of alpha are those of the documentation.
+"""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import optimize, sparse
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
+from sklearn.linear_model import (
+    ElasticNet,
+    HuberRegressor,
+    Lasso,
+    LogisticRegression,
+    QuantileRegressor,
+    Ridge,
+)
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from skgd import GDClassifier, GDRegressor
+from skgd.losses import Huber
+
+RAW_DIABETES, DIABETES_Y = load_diabetes(return_X_y=True, scaled=False)
+COLUMNS = {
+    "raw": RAW_DIABETES,
+    "standardised": StandardScaler().fit_transform(RAW_DIABETES),
+    "small": load_diabetes().data,
+}
+LABELLED = {
+    "breast_cancer": load_breast_cancer(return_X_y=True),
+    "iris": load_iris(return_X_y=True),
+    "wine": load_wine(return_X_y=True),
+}
+TIGHT = {"tol": 1e-12, "max_iter": 50_000}
+
+
+def labelled(name, *, standardise):
+    X, y = LABELLED[name]
+    return (StandardScaler().fit_transform(X) if standardise else X), y
+
+
+def assert_close(actual, expected, rtol=1e-6, *, smallest=1e-3):
+    """Compare every coefficient, each relative to itself or to a share of the largest one.
+
+    Where one of the two solvers compares values of the objective, which rounding cuts off at 1e-8
+    in the coefficients, the share is 1.
+    """
+    expected = np.asarray(expected)
+    assert actual.shape == expected.shape
+    assert_allclose(actual, expected, rtol=rtol, atol=smallest * rtol * np.abs(expected).max())
+
+
+def assert_same_model(model, other, rtol=1e-6):
+    assert_close(model.coef_, other.coef_, rtol)
+    assert_close(np.atleast_1d(model.intercept_), np.atleast_1d(other.intercept_), rtol)
+
+
+def weights_of(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 4, n)
+
+
+# ---- scikit-learn's exact solvers ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("A", [1e-3, 1.0, 100.0])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_l2_squared_error_is_ridge(columns, A, fit_intercept, weighted):
+    X, y = COLUMNS[columns], DIABETES_Y
+    s = weights_of(len(y)) if weighted else None
+    total = s.sum() if weighted else len(y)
+    oracle = Ridge(A, fit_intercept=fit_intercept, solver="cholesky").fit(X, y, s)
+    model = GDRegressor(alpha=A / total, fit_intercept=fit_intercept, **TIGHT).fit(X, y, s)
+    assert_same_model(model, oracle)
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("alpha", [1.0, 0.05])
+@pytest.mark.parametrize("positive", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_l1_squared_error_is_lasso(columns, alpha, positive, weighted):
+    X, y = COLUMNS[columns], DIABETES_Y
+    s = weights_of(len(y)) if weighted else None
+    oracle = Lasso(alpha, positive=positive, tol=1e-14, max_iter=100_000).fit(X, y, s)
+    model = GDRegressor(penalty="l1", alpha=alpha, positive=positive, **TIGHT).fit(X, y, s)
+    assert_same_model(model, oracle)
+    assert_array_equal(model.coef_ == 0, oracle.coef_ == 0)
+    if positive:
+        assert np.all(model.coef_ >= 0)
+        assert np.any(oracle.coef_ == 0)
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("l1_ratio", [0.9, 0.2])
+@pytest.mark.parametrize("positive", [False, True])
+def test_elasticnet_squared_error_is_elastic_net(columns, l1_ratio, positive):
+    X, y = COLUMNS[columns], DIABETES_Y
+    oracle = ElasticNet(
+        0.5, l1_ratio=l1_ratio, positive=positive, tol=1e-14, max_iter=100_000
+    ).fit(X, y)
+    model = GDRegressor(
+        penalty="elasticnet", alpha=0.5, l1_ratio=l1_ratio, positive=positive, **TIGHT
+    ).fit(X, y)
+    assert_same_model(model, oracle)
+    assert_array_equal(model.coef_ == 0, oracle.coef_ == 0)
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_positive_alone_is_least_squares_with_bounds(positive):
+    X = COLUMNS["standardised"]
+    bound = 0.0 if positive else -np.inf
+    centred, target = X - X.mean(axis=0), DIABETES_Y - DIABETES_Y.mean()
+    oracle = optimize.lsq_linear(centred, target, bounds=(bound, np.inf), tol=1e-15, method="bvls")
+    model = GDRegressor(penalty=None, positive=positive, **TIGHT).fit(X, DIABETES_Y)
+    assert_close(model.coef_, oracle.x)
+    assert np.all(model.coef_ >= 0) == positive
+
+
+@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize("standardise", [False, True])
+@pytest.mark.parametrize("C", [0.01, 1.0, 100.0])
+def test_l2_log_loss_is_logistic_regression(name, standardise, C):
+    X, y = labelled(name, standardise=standardise)
+    oracle = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-14, max_iter=1000).fit(X, y)
+    model = GDClassifier(alpha=1 / (C * len(y)), **TIGHT).fit(X, y)
+    assert_same_model(model, oracle)
+    assert_allclose(model.predict_proba(X), oracle.predict_proba(X), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LABELLED)
+def test_weighted_log_loss_is_weighted_logistic_regression(name):
+    X, y = labelled(name, standardise=True)
+    s = weights_of(len(y)) * 0.7
+    oracle = LogisticRegression(solver="newton-cholesky", tol=1e-14, fit_intercept=False).fit(
+        X, y, s
+    )
+    model = GDClassifier(alpha=1 / s.sum(), fit_intercept=False, **TIGHT).fit(X, y, s)
+    assert_close(model.coef_, oracle.coef_)
+    assert_array_equal(model.intercept_, 0)
+
+
+@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+def test_l1_log_loss_is_sparse_logistic_regression(name, l1_ratio):
+    X, y = labelled(name, standardise=True)
+    C = 0.1
+    oracle = LogisticRegression(
+        C=C, l1_ratio=l1_ratio, solver="saga", tol=1e-13, max_iter=100_000, random_state=0
+    ).fit(X, y)
+    model = GDClassifier(
+        penalty="elasticnet", l1_ratio=l1_ratio, alpha=1 / (C * len(y)), **TIGHT
+    ).fit(X, y)
+    assert_same_model(model, oracle)
+    assert_array_equal(model.coef_ == 0, oracle.coef_ == 0)
+    assert np.any(oracle.coef_ == 0)
+
+
+@pytest.mark.parametrize("name", ["iris", "wine"])
+def test_l1_log_loss_on_raw_columns_is_sparse_logistic_regression(name):
+    X, y = labelled(name, standardise=False)
+    # saga stalls where columns lie far from zero or differ much in scale: the widest are left out,
+    # and it gets centred ones, which changes nothing but the intercept.
+    X = X[:, X.std(axis=0) < 4]
+    oracle = LogisticRegression(
+        C=0.1, l1_ratio=1.0, solver="saga", tol=1e-13, max_iter=100_000, random_state=0
+    ).fit(X - X.mean(axis=0), y)
+    model = GDClassifier(penalty="l1", alpha=1 / (0.1 * len(y)), **TIGHT).fit(X, y)
+    assert_close(model.coef_, oracle.coef_)
+    assert_array_equal(model.coef_ == 0, oracle.coef_ == 0)
+    assert np.any(oracle.coef_ == 0)
+
+
+@pytest.mark.parametrize("columns", COLUMNS)
+@pytest.mark.parametrize("A", [1e-4, 1.0])
+def test_huber_is_huber_regressor_with_its_scale(columns, A):
+    X, y = COLUMNS[columns], DIABETES_Y
+    # HuberRegressor stops where its objective changes by 2e-9; a root finder makes the rest of the
+    # way to the point where the gradient of the same objective, at the same scale, is zero.
+    scaler = StandardScaler().fit(X)
+    rough = HuberRegressor(alpha=0.0, max_iter=10_000).fit(scaler.transform(X), y)
+    delta, alpha = 1.35 * rough.scale_, A * rough.scale_ / len(y)
+    Z = np.column_stack([scaler.transform(X), np.ones(len(y))])
+    shape = alpha / np.append(scaler.scale_, np.inf) ** 2
+
+    def gradient(w):
+        return np.clip(Z @ w - y, -delta, delta) @ Z / len(y) + shape * w
+
+    start = np.append(rough.coef_, rough.intercept_)
+    exact = optimize.root(gradient, start, tol=1e-14).x
+    assert np.abs(gradient(exact)).max() < 1e-9
+    model = GDRegressor(Huber(delta), alpha=alpha, **TIGHT).fit(X, y)
+    assert_close(model.coef_, exact[:-1] / scaler.scale_)
+    if columns == "standardised":
+        oracle = HuberRegressor(alpha=A, max_iter=10_000).fit(X, y)
+        model = GDRegressor(
+            Huber(1.35 * oracle.scale_), alpha=A * oracle.scale_ / len(y), **TIGHT
+        ).fit(X, y)
+        assert_allclose(model.coef_, oracle.coef_, atol=1e-4 * np.abs(oracle.coef_).max())
+
+
+@pytest.mark.parametrize("columns", ["raw", "standardised"])
+def test_absolute_error_with_l1_is_median_regression(columns):
+    X, y = COLUMNS[columns], DIABETES_Y
+    oracle = QuantileRegressor(quantile=0.5, alpha=1.0).fit(X, y)
+    model = GDRegressor("absolute_error", penalty="l1", alpha=2.0, max_iter=20_000).fit(X, y)
+
+    def objective(m):
+        return np.abs(y - m.predict(X)).mean() + 2.0 * np.abs(m.coef_).sum()
+
+    assert objective(model) < objective(oracle) * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize("C", [0.1, 10.0])
+def test_hinge_reaches_the_objective_of_support_vector_machines(name, C):
+    X, y = labelled(name, standardise=True)
+    signs = np.where(y == 0, 1.0, -1.0)
+    model = GDClassifier("hinge", alpha=1 / (C * len(y))).fit(X, signs)
+
+    def objective(m):
+        hinge = np.maximum(0, 1 - signs * m.decision_function(X)).mean()
+        return hinge + 0.5 / (C * len(y)) * (m.coef_**2).sum()
+
+    # SVC's intercept is free as ours is.
+    oracle = SVC(kernel="linear", C=C, tol=1e-8).fit(X, signs)
+    assert objective(model) == pytest.approx(objective(oracle), rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "wine"])
+def test_hinge_reaches_the_objective_of_linear_svc(name):
+    X, y = labelled(name, standardise=True)
+    signs = np.where(y == 0, 1.0, -1.0)
+    oracle = LinearSVC(
+        loss="hinge", C=0.01, intercept_scaling=1e3, tol=0.1, max_iter=1_000_000, random_state=0
+    ).fit(X, signs)
+    model = GDClassifier("hinge", alpha=1 / (0.01 * len(y))).fit(X, signs)
+
+    def objective(m):
+        hinge = np.maximum(0, 1 - signs * m.decision_function(X)).mean()
+        return hinge + 0.5 / (0.01 * len(y)) * (m.coef_**2).sum()
+
+    assert objective(model) < objective(oracle) * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize("C", [0.01, 1.0])
+def test_squared_hinge_without_intercept_is_linear_svc(name, C):
+    X, y = labelled(name, standardise=True)
+    signs = np.where(y == 0, 1.0, -1.0)
+    oracle = LinearSVC(C=C, dual=False, fit_intercept=False, tol=1e-14, max_iter=10_000).fit(
+        X, signs
+    )
+    # liblinear multiplies the summed losses by C and takes half the squared length.
+    model = GDClassifier("squared_hinge", alpha=1 / (C * len(y)), fit_intercept=False, **TIGHT)
+    assert_close(model.fit(X, signs).coef_, oracle.coef_, smallest=1)
+
+
+# ---- the classes of a classifier ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["squared_hinge", "modified_huber"])
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_several_classes_are_one_against_the_rest(loss, penalty):
+    X, y = labelled("iris", standardise=False)
+    settings = {"loss": loss, "penalty": penalty, "alpha": 0.01, **TIGHT}
+    model = GDClassifier(**settings).fit(X, y)
+    for c in range(3):
+        alone = GDClassifier(**settings).fit(X, y == c)
+        assert_close(model.coef_[c], alone.coef_[0])
+        assert_close(model.intercept_[c:c + 1], alone.intercept_)
+
+
+@pytest.mark.parametrize("name", ["iris", "wine"])
+@pytest.mark.parametrize("optimizer", ["auto", "lbfgs", "adam"])
+def test_a_softmax_without_penalty_sums_to_zero_over_the_classes(name, optimizer):
+    X, y = labelled(name, standardise=False)
+    model = GDClassifier(penalty=None, optimizer=optimizer, tol=None, max_iter=10, random_state=0)
+    model.fit(X, y)
+    assert np.abs(model.coef_).max() > 0
+    assert_allclose(model.coef_.sum(axis=0), 0, atol=1e-10 * np.abs(model.coef_).max())
+    assert_allclose(model.intercept_.sum(), 0, atol=1e-10 * np.abs(model.intercept_).max())
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_the_intercepts_of_a_penalised_softmax_sum_to_zero(penalty):
+    X, y = labelled("wine", standardise=False)
+    model = GDClassifier(penalty=penalty, alpha=0.1, max_iter=50_000).fit(X, y)
+    assert_allclose(model.intercept_.sum(), 0, atol=1e-12 * np.abs(model.intercept_).max())
+
+
+# ---- the same data in other shapes --------------------------------------------------------------
+
+
+def as_csr_int64(X):
+    result = sparse.csr_matrix(X)
+    result.indices, result.indptr = result.indices.astype(np.int64), result.indptr.astype(np.int64)
+    return result
+
+
+STORED = {
+    "fortran": np.asfortranarray,
+    "csr": sparse.csr_matrix,
+    "csr_int64": as_csr_int64,
+    "strided": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+}
+FITS = {
+    "squared_error": (GDRegressor(), "raw"),
+    "squared_error l1": (GDRegressor(penalty="l1", alpha=1.0), "standardised"),
+    "huber": (GDRegressor(Huber(30.0)), "raw"),
+    "log_loss": (GDClassifier(alpha=1e-2), "breast_cancer"),
+    "softmax": (GDClassifier(alpha=1e-2), "wine"),
+    "squared_hinge": (GDClassifier("squared_hinge", alpha=1e-2), "wine"),
+    "lbfgs": (GDClassifier(alpha=1e-1, optimizer="lbfgs"), "iris"),
+    "accelerated_gradient": (GDRegressor(optimizer="accelerated_gradient"), "standardised"),
+}
+
+
+def fit_of(name):
+    estimator, data = FITS[name]
+    X, y = (COLUMNS[data], DIABETES_Y) if data in COLUMNS else LABELLED[data]
+    return estimator.set_params(**TIGHT), X, y
+
+
+def assert_same_fit(name, actual, expected, rtol=1e-7):
+    assert_close(actual, expected, rtol, smallest=1 if name == "lbfgs" else 1e-3)
+
+
+def fitted(estimator, *data, **keywords):
+    """Return coefficients and intercepts of a fit, side by side."""
+    estimator.fit(*data, **keywords)
+    coef = np.atleast_2d(estimator.coef_)
+    return np.column_stack([coef, estimator.intercept_])
+
+
+@pytest.mark.parametrize("stored", STORED)
+@pytest.mark.parametrize("name", FITS)
+def test_the_storage_of_X_does_not_matter(name, stored):
+    estimator, X, y = fit_of(name)
+    expected = fitted(estimator, X, y)
+    assert_same_fit(name, fitted(estimator, STORED[stored](X), y), expected)
+
+
+@pytest.mark.parametrize("mode", ["r", "c"])
+@pytest.mark.parametrize("name", ["squared_error", "softmax"])
+def test_a_read_only_memory_map_is_like_memory(name, mode, tmp_path):
+    estimator, X, y = fit_of(name)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode=mode)
+    assert_close(fitted(estimator, mapped, y), fitted(estimator, X, y), 1e-7)
+
+
+@pytest.mark.parametrize("convert", [np.array, sparse.csr_matrix, np.asfortranarray])
+@pytest.mark.parametrize("name", FITS)
+def test_float32_gives_the_coefficients_in_float32(name, convert):
+    estimator, X, y = fit_of(name)
+    single = X.astype(np.float32)
+    expected = fitted(estimator, single.astype(np.float64), y)
+    actual = fitted(estimator, convert(single), y)
+    assert estimator.coef_.dtype == np.float32
+    assert_same_fit(name, actual, expected, 1e-6)
+
+
+STEPS = {
+    "sgd": {"optimizer": "sgd", "learning_rate": 0.05},
+    "momentum": {"optimizer": "momentum", "learning_rate": 0.01},
+    "adagrad": {"optimizer": "adagrad", "learning_rate": 0.1},
+    "adam": {"optimizer": "adam", "learning_rate": 0.01},
+    "rmsprop": {"optimizer": "rmsprop", "learning_rate": 0.01},
+}
+
+
+@pytest.mark.parametrize("convert", [sparse.csr_matrix, as_csr_int64, np.asfortranarray])
+@pytest.mark.parametrize("batch_size", [16, "full"])
+@pytest.mark.parametrize("steps", STEPS)
+def test_update_steps_take_the_same_path_over_any_storage(steps, batch_size, convert):
+    X, y = labelled("wine", standardise=False)
+    estimator = GDClassifier(
+        **STEPS[steps], batch_size=batch_size, max_iter=5, tol=None, random_state=0
+    )
+    assert_close(fitted(estimator, convert(X), y), fitted(estimator, X, y), 1e-7)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_single_row_steps_in_raw_coordinates_take_the_same_path_over_csr(steps):
+    X, y = labelled("wine", standardise=True)
+    X = np.where(X > 0.5, X, 0.0)
+    estimator = GDClassifier(
+        **STEPS[steps], batch_size=1, max_iter=3, tol=None, random_state=0, precondition=None
+    )
+    assert_close(fitted(estimator, sparse.csr_array(X), y), fitted(estimator, X, y), 1e-7)
+
+
+@pytest.mark.parametrize("n_jobs", [2, -1])
+@pytest.mark.parametrize("name", FITS)
+def test_threads_give_the_same_bits(name, n_jobs):
+    estimator, X, y = fit_of(name)
+    X, y = np.tile(X, (12, 1)), np.tile(y, 12)
+    estimator.set_params(tol=1e-4)
+    expected = fitted(estimator, X, y)
+    actual = fitted(estimator.set_params(n_jobs=n_jobs), X, y)
+    estimator.set_params(n_jobs=None)
+    assert_array_equal(actual, expected)
+
+
+# ---- weights ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("convert", [np.array, sparse.csr_matrix])
+@pytest.mark.parametrize("name", FITS)
+def test_a_weight_of_k_is_the_row_repeated_k_times(name, convert):
+    estimator, X, y = fit_of(name)
+    s = weights_of(len(y))
+    rows = np.repeat(np.arange(len(y)), s)
+    expected = fitted(estimator, convert(X[rows]), y[rows])
+    assert_same_fit(name, fitted(estimator, convert(X), y, sample_weight=s), expected)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_weights_have_no_unit(name):
+    estimator, X, y = fit_of(name)
+    s = weights_of(len(y))
+    expected = fitted(estimator, X, y, sample_weight=s)
+    assert_same_fit(name, fitted(estimator, X, y, sample_weight=1e6 * s), expected)
+    assert_same_fit(name, fitted(estimator, X, y, sample_weight=1e-6 * s), expected)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge", "modified_huber"])
+@pytest.mark.parametrize("name", ["breast_cancer", "wine"])
+def test_class_weights_multiply_sample_weights(name, loss):
+    X, y = labelled(name, standardise=False)
+    s = weights_of(len(y))
+    factors = {0: 2.0, 1: 0.5}
+    by_hand = s * np.array([2.0, 0.5, 1.0])[y]
+    estimator = GDClassifier(loss, alpha=1e-2, **TIGHT)
+    expected = fitted(estimator, X, y, sample_weight=by_hand)
+    estimator.set_params(class_weight=factors)
+    assert_close(fitted(estimator, X, y, sample_weight=s), expected, 1e-7)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", LABELLED)
+def test_balanced_gives_the_classes_equal_weight(name, weighted):
+    X, y = labelled(name, standardise=False)
+    rows = np.arange(len(y)) % 3 < 1 + (y == 1)
+    X, y = X[rows], y[rows]
+    s = weights_of(len(y)) if weighted else np.ones(len(y))
+    by_hand = s / np.bincount(y, weights=s)[y]
+    estimator = GDClassifier(alpha=1e-2, **TIGHT)
+    expected = fitted(estimator, X, y, sample_weight=by_hand)
+    estimator.set_params(class_weight="balanced")
+    actual = fitted(estimator, X, y, sample_weight=s if weighted else None)
+    assert_close(actual, expected, 1e-7)
+
+
+def test_balanced_is_that_of_logistic_regression():
+    X, y = labelled("breast_cancer", standardise=True)
+    oracle = LogisticRegression(
+        C=1.0, class_weight="balanced", solver="newton-cholesky", tol=1e-14
+    ).fit(X, y)
+    model = GDClassifier(alpha=1 / len(y), class_weight="balanced", **TIGHT).fit(X, y)
+    assert_same_model(model, oracle)
+
+
+# ---- targets and order --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["squared_error", Huber(30.0)])
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_each_of_several_outputs_is_as_if_alone(loss, penalty):
+    X = COLUMNS["standardised"]
+    rng = np.random.default_rng(0)
+    Y = np.column_stack(
+        [DIABETES_Y, 1e3 * X[:, 0] - DIABETES_Y, rng.normal(50, 40, len(X))]
+    )
+    estimator = GDRegressor(loss, penalty=penalty, alpha=0.1, **TIGHT)
+    estimator.fit(X, Y)
+    coef, intercept = estimator.coef_, estimator.intercept_
+    assert coef.shape == (3, X.shape[1])
+    for c in range(3):
+        estimator.fit(X, Y[:, c])
+        assert_close(coef[c], estimator.coef_)
+        assert_close(intercept[c:c + 1], estimator.intercept_)
+
+
+def test_several_outputs_are_those_of_ridge():
+    X = COLUMNS["standardised"]
+    Y = np.column_stack([DIABETES_Y, X[:, 2] ** 2])
+    oracle = Ridge(2.0, solver="cholesky").fit(X, Y)
+    model = GDRegressor(alpha=2.0 / len(X), **TIGHT).fit(X, Y)
+    assert_same_model(model, oracle)
+    assert_allclose(model.predict(X), oracle.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_the_order_of_the_rows_does_not_matter(name):
+    estimator, X, y = fit_of(name)
+    order = np.random.default_rng(0).permutation(len(y))
+    expected = fitted(estimator, X, y)
+    assert_same_fit(name, fitted(estimator, X[order], y[order]), expected)
+
+
+@pytest.mark.parametrize("name", ["squared_error", "log_loss", "softmax"])
+def test_the_start_does_not_matter(name):
+    estimator, X, y = fit_of(name)
+    expected = fitted(estimator, X, y)
+    estimator.set_params(init="random", random_state=0)
+    assert_close(fitted(estimator, X, y), expected, 1e-7)
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=estimator.coef_.shape), rng.normal(size=estimator.intercept_.shape)
+    estimator.set_params(init=start)
+    actual = fitted(estimator, X, y)
+    estimator.set_params(init="zeros", random_state=None)
+    assert_close(actual, expected, 1e-7)

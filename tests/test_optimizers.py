@@ -1,0 +1,468 @@
+"""Step rules against torch, their step sizes against closed forms, full-batch solvers likewise."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import optimize
+from sklearn.base import clone
+from sklearn.linear_model import Lasso
+
+from skgd import optimizers
+from skgd.optimizers import (
+    LBFGS,
+    SGD,
+    AcceleratedGradient,
+    Adagrad,
+    Adam,
+    FullBatchOptimizer,
+    GradientDescent,
+    Optimizer,
+    RMSprop,
+)
+from skgd.penalties import L1
+
+PUBLIC = [getattr(optimizers, name) for name in optimizers.__all__]
+STEP_RULES = [kind for kind in PUBLIC if issubclass(kind, Optimizer) and kind is not Optimizer]
+FULL_BATCH = [
+    kind
+    for kind in PUBLIC
+    if issubclass(kind, FullBatchOptimizer) and kind is not FullBatchOptimizer
+]
+RECORDED = {
+    "sgd": SGD(),
+    "momentum": SGD(momentum=0.9),
+    "nesterov": SGD(momentum=0.9, nesterov=True),
+    "dampening": SGD(momentum=0.8, dampening=0.3),
+    "adagrad": Adagrad(),
+    "rmsprop": RMSprop(),
+    "rmsprop_momentum": RMSprop(rho=0.9, momentum=0.9),
+    "rmsprop_centered": RMSprop(centered=True),
+    "rmsprop_both": RMSprop(centered=True, momentum=0.5),
+    "adam": Adam(),
+    "adam_betas": Adam(beta_1=0.5, beta_2=0.9, eps=1e-3),
+    "amsgrad": Adam(amsgrad=True, beta_1=0.9, beta_2=0.9),
+}
+
+every_rule = pytest.mark.parametrize(
+    "rule", [*(kind() for kind in STEP_RULES), *RECORDED.values()], ids=repr
+)
+every_optimizer = pytest.mark.parametrize(
+    "optimizer", [*(k() for k in STEP_RULES + FULL_BATCH), *RECORDED.values()], ids=repr
+)
+
+
+@pytest.fixture(scope="module")
+def torch():
+    """What record_torch.py recorded."""
+    with np.load(Path(__file__).with_name("torch_sequences.npz")) as file:
+        return dict(file)
+
+
+def new_state(rule, d):
+    return np.zeros((rule.slots, d))
+
+
+def path_of(rule, torch, apply):
+    w = torch["start"].copy()
+    state, path = new_state(rule, len(w)), []
+    for t, (g, rate) in enumerate(zip(torch["gradients"], torch["rates"], strict=True)):
+        apply(w, g, state, rate, t)
+        path.append(w.copy())
+    return np.array(path)
+
+
+# ---- against torch ------------------------------------------------------------------------------
+
+def test_the_recording_and_the_table_have_the_same_rules(torch):
+    assert set(RECORDED) == set(torch) - {"gradients", "rates", "start"}
+    assert torch["gradients"].shape == (200, 5)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_rule_takes_the_steps_of_torch(name, torch):
+    rule = RECORDED[name]
+    path = path_of(rule, torch, rule.compiled().apply)
+    np.testing.assert_allclose(path, torch[name], rtol=1e-10, atol=1e-13)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_update_runs_the_compiled_rule(name, torch):
+    rule = RECORDED[name]
+    expected = path_of(rule, torch, rule.compiled().apply)
+    np.testing.assert_array_equal(path_of(rule, torch, rule.update), expected)
+
+
+@every_rule
+def test_a_zero_gradient_from_the_start_moves_nothing(rule):
+    w, state = np.ones(3), new_state(rule, 3)
+    step = rule.update(w, np.zeros(3), state, 0.1, 0)
+    np.testing.assert_array_equal(w, np.ones(3))
+    assert np.all(np.isfinite(step)) and np.all(step > 0)
+
+
+@every_rule
+def test_a_local_rule_leaves_coordinates_without_gradient_where_they_are(rule):
+    compiled, w, state = rule.compiled(), np.zeros(3), new_state(rule, 3)
+    compiled.apply(w, np.array([0.5, -1.0, 2.0]), state, 0.1, 0)
+    before = w[1:].copy(), state[:, 1:].copy()
+    compiled.apply(w, np.array([1.0, 0.0, 0.0]), state, 0.1, 1)
+    stayed = np.array_equal(w[1:], before[0]) and np.array_equal(state[:, 1:], before[1])
+    assert compiled.is_local == stayed
+
+
+@every_rule
+def test_the_gradient_is_read_only_and_nan_is_not_hidden(rule):
+    g = np.array([1.0, np.nan, -1.0])
+    g.flags.writeable = False
+    w = np.zeros(3)
+    rule.update(w, g, new_state(rule, 3), 0.1, 0)
+    np.testing.assert_array_equal(np.isnan(w), [False, True, False])
+
+
+# ---- the size of the step -----------------------------------------------------------------------
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        *(kind() for kind in STEP_RULES),
+        *(RECORDED[n] for n in ("momentum", "nesterov", "dampening", "adam_betas", "amsgrad")),
+        RECORDED["rmsprop_momentum"],
+        RMSprop(rho=0.5, centered=True),
+        RMSprop(rho=0.5, centered=True, momentum=0.5),
+    ],
+    ids=repr,
+)
+def test_with_a_constant_gradient_the_movement_tends_to_step_times_gradient(rule):
+    g, compiled = np.array([1.0, -2.0, 0.5, 4.0, -8.0]), rule.compiled()
+    state, w, rate = new_state(rule, 5), np.zeros(5), 0.01
+    for t in range(4000):
+        w[:] = 0.0
+        step = compiled.apply(w, g, state, rate, t)
+    np.testing.assert_allclose(-w / g, step, rtol=1e-9)
+
+
+CURVATURES, CENTRES = np.array([1.0, 2.0, 0.5, 1.0, 4.0]), np.array([2, -1, 0.3, 0, 0.5])
+ALPHA = 0.4
+LASSO = np.sign(CENTRES) * np.maximum(np.abs(CENTRES) - ALPHA / CURVATURES, 0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "rate"),
+    [
+        (SGD(), 0.1),
+        (SGD(momentum=0.9), 0.02),
+        (SGD(momentum=0.9, nesterov=True), 0.02),
+        (SGD(momentum=0.8, dampening=0.3), 0.05),
+        (Adagrad(), 1.0),
+        (RMSprop(rho=0.9), 0.02),
+        (RMSprop(rho=0.9, momentum=0.9), 0.002),
+        (RMSprop(rho=0.9, centered=True, eps=1.0), 0.1),
+        (Adam(beta_2=0.99), 0.01),
+        (Adam(beta_1=0.5, beta_2=0.9, eps=1e-3), 0.02),
+        (Adam(amsgrad=True), 0.05),
+    ],
+    ids=lambda value: repr(value),
+)
+def test_the_proximal_step_has_the_minimiser_as_its_fixed_point(rule, rate):
+    prox, compiled = L1().compiled(), rule.compiled()
+    w, state = np.array([0.1, 0.2, -0.3, 0.4, -0.5]), new_state(rule, 5)
+    for t in range(6000):
+        g = CURVATURES * (w - CENTRES)
+        step = compiled.apply(w, g, state, rate, t)
+        prox.apply_prox(w[None], ALPHA * step[None])
+    np.testing.assert_allclose(w, LASSO, atol=1e-12)
+    np.testing.assert_array_equal(w == 0, LASSO == 0)
+    assert np.array_equal(L1().prox(w, 0.0), w) and np.any(LASSO == 0)
+
+
+# ---- a user's own rule --------------------------------------------------------------------------
+
+class Plain(Optimizer):
+    def update(self, w, g, state, rate, t):
+        w -= rate * g
+
+
+class HeavyBall(Optimizer):
+    slots = 1
+
+    def __init__(self, momentum=0.9):
+        self.momentum = momentum
+
+    def update(self, w, g, state, rate, t):
+        state[0] = self.momentum * state[0] + g
+        w -= rate * state[0]
+        return rate / (1 - self.momentum)
+
+
+class ClippedAdam(Adam):
+    def update(self, w, g, state, rate, t):
+        return super().update(w, np.clip(g, -1, 1), state, rate, t)
+
+
+class ClippedTo(Adam):
+    """With a hyperparameter of its own."""
+
+    def __init__(self, *, limit=1.0, beta_1=0.9, beta_2=0.999, eps=1e-8, amsgrad=False):
+        super().__init__(beta_1=beta_1, beta_2=beta_2, eps=eps, amsgrad=amsgrad)
+        self.limit = limit
+
+    def update(self, w, g, state, rate, t):
+        return super().update(w, np.clip(g, -self.limit, self.limit), state, rate, t)
+
+
+@pytest.mark.parametrize(("user", "ours"), [(Plain(), SGD()), (HeavyBall(), SGD(momentum=0.9))])
+def test_a_python_rule_takes_the_same_steps_through_the_compiled_one(user, ours, torch):
+    rule, w, g = user.compiled(), torch["start"].copy(), np.zeros(5)
+    state, expected = new_state(user, 5), path_of(ours, torch, ours.update)
+    expected_step = ours.update(np.zeros(5), np.ones(5), new_state(ours, 5), 0.1, 1)
+    rule.bind(w, g, state)
+    for t in range(200):
+        g[:] = torch["gradients"][t]
+        rule.apply(w, g, state, torch["rates"][t], t)
+        np.testing.assert_allclose(w, expected[t], rtol=1e-13, atol=1e-13)
+    np.testing.assert_array_equal(rule.apply(w, g, state, 0.1, 1), expected_step)
+
+
+@pytest.mark.parametrize("user", [ClippedAdam(), ClippedTo(limit=1.0), clone(ClippedTo())])
+def test_a_subclass_of_adam_may_call_its_update(user, torch):
+    clipped = dict(torch, gradients=np.clip(torch["gradients"], -1, 1))
+    path = path_of(user, torch, user.update)
+    np.testing.assert_array_equal(path, path_of(Adam(), clipped, Adam().update))
+
+
+def test_a_subclass_without_an_update_keeps_the_compiled_rule():
+    class Renamed(Adam):
+        pass
+
+    assert type(Renamed().compiled()) is type(Adam().compiled())
+    assert type(ClippedAdam().compiled()) is not type(Adam().compiled())
+
+
+def test_the_error_of_a_python_rule_reaches_the_user():
+    class Broken(Optimizer):
+        def update(self, w, g, state, rate, t):
+            raise ArithmeticError("mine")
+
+    with pytest.raises(ArithmeticError, match="mine"):
+        Broken().compiled().apply(np.zeros(2), np.zeros(2), np.zeros((0, 2)), 0.1, 0)
+
+
+def test_a_python_rule_may_not_return_steps_of_another_length():
+    class Wrong(Optimizer):
+        def update(self, w, g, state, rate, t):
+            return np.ones(len(w) + 1)
+
+    rule, (w, g, state) = Wrong().compiled(), (np.zeros(2), np.zeros(2), np.zeros((0, 2)))
+    rule.bind(w, g, state)
+    with pytest.raises(ValueError):
+        rule.apply(w, g, state, 0.1, 0)
+
+
+def test_a_rule_without_update_is_an_error():
+    with pytest.raises(TypeError, match="update"):
+        type("Empty", (Optimizer,), {})().compiled()
+
+
+# ---- what does not fit --------------------------------------------------------------------------
+
+@every_rule
+def test_arrays_that_do_not_fit_are_errors(rule):
+    w, g, state = np.zeros(3), np.zeros(3), new_state(rule, 3)
+    for bad in (np.zeros(2), np.zeros(4), np.zeros(3, np.float32), np.zeros(6)[::2]):
+        with pytest.raises(ValueError):
+            rule.update(w, bad, state, 0.1, 0)
+    for bad in (np.zeros(6)[::2], np.zeros((3, 1)), np.zeros(3, np.float32), np.array(0.0)):
+        with pytest.raises(ValueError):
+            rule.update(bad, g, state, 0.1, 0)
+    frozen = np.zeros(3)
+    frozen.flags.writeable = False
+    with pytest.raises(ValueError):
+        rule.update(frozen, g, state, 0.1, 0)
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RECORDED.values() if rule.slots], ids=repr)
+def test_a_state_that_is_too_small_is_an_error(rule):
+    # Views of a larger array: what is written beyond them does no harm to this process.
+    ground = np.zeros((8, 3))
+    with pytest.raises(ValueError):
+        rule.update(np.zeros(3), np.ones(3), np.zeros((rule.slots, 2)), 0.1, 0)
+    for slots in range(rule.slots):
+        with pytest.raises(ValueError):
+            rule.update(np.zeros(3), np.ones(3), ground[:slots], 0.1, 0)
+    assert not ground.any()
+
+
+BAD = [
+    (kind, name, bad)
+    for kind in STEP_RULES
+    for name, value in kind().get_params().items()
+    if type(value) is float
+    for bad in (-0.1, np.nan, np.inf, 1.0)
+    if not (name == "eps" and bad == 1.0)
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "bad"), BAD)
+def test_bad_hyperparameters_are_errors_when_compiled(kind, name, bad):
+    optimizer = kind(**{name: bad})
+    with pytest.raises(ValueError, match=name):
+        optimizer.compiled()
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "dampening": 0.1}])
+def test_nesterov_needs_momentum_without_dampening(options):
+    with pytest.raises(ValueError, match="nesterov"):
+        SGD(nesterov=True, **options).compiled()
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        *(kind(shrink=bad) for kind in (GradientDescent, AcceleratedGradient)
+          for bad in (0.0, 1.0, -1.0, np.nan)),
+        *(kind(grow=bad) for kind in (GradientDescent, AcceleratedGradient)
+          for bad in (0.5, np.inf, np.nan)),
+        *(LBFGS(memory=bad) for bad in (0, -1, 2.5, np.nan)),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_bad_hyperparameters_of_full_batch_solvers_are_errors(optimizer):
+    with pytest.raises((ValueError, TypeError), match="shrink|grow|memory"):
+        optimizer.solve(Quadratic(), np.ones(5), Monitor(1e-9))
+
+
+# ---- full-batch solvers -------------------------------------------------------------------------
+
+class Quadratic:
+    """The mean squared residual of random rows, with l1 on request."""
+
+    first_step = 1.0
+
+    def __init__(self, alpha=0.0, n=40, d=5):
+        generator = np.random.default_rng(0)
+        self.X = generator.normal(size=(n, d)) * np.linspace(0.5, 2, d)
+        self.y = self.X @ np.array([2, 0, 0, -1, 0.5]) + generator.normal(size=n)
+        self.alpha, self.proximal = alpha, alpha > 0
+
+    def value_and_gradient(self, x):
+        r = self.X @ x - self.y
+        return 0.5 * r @ r / len(r), self.X.T @ r / len(r)
+
+    def rest(self, x):
+        return self.alpha * np.abs(x).sum()
+
+    def prox(self, x, step):
+        return np.sign(x) * np.maximum(np.abs(x) - step * self.alpha, 0)
+
+
+class Monitor:
+    """Stops at a small step of the proximal gradient, and fails where a descent has no end."""
+
+    def __init__(self, tol, objective=None):
+        self.tol, self.objective, self.values = tol, objective, []
+
+    def __call__(self, x, value, gradient, step):
+        self.values.append(value)
+        assert step > 0 and len(self.values) < 2000
+        if self.objective is None:
+            return np.linalg.norm(gradient) < self.tol
+        smooth, slope = self.objective.value_and_gradient(x)
+        assert value == pytest.approx(smooth + self.objective.rest(x), rel=1e-14)
+        np.testing.assert_allclose(gradient, slope, rtol=1e-12, atol=1e-14)
+        return np.linalg.norm(x - self.objective.prox(x - gradient, 1.0)) < self.tol
+
+
+class Rosenbrock(Quadratic):
+    proximal, alpha = False, 0.0
+
+    def __init__(self):
+        pass
+
+    def value_and_gradient(self, x):
+        return optimize.rosen(x), optimize.rosen_der(x)
+
+
+@pytest.mark.parametrize("kind", FULL_BATCH)
+def test_full_batch_solvers_reach_the_minimum_of_a_quadratic(kind):
+    problem = Quadratic()
+    monitor = Monitor(1e-12, problem)
+    x = kind().solve(problem, np.zeros(5), monitor)
+    np.testing.assert_allclose(x, np.linalg.lstsq(problem.X, problem.y)[0], rtol=1e-10)
+    assert monitor.values[-1] < monitor.values[0]
+
+
+@pytest.mark.parametrize("kind", FULL_BATCH)
+def test_the_first_step_may_be_far_too_long_or_too_short(kind):
+    for first_step in (1e8, 1e-4):
+        problem = Quadratic()
+        problem.first_step = first_step
+        x = kind().solve(problem, np.zeros(5), Monitor(1e-12))
+        np.testing.assert_allclose(x, np.linalg.lstsq(problem.X, problem.y)[0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", [AcceleratedGradient, LBFGS])
+def test_faster_solvers_find_the_end_of_a_curved_valley(kind):
+    x = kind().solve(Rosenbrock(), np.array([-1.2, 1.0]), Monitor(1e-9))
+    np.testing.assert_allclose(x, [1, 1], rtol=1e-7)
+
+
+def test_gradient_descent_never_goes_up():
+    problem = Quadratic(alpha=0.1)
+    monitor = Monitor(1e-6, problem)
+    GradientDescent().solve(problem, np.ones(5), monitor)
+    assert len(monitor.values) > 10 and np.all(np.diff(monitor.values) <= 1e-14)
+
+
+@pytest.mark.parametrize("kind", [GradientDescent, AcceleratedGradient])
+@pytest.mark.parametrize("alpha", [0.01, 0.3, 100.0])
+def test_proximal_solvers_reach_the_lasso_of_scikit_learn(kind, alpha):
+    problem = Quadratic(alpha)
+    x = kind().solve(problem, np.full(5, 0.7), Monitor(1e-13, problem))
+    lasso = Lasso(alpha, fit_intercept=False, tol=1e-15, max_iter=10_000)
+    coef = lasso.fit(problem.X, problem.y).coef_
+    np.testing.assert_allclose(x, coef, rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(x == 0, coef == 0)
+
+
+def test_lbfgs_says_that_it_needs_a_smooth_penalty():
+    with pytest.raises(ValueError, match="smooth"):
+        LBFGS().solve(Quadratic(alpha=0.1), np.zeros(5), Monitor(1e-9))
+
+
+@pytest.mark.parametrize("kind", FULL_BATCH)
+def test_a_start_that_satisfies_the_monitor_is_returned_as_it_is(kind):
+    start = np.full(5, 3.0)
+    x = kind().solve(Quadratic(), start, lambda *arguments: True)
+    np.testing.assert_array_equal(x, np.full(5, 3.0))
+
+
+@pytest.mark.parametrize("kind", FULL_BATCH)
+def test_the_start_is_not_written_to(kind):
+    start = np.zeros(5)
+    kind().solve(Quadratic(), start, Monitor(1e-9))
+    np.testing.assert_array_equal(start, np.zeros(5))
+
+
+def test_a_full_batch_solver_without_solve_is_an_error():
+    with pytest.raises(NotImplementedError, match="solve"):
+        FullBatchOptimizer().solve(Quadratic(), np.zeros(5), Monitor(1))
+
+
+# ---- the object ---------------------------------------------------------------------------------
+
+@every_optimizer
+def test_clone_repr_and_pickle_go_round(optimizer):
+    for copy in (clone(optimizer), pickle.loads(pickle.dumps(optimizer))):
+        assert type(copy) is type(optimizer) and copy.get_params() == optimizer.get_params()
+        assert repr(copy) == repr(optimizer)
+    assert repr(eval(repr(optimizer), vars(optimizers))) == repr(optimizer)
+    assert type(optimizer)().set_params(**optimizer.get_params()).get_params() == (
+        optimizer.get_params()
+    )
+
+
+def test_no_optimizer_holds_a_learning_rate():
+    for kind in STEP_RULES + FULL_BATCH:
+        assert not {"rate", "lr", "learning_rate"} & set(kind().get_params())

@@ -1,0 +1,345 @@
+"""Penalties against finite differences and scipy; public penalties are enumerated."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import optimize
+from sklearn.base import clone
+
+from skgd import penalties
+from skgd.penalties import L1, L2, ElasticNet, Penalty, PositiveRule
+
+CLASSES = [
+    found
+    for name in penalties.__all__
+    if isinstance(found := getattr(penalties, name), type)
+    and issubclass(found, Penalty)
+    and found.Rule is not None
+]
+WEIGHTS = np.array([1.0, 0.0, 2.5, 0.3, 1.0, 4.0])
+D = len(WEIGHTS)
+INSTANCES = [
+    *(found() for found in CLASSES),
+    *(found(weights=WEIGHTS) for found in CLASSES),
+    ElasticNet(0.0),
+    ElasticNet(0.7, weights=list(WEIGHTS)),
+    ElasticNet(1.0),
+]
+
+every_penalty = pytest.mark.parametrize("penalty", INSTANCES, ids=lambda p: repr(p)[:40])
+every_class = pytest.mark.parametrize("kind", CLASSES)
+
+
+def coefficients(seed=0):
+    return np.random.default_rng(seed).normal(0, 1.5, D)
+
+
+def rest(penalty, w):
+    return penalty.value(w) - penalty.smooth_value(w)
+
+
+# ---- what every penalty does --------------------------------------------------------------------
+
+@every_penalty
+def test_the_gradient_is_the_slope_of_the_smooth_part(penalty):
+    w, gradient = coefficients(), penalty.gradient(coefficients())
+    assert gradient.shape == (D,)
+    for j, e in enumerate(np.eye(D) * 1e-5):
+        slope = (penalty.smooth_value(w + e) - penalty.smooth_value(w - e)) / 2e-5
+        assert gradient[j] == pytest.approx(slope, rel=1e-8, abs=1e-9)
+
+
+@every_penalty
+def test_the_curvature_is_the_slope_of_the_gradient(penalty):
+    w, curvature = coefficients(), penalty.curvature(D)
+    for j, e in enumerate(np.eye(D) * 1e-3):
+        slope = (penalty.gradient(w + e) - penalty.gradient(w - e))[j] / 2e-3
+        assert curvature[j] == pytest.approx(slope, rel=1e-11, abs=1e-11)
+
+
+@every_penalty
+@pytest.mark.parametrize("steps", [0.4, np.array([0.01, 0.1, 0.5, 1.0, 2.0, 10.0])], ids=str)
+def test_the_prox_is_the_minimiser_that_scipy_finds_in_each_coordinate(penalty, steps):
+    w = coefficients()
+    point, step = penalty.prox(w, steps), np.broadcast_to(steps, D)
+    assert point.shape == (D,)
+    for j in range(D):
+
+        def total(v, j=j):
+            trial = np.where(np.arange(D) == j, v, point)
+            return (v - w[j]) ** 2 / (2 * step[j]) + rest(penalty, trial)
+
+        reach = abs(w[j]) + 1
+        found = optimize.minimize_scalar(total, bounds=(-reach, reach), options={"xatol": 1e-9})
+        assert total(point[j]) <= found.fun + 1e-12
+        assert point[j] == pytest.approx(found.x, abs=1e-5)
+        assert total(point[j]) <= min(total(v) for v in np.linspace(-reach, reach, 21)) + 1e-12
+
+
+@every_penalty
+def test_a_smooth_penalty_has_an_empty_prox(penalty):
+    w = coefficients()
+    proximal = penalty.compiled().is_proximal
+    assert proximal == (rest(penalty, w) != 0)
+    assert proximal != np.array_equal(penalty.prox(w, 0.5), w)
+
+
+@every_penalty
+def test_a_prox_of_step_zero_moves_nothing(penalty):
+    np.testing.assert_array_equal(penalty.prox(coefficients(), 0.0), coefficients())
+
+
+@every_penalty
+def test_the_arguments_are_left_alone(penalty):
+    w, step = coefficients(), np.full(D, 0.3)
+    penalty.value(w), penalty.gradient(w), penalty.prox(w, step)
+    np.testing.assert_array_equal(w, coefficients())
+    np.testing.assert_array_equal(step, np.full(D, 0.3))
+
+
+@every_penalty
+def test_nothing_costs_nothing(penalty):
+    assert penalty.value(np.zeros(D)) == 0
+    np.testing.assert_array_equal(penalty.prox(np.zeros(D), 1.0), np.zeros(D))
+
+
+@every_penalty
+def test_nan_is_not_hidden(penalty):
+    w = np.where(np.arange(D) == 2, np.nan, coefficients())
+    assert np.isnan(penalty.value(w))
+    assert np.isnan(penalty.prox(w, 0.5)[2])
+
+
+@every_penalty
+def test_several_rows_are_penalised_one_by_one(penalty):
+    coef = np.stack([coefficients(0), coefficients(1)])
+    rule = penalty.compiled()
+    np.testing.assert_array_equal(rule.apply_value(coef), [penalty.value(w) for w in coef])
+    smooth = [penalty.smooth_value(w) for w in coef]
+    np.testing.assert_array_equal(rule.apply_smooth_value(coef), smooth)
+    np.testing.assert_array_equal(rule.apply_gradient(coef), [penalty.gradient(w) for w in coef])
+    steps, moved = np.stack([np.full(D, 0.1), np.full(D, 0.9)]), coef.copy()
+    rule.apply_prox(moved, steps)
+    expected = [penalty.prox(w, s) for w, s in zip(coef, steps, strict=True)]
+    np.testing.assert_array_equal(moved, expected)
+
+
+@every_penalty
+def test_clone_pickle_and_parameters_go_round(penalty):
+    for copy in (clone(penalty), pickle.loads(pickle.dumps(penalty)), clone(clone(penalty))):
+        assert type(copy) is type(penalty) and repr(copy) == repr(penalty)
+        assert copy.value(coefficients()) == penalty.value(coefficients())
+    assert type(penalty)().set_params(**penalty.get_params()).value(coefficients()) == (
+        penalty.value(coefficients())
+    )
+
+
+def test_the_enumeration_finds_the_penalties():
+    assert {L1, L2, ElasticNet} <= set(CLASSES)
+
+
+# ---- closed forms -------------------------------------------------------------------------------
+
+def test_the_values_are_the_norms():
+    w = coefficients()
+    assert L1().value(w) == pytest.approx(np.linalg.norm(w, 1), rel=1e-15)
+    assert L2().value(w) == pytest.approx(0.5 * np.linalg.norm(w) ** 2, rel=1e-15)
+    assert ElasticNet(0.25).value(w) == pytest.approx(
+        0.25 * np.linalg.norm(w, 1) + 0.375 * np.linalg.norm(w) ** 2, rel=1e-15
+    )
+    assert L1(weights=WEIGHTS).value(w) == pytest.approx(WEIGHTS @ np.abs(w), rel=1e-15)
+
+
+def test_the_l1_prox_is_zero_up_to_the_threshold_and_exact_beyond():
+    w = np.array([-3.0, -0.5, -0.25, 0.0, 0.5, 2.0])
+    np.testing.assert_array_equal(L1().prox(w, 0.5), [-2.5, 0, 0, 0, 0, 1.5])
+    np.testing.assert_array_equal(L1(weights=WEIGHTS).prox(w, 1.0), [-2, -0.5, 0, 0, 0, 0])
+    np.testing.assert_array_equal(ElasticNet(0.5).prox(w, 1.0), [-2.5, 0, 0, 0, 0, 1.5])
+    assert not np.any(np.signbit(L1().prox(w, 10.0)))
+
+
+def test_a_weight_of_zero_leaves_a_feature_free():
+    w = coefficients()
+    assert L1(weights=WEIGHTS).prox(w, 100.0)[1] == w[1]
+    assert L2(weights=WEIGHTS).gradient(w)[1] == 0
+
+
+# ---- positive coefficients ----------------------------------------------------------------------
+
+@every_penalty
+def test_positive_gives_the_best_point_without_negative_coefficients(penalty):
+    w, step = coefficients(), np.full(D, 0.4)
+    moved = w.copy()[None]
+    PositiveRule(penalty.compiled()).apply_prox(moved, step[None])
+    for j in range(D):
+
+        def total(v, j=j):
+            trial = np.where(np.arange(D) == j, v, moved[0])
+            return (v - w[j]) ** 2 / (2 * step[j]) + rest(penalty, trial)
+
+        assert moved[0, j] >= 0
+        assert total(moved[0, j]) <= min(total(v) for v in np.linspace(0, 3, 31)) + 1e-12
+
+
+def test_positive_keeps_value_gradient_and_checks():
+    coef, rule = coefficients()[None], PositiveRule(ElasticNet(0.5, weights=WEIGHTS).compiled())
+    inner = ElasticNet(0.5, weights=WEIGHTS)
+    assert rule.is_proximal and PositiveRule(L2().compiled()).is_proximal
+    assert rule.apply_value(coef)[0] == inner.value(coef[0])
+    np.testing.assert_array_equal(rule.apply_gradient(coef)[0], inner.gradient(coef[0]))
+    with pytest.raises(ValueError, match="weights"):
+        rule.apply_value(np.ones((1, D + 1)))
+
+
+# ---- a user's own penalty -----------------------------------------------------------------------
+
+class Threshold(Penalty):
+    """l1 once more, in Python."""
+
+    def value(self, coef):
+        return np.abs(coef).sum()
+
+    def prox(self, coef, step):
+        return np.sign(coef) * np.maximum(np.abs(coef) - step, 0)
+
+
+class Ridge(Penalty):
+    """l2 once more, in Python."""
+
+    def value(self, coef):
+        return 0.5 * coef @ coef
+
+    def gradient(self, coef):
+        return coef
+
+
+class HalfL1(L1):
+    """Overrides with the help of the compiled methods, with a hyperparameter of its own."""
+
+    def __init__(self, weights=None, share=0.5):
+        self.weights = weights
+        self.share = share
+
+    def value(self, coef):
+        return self.share * super().value(coef)
+
+    def prox(self, coef, step):
+        return super().prox(coef, self.share * np.asarray(step))
+
+
+@pytest.mark.parametrize(("user", "ours"), [(Threshold(), L1()), (Ridge(), L2())])
+def test_a_python_penalty_gives_the_same_through_the_rule(user, ours):
+    coef = np.stack([coefficients(0), coefficients(1)])
+    rule, expected = user.compiled(), ours.compiled()
+    assert rule.is_proximal == expected.is_proximal
+    for method in ("apply_value", "apply_smooth_value"):
+        np.testing.assert_allclose(
+            getattr(rule, method)(coef), getattr(expected, method)(coef), rtol=1e-15
+        )
+    np.testing.assert_array_equal(rule.apply_gradient(coef), expected.apply_gradient(coef))
+
+
+def test_a_python_prox_gives_the_same_through_the_rule():
+    user, ours, steps = coefficients()[None], coefficients()[None], np.linspace(0, 2, D)[None]
+    Threshold().compiled().apply_prox(user, steps)
+    L1().compiled().apply_prox(ours, steps)
+    np.testing.assert_array_equal(user, ours)
+
+
+def test_a_python_penalty_without_gradient_has_gradient_zero():
+    np.testing.assert_array_equal(Threshold().gradient(coefficients()), np.zeros(D))
+    assert Threshold().smooth_value(coefficients()) == 0
+
+
+def test_a_python_penalty_without_prox_is_moved_by_nothing():
+    np.testing.assert_array_equal(Ridge().prox(coefficients(), 0.5), coefficients())
+
+
+def test_a_smooth_python_penalty_may_be_combined_with_positive():
+    coef = coefficients()[None]
+    PositiveRule(Ridge().compiled()).apply_prox(coef, np.ones((1, D)))
+    np.testing.assert_array_equal(coef[0], np.maximum(coefficients(), 0))
+
+
+def test_a_subclass_may_call_the_compiled_methods_of_its_parent():
+    coef, w = coefficients()[None], coefficients()
+    assert HalfL1().value(w) == 0.5 * L1().value(w)
+    rule = HalfL1().compiled()
+    assert rule.is_proximal and rule.apply_value(coef)[0] == 0.5 * L1().value(w)
+    rule.apply_prox(coef, np.full((1, D), 0.8))
+    np.testing.assert_array_equal(coef[0], L1().prox(w, 0.4))
+
+
+@pytest.mark.parametrize("method", ["gradient", "prox"])
+def test_a_python_penalty_of_the_wrong_shape_is_an_error(method):
+    wrong = type("Wrong", (Penalty,), {method: lambda self, *arguments: np.zeros(D + 1)})
+    with pytest.raises(ValueError, match="shape"):
+        rule, coef = wrong().compiled(), coefficients()[None]
+        rule.apply_gradient(coef) if method == "gradient" else rule.apply_prox(coef, coef)
+
+
+def test_the_error_of_a_python_penalty_reaches_the_user():
+    class Broken(Threshold):
+        def value(self, coef):
+            raise ArithmeticError("mine")
+
+    with pytest.raises(ArithmeticError, match="mine"):
+        Broken().compiled().apply_value(coefficients()[None])
+
+
+def test_a_penalty_without_any_method_is_an_error():
+    with pytest.raises(TypeError, match="value"):
+        type("Empty", (Penalty,), {})().compiled()
+
+
+# ---- what does not fit --------------------------------------------------------------------------
+
+@every_class
+@pytest.mark.parametrize("d", [D - 1, D + 1])
+def test_weights_of_the_wrong_length_are_errors(kind, d):
+    penalty, w = kind(weights=WEIGHTS), np.ones(d)
+    for call in (penalty.value, penalty.smooth_value, penalty.gradient):
+        with pytest.raises(ValueError, match="one weight per feature"):
+            call(w)
+    with pytest.raises(ValueError, match="one weight per feature"):
+        penalty.prox(w, 0.1)
+
+
+@every_class
+@pytest.mark.parametrize("weights", [[-1.0, 1], [np.nan, 1], [np.inf, 1], [[1.0, 1]], "ab"])
+def test_bad_weights_are_errors_when_compiled(kind, weights):
+    with pytest.raises(ValueError):
+        kind(weights=weights).compiled()
+
+
+@pytest.mark.parametrize("l1_ratio", [-0.1, 1.1, np.nan, np.inf])
+def test_a_bad_l1_ratio_is_an_error_when_compiled(l1_ratio):
+    with pytest.raises(ValueError, match="l1_ratio"):
+        ElasticNet(l1_ratio).compiled()
+
+
+@every_penalty
+@pytest.mark.parametrize("coef", [[], 1.0, np.ones((2, D)), [[1.0]]], ids=str)
+def test_coefficients_that_are_not_one_row_are_errors(penalty, coef):
+    for method in (penalty.value, penalty.gradient, penalty.smooth_value):
+        with pytest.raises(ValueError, match="shape"):
+            method(coef)
+
+
+@every_penalty
+def test_steps_of_the_wrong_length_are_errors(penalty):
+    with pytest.raises(ValueError):
+        penalty.prox(coefficients(), np.ones(D + 1))
+
+
+@pytest.mark.parametrize("bad", [np.ones(D), np.ones((1, D), np.float32), np.ones((D, 2)).T])
+def test_the_rule_takes_nothing_but_rows_of_float64_in_c_order(bad):
+    rule, refused = L1().compiled(), (ValueError, TypeError, IndexError)
+    for call in (rule.apply_value, rule.apply_smooth_value, rule.apply_gradient):
+        with pytest.raises(refused):
+            call(bad)
+    with pytest.raises(refused):
+        rule.apply_prox(bad, bad)
+    with pytest.raises(ValueError):
+        rule.apply_prox(np.ones((1, D)), np.ones((1, D - 1)))

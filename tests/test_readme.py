@@ -1,0 +1,32 @@
+"""The README's code runs, and its commands name what exists."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+SHELL = [code for language, code in BLOCKS if language == "bash"]
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.strip().splitlines()[-1])
+def test_python_block(code):
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+
+
+def test_there_are_python_blocks():
+    assert len(PYTHON) >= 3
+
+
+def test_shell_commands_name_what_exists():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    commands = "".join(SHELL)
+    extras = re.findall(r'-e "\.\[(\w+)\]"', commands)
+    scripts = re.findall(r"python (\S+\.py)", commands)
+    assert extras and set(extras) <= set(project["optional-dependencies"])
+    assert scripts and all((ROOT / script).exists() for script in scripts)
+    assert project["readme"] == "README.md"

@@ -1,0 +1,384 @@
+"""When a run stops, what it says then, and what it gives back."""
+
+import signal
+import threading
+import time
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import is_classifier
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+from sklearn.model_selection import train_test_split
+
+from skgd import DivergenceWarning, GDClassifier, GDRegressor
+from skgd.losses import Loss
+
+DIABETES = load_diabetes(return_X_y=True, scaled=False)
+CANCER = load_breast_cancer(return_X_y=True)
+IRIS = load_iris(return_X_y=True)
+KEYS = {
+    "epoch", "step", "passes", "loss", "objective", "gradient_norm", "learning_rate", "seconds",
+    "validation_loss", "validation_score",
+}  # fmt: skip
+STEP_RULES = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"]
+FULL_BATCH = ["gradient_descent", "accelerated_gradient", "lbfgs"]
+
+
+# ---- tol and max_iter ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", STEP_RULES)
+@pytest.mark.parametrize("batch_size", [16, "full"])
+def test_without_tol_a_step_rule_runs_max_iter_epochs(optimizer, batch_size):
+    model = GDClassifier(optimizer=optimizer, batch_size=batch_size, tol=None, max_iter=7)
+    model.fit(*IRIS)
+    assert model.n_iter_ == 7
+    assert model.t_ == 7 * (10 if batch_size == 16 else 1)
+    assert model.stop_reason_ == "max_iter"
+    assert not model.converged_
+
+
+@pytest.mark.parametrize("optimizer", [*FULL_BATCH, "auto"])
+def test_without_tol_a_full_batch_solver_runs_max_iter_iterations(optimizer):
+    model = GDClassifier(optimizer=optimizer, tol=None, max_iter=4).fit(*CANCER)
+    assert model.n_iter_ == 4
+    assert model.stop_reason_ == "max_iter"
+
+
+@pytest.mark.parametrize("optimizer", ["auto", *FULL_BATCH, "adam"])
+def test_too_small_a_max_iter_warns_and_says_what_to_change(optimizer):
+    model = GDClassifier(optimizer=optimizer, max_iter=2)
+    with pytest.warns(ConvergenceWarning, match="max_iter=2 .*larger max_iter or tol"):
+        model.fit(*CANCER)
+    assert model.stop_reason_ == "max_iter"
+    assert not model.converged_
+    assert model.n_iter_ == 2
+
+
+def test_a_number_as_rate_that_is_too_small_is_named_in_the_advice():
+    model = GDClassifier(learning_rate=1e-3, max_iter=3, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="learning_rate='auto'"):
+        model.fit(*CANCER)
+
+
+@pytest.mark.parametrize("optimizer", ["auto", *FULL_BATCH, *STEP_RULES])
+def test_a_run_that_meets_tol_says_so(optimizer):
+    X, y = IRIS
+    model = GDClassifier(optimizer=optimizer, alpha=1e-2, random_state=0).fit(X, y == 1)
+    assert model.stop_reason_ == "tol"
+    assert model.converged_
+    assert model.n_iter_ < 1000
+
+
+@pytest.mark.parametrize("optimizer", ["auto", *FULL_BATCH])
+def test_a_tol_below_rounding_ends_as_converged(optimizer):
+    X, y = IRIS
+    model = GDClassifier(optimizer=optimizer, alpha=1.0, tol=0, max_iter=3000).fit(X, y == 1)
+    assert model.stop_reason_ == "precision"
+    assert model.converged_
+
+
+def test_newton_steps_end_as_near_to_the_minimum_as_tol_says():
+    X, y = CANCER
+    exact = GDClassifier(alpha=0.1, tol=1e-12).fit(X, y).history_["objective"][-1]
+    share = np.mean(y)
+    constant = -share * np.log(share) - (1 - share) * np.log(1 - share)
+    for tol in (1e-1, 1e-2, 1e-4):
+        model = GDClassifier(alpha=0.1, tol=tol).fit(X, y)
+        assert model.history_["objective"][-1] - exact <= tol * (constant - exact)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"penalty": "l1"},
+        {"optimizer": "accelerated_gradient"},
+        {"optimizer": "lbfgs"},
+        {"optimizer": "gradient_descent"},
+        {"optimizer": "sgd", "batch_size": "full"},
+        {"optimizer": "sgd", "batch_size": 16},
+        {"optimizer": "adam", "batch_size": 16},
+        {"loss": "absolute_error"},
+    ],
+    ids=str,
+)
+def test_tol_does_not_depend_on_the_unit_of_y(settings):
+    X, y = DIABETES
+    # The penalty in the units of y: l2 keeps alpha, l1's and absolute error's follow the unit.
+    model = GDRegressor(alpha=1e-3, random_state=0, max_iter=5000).set_params(**settings)
+    model.fit(X, y)
+    n_iter, coef = model.n_iter_, model.coef_
+    for unit in (1e6, 1e-6):
+        alpha = 1e-3
+        if settings.get("penalty") == "l1":
+            alpha *= unit
+        if settings.get("loss") == "absolute_error":
+            alpha /= unit
+        model.set_params(alpha=alpha).fit(X, unit * y)
+        assert model.n_iter_ == n_iter
+        assert_allclose(model.coef_, unit * coef, rtol=1e-6, atol=1e-8 * unit)
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "lbfgs", "sgd", "adam"])
+def test_the_path_does_not_depend_on_the_units_of_the_columns(optimizer):
+    X, y = CANCER
+    units = 10.0 ** np.random.default_rng(0).integers(-6, 7, X.shape[1])
+    model = GDClassifier(penalty=None, optimizer=optimizer, tol=None, max_iter=5, random_state=0)
+    expected = model.fit(X, y).decision_function(X)
+    actual = model.fit(X * units, y).decision_function(X * units)
+    assert_allclose(actual, expected, rtol=1e-5, atol=1e-6 * np.abs(expected).max())
+
+
+# ---- history ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs", "accelerated_gradient"])
+def test_history_has_one_entry_an_epoch_under_each_key(optimizer):
+    model = GDClassifier(optimizer=optimizer, tol=None, max_iter=4, random_state=0).fit(*IRIS)
+    history = model.history_
+    assert set(history) == KEYS
+    assert all(isinstance(values, np.ndarray) and len(values) == 4 for values in history.values())
+    assert_array_equal(history["epoch"], [1, 2, 3, 4])
+    assert np.all(np.diff(history["step"]) > 0)
+    assert np.all(np.diff(history["passes"]) > 0)
+    assert np.all(np.diff(history["seconds"]) >= 0)
+    assert history["step"][-1] == model.t_
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 16}, {"batch_size": 16, "average": True}])
+def test_the_last_objective_is_that_of_the_coefficients(penalty, settings):
+    X, y = IRIS
+    model = GDClassifier(
+        penalty=penalty, alpha=0.03, tol=None, max_iter=20, random_state=0, **settings
+    ).fit(X, y)
+    loss = log_loss(y, model.predict_proba(X))
+    shape = (model.coef_**2).sum() / 2 if penalty == "l2" else np.abs(model.coef_).sum()
+    assert model.history_["loss"][-1] == pytest.approx(loss, rel=1e-10)
+    assert model.history_["objective"][-1] == pytest.approx(loss + 0.03 * shape, rel=1e-10)
+
+
+def test_one_epoch_more_extends_the_history_and_changes_none_of_it():
+    model = GDClassifier(optimizer="adam", batch_size=16, tol=None, random_state=0)
+    short = model.set_params(max_iter=3, learning_rate=0.01).fit(*IRIS).history_["objective"]
+    long = model.set_params(max_iter=6).fit(*IRIS).history_["objective"]
+    assert_allclose(long[:3], short, rtol=1e-12)
+
+
+# ---- divergence ---------------------------------------------------------------------------------
+
+
+def constant_objective(task, y):
+    if task == "classification":
+        share = np.mean(y)
+        return -share * np.log(share) - (1 - share) * np.log(1 - share)
+    return y.var() / 2
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, "full"])
+@pytest.mark.parametrize("precondition", [None, "diagonal"])
+@pytest.mark.parametrize("estimator, data", [(GDClassifier(), CANCER), (GDRegressor(), DIABETES)])
+def test_divergence_warns_and_gives_the_best_model_back(estimator, data, precondition, batch_size):
+    X, y = data
+    estimator.set_params(
+        optimizer="sgd", learning_rate=1e3, precondition=precondition, batch_size=batch_size,
+        random_state=0,
+    )  # fmt: skip
+    with pytest.warns(DivergenceWarning) as caught:
+        estimator.fit(X, y)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert "learning rate 1e+03" in message
+    assert "learning_rate=" in message
+    assert ("precondition='auto'" in message) == (precondition is None)
+    assert estimator.stop_reason_ == "diverged"
+    assert not estimator.converged_
+    assert np.all(np.isfinite(estimator.coef_))
+    assert np.all(np.isfinite(estimator.intercept_))
+    if is_classifier(estimator):
+        loss = log_loss(y, estimator.predict_proba(X))
+        constant = constant_objective("classification", y)
+    else:
+        loss = np.mean((y - estimator.predict(X)) ** 2) / 2
+        constant = constant_objective("regression", y)
+    objective = loss + 1e-4 / 2 * (estimator.coef_**2).sum()
+    assert objective <= constant * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("estimator, data", [(GDClassifier(), CANCER), (GDRegressor(), DIABETES)])
+def test_the_rate_that_the_warning_advises_does_not_diverge(estimator, data):
+    rate = 300.0
+    estimator.set_params(optimizer="sgd", batch_size="full", tol=None, max_iter=20)
+    for _ in range(12):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            estimator.set_params(learning_rate=rate).fit(*data)
+        if not caught:
+            break
+        words = str(caught[0].message).split("learning_rate=")[1]
+        advised = float(words.split()[0].rstrip(".,"))
+        assert advised < rate
+        rate = advised
+    assert estimator.stop_reason_ == "max_iter"
+    assert estimator.history_["objective"][-1] < estimator.history_["objective"][0]
+
+
+@pytest.mark.parametrize("estimator, data", [(GDClassifier(), CANCER), (GDRegressor(), DIABETES)])
+def test_divergence_raises_where_that_is_wanted(estimator, data):
+    estimator.set_params(
+        optimizer="sgd", learning_rate=1e3, precondition=None, on_divergence="raise"
+    )
+    with pytest.raises(FloatingPointError, match="learning rate 1e.03"):
+        estimator.fit(*data)
+
+
+# ---- early stopping -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("settings", [{}, {"batch_size": 16}, {"scoring": "accuracy"}])
+def test_early_stopping_on_a_split_watches_the_validation_set(settings):
+    model = GDClassifier(
+        optimizer="adam", learning_rate=0.1, early_stopping=True, random_state=0, **settings
+    ).fit(*CANCER)
+    history = model.history_
+    assert model.stop_reason_ == "early_stopping"
+    assert model.converged_
+    assert np.all(np.isfinite(history["validation_loss"]))
+    assert np.all(np.isfinite(history["validation_score"])) == ("scoring" in settings)
+    best = (
+        np.argmax(history["validation_score"]) if "scoring" in settings
+        else np.argmin(history["validation_loss"])
+    )
+    assert model.n_iter_ == best + 1 + 5
+
+
+def test_early_stopping_on_given_rows_gives_the_best_weights_back():
+    X, X_val, y, y_val = train_test_split(*CANCER, test_size=60, random_state=1)
+    model = GDClassifier(
+        optimizer="adam", learning_rate=0.3, batch_size="full", early_stopping=True
+    ).fit(X, y, X_val=X_val, y_val=y_val)
+    losses = model.history_["validation_loss"]
+    assert model.stop_reason_ == "early_stopping"
+    assert log_loss(y_val, model.predict_proba(X_val)) == pytest.approx(losses.min(), rel=1e-9)
+    assert losses[-1] > losses.min()
+    loss = log_loss(y, model.predict_proba(X))
+    assert model.history_["loss"][np.argmin(losses)] == pytest.approx(loss, rel=1e-9)
+
+
+def test_early_stopping_weights_the_validation_rows():
+    X, X_val, y, y_val = train_test_split(*CANCER, test_size=60, random_state=1)
+    s = np.random.default_rng(0).integers(0, 3, 60).astype(float)
+    model = GDClassifier(optimizer="adam", learning_rate=0.3, early_stopping=True, random_state=0)
+    model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=s)
+    loss = log_loss(y_val, model.predict_proba(X_val), sample_weight=s)
+    assert model.history_["validation_loss"].min() == pytest.approx(loss, rel=1e-9)
+
+
+def test_early_stopping_works_for_regression_with_a_score():
+    X, X_val, y, y_val = train_test_split(*DIABETES, test_size=60, random_state=1)
+    model = GDRegressor(
+        optimizer="adam", learning_rate=0.1, early_stopping=True, scoring="r2", random_state=0
+    ).fit(X, y, X_val=X_val, y_val=y_val)
+    scores = model.history_["validation_score"]
+    assert model.score(X_val, y_val) == pytest.approx(scores.max(), rel=1e-9)
+
+
+def test_without_early_stopping_nothing_is_validated():
+    history = GDClassifier(optimizer="adam", random_state=0).fit(*CANCER).history_
+    assert np.all(np.isnan(history["validation_loss"]))
+    assert np.all(np.isnan(history["validation_score"]))
+
+
+def test_a_validation_set_without_early_stopping_is_an_error():
+    X, y = CANCER
+    with pytest.raises(ValueError, match="early_stopping=True"):
+        GDClassifier().fit(X, y, X_val=X, y_val=y)
+
+
+def test_half_a_validation_set_is_an_error():
+    X, y = CANCER
+    with pytest.raises(ValueError, match="y_val"):
+        GDClassifier(early_stopping=True).fit(X, y, X_val=X)
+
+
+def test_a_split_that_would_leave_a_class_out_is_not_made():
+    X, y = CANCER
+    rows = np.append(np.flatnonzero(y == 0)[:1], np.flatnonzero(y == 1)[:30])
+    with pytest.warns(UserWarning, match="early_stopping=True.*X_val"):
+        model = GDClassifier(early_stopping=True, alpha=1.0).fit(X[rows], y[rows])
+    assert np.all(np.isnan(model.history_["validation_loss"]))
+    assert model.converged_
+
+
+# ---- Ctrl-C -------------------------------------------------------------------------------------
+
+
+class Slow(Loss):
+    """Half the squared residual, in a Python loop that a signal must get through."""
+
+    def value(self, y, z):
+        return 0.5 * (z - y) ** 2
+
+    def gradient(self, y, z):
+        return z - y
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "sgd", "learning_rate": 1e-5, "batch_size": 1},
+        {"optimizer": "adam", "learning_rate": 1e-5, "batch_size": 64},
+        {"optimizer": "sgd", "learning_rate": 1e-5, "batch_size": "full"},
+        {"optimizer": "gradient_descent"},
+        {"optimizer": "lbfgs", "loss": "huber"},
+        {"optimizer": "auto", "penalty": "l1"},
+        {"optimizer": "adam", "learning_rate": 1e-5, "batch_size": 64, "loss": Slow()},
+        {"optimizer": "gradient_descent", "loss": Slow()},
+    ],
+    ids=str,
+)
+def test_ctrl_c_is_answered_at_once_and_leaves_a_model(settings):
+    X, y = DIABETES
+    X, y = np.tile(X, (400, 1)), np.tile(y, 400)
+    model = GDRegressor(tol=None, max_iter=10**9, random_state=0, **settings)
+    sent = []
+
+    def send():
+        sent.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    timer = threading.Timer(0.5, send)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    waited = time.perf_counter() - sent[0]
+    timer.join()
+    assert waited < 0.2
+    assert model.stop_reason_ == "interrupted"
+    assert not model.converged_
+    assert np.all(np.isfinite(model.predict(X)))
+
+
+# ---- warm starts --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_warm_start_goes_on_where_the_last_fit_ended(optimizer):
+    settings = {
+        "optimizer": optimizer, "learning_rate": 0.01, "batch_size": 16, "tol": None,
+        "shuffle": False,
+    }  # fmt: skip
+    once = GDClassifier(max_iter=6, **settings).fit(*IRIS)
+    twice = GDClassifier(max_iter=3, warm_start=True, **settings).fit(*IRIS).fit(*IRIS)
+    assert_allclose(twice.coef_, once.coef_, rtol=1e-10)
+
+
+def test_a_warm_start_of_a_solved_problem_has_little_to_do():
+    model = GDClassifier(alpha=1e-2, warm_start=True).fit(*CANCER)
+    assert model.n_iter_ > 2
+    assert model.fit(*CANCER).n_iter_ <= 1

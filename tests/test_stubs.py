@@ -1,0 +1,122 @@
+"""The stubs of the compiled modules say what the modules do."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import skgd
+
+STUBS = {path.stem: path for path in Path(skgd.__file__).parent.glob("*.pyi")}
+COMPILED = sorted(path.stem for path in Path(skgd.__file__).parent.glob("*.pyx"))
+
+
+def public(module):
+    """Return the module's public names: those of __all__, or all its own without an underscore."""
+    own = {
+        name: thing
+        for name, thing in vars(module).items()
+        if getattr(thing, "__module__", None) == module.__name__ and not name.startswith("_")
+    }
+    return {name: own[name] for name in getattr(module, "__all__", own)}
+
+
+def stub(name):
+    """Return the definitions of a stub by their names."""
+    body = ast.parse(STUBS[name].read_text()).body
+    return {node.name: node for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+
+
+def stub_parameters(node):
+    """Return (name, default) for each parameter of a function in a stub, but self."""
+    arguments = node.args
+    positional = arguments.posonlyargs + arguments.args
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + arguments.defaults
+    pairs = list(zip(positional, defaults, strict=True))
+    pairs += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    return [
+        (argument.arg, inspect.Parameter.empty if value is None else ast.literal_eval(value))
+        for argument, value in pairs
+        if argument.arg != "self"
+    ]
+
+
+def parameters(function):
+    """Return (name, default) for each parameter of a function, but self."""
+    return [
+        (parameter.name, parameter.default)
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name != "self"
+    ]
+
+
+CLASSES = [
+    pytest.param(name, thing, id=f"{name}.{thing.__name__}")
+    for name in COMPILED
+    for thing in public(importlib.import_module(f"skgd.{name}")).values()
+    if inspect.isclass(thing)
+]
+FUNCTIONS = [
+    pytest.param(name, thing, id=f"{name}.{thing.__name__}")
+    for name in COMPILED
+    for thing in public(importlib.import_module(f"skgd.{name}")).values()
+    if not inspect.isclass(thing)
+]
+
+
+def test_every_compiled_module_has_a_stub():
+    assert set(COMPILED) == set(STUBS)
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_names_that_are_exported(name):
+    module = importlib.import_module(f"skgd.{name}")
+    if not hasattr(module, "__all__"):
+        return
+    lists = [
+        ast.literal_eval(node.value)
+        for node in ast.parse(STUBS[name].read_text()).body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "__all__"
+    ]
+    assert lists == [list(module.__all__)]
+
+
+@pytest.mark.parametrize("name, thing", CLASSES)
+def test_parameters_of_a_class(name, thing):
+    methods = {
+        node.name: node
+        for node in stub(name)[thing.__name__].body
+        if isinstance(node, ast.FunctionDef)
+    }
+    try:
+        expected = parameters(thing)
+    except ValueError:
+        # A cdef class does not tell its parameters.
+        return
+    assert stub_parameters(methods["__init__"]) == expected
+
+
+@pytest.mark.parametrize("name, thing", CLASSES)
+def test_bases_and_methods_of_a_class(name, thing):
+    node = stub(name)[thing.__name__]
+    if thing.__base__ is not object:
+        assert [ast.unparse(base) for base in node.bases] == [thing.__base__.__name__]
+    methods = {part.name: part for part in node.body if isinstance(part, ast.FunctionDef)}
+    inherited = {attribute for base in thing.__mro__[1:] for attribute in vars(base)}
+    for attribute, member in vars(thing).items():
+        if attribute.startswith("_") or inspect.isclass(member) or not callable(member):
+            continue
+        if attribute not in methods:
+            # What only overrides a method is in the stub of its base.
+            assert attribute in inherited
+            continue
+        assert stub_parameters(methods[attribute]) == parameters(member)
+    for attribute in methods:
+        assert hasattr(thing, attribute)
+
+
+@pytest.mark.parametrize("name, thing", FUNCTIONS)
+def test_parameters_of_a_function(name, thing):
+    assert stub_parameters(stub(name)[thing.__name__]) == parameters(thing)
