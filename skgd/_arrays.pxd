@@ -1,6 +1,6 @@
 # cython: language_level=3
 # Where a NumPy array's numbers lie, after its type, shape and order were checked. The holder of a
-# pointer keeps the array alive. (Typed memoryviews would do the same at four times the compile time.)
+# pointer keeps the array alive. (Typed memoryviews would do the same with more to compile.)
 
 
 cdef inline void* _address(array, str kind, tuple shape, bint writeable) except NULL:

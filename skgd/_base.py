@@ -211,6 +211,15 @@ class BaseGD(BaseEstimator):
     # ---- the run --------------------------------------------------------------------------------
 
     def _train(self, X, targets, weights, n_outputs, memory, held_out, *, partial):
+        try:
+            self._run(X, targets, weights, n_outputs, memory, held_out, partial)
+        except KeyboardInterrupt:
+            if not hasattr(self, "coef_"):
+                self._set_untrained(X, n_outputs)
+            self.stop_reason_, self.converged_ = "interrupted", False
+            raise
+
+    def _run(self, X, targets, weights, n_outputs, memory, held_out, partial):
         loss = self._make_loss()
         penalty = self._make_penalty()
         generator = make_generator(self.random_state)
@@ -264,6 +273,7 @@ class BaseGD(BaseEstimator):
             batch_length=length if steps else problem.n,
             bounds=batch_bounds(problem.n, length if steps else problem.n),
             preconditioned=self.precondition is not None,
+            centred=not (steps and length == 1 and sparse.issparse(X)),
             shuffle=self.shuffle,
             in_blocks=is_memory_map(X),
             average_from=int(self.average) - (self.average is True) if self.average is not False
@@ -414,7 +424,7 @@ class BaseGD(BaseEstimator):
     # ---- what comes back ------------------------------------------------------------------------
 
     def _set_attributes(self, coef, intercept, dtype, objective, record, plan, memory):
-        coef, intercept = self._kept(coef, intercept, objective, record)
+        coef, intercept = self._kept(coef, intercept, objective, record, memory)
         if objective.problem.k > 1 and memory is not None:
             coef, intercept = self._identified(coef, intercept, objective)
         self._set_coefficients(coef, intercept, dtype)
@@ -432,7 +442,7 @@ class BaseGD(BaseEstimator):
         self.learning_rate_ = self._first_rate if plan.takes_steps else 1.0
         self.__dict__.pop("_first_rate", None)
 
-    def _kept(self, coef, intercept, objective, record):
+    def _kept(self, coef, intercept, objective, record, memory):
         """Return the iterate to keep: mostly the last one."""
         if record.n_iter and record.history["objective"][-1] > record.start_bound:
             record.stop_reason = "diverged"
@@ -441,7 +451,14 @@ class BaseGD(BaseEstimator):
             if record.best is None or record.best_objective > record.constant_objective:
                 return record.constant
             return record.best
-        return record.best_validated or (coef, intercept)
+        if record.best_validated is not None:
+            return record.best_validated
+        # Noise may end a run of steps on a bad epoch; with tol=None the steps are the user's.
+        noisy = memory.steps is not None and not memory.steps.averaged and record.tol is not None
+        if noisy and record.history["objective"][-1] > record.best_objective:
+            memory.steps.parameters[:] = objective.metric.from_raw(*record.best)
+            return record.best
+        return coef, intercept
 
     def _identified(self, coef, intercept, objective):
         return coef, intercept

@@ -2,8 +2,8 @@
 """The two compiled primitives: a full pass and a sweep of update steps.
 
 Rows of X are read where they lie, in blocks of 64 while they are in cache: the margins first, then
-the loss's gradient over the whole block, then its accumulation. The GIL is released throughout; what
-comes in is checked here, in Python, before a loop starts.
+the loss's gradient over the whole block, then its accumulation. The GIL is released throughout;
+what comes in is checked here, in Python, before a loop starts.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +23,10 @@ cdef extern from "_rows.h" nogil:
     void skgd_dot_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z)
     void skgd_add_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g)
     void skgd_add_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g)
-    void skgd_pack_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride, double* out)
-    void skgd_pack_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride, double* out)
+    void skgd_pack_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
+                       double* out)
+    void skgd_pack_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
+                       double* out)
     double skgd_moments_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
                             double weight, double* mean, double* deviation, double* block)
     double skgd_moments_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
@@ -53,6 +55,34 @@ cdef extern from "_rows.h" nogil:
                               Py_ssize_t stop, double c, double* g)
     void skgd_csr_add_f32_i64(const void* x, const void* column, Py_ssize_t start,
                               Py_ssize_t stop, double c, double* g)
+    double skgd_gather_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                               const double* pair, const double* a, double total, double l2,
+                               double* w, double* decay, double* since)
+    void skgd_scatter_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                              double* pair, const double* a, double total, double c,
+                              const double* w)
+    double skgd_gather_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                               const double* pair, const double* a, double total, double l2,
+                               double* w, double* decay, double* since)
+    void skgd_scatter_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                              double* pair, const double* a, double total, double c,
+                              const double* w)
+    double skgd_gather_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                               const double* pair, const double* a, double total, double l2,
+                               double* w, double* decay, double* since)
+    void skgd_scatter_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                              double* pair, const double* a, double total, double c,
+                              const double* w)
+    double skgd_gather_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                               const double* pair, const double* a, double total, double l2,
+                               double* w, double* decay, double* since)
+    void skgd_scatter_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                              double* pair, const double* a, double total, double c,
+                              const double* w)
+    double skgd_values_dot_f64(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
+    double skgd_values_dot_f32(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
+    void skgd_settle(Py_ssize_t d, const double* pair, const double* a, double total, double l2,
+                     double* w, double* since)
     void skgd_to_metric(Py_ssize_t d, double total, const double* mean, const double* inverse,
                         double unit, double* g)
     double skgd_from_metric(Py_ssize_t d, const double* u, const double* inverse,
@@ -76,6 +106,13 @@ ctypedef void (*plain_step_function)(const char*, Py_ssize_t, double, double,
                                      double*) noexcept nogil
 ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
                                     const double*) noexcept nogil
+ctypedef double (*gather_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
+                                   const double*, const double*, double, double, double*,
+                                   double*, double*) noexcept nogil
+ctypedef void (*scatter_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double*,
+                                  const double*, double, double, const double*) noexcept nogil
+ctypedef double (*values_function)(const void*, Py_ssize_t, Py_ssize_t,
+                                   const double*) noexcept nogil
 ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double,
                                   double*) noexcept nogil
 
@@ -217,6 +254,11 @@ cdef class SparseRows(Rows):
     cdef Py_ssize_t itemsize, index_size
     cdef csr_dot_function dot_row
     cdef csr_add_function add_row
+    cdef gather_function gather
+    cdef scatter_function scatter
+    cdef values_function dot_values
+    cdef readonly Py_ssize_t widest  # numbers stored in the longest row
+    cdef readonly bint canonical  # whether no row names a column twice
 
     def __init__(self, X):
         self.owners = (X.data, X.indices, X.indptr)
@@ -228,14 +270,33 @@ cdef class SparseRows(Rows):
         self.indptr = <const void*><size_t>X.indptr.__array_interface__["data"][0]
         self.wide = X.indices.dtype == np.int64
         self.itemsize, self.index_size = X.data.itemsize, X.indices.itemsize
+        self.widest = max(1, int(np.diff(X.indptr).max()))
+        self.canonical = X.has_canonical_format
+        if X.data.dtype == np.float64:
+            self.dot_values = skgd_values_dot_f64
+        else:
+            self.dot_values = skgd_values_dot_f32
         if X.data.dtype == np.float64 and not self.wide:
             self.dot_row, self.add_row = skgd_csr_dot_f64_i32, skgd_csr_add_f64_i32
+            self.gather, self.scatter = skgd_gather_f64_i32, skgd_scatter_f64_i32
         elif X.data.dtype == np.float64:
             self.dot_row, self.add_row = skgd_csr_dot_f64_i64, skgd_csr_add_f64_i64
+            self.gather, self.scatter = skgd_gather_f64_i64, skgd_scatter_f64_i64
         elif not self.wide:
             self.dot_row, self.add_row = skgd_csr_dot_f32_i32, skgd_csr_add_f32_i32
+            self.gather, self.scatter = skgd_gather_f32_i32, skgd_scatter_f32_i32
         else:
             self.dot_row, self.add_row = skgd_csr_dot_f32_i64, skgd_csr_add_f32_i64
+            self.gather, self.scatter = skgd_gather_f32_i64, skgd_scatter_f32_i64
+
+    cdef inline void prefetch_pairs(self, Py_ssize_t row, const double* pair) noexcept nogil:
+        """Fetch the pairs of numbers that belong to the columns of a row."""
+        cdef Py_ssize_t k
+        for k in range(self.start(row), self.start(row + 1)):
+            if self.wide:
+                skgd_prefetch(<const char*>(pair + 2 * (<const long long*>self.indices)[k]), 1)
+            else:
+                skgd_prefetch(<const char*>(pair + 2 * (<const int*>self.indices)[k]), 1)
 
     cdef inline Py_ssize_t start(self, Py_ssize_t row) noexcept nogil:
         if self.wide:
@@ -466,7 +527,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     return values, gradient, intercept_gradient
 
 
-def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subset=None, n_threads=1):
+def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subset=None,
+                       n_threads=1):
     """Return the mean weighted losses and their gradients in one pass over the rows.
 
     Rows are cut into chunks whose size depends on nothing but the data, and the chunks' sums are
@@ -549,8 +611,8 @@ cdef class Sweep:
         Changed in place.
     alpha : float64 array of shape (n_outputs,)
     metric : object
-        With ``inverse`` of shape (n_outputs, n_parameters), ``mean`` of shape (n_features,), ``unit`` of
-        shape (n_outputs,), and ``identity``, which says that the three change nothing.
+        With ``inverse`` of shape (n_outputs, n_parameters), ``mean`` of shape (n_features,),
+        ``unit`` of shape (n_outputs,), and ``identity``, which says that the three change nothing.
     weight_scale : float
         The number of rows divided by the sum of their weights, over all that was seen so far.
     average : float64 array of shape (n_outputs, n_parameters), default=None
@@ -623,7 +685,8 @@ cdef class Sweep:
             rule = self.rules[c]
             if rule.slots > self.slots:
                 raise ValueError(
-                    f"state has {self.slots} slots: pass {rule.slots}, as {type(rule).__name__} needs."
+                    f"state has {self.slots} slots: pass {rule.slots}, as {type(rule).__name__} "
+                    "needs."
                 )
             rule.bind(parameters[c], gradient[c], state[c])
             self.rule[c] = <void*>rule
@@ -707,7 +770,7 @@ cdef class Sweep:
 
     cdef int single_dense(self, Problem p, DenseRows rows, const Py_ssize_t* row,
                           Py_ssize_t n_steps, const double* rate) except -1 nogil:
-        """Steps along the gradients of single rows, for a rule whose step is rate times gradient."""
+        """Steps along single rows' gradients, for a rule whose step is rate times gradient."""
         cdef Py_ssize_t i, j, d = self.d
         cdef Py_ssize_t size = d * rows.column_stride
         cdef double y, z, c, weight, shift, l2 = self.alpha[0] * self.penalty.bend
@@ -747,6 +810,76 @@ cdef class Sweep:
             self.offset[0] = b - shift
         return 0
 
+    cdef int single_sparse(self, Problem p, SparseRows rows, const Py_ssize_t* row,
+                           Py_ssize_t n_steps, const double* rate) except -1:
+        """Steps along single rows' gradients that touch the coefficients of the row alone.
+
+        The penalty reaches a coefficient when a row next needs it: with the rates summed up since,
+        its l2 part is a decay, its l1 part one threshold. Coefficients and the sums at which they
+        were last brought up to date lie in pairs.
+        """
+        cdef Py_ssize_t j, d = self.d
+        cdef double* a = self.step
+        pairs, buffers = np.zeros((d, 2)), np.empty((4, rows.widest))
+        cdef double* pair = writeable_floats(pairs, (d, 2))
+        cdef double* space = writeable_floats(buffers, (4, rows.widest))
+        for j in range(d):
+            pair[2 * j] = self.u[j] * self.inverse[j]
+            a[j] = self.inverse[j] * self.inverse[j] * self.unit[0]
+        with nogil:
+            self.sparse_steps(p, rows, row, n_steps, rate, pair, space)
+        for j in range(d):
+            if self.inverse[j] != 0.0:
+                self.u[j] = self.w[j] / self.inverse[j]
+        self.refresh(0)
+        return 0
+
+    cdef int sparse_steps(self, Problem p, SparseRows rows, const Py_ssize_t* row,
+                          Py_ssize_t n_steps, const double* rate, double* pair,
+                          double* space) except -1 nogil:
+        cdef Py_ssize_t i, j, start, stop, m
+        cdef double y, z, c, weight, total = 0.0
+        cdef double l2 = self.alpha[0] * self.penalty.bend
+        cdef double b = self.u[self.d] * self.inverse[self.d] if self.fit_intercept else 0.0
+        cdef double speed = (
+            self.inverse[self.d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
+        )
+        cdef double* w = space
+        cdef double* decay = space + rows.widest
+        cdef double* since = space + 2 * rows.widest
+        for i in range(n_steps):
+            if i + AHEAD < n_steps:
+                rows.prefetch(row + i + AHEAD, 1)
+                p.prefetch_target(row[i + AHEAD])
+            if i + 2 < n_steps:
+                rows.prefetch_pairs(row[i + 2], pair)
+            start, stop = rows.start(row[i]), rows.start(row[i] + 1)
+            m = stop - start
+            z = b + rows.gather(
+                rows.data, rows.indices, start, stop, pair, self.step, total, l2, w, decay, since
+            )
+            if self.penalty.proximal:
+                for j in range(m):
+                    since[j] *= self.alpha[0]
+                self.penalty.prox(m, w, since)
+                z = b + rows.dot_values(rows.data, start, m, w)
+            y = p.numbers[row[i]]
+            p.loss.gradient(1, 1, &y, &z, &c)
+            weight = self.weight_scale * p.s[row[i]] if p.s != NULL else self.weight_scale
+            c = c * weight if weight != 0.0 else 0.0
+            rows.scatter(rows.data, rows.indices, start, stop, pair, self.step, total, rate[i] * c,
+                         w)
+            total += rate[i]
+            b -= rate[i] * speed * c
+        skgd_settle(self.d, pair, self.step, total, l2, self.w, self.g)
+        if self.penalty.proximal:
+            for j in range(self.d):
+                self.g[j] *= self.alpha[0]
+            self.penalty.prox(self.d, self.w, self.g)
+        if self.fit_intercept:
+            self.u[self.d] = b / self.inverse[self.d]
+        return 0
+
     def run(self, order, bounds, rates, Py_ssize_t t, Py_ssize_t averaged=-1):
         """Take one step per batch.
 
@@ -763,7 +896,7 @@ cdef class Sweep:
             The number of steps in the running mean before; -1 for no averaging.
         """
         cdef Py_ssize_t b, c, size, last, n_batches = len(bounds) - 1
-        cdef DenseRows rows
+        cdef DenseRows dense
         cdef double share
         cdef const Py_ssize_t* row = integers(order, (len(order),))
         cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
@@ -777,10 +910,13 @@ cdef class Sweep:
             raise ValueError(f"order: pass row numbers from 0 to {self.problem.n - 1}.")
         self.check_average(averaged)
         last = bound[n_batches]
-        if self.goes_row_by_row(last - bound[0], n_batches, averaged):
-            rows = self.problem.rows
-            with nogil:
-                self.single_dense(self.problem, rows, row + bound[0], n_batches, rate)
+        if last - bound[0] == n_batches and averaged < 0 and self.goes_row_by_row():
+            if isinstance(self.problem.rows, DenseRows):
+                dense = self.problem.rows
+                with nogil:
+                    self.single_dense(self.problem, dense, row + bound[0], n_batches, rate)
+            else:
+                self.single_sparse(self.problem, self.problem.rows, row + bound[0], n_batches, rate)
             return
         with nogil:
             for b in range(n_batches):
@@ -806,15 +942,17 @@ cdef class Sweep:
                     self.g[c * self.p + self.d] = g_offset[c]
                 self.finish(c, rate, t, share)
 
-    cdef bint goes_row_by_row(self, Py_ssize_t n_rows, Py_ssize_t n_batches, Py_ssize_t averaged):
-        """Whether margin, slope and step of each row can be done on its coefficients at once."""
-        rows, penalty = self.problem.rows, self.penalty
-        return (
-            n_rows == n_batches and self.k == 1 and averaged < 0
-            and self.problem.numbers != NULL and not penalty.proximal and penalty.bend == penalty.bend
-            and (<Rule>self.rule[0]).plain
-            and isinstance(rows, DenseRows) and not (<DenseRows>rows).packed
-        )
+    cdef bint goes_row_by_row(self):
+        """Whether margin, slope and step of a row can be done on its coefficients at once."""
+        penalty, rows = self.penalty, self.problem.rows
+        if self.k > 1 or self.problem.numbers == NULL or not (<Rule>self.rule[0]).plain:
+            return False
+        if penalty.bend != penalty.bend:  # NaN: the features are not alike
+            return False
+        if isinstance(rows, DenseRows):
+            return not penalty.proximal and not (<DenseRows>rows).packed
+        # Centring would touch every coefficient.
+        return (<SparseRows>rows).canonical and not np.any(self.owners[4])
 
     def check_average(self, averaged):
         if averaged >= 0 and self.average == NULL:

@@ -160,6 +160,90 @@ SKGD_DENSE(float, f32)
 
 /* ---- rows of a CSR matrix -------------------------------------------------------- */
 
+/* m stored numbers of a row times m coefficients that were gathered for it. */
+#define SKGD_VALUES(T, NAME)                                                               \
+    SKGD_CLONES static double skgd_values_dot_##NAME(                                      \
+        const void *data, ptrdiff_t start, ptrdiff_t m, const double *w)                   \
+    {                                                                                      \
+        const T *x = (const T *)data + start;                                              \
+        double s = 0;                                                                      \
+        _Pragma("omp simd reduction(+ : s)")                                               \
+        for (ptrdiff_t k = 0; k < m; k++)                                                  \
+            s += x[k] * w[k];                                                              \
+        return s;                                                                          \
+    }
+
+SKGD_VALUES(double, f64)
+SKGD_VALUES(float, f32)
+
+/* gather brings the coefficients of a row up to date: each has decayed by exp(-l2 a (total - last)),
+   which is a short polynomial as long as the exponent is small; since holds a (total - last), for a
+   threshold. It returns the margin. scatter steps along the row and puts them back.
+   pair[2 j] is the coefficient of column j and pair[2 j + 1] its last total. */
+#define SKGD_PAIRS(T, I, NAME)                                                             \
+    SKGD_CLONES static double skgd_gather_##NAME(                                          \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        const double *pair, const double *a, double total, double l2, double *w,           \
+        double *decay, double *since)                                                      \
+    {                                                                                      \
+        const T *x = (const T *)data + start;                                              \
+        const I *column = (const I *)indices + start;                                      \
+        ptrdiff_t m = stop - start;                                                        \
+        double s = 0, least = 0;                                                           \
+        _Pragma("omp simd reduction(min : least)")                                         \
+        for (ptrdiff_t k = 0; k < m; k++) {                                                \
+            ptrdiff_t j = column[k];                                                       \
+            w[k] = pair[2 * j];                                                            \
+            since[k] = a[j] * (total - pair[2 * j + 1]);                                   \
+            decay[k] = -l2 * since[k];                                                     \
+            least = decay[k] < least ? decay[k] : least;                                   \
+        }                                                                                  \
+        if (least < -1e-3) {                                                               \
+            skgd_exp(m, decay, decay);                                                     \
+            for (ptrdiff_t k = 0; k < m; k++)                                              \
+                w[k] *= decay[k];                                                          \
+        } else if (least < 0) {                                                            \
+            _Pragma("omp simd")                                                            \
+            for (ptrdiff_t k = 0; k < m; k++) {                                            \
+                double e = decay[k];                                                       \
+                w[k] *= 1 + e * (1 + e * (1.0 / 2 + e * (1.0 / 6 + e * (1.0 / 24))));      \
+            }                                                                              \
+        }                                                                                  \
+        _Pragma("omp simd reduction(+ : s)")                                               \
+        for (ptrdiff_t k = 0; k < m; k++)                                                  \
+            s += x[k] * w[k];                                                              \
+        return s;                                                                          \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_scatter_##NAME(                                           \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        double *pair, const double *a, double total, double c, const double *w)            \
+    {                                                                                      \
+        const T *x = (const T *)data + start;                                              \
+        const I *column = (const I *)indices + start;                                      \
+        ptrdiff_t m = stop - start;                                                        \
+        for (ptrdiff_t k = 0; k < m; k++) {                                                \
+            ptrdiff_t j = column[k];                                                       \
+            pair[2 * j] = w[k] - c * a[j] * x[k];                                          \
+            pair[2 * j + 1] = total;                                                       \
+        }                                                                                  \
+    }
+
+SKGD_PAIRS(double, int32_t, f64_i32)
+SKGD_PAIRS(double, int64_t, f64_i64)
+SKGD_PAIRS(float, int32_t, f32_i32)
+SKGD_PAIRS(float, int64_t, f32_i64)
+
+/* Bring all coefficients up to date at the end: w has decayed, since is left for a threshold. */
+SKGD_CLONES static void skgd_settle(
+    ptrdiff_t d, const double *pair, const double *a, double total, double l2, double *w,
+    double *since)
+{
+    for (ptrdiff_t j = 0; j < d; j++) {
+        since[j] = a[j] * (total - pair[2 * j + 1]);
+        w[j] = pair[2 * j] * skgd_exp1(-l2 * since[j]);
+    }
+}
+
 #define SKGD_CSR(T, I, NAME)                                                               \
     SKGD_CLONES static double skgd_csr_dot_##NAME(                                         \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \

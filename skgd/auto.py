@@ -53,11 +53,15 @@ class Plan:
     bounds : array of int of shape (n_batches + 1,)
         Where the batches of an epoch begin and the last one ends.
     preconditioned : bool
+    centred : bool
+        Whether the coordinates may be centred; single sparse rows could not be stepped along then.
     shuffle, in_blocks : bool
     average_from : int
         The update step from which parameters are averaged; -1 for never.
     weight_scale : float
         Rows divided by the sum of their weights.
+    slice : int
+        Update steps between two looks at signals, adapted to the machine.
     """
 
     optimizer: object
@@ -65,10 +69,12 @@ class Plan:
     batch_length: int
     bounds: np.ndarray
     preconditioned: bool
+    centred: bool = True
     shuffle: bool = True
     in_blocks: bool = False
     average_from: int = -1
     weight_scale: float = 1.0
+    slice: int = 64
 
     @property
     def takes_steps(self):
@@ -216,7 +222,9 @@ def make_metric(plan, moments, loss_curvature, penalty_curvature, unit, fit_inte
     if not plan.preconditioned:
         k, d = penalty_curvature.shape
         return identity_metric(d, k, fit_intercept)
-    return diagonal_metric(moments, loss_curvature, penalty_curvature, unit, fit_intercept)
+    return diagonal_metric(
+        moments, loss_curvature, penalty_curvature, unit, fit_intercept, centred=plan.centred
+    )
 
 
 # ---- the solver that needs no rate --------------------------------------------------------------

@@ -14,6 +14,7 @@ Binary targets are -1 and +1; with several classes each output has its own -1 an
 """
 
 import numpy as np
+from scipy import optimize
 from sklearn.base import BaseEstimator
 
 from libc.math cimport fabs, log
@@ -142,9 +143,9 @@ def overrides(cls, root, methods):
 class Loss(BaseEstimator):
     """Base class of the losses; subclass it to write your own.
 
-    A loss of your own needs ``value(y, z)`` and ``gradient(y, z)``: functions of arrays of targets and
-    margins that return an array of the same shape. With ``hessian(y, z)`` the curvature of the
-    objective is used as well.
+    A loss of your own needs ``value(y, z)`` and ``gradient(y, z)``: functions of arrays of targets
+    and margins that return an array of the same shape. With ``hessian(y, z)`` and
+    ``has_hessian = True`` the curvature of the objective is used as well.
 
     Attributes
     ----------
@@ -217,7 +218,7 @@ class Loss(BaseEstimator):
     def best_constant(self, y, sample_weight):
         """Return the constant margin with the least weighted loss, one per column of ``y``.
 
-        Bisection on the sign of the derivative, after growing a bracket around the targets.
+        The root of the derivative, by Brent's method in a bracket grown around the targets.
         """
         result = np.empty(y.shape[1])
         for c, column in enumerate(y.T):
@@ -236,13 +237,10 @@ class Loss(BaseEstimator):
                     high += 2 * (high - low)
                 else:
                     break
-            for _ in range(60):
-                middle = 0.5 * (low + high)
-                if slope(middle) > 0:
-                    high = middle
-                else:
-                    low = middle
-            result[c] = 0.5 * (low + high)
+            if slope(low) * slope(high) < 0:
+                result[c] = optimize.brentq(slope, low, high, xtol=1e-12 * width)
+            else:
+                result[c] = 0.5 * (low + high)
         return result
 
     def smoothed(self, width):

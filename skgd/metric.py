@@ -60,9 +60,9 @@ class Moments:
 
 def _sparse_moments(X, weights):
     mean, variance, total = mean_variance_axis(
-        X.astype(np.float64, copy=False), axis=0, weights=weights, return_sum_weights=True
+        X, axis=0, weights=weights, return_sum_weights=True
     )
-    return mean, variance, float(np.max(total))
+    return mean.astype(float), variance.astype(float), float(np.max(total))
 
 
 @dataclass
@@ -120,7 +120,7 @@ def identity_metric(n_features, n_outputs, fit_intercept):
     )
 
 
-def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept):
+def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, *, centred=True):
     """Return the coordinates in which the objective's curvature is 1 along each axis.
 
     Parameters
@@ -132,9 +132,12 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept):
         The second derivative of alpha times the penalty.
     unit : array of shape (n_outputs,)
     fit_intercept : bool
+    centred : bool, default=True
+        Whether X may be centred through the intercept.
     """
+    centred = centred and fit_intercept
     with np.errstate(over="ignore"):
-        variance = moments.variance(about_mean=fit_intercept)
+        variance = moments.variance(about_mean=centred)
     bend = curvature[:, None] * variance + penalty_curvature
     if fit_intercept:
         bend = np.column_stack([bend, curvature])
@@ -143,5 +146,5 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept):
         np.divide(1.0, np.sqrt(bend * unit[:, None]), out=inverse, where=bend > 0)
     # Beyond the range of doubles a column cannot be told from a constant one.
     inverse[~np.isfinite(inverse)] = 0.0
-    mean = moments.mean.copy() if fit_intercept else np.zeros(len(variance))
+    mean = moments.mean.copy() if centred else np.zeros(len(variance))
     return Metric(mean=mean, inverse=inverse, unit=unit)

@@ -2,9 +2,9 @@
 """Optimizers, in order of increasing complexity: step rules first, then full-batch solvers.
 
 A step rule is two adjacent classes. The rule has the mathematics in the papers' letters: ``w`` the
-parameters, ``g`` the gradient, ``s`` the state, ``t`` the step number from 0. It is made afresh for each
-run and each row of parameters. The public class has the hyperparameters and the documentation. No
-optimizer holds a learning rate: that is the estimator's.
+parameters, ``g`` the gradient, ``s`` the state, ``t`` the step number from 0. It is made afresh for
+each run and each row of parameters. The public class has the hyperparameters and the documentation.
+No optimizer holds a learning rate: that is the estimator's.
 """
 
 from numbers import Integral
@@ -330,9 +330,9 @@ cdef class RMSpropRule(Rule):
 class RMSprop(Optimizer):
     """A rate for each coordinate from a running mean of its squared gradients.
 
-    ``v = rho v + (1 - rho) g^2``, ``w = w - rate g / (sqrt(v) + eps)``; with centered, the running mean's
-    square is taken off v; with momentum, the quotients are summed up as in SGD. The definition is
-    that of ``torch.optim.RMSprop``.
+    ``v = rho v + (1 - rho) g^2``, ``w = w - rate g / (sqrt(v) + eps)``; with centered, the running
+    mean's square is taken off v; with momentum, the quotients are summed up as in SGD. The
+    definition is that of ``torch.optim.RMSprop``.
 
     Parameters
     ----------

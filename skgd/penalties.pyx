@@ -170,9 +170,9 @@ cdef class PositiveRule(PenaltyRule):
 class Penalty(BaseEstimator):
     """Base class of the penalties; subclass it to write your own.
 
-    A penalty of your own needs ``value(coef)`` and, for the part that is smooth, ``gradient(coef)``, for
-    the part that is not, ``prox(coef, step)``. ``coef`` is one row of coefficients, of shape
-    (n_features,).
+    A penalty of your own needs ``value(coef)`` and, for the part that is smooth,
+    ``gradient(coef)``, for the part that is not, ``prox(coef, step)``. ``coef`` is one row of
+    coefficients, of shape (n_features,).
 
     Examples
     --------
@@ -258,7 +258,7 @@ class Penalty(BaseEstimator):
 def _row(coef):
     row = np.asarray(coef, dtype=float)
     if row.ndim != 1 or not row.size:
-        raise ValueError(f"coef has shape {row.shape}: pass one row of coefficients, (n_features,).")
+        raise ValueError(f"coef has shape {row.shape}: pass one row, (n_features,).")
     return np.ascontiguousarray(row).reshape(1, -1)
 
 

@@ -347,7 +347,7 @@ def sweep_epoch(steps, sweep, objective, schedule, plan):
     n = objective.problem.n
     bounds = plan.bounds
     order = epoch_order(n, steps.generator, shuffle=plan.shuffle, in_blocks=plan.in_blocks)
-    size, first, rate = 64, 0, np.nan
+    size, first, rate = plan.slice, 0, np.nan
     while first < len(bounds) - 1:
         last = min(first + size, len(bounds) - 1)
         averaged = _average_count(steps, plan)
@@ -364,6 +364,7 @@ def sweep_epoch(steps, sweep, objective, schedule, plan):
             size *= 2
         elif elapsed > SLICE_SECONDS:
             size = max(1, size // 2)
+    plan.slice = size
     return rate
 
 
