@@ -383,7 +383,7 @@ cdef class Problem:
     stand for +1 in the output of the class and -1 in the others.
     """
 
-    cdef readonly Py_ssize_t n, d, k, block
+    cdef readonly Py_ssize_t n, d, k
     cdef readonly Rows rows
     cdef readonly double weight_sum
     cdef readonly object targets, weights
@@ -396,8 +396,6 @@ cdef class Problem:
         self.rows = X if isinstance(X, Rows) else rows_of(X)
         self.n, self.d, self.k = self.rows.n, self.rows.d, n_outputs
         self.loss = loss
-        # Rows that stay in the nearest cache between their margins and their accumulation.
-        self.block = max(8, min(<Py_ssize_t>BLOCK, <Py_ssize_t>(4096 / self.rows.width) // 4 * 4))
         self.codes = self.numbers = self.s = NULL
         if targets.ndim == 1:
             self.codes = floats(targets, (self.n,))
@@ -501,8 +499,7 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     cdef double* g = NULL
     cdef double* g_offset = NULL
     cdef Py_ssize_t index[BLOCK]
-    cdef Py_ssize_t following[BLOCK]
-    cdef Py_ssize_t i, m, ahead, row = start
+    cdef Py_ssize_t i, m, row = start
     values = np.zeros(p.k)
     cdef double* value = writeable_floats(values, (p.k,))
     gradient = intercept_gradient = None
@@ -514,14 +511,9 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
         rows = integers(subset, (len(subset),))
     with nogil:
         while row < stop:
-            m = min(stop - row, p.block)
+            m = min(stop - row, <Py_ssize_t>BLOCK)
             for i in range(m):
                 index[i] = rows[row + i] if rows != NULL else row + i
-            if rows == NULL:
-                ahead = min(stop - row - m, m)
-                for i in range(ahead):
-                    following[i] = row + m + i
-                p.rows.prefetch(following, ahead)
             add_block(p, space, index, m, w, p.d, offset, 1, 1.0, value, g, p.d, g_offset, 1)
             row += m
     return values, gradient, intercept_gradient
@@ -761,8 +753,8 @@ cdef class Sweep:
         cdef double* g_offset = self.g + self.d if self.fit_intercept else &unused
         memset(self.g, 0, self.k * self.p * sizeof(double))
         while i < size:
-            m = min(size - i, self.problem.block)
-            self.problem.rows.prefetch(index + i + m, min(self.problem.block, known - i - m))
+            m = min(size - i, <Py_ssize_t>BLOCK)
+            self.problem.rows.prefetch(index + i + m, min(<Py_ssize_t>AHEAD, known - i - m))
             add_block(self.problem, self.space, index + i, m, self.w, self.p, self.offset, 1,
                       factor, NULL, self.g, self.p, g_offset, self.p if self.fit_intercept else 0)
             i += m

@@ -29,19 +29,7 @@
         }                                                                                  \
         for (; i < m; i++) {                                                               \
             const T *a = (const T *)rows[i];                                               \
-            double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                         \
-            ptrdiff_t q = d >= 128 ? d / 4 : 0;                                            \
-            _Pragma("omp simd reduction(+ : s0, s1, s2, s3)")                              \
-            for (j = 0; j < q; j++) {                                                      \
-                s0 += a[j] * w[j];                                                         \
-                s1 += a[j + q] * w[j + q];                                                 \
-                s2 += a[j + 2 * q] * w[j + 2 * q];                                         \
-                s3 += a[j + 3 * q] * w[j + 3 * q];                                         \
-            }                                                                              \
-            _Pragma("omp simd reduction(+ : s0)")                                          \
-            for (j = 4 * q; j < d; j++)                                                    \
-                s0 += a[j] * w[j];                                                         \
-            z[i] = (s0 + s1) + (s2 + s3);                                                  \
+            SKGD_SUM(d, a[j] * w[j], z[i])                                                 \
         }                                                                                  \
     }                                                                                      \
     SKGD_CLONES static void skgd_add_##NAME(                                               \
@@ -72,6 +60,30 @@
                 out[i * d + j] = *(const T *)(rows[i] + j * stride);                       \
     }
 
+/* result = the sum over j < d of a term in j, in 16 partial sums that run side by side. */
+#define SKGD_SUM(d, TERM, result)                                                          \
+    {                                                                                      \
+        double part[16] = {0}, rest = 0;                                                   \
+        ptrdiff_t j, l, first = 0;                                                         \
+        for (; first + 16 <= (d); first += 16)                                             \
+            for (l = 0; l < 16; l++) {                                                     \
+                j = first + l;                                                             \
+                part[l] += TERM;                                                           \
+            }                                                                              \
+        for (; first + 4 <= (d); first += 4)                                               \
+            for (l = 0; l < 4; l++) {                                                      \
+                j = first + l;                                                             \
+                part[l] += TERM;                                                           \
+            }                                                                              \
+        for (j = first; j < (d); j++)                                                      \
+            rest += TERM;                                                                  \
+        for (l = 0; l < 8; l++)                                                            \
+            part[l] += part[l + 8];                                                        \
+        for (l = 0; l < 4; l++)                                                            \
+            part[l] += part[l + 4];                                                        \
+        result = rest + ((part[0] + part[2]) + (part[1] + part[3]));                       \
+    }
+
 /* One row of X in centred coordinates: its margin, and the step
    w = (1 - rate a l2) w - rate a c (x - mean), coordinate by coordinate, of a rule whose step is the
    rate times the gradient. */
@@ -80,17 +92,9 @@
         const char *row, ptrdiff_t d, const double *mean, const double *w)                 \
     {                                                                                      \
         const T *x = (const T *)row;                                                       \
-        double s0 = 0, s1 = 0;                                                             \
-        ptrdiff_t j, half = d >= 64 ? d / 2 : 0;                                           \
-        _Pragma("omp simd reduction(+ : s0, s1)")                                          \
-        for (j = 0; j < half; j++) {                                                       \
-            s0 += (x[j] - mean[j]) * w[j];                                                 \
-            s1 += (x[j + half] - mean[j + half]) * w[j + half];                            \
-        }                                                                                  \
-        _Pragma("omp simd reduction(+ : s0)")                                              \
-        for (j = 2 * half; j < d; j++)                                                     \
-            s0 += (x[j] - mean[j]) * w[j];                                                 \
-        return s0 + s1;                                                                    \
+        double s;                                                                          \
+        SKGD_SUM(d, (x[j] - mean[j]) * w[j], s)                                            \
+        return s;                                                                          \
     }                                                                                      \
     SKGD_CLONES static void skgd_centred_step_##NAME(                                      \
         const char *row, ptrdiff_t d, const double *mean, const double *a, double rate,    \

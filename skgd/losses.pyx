@@ -202,11 +202,15 @@ class Loss(BaseEstimator):
         """Return the second derivative with respect to each margin, shaped like ``z``."""
         return self._apply("hessian", y, z)
 
-    def hessian_product(self, y, z, direction):
-        """Return the second derivative times a direction, all of shape (n_samples, n_outputs)."""
+    def bends(self, y, z):
+        """Return what ``bend`` needs to know of the targets and margins, (n_samples, n_outputs)."""
         if np.ndim(z) != 2:
             raise ValueError(f"z has shape {np.shape(z)}: pass (n_samples, n_outputs).")
-        return self.hessian(y, z) * direction
+        return self.hessian(y, z)
+
+    def bend(self, bends, direction):
+        """Return the second derivative times a direction of shape (n_samples, n_outputs)."""
+        return bends * direction
 
     def compiled(self, n_outputs=1):
         """Return the rule that the engine runs; one that calls back where a subclass overrides."""
@@ -788,11 +792,13 @@ class LogLoss(Loss):
         exponentials = np.exp(z - z.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
-    def hessian_product(self, y, z, direction):
-        if z.shape[1] == 1:
-            return Loss.hessian_product(self, y, z, direction)
-        p = self.probabilities(z)
-        return p * (direction - (p * direction).sum(axis=1, keepdims=True))
+    def bends(self, y, z):
+        return self.probabilities(z) if self.couples(z.shape[1]) else Loss.bends(self, y, z)
+
+    def bend(self, bends, direction):
+        if not self.couples(bends.shape[1]):
+            return bends * direction
+        return bends * (direction - (bends * direction).sum(axis=1, keepdims=True))
 
     def best_constant(self, y, sample_weight):
         share = np.average(y > 0, axis=0, weights=sample_weight)

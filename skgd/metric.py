@@ -89,11 +89,11 @@ class Metric:
     def to_raw(self, u):
         """Return the coefficients and the intercepts of parameters u."""
         d = len(self.mean)
-        raw = u * self.inverse
-        coef = np.ascontiguousarray(raw[:, :d])
+        raw = u if self.identity else u * self.inverse
+        coef = raw[:, :d].copy()
         if raw.shape[1] == d:
             return coef, np.zeros(len(raw))
-        return coef, raw[:, d] - coef @ self.mean
+        return coef, raw[:, d] - (0.0 if self.identity else coef @ self.mean)
 
     def from_raw(self, coef, intercept):
         """Return the parameters of coefficients and intercepts."""

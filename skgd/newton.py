@@ -107,9 +107,13 @@ class Curvature:
         self.shape = objective.metric.inverse.shape
         self.weights = np.ones(problem.n) if problem.weights is None else problem.weights
         self.margins, self.targets = margins_and_targets(problem, X, *objective.raw(x))
-        p = self.shape[1]
+        k, p = self.shape
+        self.bends = loss.bends(self.targets, self.margins) if k > 1 else None
         self.exact, self.blocks = False, None
-        if p <= FACTORISED:
+        joint = problem.n * (k * p) ** 2 / 2 <= CHEAP_HESSIAN and k * p <= FACTORISED
+        if loss.couples(k) and joint:
+            self.exact, self.blocks = True, [self._joint_hessian()]
+        elif p <= FACTORISED:
             outputs = 1 if loss.constant_hessian else problem.k
             enough = max(SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER * p)
             cheap = loss.constant_hessian or problem.n * p**2 * outputs <= CHEAP_HESSIAN
@@ -131,10 +135,7 @@ class Curvature:
         d, p = problem.d, self.shape[1]
         result = [np.zeros((p, p)) for _ in outputs]
         for part in _blocks(len(weights), d):
-            block = self.X[part if rows is None else rows[part]]
-            block = (block.toarray() if sparse.issparse(block) else block) - metric.mean
-            if p > d:
-                block = np.column_stack([block, np.ones(len(block))])
+            block = self._augmented(self.X[part if rows is None else rows[part]])
             for c in outputs:
                 scaled = block * metric.inverse[c]
                 result[c] += (scaled * share[part, c, None]).T @ scaled
@@ -143,6 +144,38 @@ class Curvature:
             result[c][np.arange(d), np.arange(d)] += penalty
             result[c] *= metric.unit[c]
         return result
+
+    def _joint_hessian(self):
+        """Return the Hessian of all outputs' parameters together."""
+        metric, problem = self.objective.metric, self.objective.problem
+        k, p = self.shape
+        share = self.weights / self.weights.sum()
+        result = np.zeros((k, p, k, p))
+        for part in _blocks(problem.n, problem.d):
+            block = self._augmented(self.X[part])
+            for c in range(k):
+                unit = np.zeros((1, k))
+                unit[0, c] = 1.0
+                bent = self.loss.bend(self.bends[part], np.broadcast_to(unit, (len(block), k)))
+                bent = bent * share[part, None]
+                for e in range(c + 1):
+                    result[c, :, e] += (block * bent[:, e, None]).T @ block
+        for c in range(k):
+            for e in range(c):
+                result[e, :, c] = result[c, :, e].T
+            result[c, np.arange(problem.d), c, np.arange(problem.d)] += (
+                self.objective.penalty_curvature[c]
+            )
+        result *= metric.inverse[:, :, None, None] * metric.inverse * metric.unit[0]
+        return result.reshape(k * p, k * p)
+
+    def _augmented(self, rows):
+        """Return centred rows as a dense array, with a column of ones for the intercept."""
+        metric = self.objective.metric
+        block = (rows.toarray() if sparse.issparse(rows) else rows) - metric.mean
+        if self.shape[1] > block.shape[1]:
+            block = np.column_stack([block, np.ones(len(block))])
+        return block
 
     def _shared(self):
         metric = self.objective.metric
@@ -154,10 +187,11 @@ class Curvature:
         if self.blocks is None:
             return self._conjugate_gradient(gradient, tol, damping, lambda residual: residual)
         solvers = [_inverse(block, damping) for block in self.blocks]
-        solvers = solvers * self.shape[0] if len(solvers) == 1 else solvers
+        if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
+            solvers = solvers * self.shape[0]
 
         def precondition(residual):
-            rows = zip(solvers, residual.reshape(self.shape), strict=True)
+            rows = zip(solvers, residual.reshape(len(solvers), -1), strict=True)
             return np.concatenate([solve(row) for solve, row in rows])
 
         if self.exact:
@@ -214,9 +248,8 @@ class Curvature:
         share = self.weights / self.weights.sum()
         for part in _blocks(len(share), self.X.shape[1]):
             rows = self.X[part]
-            moves = self.loss.hessian_product(
-                self.targets[part], self.margins[part], rows @ coef.T + intercept
-            ) * share[part, None]
+            moves = self.loss.bend(self.bends[part], rows @ coef.T + intercept)
+            moves = moves * share[part, None]
             image += (rows.T @ moves).T
             intercept_image += moves.sum(axis=0)
         return image, intercept_image

@@ -22,6 +22,8 @@ WATCHED_ROWS = 16384
 SLICE_SECONDS = 0.04
 # A run has exploded where its objective is this many times that of the best constant model.
 EXPLODED = 10.0
+# A run has ended worse than it began where its objective is higher by this share: noise is not.
+WORSE = 0.01
 # A step rule on full batches may swing for this many times as many epochs before it stops.
 FULL_PATIENCE = 10
 # Gradients this small, in the metric and relative to the root of the objective, are rounding.
@@ -258,7 +260,7 @@ class Record:
         if self.partial:
             return self.bound
         worst = max(self.constant_objective, self.start_objective)
-        return worst + 1e-9 * abs(worst) + np.finfo(float).tiny
+        return worst + WORSE * abs(worst) + np.finfo(float).tiny
 
     def _validated(self, coef, intercept, loss, score):
         measure = loss if np.isnan(score) else -score
