@@ -1,0 +1,59 @@
+"""What the benchmarks of the engine share: the data and the clock."""
+
+import time
+from functools import cache
+
+import numpy as np
+from scipy import sparse
+
+from skgd._engine import Problem
+from skgd.losses import LogLoss
+
+
+@cache
+def dense(n, d, k=2, dtype=np.float64):
+    """Return standard normal columns and noisy targets of k classes, or numbers for k = 1."""
+    if dtype != np.float64:
+        X, y = dense(n, d, k)
+        return X.astype(dtype), y
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d))
+    margins = X @ rng.normal(size=(d, k)) / np.sqrt(d)
+    if k == 1:
+        return X, margins[:, 0] + rng.normal(size=n)
+    return X, (margins + 0.5 * rng.gumbel(size=(n, k))).argmax(axis=1)
+
+
+@cache
+def csr(n, d, stored):
+    """Return a CSR matrix with as many numbers in each row, and noisy targets of two classes."""
+    rng = np.random.default_rng(0)
+    columns = np.arange(stored) * (d // stored) + rng.integers(0, d // stored, size=(n, stored))
+    starts = np.arange(0, n * stored + 1, stored, dtype=np.int32)
+    parts = rng.normal(size=n * stored), columns.ravel().astype(np.int32), starts
+    X = sparse.csr_matrix(parts, shape=(n, d))
+    return X, (X @ rng.normal(size=d) + rng.normal(size=n) > 0).astype(int)
+
+
+def gradient_data(n, d, dtype=np.float64):
+    """Return the engine's problem, X, the targets and coefficients to take the gradient at."""
+    X, y = dense(n, d, 2, dtype)
+    problem = Problem(X, 2.0 * y[:, None] - 1.0, None, LogLoss().compiled(1), 1)
+    return problem, X, y, np.random.default_rng(1).normal(size=(1, d)) / np.sqrt(d)
+
+
+def alternate(functions, repetitions, calls=1):
+    """Return the seconds of each function's calls, one row a repetition, taken in turn."""
+    times = np.empty((repetitions, len(functions)))
+    for i in range(repetitions):
+        for j in np.roll(np.arange(len(functions)), i):
+            start = time.perf_counter()
+            for _ in range(calls):
+                functions[j]()
+            times[i, j] = (time.perf_counter() - start) / calls
+    return times
+
+
+def ratio(times, numerator, denominator):
+    """Return the median over the repetitions of one function's time over another's."""
+    return float(np.median(times[:, numerator] / times[:, denominator]))
