@@ -16,7 +16,7 @@ from skgd.losses import SquaredError
 from skgd.optimizers import FullBatchOptimizer
 
 # The largest number of parameters of an output for which its Hessian is factorised.
-FACTORISED = 1024
+FACTORISED = 1536
 # Floating-point operations up to which the Hessian of all rows is made anew at each step.
 CHEAP_HESSIAN = 3e8
 # Rows of the sample that stands for all rows otherwise, at least and per parameter.
