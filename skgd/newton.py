@@ -49,8 +49,10 @@ class Newton(FullBatchOptimizer):
     def _solve(self, objective, x, monitor):
         value, gradient = objective.value_and_gradient(x)
         first, step, damping = float(gradient @ gradient), 1.0, 0.0
-        while not monitor(x, value, gradient, step):
-            curvature = Curvature(objective, self.loss, self.X, x)
+        curvature = decrement = None
+        while not monitor(x, value, gradient, step, decrement):
+            if curvature is None or not self.loss.constant_hessian:
+                curvature = Curvature(objective, self.loss, self.X, x)
             size = float(gradient @ gradient)
             # Tighter systems would only amplify rounding along directions without curvature.
             tol = np.clip(np.sqrt(size / first), 1e-6, 0.1) if first > 0 else 0.1
@@ -65,6 +67,8 @@ class Newton(FullBatchOptimizer):
             if step == 1.0:
                 damping = damping / 10 if damping > 1e-9 else 0.0
             x, value, gradient = point
+            # The Hessian of the last point will do to tell how far the minimum is.
+            decrement = float(gradient @ curvature.precondition(gradient))
         return x
 
 
@@ -109,7 +113,7 @@ class Curvature:
         self.margins, self.targets = margins_and_targets(problem, X, *objective.raw(x))
         k, p = self.shape
         self.bends = loss.bends(self.targets, self.margins) if k > 1 else None
-        self.exact, self.blocks = False, None
+        self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
         joint = problem.n * (k * p) ** 2 / 2 <= CHEAP_HESSIAN and k * p <= FACTORISED
         if loss.couples(k) and joint:
             self.exact, self.blocks = True, [self._joint_hessian()]
@@ -184,23 +188,25 @@ class Curvature:
 
     def solve(self, gradient, tol, damping):
         """Return the direction whose image under the damped Hessian is the gradient."""
-        if self.blocks is None:
-            return self._conjugate_gradient(gradient, tol, damping, lambda residual: residual)
-        solvers = [_inverse(block, damping) for block in self.blocks]
-        if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
-            solvers = solvers * self.shape[0]
-
-        def precondition(residual):
-            rows = zip(solvers, residual.reshape(len(solvers), -1), strict=True)
-            return np.concatenate([solve(row) for solve, row in rows])
-
+        if self.blocks is not None and damping != self.damping:
+            self.damping = damping
+            self.solvers = [_inverse(block, damping) for block in self.blocks]
+            if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
+                self.solvers = self.solvers * self.shape[0]
         if self.exact:
-            return precondition(gradient)
-        return self._conjugate_gradient(gradient, tol, damping, precondition)
+            return self.precondition(gradient)
+        return self._conjugate_gradient(gradient, tol, damping)
 
-    def _conjugate_gradient(self, gradient, tol, damping, precondition, max_iter=100):
+    def precondition(self, residual):
+        """Return the solution with what was factorised: the Hessian, or its outputs' blocks."""
+        if self.solvers is None:
+            return residual
+        rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
+        return np.concatenate([solve(row) for solve, row in rows])
+
+    def _conjugate_gradient(self, gradient, tol, damping, max_iter=100):
         direction, residual = np.zeros_like(gradient), gradient.copy()
-        search = precondition(residual)
+        search = self.precondition(residual)
         size = goal = float(residual @ search)
         for _ in range(max_iter):
             if size <= tol**2 * goal or size <= 0:
@@ -211,10 +217,10 @@ class Curvature:
                 break
             direction += size / bend * search
             residual -= size / bend * image
-            conditioned = precondition(residual)
+            conditioned = self.precondition(residual)
             size, old = float(residual @ conditioned), size
             search = conditioned + size / old * search
-        return direction if direction.any() else precondition(gradient)
+        return direction if direction.any() else self.precondition(gradient)
 
     def product(self, v):
         """Return the Hessian times parameters v."""

@@ -289,14 +289,15 @@ def train_full_batch(optimizer, objective, x, record):
     last = {"x": x, "first": True}
     unit = objective.metric.unit
 
-    def monitor(x, value, gradient, step):
+    def monitor(x, value, gradient, step, decrement=None):
         coef, intercept = objective.raw(x)
         if objective.reported is None:
             losses = objective.losses(x)
             objectives = losses + objective.alpha * objective.penalty.apply_value(coef)
         else:
             losses, objectives = objective.reported.values(coef, intercept)
-        decrement = objective.decrement(x, gradient)
+        if decrement is None:
+            decrement = objective.decrement(x, gradient)
         first, last["first"], last["x"] = last["first"], False, x.copy()
         if not first and record.add(
             coef, intercept, step=record.n_iter + 1, passes=objective.passes,

@@ -352,7 +352,7 @@ def test_ctrl_c_is_answered_at_once_and_leaves_a_model(settings):
         sent.append(time.perf_counter())
         signal.raise_signal(signal.SIGINT)
 
-    timer = threading.Timer(0.5, send)
+    timer = threading.Timer(0.15, send)
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
