@@ -1,0 +1,80 @@
+"""Single sparse rows: steps that touch a row's own coefficients, the penalty caught up with."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, random_array
+from sklearn.linear_model import LogisticRegression
+
+from skgd import GDClassifier, GDRegressor
+
+GENERATOR = np.random.default_rng(0)
+X = random_array((80, 30), density=0.2, format="csr", rng=GENERATOR)
+Y = X @ GENERATOR.normal(size=30) + GENERATOR.normal(size=80)
+WEIGHTS = GENERATOR.integers(0, 4, 80).astype(float)
+
+
+def settings(**more):
+    return {
+        "optimizer": "sgd", "batch_size": 1, "shuffle": False, "tol": None, "max_iter": 3,
+        "learning_rate": 0.01, "precondition": None, **more,
+    }  # fmt: skip
+
+
+def steps(rows, targets, weights, *, alpha, l1_ratio, rate, epochs):
+    """The same steps in NumPy: each shrinks all coefficients and then goes along one row."""
+    w, b = np.zeros(rows.shape[1]), 0.0
+    scale = len(targets) / weights.sum()
+    for _ in range(epochs):
+        for row, y, s in zip(rows, targets, weights, strict=True):
+            slope = scale * s * (row @ w + b - y)
+            w, b = w - rate * slope * row, b - rate * slope
+            w = w * np.exp(-rate * alpha * (1 - l1_ratio))
+            w = np.sign(w) * np.maximum(np.abs(w) - rate * alpha * l1_ratio, 0)
+    return w, b
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-10), (np.float32, 1e-5)])
+@pytest.mark.parametrize("alpha, l1_ratio", [(0.0, 0.0), (0.3, 0.0), (0.3, 1.0)])
+def test_the_steps_are_those_over_dense_rows(alpha, l1_ratio, dtype, rtol, index):
+    rows = X.astype(dtype)
+    rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
+    model = GDRegressor(**settings(penalty="elasticnet", alpha=alpha, l1_ratio=l1_ratio))
+    model.fit(rows, Y, sample_weight=WEIGHTS)
+    w, b = steps(
+        rows.toarray().astype(float), Y, WEIGHTS, alpha=alpha, l1_ratio=l1_ratio, rate=0.01,
+        epochs=3,
+    )  # fmt: skip
+    np.testing.assert_allclose(model.coef_, w, rtol=rtol, atol=rtol * np.abs(w).max())
+    np.testing.assert_allclose(model.intercept_, b, rtol=rtol)
+    if l1_ratio:
+        np.testing.assert_array_equal(model.coef_ == 0, w == 0)
+        assert 0 < (w == 0).sum() < len(w)
+
+
+def test_a_row_that_names_a_column_twice_counts_both():
+    doubled = csr_array(
+        (np.repeat(X.data / 2, 2), np.repeat(X.indices, 2), 2 * X.indptr), shape=X.shape
+    )
+    model = GDRegressor(**settings(alpha=0.0)).fit(doubled, Y)
+    expected = GDRegressor(**settings(alpha=0.0)).fit(X.toarray(), Y)
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("precondition", [None, "diagonal"])
+def test_decaying_rates_lead_to_the_minimum_of_the_objective(precondition):
+    y = (Y > 0).astype(int)
+    model = GDClassifier(
+        **settings(
+            learning_rate=lambda t: 0.1 / (1 + t / 500), precondition=precondition, alpha=0.05,
+            shuffle=True, max_iter=400, random_state=0,
+        )
+    ).fit(X, y)  # fmt: skip
+    oracle = LogisticRegression(C=1 / (0.05 * len(y)), tol=1e-10, max_iter=1000).fit(X.toarray(), y)
+    np.testing.assert_allclose(model.coef_, oracle.coef_, atol=0.02 * np.abs(oracle.coef_).max())
+
+
+def test_single_rows_of_sparse_and_dense_matrices_give_one_model():
+    kwargs = settings(alpha=0.0, shuffle=True, random_state=0)
+    sparse, dense = GDRegressor(**kwargs).fit(X, Y), GDRegressor(**kwargs).fit(X.toarray(), Y)
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-10)
