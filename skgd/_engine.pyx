@@ -118,7 +118,7 @@ ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize
 
 cdef enum:
     BLOCK = 64  # rows that are in cache together
-    AHEAD = 12  # rows between a prefetch and its use
+    AHEAD = 16  # rows between a prefetch and its use
 
 # Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
 CHUNK = 2**20

@@ -312,6 +312,9 @@ SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
 {
     for (ptrdiff_t b = 0; b < bytes; b += 64)
         SKGD_PREFETCH(address + b);
+    /* A row that does not begin with a cache line ends in one more. */
+    if (bytes > 1)
+        SKGD_PREFETCH(address + bytes - 1);
 }
 
 #endif
