@@ -344,7 +344,7 @@ class Slow(Loss):
 )
 def test_ctrl_c_is_answered_at_once_and_leaves_a_model(settings):
     X, y = DIABETES
-    X, y = np.tile(X, (400, 1)), np.tile(y, 400)
+    X, y = np.tile(X, (800, 1)), np.tile(y, 800)
     model = GDRegressor(tol=None, max_iter=10**9, random_state=0, **settings)
     sent = []
 
