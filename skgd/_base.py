@@ -316,7 +316,7 @@ class BaseGD(BaseEstimator):
         moments = memory.target_moments
         mean = np.average(problem.targets, axis=0, weights=weights)
         deviation = weights @ (problem.targets - mean) ** 2
-        moments._merge(weights.sum(), mean, deviation)
+        moments.combine(weights.sum(), mean, deviation)
         spread = np.sqrt(moments.variance(about_mean=self.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
         spread = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))

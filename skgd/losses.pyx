@@ -120,7 +120,11 @@ def make_rule(piece, needed):
     """Return the rule of a loss, penalty or optimizer with its hyperparameters."""
     for base in type(piece).__mro__:
         if base.__dict__.get("Rule") is not None:
-            return base.Rule(**{name: getattr(piece, name) for name in base._get_param_names()})
+            parameters = {name: getattr(piece, name) for name in base._get_param_names()}
+            try:
+                return base.Rule(**parameters)
+            except TypeError as error:
+                raise TypeError(f"{piece!r}: pass numbers for its parameters ({error}).") from error
     raise NotImplementedError(f"{type(piece).__name__} needs {needed} of its own: define it.")
 
 

@@ -34,7 +34,7 @@ class Moments:
         """Take more rows in; X is read once, in blocks."""
         if sparse.issparse(X):
             mean, variance, total = _sparse_moments(X, weights)
-            self._merge(total, mean, variance * total)
+            self.combine(total, mean, variance * total)
             return
         starts = chunk_starts(rows, rows.n)
         for start in starts:
@@ -43,7 +43,8 @@ class Moments:
                 weights, start, stop, self.weight, self.mean, self.deviation
             )
 
-    def _merge(self, weight, mean, deviation):
+    def combine(self, weight, mean, deviation):
+        """Take in rows of which weight, means and sums of squared deviations are known."""
         total = self.weight + weight
         if weight > 0:
             change = mean - self.mean

@@ -1,10 +1,11 @@
 """Learning-rate schedules: the rate as a function of the step number, for whole arrays of steps."""
 
 import copy
-from numbers import Real
 
 import numpy as np
 from sklearn.base import BaseEstimator
+
+from skgd._checks import is_number
 
 __all__ = ["Schedule", "Constant", "InverseScaling"]
 
@@ -77,7 +78,7 @@ class Constant(Schedule):
         self.rate = rate
 
     def rates(self, t):
-        return np.full(len(t), float(self.rate))
+        return np.full(len(t), _number(self, "rate"))
 
 
 class InverseScaling(Schedule):
@@ -105,7 +106,14 @@ class InverseScaling(Schedule):
         self.power = power
 
     def rates(self, t):
-        return float(self.rate) / (np.asarray(t) + 1.0) ** float(self.power)
+        return _number(self, "rate") / (np.asarray(t) + 1.0) ** _number(self, "power")
+
+
+def _number(schedule, name):
+    value = getattr(schedule, name)
+    if not is_number(value):
+        raise TypeError(f"{name}={value!r} of {type(schedule).__name__}: pass a number.")
+    return float(value)
 
 
 class _Function(Schedule):
@@ -122,7 +130,7 @@ def as_schedule(learning_rate):
     """Return the schedule that a user's ``learning_rate`` means."""
     if isinstance(learning_rate, Schedule):
         return learning_rate
-    if isinstance(learning_rate, Real) and not isinstance(learning_rate, bool):
+    if is_number(learning_rate):
         return Constant(float(learning_rate))
     if callable(learning_rate) and not isinstance(learning_rate, type):
         return _Function(learning_rate)

@@ -498,3 +498,18 @@ def test_two_rows_are_enough(estimator):
     model = estimator.fit([[1.0], [3.0]], [0, 1])
     assert np.all(np.isfinite(model.coef_))
     assert model.predict([[3.0]])[0] > model.predict([[1.0]])[0]
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"loss": Huber(delta="a")}, "Huber.*delta='a'.*pass numbers"),
+        ({"optimizer": Adam(beta_1="b"), "learning_rate": 0.1}, "Adam.*beta_1='b'.*pass numbers"),
+        ({"learning_rate": InverseScaling("fast")}, "rate='fast'.*pass a number"),
+        ({"learning_rate": InverseScaling(0.1, power=None)}, "power=None.*pass a number"),
+    ],
+    ids=["Huber", "Adam", "rate", "power"],
+)
+def test_a_string_where_a_piece_needs_a_number_is_named(settings, words):
+    with pytest.raises(TypeError, match=words):
+        GDRegressor(**settings).fit(np.eye(4), np.arange(4.0))
