@@ -52,7 +52,8 @@ def takes_batches(estimator):
 def losses_in_words(task):
     """Return the lines of a docstring that list the losses of a task."""
     return "\n".join(
-        f'        - "{name}": {kind.__doc__.splitlines()[0]}' for name, kind in by_name(task).items()
+        f'        - "{name}": {kind.__doc__.splitlines()[0]}'
+        for name, kind in by_name(task).items()
     )
 
 

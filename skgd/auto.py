@@ -233,8 +233,9 @@ def solve(objective, loss, X, x, record):
     """Descend to the minimum without a rate; return the last iterate.
 
     Newton's method for smooth objectives, L-BFGS where a loss is not convex or has no second
-    derivative, accelerated proximal gradient for penalties that are not smooth. A loss that is not smooth is replaced by
-    smooth ones that come ever closer to it, each started from the last one's minimum.
+    derivative, accelerated proximal gradient for penalties that are not smooth. A loss that is not
+    smooth is replaced by smooth ones that come ever closer to it, each started from the last one's
+    minimum.
 
     References
     ----------

@@ -22,6 +22,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import d2_pinball_score, r2_score
 
 from libc.math cimport exp, fabs, log, log1p, sinh, tanh
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from skgd._arrays cimport floats, writeable_floats
@@ -52,6 +53,7 @@ cdef extern from "_vector.h" nogil:
     void skgd_exp(Py_ssize_t n, const double* x, double* out)
     void skgd_softplus(Py_ssize_t n, const double* x, double* out)
     void skgd_sigmoid(Py_ssize_t n, const double* x, double* out)
+    void skgd_softmax(Py_ssize_t k, Py_ssize_t m, const double* z, double* out, double* log_total)
 
 cdef enum:
     PIECE = 64  # numbers that are worked on together, in buffers on the stack
@@ -548,7 +550,7 @@ class Quantile(_PiecewiseLinear):
 
     A list of quantiles gives one output for each: ``coef_`` has shape (n_quantiles, n_features) and
     ``predict`` returns (n_samples, n_quantiles). Each is fitted by itself, so they may cross.
-    ``score`` is then the mean of D^2 over the quantiles, as of ``sklearn.metrics.d2_pinball_score``.
+    ``score`` is then the mean D^2 over the quantiles, that of ``sklearn.metrics.d2_pinball_score``.
 
     Parameters
     ----------
@@ -1365,34 +1367,24 @@ cdef class LogLossRule(LossRule):
 cdef class SoftmaxRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                    double* out) except -1 nogil:
-        # The first output holds the rows' maxima until the sums are known.
         cdef Py_ssize_t i, c
-        cdef double total, top
-        for i in range(m):
-            top = z[i]
-            for c in range(1, k):
-                top = z[c * m + i] if z[c * m + i] > top else top
-            for c in range(k):
-                out[c * m + i] = z[c * m + i] - top
-        skgd_exp(k * m, out, out)
-        for i in range(m):
-            total = 0.0
-            top = z[i]
-            for c in range(k):
-                total += out[c * m + i]
-                top = z[c * m + i] if z[c * m + i] > top else top
-            total = top + log(total)
-            for c in range(k):
+        cdef double* log_total = <double*>malloc(m * sizeof(double))
+        if log_total == NULL:
+            with gil:
+                raise MemoryError()
+        skgd_softmax(k, m, z, out, log_total)
+        for c in range(k):
+            for i in range(m):
                 out[c * m + i] = 0.0
-                if y[c * m + i] > 0.0:
-                    total -= z[c * m + i]
-            out[i] = total
+                log_total[i] -= z[c * m + i] if y[c * m + i] > 0.0 else 0.0
+        memcpy(out, log_total, m * sizeof(double))
+        free(log_total)
         return 0
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                       double* out) except -1 nogil:
         cdef Py_ssize_t i
-        self.probabilities(k, m, z, out)
+        skgd_softmax(k, m, z, out, NULL)
         for i in range(k * m):
             out[i] -= 1.0 if y[i] > 0.0 else 0.0
         return 0
@@ -1401,28 +1393,10 @@ cdef class SoftmaxRule(LossRule):
                      double* out) except -1 nogil:
         # The diagonal of diag(p) - p p'.
         cdef Py_ssize_t i
-        self.probabilities(k, m, z, out)
+        skgd_softmax(k, m, z, out, NULL)
         for i in range(k * m):
             out[i] *= 1.0 - out[i]
         return 0
-
-    cdef void probabilities(self, Py_ssize_t k, Py_ssize_t m, const double* z,
-                            double* out) noexcept nogil:
-        cdef Py_ssize_t i, c
-        cdef double total, top
-        for i in range(m):
-            top = z[i]
-            for c in range(1, k):
-                top = z[c * m + i] if z[c * m + i] > top else top
-            for c in range(k):
-                out[c * m + i] = z[c * m + i] - top
-        skgd_exp(k * m, out, out)
-        for i in range(m):
-            total = 0.0
-            for c in range(k):
-                total += out[c * m + i]
-            for c in range(k):
-                out[c * m + i] /= total
 
 
 class LogLoss(Loss):

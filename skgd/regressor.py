@@ -153,7 +153,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         return self._partial_fit(X, y, sample_weight, first=not hasattr(self, "coef_"))
 
     def predict(self, X):
-        """Predict targets: the means for losses with a log link, (n_samples, n_quantiles) for a list.
+        """Predict targets: the mean for a log link, a column for each of several quantiles.
 
         Parameters
         ----------

@@ -459,7 +459,8 @@ def test_a_loss_without_any_method_is_an_error():
 @every_loss
 def test_clone_pickle_and_parameters_go_round(loss):
     y, z = sample(loss, 30)
-    for copy in (clone(loss), pickle.loads(pickle.dumps(loss)), type(loss)(**loss.get_params(deep=False))):
+    same = type(loss)(**loss.get_params(deep=False))
+    for copy in (clone(loss), pickle.loads(pickle.dumps(loss)), same):
         assert type(copy) is type(loss) and repr(copy) == repr(loss)
         np.testing.assert_array_equal(copy.value(y, z), loss.value(y, z))
 
@@ -550,12 +551,8 @@ def test_partial_fit_takes_steps_towards_the_minimum(loss):
         assert loss.value(y, margins).mean() < worse
 
 
-# Where L-BFGS or smoothing compares values of the objective, rounding cuts the digits off.
-PRECISE = {(True, True): 1e-6, (True, False): 1e-4, (False, True): 1e-3}
-
-
 @pytest.mark.parametrize(
-    "loss", [a for a in PUBLIC if not a.couples(3) and not a.homogeneous], ids=repr
+    "loss", [a for a in PUBLIC if a.convex and not a.couples(3) and not a.homogeneous], ids=repr
 )
 def test_each_of_several_outputs_is_as_if_alone(loss):
     if loss.task == "classification":
@@ -568,7 +565,8 @@ def test_each_of_several_outputs_is_as_if_alone(loss):
     coefs = np.vstack([clone(model).fit(X, column).coef_ for column in columns])
     assert model.coef_.shape == (3, 4)
     size = np.abs(coefs).max(axis=0)
-    precision = PRECISE[loss.smooth, loss.convex]
+    # Smooth losses that stand for rough ones are compared by values, which rounding cuts off.
+    precision = 1e-6 if loss.smooth else 1e-3
     np.testing.assert_allclose(model.coef_ / size, coefs / size, atol=precision)
 
 
