@@ -21,7 +21,7 @@ from skgd._checks import (
 )
 from skgd._engine import Problem
 from skgd.batching import batch_bounds, batch_length, is_memory_map
-from skgd.losses import Loss
+from skgd.losses import Loss, by_name
 from skgd.metric import Moments
 from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty, PositiveRule
@@ -47,6 +47,14 @@ def takes_batches(estimator):
             "step rule such as optimizer='adam'."
         )
     return True
+
+
+def losses_in_words(task):
+    """Return the lines of a docstring that list the losses of a task."""
+    return "\n".join(
+        f'        - "{name}": {kind.__doc__.splitlines()[0]}'
+        for name, kind in by_name(task).items()
+    )
 
 
 class _Memory:
@@ -146,7 +154,7 @@ class BaseGD(BaseEstimator):
         return X, y
 
     def _make_loss(self):
-        losses = self._losses
+        losses = by_name(self._task)
         if isinstance(self.loss, str):
             if self.loss not in losses:
                 names = ", ".join(repr(name) for name in losses)
@@ -225,7 +233,7 @@ class BaseGD(BaseEstimator):
         generator = make_generator(self.random_state)
         weights = self._class_weighted(targets, weights, memory, partial)
         problem = Problem(X, targets, weights, loss.compiled(n_outputs), n_outputs)
-        plan = self._plan(problem, X, memory, partial)
+        plan = self._plan(problem, X, loss, memory, partial)
         objective = self._objective(problem, X, loss, penalty, plan, memory, partial)
         constant, objectives = self._best_constant(loss, objective)
         validation = None
@@ -235,7 +243,7 @@ class BaseGD(BaseEstimator):
             max_iter=1 if partial else self.max_iter, tol=None if partial else self.tol,
             patience=self.n_iter_no_change, constant_objectives=objectives, validation=validation,
             constant=(np.zeros((problem.k, problem.d)), constant), partial=partial,
-            callback=_printer if self.verbose else None,
+            homogeneous=loss.homogeneous, callback=_printer if self.verbose else None,
         )  # fmt: skip
         start = self._start(loss, objective, constant, plan, memory, generator)
         try:
@@ -252,10 +260,18 @@ class BaseGD(BaseEstimator):
                 self._set_attributes(coef, intercept, X.dtype, objective, record, plan, memory)
         self._tell(record, plan)
 
-    def _plan(self, problem, X, memory, partial):
+    def _plan(self, problem, X, loss, memory, partial):
         optimizer = auto.choose_optimizer(
             self.optimizer, self.learning_rate, self.batch_size, partial=partial
         )
+        if loss.homogeneous:
+            if auto.make_optimizer(self.optimizer) is None:
+                optimizer = auto.make_optimizer("sgd")
+            if isinstance(optimizer, FullBatchOptimizer):
+                raise ValueError(
+                    f"optimizer={self.optimizer!r} with loss={self.loss!r}, whose minimum is at "
+                    "zero coefficients: pass a step rule such as optimizer='sgd', or another loss."
+                )
         length = batch_length(self.batch_size, problem.n, auto.AUTO_BATCH)
         steps = isinstance(optimizer, auto.Optimizer)
         if self.precondition == "full" and steps:
@@ -293,11 +309,7 @@ class BaseGD(BaseEstimator):
             if not partial:
                 memory.moments = Moments.empty(problem.d)
             memory.moments.merge(X, problem.rows, problem.weights)
-        unit = self._unit(loss, problem, plan, memory, partial)
-        # A loss with a kink bends by its slope, which is 1, over the spread of the targets.
-        curvature = unit if not loss.smooth else np.full(problem.k, loss.curvature or 1.0)
-        if loss.couples(problem.k):
-            curvature = np.full(problem.k, 0.5 * (1 - 1 / problem.k))
+        curvature, unit = loss.scales(*self._mean_and_spread(problem, plan, memory, partial))
         metric = auto.make_metric(
             plan, memory.moments, curvature, penalty_curvature, unit, self.fit_intercept
         )
@@ -306,10 +318,10 @@ class BaseGD(BaseEstimator):
             n_threads=effective_n_jobs(self.n_jobs),
         )  # fmt: skip
 
-    def _unit(self, loss, problem, plan, memory, partial):
-        """The unit of the objective: one over the squared spread of the targets, for regression."""
-        if self._task == "classification" or not plan.preconditioned:
-            return np.ones(problem.k)
+    def _mean_and_spread(self, problem, plan, memory, partial):
+        """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
+        if self._task == "classification":
+            return np.zeros(problem.k), np.ones(problem.k)
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
         if not partial:
             memory.target_moments = Moments.empty(problem.k)
@@ -317,10 +329,11 @@ class BaseGD(BaseEstimator):
         mean = np.average(problem.targets, axis=0, weights=weights)
         deviation = weights @ (problem.targets - mean) ** 2
         moments.combine(weights.sum(), mean, deviation)
+        if not plan.preconditioned:
+            return moments.mean, np.ones(problem.k)
         spread = np.sqrt(moments.variance(about_mean=self.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
-        spread = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
-        return 1.0 / spread**2 if loss.smooth else 1.0 / spread
+        return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
     def _best_constant(self, loss, objective):
         """Return the best intercepts without coefficients and each output's objective there.
