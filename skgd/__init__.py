@@ -1,8 +1,8 @@
 """Linear models trained by gradient descent behind scikit-learn's API."""
 
 from skgd.classifier import GDClassifier
+from skgd.record import DivergenceWarning
 from skgd.regressor import GDRegressor
-from skgd.training import DivergenceWarning
 
 __all__ = ["DivergenceWarning", "GDClassifier", "GDRegressor"]
 

@@ -1,0 +1,327 @@
+"""One call of fit or partial_fit: what it needs, in the order in which it is made, and its course.
+
+The estimator hands over checked rows (`Sample`) and what earlier calls left (`Memory`). A `Run`
+makes the problem, the plan, the metric and the start from them, and descends.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from joblib import effective_n_jobs
+from scipy import sparse
+
+from skgd import auto
+from skgd._checks import given_start, make_generator
+from skgd._engine import Problem
+from skgd.batching import batch_bounds, batch_length, is_memory_map
+from skgd.metric import Moments
+from skgd.objective import Objective
+from skgd.penalties import L2, PositiveRule
+from skgd.record import Record
+from skgd.schedules import as_schedule, checked_rates
+from skgd.training import Steps, train_full_batch, train_steps
+from skgd.validation import Validation
+
+
+@dataclass
+class Sample:
+    """Checked rows.
+
+    Attributes
+    ----------
+    X : array or CSR matrix of shape (n_samples, n_features)
+    y : array
+        As the user passed it.
+    targets : float64 array
+        As the loss wants them.
+    weights : float64 array of shape (n_samples,) or None
+    n_outputs : int
+    rows : intp array or None
+        The numbers of the rows that count, in rising order; None for all.
+    """
+
+    X: object
+    y: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+    n_outputs: int
+    rows: np.ndarray | None = None
+
+    @property
+    def n_rows(self):
+        return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    def only(self, rows):
+        """Return a sample of some rows; nothing is copied."""
+        return replace(self, rows=rows)
+
+    def taken(self, array):
+        """Return the rows that count of an array that has all."""
+        return array if self.rows is None or array is None else array[self.rows]
+
+    def masked_weights(self):
+        """Return the weights with zeros for the rows that do not count."""
+        if self.rows is None:
+            return self.weights
+        weights = np.zeros(self.X.shape[0])
+        weights[self.rows] = 1.0 if self.weights is None else self.weights[self.rows]
+        return weights
+
+
+@dataclass
+class Memory:
+    """What lasts from one call of partial_fit, or a warm start, to the next."""
+
+    moments: Moments
+    target_moments: Moments
+    rows: int = 0
+    weight: float = 0.0
+    class_weights: object = 0.0
+    steps: Steps | None = None
+    metric: object = None
+    schedule: object = None
+
+    @classmethod
+    def empty(cls, n_features, n_outputs):
+        return cls(Moments.empty(n_features), Moments.empty(n_outputs))
+
+
+class Run:
+    """One call of fit or partial_fit.
+
+    Parameters
+    ----------
+    estimator : BaseGD
+        Read for its parameters, never changed.
+    sample : Sample
+    held_out : Sample or None
+        The validation set.
+    memory : Memory
+        Changed in place.
+    partial : bool
+        Whether this is one epoch of a stream.
+    callback : callable or None
+        As for `Record`.
+    """
+
+    def __init__(self, estimator, sample, held_out, memory, partial, callback=None):
+        self.estimator, self.sample = estimator, sample
+        self.memory, self.partial = memory, partial
+        self.loss = estimator._make_loss()
+        self.penalty = estimator._make_penalty()
+        self.generator = make_generator(estimator.random_state)
+        weights = estimator._class_weighted(
+            sample.targets, sample.masked_weights(), memory, partial
+        )
+        self.problem = Problem(
+            sample.X, sample.targets, weights, self.loss.compiled(sample.n_outputs),
+            sample.n_outputs,
+        )  # fmt: skip
+        self.plan = self._make_plan()
+        self.objective = self._make_objective()
+        intercept, objectives = self._best_constant()
+        constant = np.zeros((self.problem.k, self.problem.d)), intercept
+        validation = None
+        if held_out is not None:
+            validation = Validation(estimator, held_out, self.loss, sample.X.dtype, constant)
+        self.record = Record(
+            max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
+            patience=estimator.n_iter_no_change, constant_objectives=objectives,
+            constant=constant, partial=partial, validation=validation, callback=callback,
+        )  # fmt: skip
+        self.start = self._make_start()
+        self.first_rate = 1.0
+
+    # ---- the preparations -----------------------------------------------------------------------
+
+    def _make_plan(self):
+        estimator, memory, X = self.estimator, self.memory, self.sample.X
+        optimizer = auto.choose_optimizer(
+            estimator.optimizer, estimator.learning_rate, estimator.batch_size,
+            partial=self.partial,
+        )  # fmt: skip
+        n = self.sample.n_rows
+        length = batch_length(estimator.batch_size, n, auto.AUTO_BATCH)
+        steps = isinstance(optimizer, auto.Optimizer)
+        if estimator.precondition == "full" and steps:
+            raise ValueError(
+                f"precondition='full' with optimizer={estimator.optimizer!r}: step rules descend "
+                "in the diagonal metric; pass precondition='auto' or a full-batch optimizer "
+                "('lbfgs')."
+            )
+        rows, weight = n, self.problem.weight_sum
+        if self.partial:
+            memory.rows += rows
+            memory.weight += weight
+            rows, weight = memory.rows, memory.weight
+        average = estimator.average
+        return auto.Plan(
+            optimizer=optimizer,
+            schedule=None,
+            batch_length=length if steps else n,
+            bounds=batch_bounds(n, length if steps else n),
+            rows=self.sample.rows,
+            preconditioned=estimator.precondition is not None,
+            centred=not (steps and length == 1 and sparse.issparse(X)),
+            shuffle=estimator.shuffle,
+            in_blocks=is_memory_map(X),
+            average_from=-1 if average is False else int(average) - (average is True),
+            weight_scale=rows / weight,
+        )
+
+    def _make_objective(self):
+        estimator, problem, penalty = self.estimator, self.problem, self.penalty
+        rule = (penalty if penalty is not None else L2()).compiled()
+        rule.check(problem.d)
+        if estimator.positive:
+            rule = PositiveRule(rule)
+        alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
+        bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
+        penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
+        if self.plan.preconditioned:
+            if not self.partial:
+                self.memory.moments = Moments.empty(problem.d)
+            self.memory.moments.merge(self.sample.X, problem.rows, problem.weights)
+        unit = self._unit()
+        # A loss with a kink bends by its slope, which is 1, over the spread of the targets.
+        loss = self.loss
+        curvature = unit if not loss.smooth else np.full(problem.k, loss.curvature or 1.0)
+        if loss.couples(problem.k):
+            curvature = np.full(problem.k, 0.5 * (1 - 1 / problem.k))
+        metric = auto.make_metric(
+            self.plan, self.memory.moments, curvature, penalty_curvature, unit,
+            estimator.fit_intercept,
+        )  # fmt: skip
+        return Objective(
+            problem, rule, alpha, metric, curvature, penalty_curvature,
+            n_threads=effective_n_jobs(estimator.n_jobs),
+        )  # fmt: skip
+
+    def _unit(self):
+        """The unit of the objective: one over the squared spread of the targets, for regression."""
+        problem, memory = self.problem, self.memory
+        if self.loss.task == "classification" or not self.plan.preconditioned:
+            return np.ones(problem.k)
+        weights = np.ones(problem.n) if problem.weights is None else problem.weights
+        if not self.partial:
+            memory.target_moments = Moments.empty(problem.k)
+        moments = memory.target_moments
+        mean = np.average(problem.targets, axis=0, weights=weights)
+        deviation = weights @ (problem.targets - mean) ** 2
+        moments.combine(weights.sum(), mean, deviation)
+        spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
+        size = np.sqrt(moments.variance(about_mean=False))
+        spread = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
+        return 1.0 / spread**2 if self.loss.smooth else 1.0 / spread
+
+    def _best_constant(self):
+        """Return the best intercepts without coefficients and each output's objective there.
+
+        No pass over X: a constant model sees nothing but the targets, and of a classification
+        nothing but the weights of the classes.
+        """
+        problem, loss = self.problem, self.loss
+        weights = np.ones(problem.n) if problem.weights is None else problem.weights
+        targets = problem.targets
+        if loss.task == "regression":
+            outputs = [(targets, weights)]
+        elif loss.couples(problem.k):
+            outputs = [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
+        else:
+            signs = np.array([[-1.0], [1.0]])
+            positive = _class_sums(targets, weights, problem.k)
+            outputs = [(signs, np.array([weights.sum() - part, part])) for part in positive]
+        constants, losses = [], []
+        for y, s in outputs:
+            constant = np.zeros(y.shape[1])
+            if self.estimator.fit_intercept:
+                constant = np.asarray(loss.best_constant(y, s), dtype=float)
+            constants.append(constant)
+            losses.append(_constant_losses(loss, y, s, constant))
+        return np.concatenate(constants), np.concatenate(losses)
+
+    def _make_start(self):
+        """Return the coefficients and intercepts to start from."""
+        estimator = self.estimator
+        k, d = self.problem.k, self.problem.d
+        if self.memory.steps is not None or (
+            estimator.warm_start and hasattr(estimator, "coef_")
+        ):
+            return estimator._raw_attributes(k, d)
+        if isinstance(estimator.init, str) and estimator.init in ("zeros", "random"):
+            # Where descent is free of scales, targets far from zero are no harder than others.
+            centred = self.plan.preconditioned and (
+                not self.plan.takes_steps or self.loss.task == "regression"
+            )
+            intercept = self.record.constant[1].copy() if centred else np.zeros(k)
+            coef = np.zeros((k, d))
+            if estimator.init == "random":
+                u = 0.1 * self.generator.normal(size=self.objective.metric.inverse.shape)
+                coef = self.objective.metric.to_raw(u)[0]
+            return coef, intercept
+        return given_start(estimator.init, k, d, estimator.fit_intercept)
+
+    # ---- the course -----------------------------------------------------------------------------
+
+    def descend(self):
+        """Return the coefficients and the intercepts at which the run ended."""
+        objective, plan, record, start = self.objective, self.plan, self.record, self.start
+        at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
+        value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
+        record.start(*start, value)
+        if plan.takes_steps:
+            return self._take_steps()
+        x = objective.metric.from_raw(*start).ravel()
+        if plan.optimizer is None:
+            x = auto.solve(objective, self.loss, self.sample.X, x, record)
+        else:
+            x = train_full_batch(plan.optimizer, objective, x, record)
+            record.stop_reason = record.stop_reason or "precision"
+        return objective.raw(x)
+
+    def _take_steps(self):
+        memory, metric, plan = self.memory, self.objective.metric, self.plan
+        if memory.steps is None:
+            parameters = metric.from_raw(*self.start)
+            memory.steps = Steps(
+                parameters=parameters,
+                state=np.zeros((self.problem.k, plan.optimizer.slots, parameters.shape[1])),
+                average=parameters.copy() if plan.average_from >= 0 else None,
+                generator=self.generator,
+            )
+        else:
+            memory.steps.move_to(memory.metric, metric)
+        memory.metric = metric
+        steps = memory.steps
+        self.record.epochs_before = steps.epochs
+        plan.schedule = self._schedule()
+        self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
+        return train_steps(
+            steps, self.objective, plan.optimizer, plan.schedule, plan, self.record
+        )
+
+    def _schedule(self):
+        memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
+        if not isinstance(rate, str):
+            n_batches = len(plan.bounds) - 1
+            return as_schedule(rate).bound(n_batches * self.estimator.max_iter, n_batches)
+        if memory.schedule is None:
+            memory.schedule = auto.automatic_schedule(
+                plan.optimizer, self.objective, self.sample.X, plan, memory.steps.generator,
+                trained=bool(self.start[0].any()) and self.estimator.init != "random",
+            )
+        return memory.schedule
+
+
+def _class_sums(targets, weights, k):
+    """Return the weight of each class, or of the positive class for two."""
+    if targets.ndim == 1:
+        return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
+    return 0.5 * (weights.sum() + weights @ targets)
+
+
+def _constant_losses(loss, y, weights, constant):
+    """Return the mean loss of each output where all margins are one constant."""
+    margins = np.broadcast_to(constant, y.shape)
+    values = loss.compiled(y.shape[1]).apply("value", y, margins)
+    return weights @ values / weights.sum()
