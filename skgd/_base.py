@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import auto
 from skgd._checks import canonical, check_parameters, check_weights, naming_columns
+from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from skgd.losses import Loss
 from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty
@@ -30,9 +31,10 @@ def takes_batches(estimator):
     return True
 
 
-class BaseGD(BaseEstimator):
+class BaseGD(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators; the subclasses encode targets and name the losses."""
 
+    @with_callbacks
     def fit(
         self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
     ):
@@ -77,7 +79,10 @@ class BaseGD(BaseEstimator):
             )  # fmt: skip
         if memory is None:
             memory = Memory.empty(X.shape[1], n_outputs)
-        return self._train(sample, held_out, memory, partial=False)
+        tasks = FitTasks(self, sample, sample_weight)
+        self._train(sample, held_out, memory, tasks, tasks.begin())
+        tasks.end()
+        return self
 
     def _partial_fit(self, X, y, sample_weight, first):
         check_parameters(self)
@@ -92,7 +97,9 @@ class BaseGD(BaseEstimator):
                 self._memory = memory
                 self._set_untrained(X, n_outputs)
             return self
-        return self._train(Sample(X, y, targets, weights, n_outputs), None, memory, partial=True)
+        sample = Sample(X, y, targets, weights, n_outputs)
+        self._train(sample, None, memory, FitTasks(self, sample), partial=True)
+        return self
 
     # ---- what the user passed -------------------------------------------------------------------
 
@@ -163,20 +170,16 @@ class BaseGD(BaseEstimator):
 
     # ---- the run --------------------------------------------------------------------------------
 
-    def _train(self, sample, held_out, memory, *, partial):
+    def _train(self, sample, held_out, memory, tasks, state=None, *, partial=False):
         try:
-            self._run(sample, held_out, memory, partial)
+            self._run(Run(self, sample, held_out, memory, partial, tasks, state))
         except KeyboardInterrupt:
             if not hasattr(self, "coef_"):
                 self._set_untrained(sample.X, sample.n_outputs)
             self.stop_reason_, self.converged_ = "interrupted", False
             raise
-        return self
 
-    def _run(self, sample, held_out, memory, partial):
-        run = Run(
-            self, sample, held_out, memory, partial, _printer if self.verbose else None
-        )
+    def _run(self, run):
         record = run.record
         try:
             coef, intercept = run.descend()
@@ -186,7 +189,7 @@ class BaseGD(BaseEstimator):
             raise
         finally:
             if record.stop_reason is not None:
-                self._memory = memory
+                self._memory = run.memory
                 self._set_attributes(coef, intercept, run)
         self._tell(record, run.plan)
 
@@ -206,22 +209,13 @@ class BaseGD(BaseEstimator):
     # ---- what comes back ------------------------------------------------------------------------
 
     def _set_attributes(self, coef, intercept, run):
-        objective, record, steps = run.objective, run.record, run.memory.steps
         coef, intercept = self._kept(coef, intercept, run)
-        if objective.problem.k > 1:
-            coef, intercept = self._identified(coef, intercept, objective)
-        self._set_coefficients(coef, intercept, run.sample.X.dtype)
-        self.history_ = record.as_arrays()
-        if len(self.history_["objective"]) and record.stop_reason != "diverged":
-            losses, values = objective.values(
+        vars(self).update(run.attributes(coef, intercept))
+        if run.record.n_iter and run.record.stop_reason != "diverged":
+            losses, values = run.objective.values(
                 np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
             )
             self.history_["loss"][-1], self.history_["objective"][-1] = losses.sum(), values.sum()
-        self.n_iter_ = steps.epochs if steps is not None else max(1, record.n_iter)
-        self.t_ = steps.t if steps is not None else record.n_iter
-        self.stop_reason_ = record.stop_reason
-        self.converged_ = record.stop_reason in ("tol", "precision", "early_stopping")
-        self.learning_rate_ = run.first_rate
 
     def _kept(self, coef, intercept, run):
         """Return the iterate to keep: mostly the last one."""
@@ -245,14 +239,15 @@ class BaseGD(BaseEstimator):
     def _identified(self, coef, intercept, objective):
         return coef, intercept
 
-    def _set_coefficients(self, coef, intercept, dtype):
+    def _coefficients(self, coef, intercept, dtype):
+        """Return the attributes that predictions need."""
         single = self._task == "regression" and self._single_output
         coef = coef.astype(dtype)
-        self.coef_ = coef[0] if single else coef
-        self.intercept_ = intercept.astype(dtype)
+        return {"coef_": coef[0] if single else coef, "intercept_": intercept.astype(dtype)}
 
     def _set_untrained(self, X, n_outputs):
-        self._set_coefficients(np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs), X.dtype)
+        coef, intercept = np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs)
+        vars(self).update(self._coefficients(coef, intercept, X.dtype))
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
 
     def _tell(self, record, plan):
@@ -313,13 +308,3 @@ class BaseGD(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _printer(record, coef, intercept):
-    """Print the newest entry of the history."""
-    history = record.history
-    print(
-        f"epoch {history['epoch'][-1]:5d}  objective {history['objective'][-1]:.9g}  "
-        f"rate {history['learning_rate'][-1]:.3g}  {history['seconds'][-1]:.2f} s"
-    )
-    return False

@@ -100,12 +100,16 @@ class Run:
         Changed in place.
     partial : bool
         Whether this is one epoch of a stream.
-    callback : callable or None
-        As for `Record`.
+    tasks : FitTasks
+        Who is told of each epoch.
+    state : dict or None
+        The `state` of an earlier run, to go on from.
     """
 
-    def __init__(self, estimator, sample, held_out, memory, partial, callback=None):
-        self.estimator, self.sample = estimator, sample
+    def __init__(self, estimator, sample, held_out, memory, partial, tasks, state=None):
+        self.estimator, self.sample, self.tasks = estimator, sample, tasks
+        if state is not None:
+            memory = state["memory"]
         self.memory, self.partial = memory, partial
         self.loss = estimator._make_loss()
         self.penalty = estimator._make_penalty()
@@ -127,10 +131,15 @@ class Run:
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
-            constant=constant, partial=partial, validation=validation, callback=callback,
+            constant=constant, partial=partial, validation=validation,
+            tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
         )  # fmt: skip
-        self.start = self._make_start()
         self.first_rate = 1.0
+        if state is None:
+            self.start = self._make_start()
+        else:
+            self.start = state["start"]
+            self.record.restore(state["record"])
 
     # ---- the preparations -----------------------------------------------------------------------
 
@@ -266,9 +275,14 @@ class Run:
     def descend(self):
         """Return the coefficients and the intercepts at which the run ended."""
         objective, plan, record, start = self.objective, self.plan, self.record, self.start
-        at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
-        value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
-        record.start(*start, value)
+        if record.n_iter:
+            objective.passes = record.history["passes"][-1]
+        else:
+            at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
+            value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
+            record.start(*start, value)
+        if record.stop_reason is not None:
+            return start
         if plan.takes_steps:
             return self._take_steps()
         x = objective.metric.from_raw(*start).ravel()
@@ -293,7 +307,7 @@ class Run:
             memory.steps.move_to(memory.metric, metric)
         memory.metric = metric
         steps = memory.steps
-        self.record.epochs_before = steps.epochs
+        self.record.epochs_before = steps.epochs - self.record.n_iter
         plan.schedule = self._schedule()
         self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
         return train_steps(
@@ -311,6 +325,30 @@ class Run:
                 trained=bool(self.start[0].any()) and self.estimator.init != "random",
             )
         return memory.schedule
+
+    # ---- what others may know of it -------------------------------------------------------------
+
+    def attributes(self, coef, intercept):
+        """Return the public attributes of an estimator that is fitted up to here."""
+        record, steps, estimator = self.record, self.memory.steps, self.estimator
+        if self.problem.k > 1:
+            coef, intercept = estimator._identified(coef, intercept, self.objective)
+        return estimator._coefficients(coef, intercept, self.sample.X.dtype) | {
+            "history_": record.as_arrays(),
+            "n_iter_": steps.epochs if steps is not None else max(1, record.n_iter),
+            "t_": steps.t if steps is not None else record.n_iter,
+            "stop_reason_": record.stop_reason,
+            "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
+            "learning_rate_": self.first_rate,
+        }
+
+    def epoch_attributes(self, coef, intercept):
+        """Return the attributes of an estimator that callbacks see after an epoch."""
+        state = {
+            "memory": self.memory, "record": self.record.state(), "start": (coef, intercept),
+            "fingerprint": self.tasks.fingerprint,
+        }  # fmt: skip
+        return self.attributes(coef, intercept) | {"_memory": None, "_state": state}
 
 
 def _class_sums(targets, weights, k):

@@ -46,13 +46,16 @@ def train_full_batch(optimizer, objective, x, record):
         if decrement is None:
             decrement = objective.decrement(x, gradient)
         first, last["first"], last["x"] = last["first"], False, x.copy()
-        if not first and record.add(
-            coef, intercept, step=record.n_iter + 1, passes=objective.passes,
-            loss=losses.sum(), objective=objectives.sum(), gradient_norm=np.sqrt(decrement),
-            rate=step,
-        ):  # fmt: skip
-            return True
-        return record.flat(decrement, unit, objectives)
+        if first:
+            stop = record.flat(decrement, unit, objectives)
+        else:
+            stop = record.add(
+                coef, intercept, step=record.n_iter + 1, passes=objective.passes, losses=losses,
+                objectives=objectives, decrement=decrement, unit=unit, rate=step,
+            )  # fmt: skip
+        if not stop:
+            record.begin_epoch()
+        return stop
 
     x = optimizer.solve(objective, x, monitor)
     return last["x"] if record.stop_reason == "diverged" else x
@@ -84,8 +87,15 @@ class Steps:
     averaged: int = 0
     epochs: int = 0
 
+    @property
+    def kept(self):
+        """The parameters that a run would return: the average, if it has begun."""
+        return self.average if self.averaged else self.parameters
+
     def move_to(self, old, new):
         """Express the parameters in the coordinates of a new metric."""
+        if np.array_equal(old.mean, new.mean) and np.array_equal(old.inverse, new.inverse):
+            return
         for name in ("parameters", "average"):
             array = getattr(self, name)
             if array is not None:
@@ -154,18 +164,17 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
     )  # fmt: skip
     one_step = len(plan.bounds) == 2
     epochs = _full_epochs if one_step and plan.average_from < 0 else _batch_epochs
-    patience = FULL_PATIENCE if epochs is _full_epochs else 1
+    patience = record.patience * (FULL_PATIENCE if epochs is _full_epochs else 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        for epoch in epochs(steps, sweep, objective, schedule, plan):
-            stop = record.add(
+        course = epochs(steps, sweep, objective, schedule, plan)
+        while record.stop_reason is None:
+            record.begin_epoch()
+            epoch = next(course)
+            record.add(
                 epoch.coef, epoch.intercept, step=steps.t, passes=record.n_iter + 1,
-                loss=epoch.losses.sum(), objective=epoch.values.sum(),
-                gradient_norm=np.sqrt(epoch.decrement), rate=epoch.rate,
+                losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
+                unit=objective.metric.unit, rate=epoch.rate, patience=patience,
             )  # fmt: skip
-            if stop or record.flat(epoch.decrement, objective.metric.unit, epoch.values):
-                break
-            if record.stalled(patience):
-                break
     return epoch.coef, epoch.intercept
 
 
@@ -203,7 +212,7 @@ def _batch_epochs(steps, sweep, objective, schedule, plan):
         else:
             rate = sweep_epoch(steps, sweep, objective, schedule, plan)
         steps.epochs += 1
-        coef, intercept = objective.raw(steps.average if steps.averaged else steps.parameters)
+        coef, intercept = objective.raw(steps.kept)
         losses, values = objective.values(coef, intercept, watched)
         yield Epoch(coef, intercept, losses, values, rate)
 
