@@ -236,6 +236,9 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             return record.best
         return coef, intercept
 
+    def _class_factors(self, targets, weights, memory, partial):
+        return None
+
     def _identified(self, coef, intercept, objective):
         return coef, intercept
 

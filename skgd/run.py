@@ -114,20 +114,17 @@ class Run:
         self.loss = estimator._make_loss()
         self.penalty = estimator._make_penalty()
         self.generator = make_generator(estimator.random_state)
-        weights = estimator._class_weighted(
-            sample.targets, sample.masked_weights(), memory, partial
-        )
-        self.problem = Problem(
-            sample.X, sample.targets, weights, self.loss.compiled(sample.n_outputs),
-            sample.n_outputs,
-        )  # fmt: skip
+        weights = sample.masked_weights()
+        self.class_factors = estimator._class_factors(sample.targets, weights, memory, partial)
+        self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
         self.objective = self._make_objective()
         intercept, objectives = self._best_constant()
         constant = np.zeros((self.problem.k, self.problem.d)), intercept
         validation = None
         if held_out is not None:
-            validation = Validation(estimator, held_out, self.loss, sample.X.dtype, constant)
+            problem = self._problem(held_out, held_out.weights)
+            validation = Validation(estimator, held_out, problem, sample.X.dtype, constant)
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
@@ -142,6 +139,14 @@ class Run:
             self.record.restore(state["record"])
 
     # ---- the preparations -----------------------------------------------------------------------
+
+    def _problem(self, sample, weights):
+        """Return the rows for the engine, weighted by their classes too."""
+        if self.class_factors is not None:
+            factors = self.class_factors[class_codes(sample.targets)]
+            weights = factors if weights is None else weights * factors
+        loss = self.loss.compiled(sample.n_outputs)
+        return Problem(sample.X, sample.targets, weights, loss, sample.n_outputs)
 
     def _make_plan(self):
         estimator, memory, X = self.estimator, self.memory, self.sample.X
@@ -349,6 +354,11 @@ class Run:
             "fingerprint": self.tasks.fingerprint,
         }  # fmt: skip
         return self.attributes(coef, intercept) | {"_memory": None, "_state": state}
+
+
+def class_codes(targets):
+    """Return the number of each row's class: targets are signs for two classes."""
+    return (targets[:, 0] > 0 if targets.ndim == 2 else targets).astype(np.intp)
 
 
 def _class_sums(targets, weights, k):
