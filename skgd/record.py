@@ -22,7 +22,7 @@ HISTORY = (
 # What of a record a checkpoint keeps; the rest follows from the data and the parameters.
 STATE = (
     "history", "stop_reason", "best_objective", "best", "best_validation", "best_validated",
-    "epochs_before", "waited", "waited_validation", "start_objective",
+    "validated_at", "epochs_before", "waited", "waited_validation", "start_objective",
 )  # fmt: skip
 
 
@@ -68,6 +68,7 @@ class Record:
     best: tuple | None = None
     best_validation: float = np.inf
     best_validated: tuple | None = None
+    validated_at: int = -1
     started: float = field(default_factory=time.perf_counter)
     epochs_before: int = 0
     waited: int = 0
@@ -192,6 +193,7 @@ class Record:
         self.waited_validation = 0 if significant else self.waited_validation + 1
         if improvement > 0:
             self.best_validation, self.best_validated = measure, (coef, intercept)
+            self.validated_at = self.n_iter - 1
         return self.waited_validation >= self.patience
 
     def state(self):

@@ -70,7 +70,24 @@ class Sample:
 
 @dataclass
 class Memory:
-    """What lasts from one call of partial_fit, or a warm start, to the next."""
+    """What lasts from one call of partial_fit, or a warm start, to the next.
+
+    Attributes
+    ----------
+    moments, target_moments : Moments
+        Of the rows of all calls.
+    rows : int
+    weight : float
+    class_weights : array of shape (n_classes,) or 0.0
+        The weight of each class in all calls.
+    steps : Steps or None
+    metric : Metric or None
+        The coordinates of the steps' parameters.
+    schedule : Schedule or None
+    returned : tuple or None
+        The coefficients and intercepts that the steps' parameters gave the estimator. Where the
+        estimator has others, the next call starts from those.
+    """
 
     moments: Moments
     target_moments: Moments
@@ -80,6 +97,7 @@ class Memory:
     steps: Steps | None = None
     metric: object = None
     schedule: object = None
+    returned: tuple | None = None
 
     @classmethod
     def empty(cls, n_features, n_outputs):
@@ -258,9 +276,8 @@ class Run:
         """Return the coefficients and intercepts to start from."""
         estimator = self.estimator
         k, d = self.problem.k, self.problem.d
-        if self.memory.steps is not None or (
-            estimator.warm_start and hasattr(estimator, "coef_")
-        ):
+        trained = getattr(estimator, "n_iter_", 0) > 0
+        if trained and (self.partial or self.memory.steps is not None or estimator.warm_start):
             return estimator._raw_attributes(k, d)
         if isinstance(estimator.init, str) and estimator.init in ("zeros", "random"):
             # Where descent is free of scales, targets far from zero are no harder than others.
@@ -308,8 +325,10 @@ class Run:
                 average=parameters.copy() if plan.average_from >= 0 else None,
                 generator=self.generator,
             )
-        else:
+        elif not self.record.n_iter:
             memory.steps.move_to(memory.metric, metric)
+            if memory.returned is None or not all(map(np.array_equal, memory.returned, self.start)):
+                memory.steps.start_from(metric.from_raw(*self.start))
         memory.metric = metric
         steps = memory.steps
         self.record.epochs_before = steps.epochs - self.record.n_iter

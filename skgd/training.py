@@ -92,6 +92,12 @@ class Steps:
         """The parameters that a run would return: the average, if it has begun."""
         return self.average if self.averaged else self.parameters
 
+    def start_from(self, parameters):
+        """Put other parameters in the place of what the steps have led to."""
+        self.parameters[:] = parameters
+        if self.average is not None:
+            self.average[:] = parameters
+
     def move_to(self, old, new):
         """Express the parameters in the coordinates of a new metric."""
         if np.array_equal(old.mean, new.mean) and np.array_equal(old.inverse, new.inverse):
