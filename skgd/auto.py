@@ -162,10 +162,9 @@ def automatic_schedule(optimizer, objective, X, plan, generator, *, trained):
 
 
 def _untrained_schedule(optimizer, objective, X, plan, generator):
-    problem = objective.problem
-    n_batches = -(-problem.n // plan.batch_length)
+    n_batches = len(plan.bounds) - 1
     steps = max(5.0 * n_batches, 50.0)
-    share = plan.batch_length / problem.n
+    share = plan.batch_length / plan.bounds[-1]
     if isinstance(optimizer, SGD):
         mean, single = curvatures(objective, X, generator)
         noise = (1 - share) * single / plan.batch_length / (1 - optimizer.momentum)

@@ -47,6 +47,7 @@ def train_full_batch(optimizer, objective, x, record):
             decrement = objective.decrement(x, gradient)
         first, last["first"], last["x"] = last["first"], False, x.copy()
         if first:
+            record.waited_validation = 0
             stop = record.flat(decrement, unit, objectives)
         else:
             stop = record.add(
