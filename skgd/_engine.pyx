@@ -79,6 +79,7 @@ cdef extern from "_rows.h" nogil:
     void skgd_scatter_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                               double* pair, const double* a, double total, double c,
                               const double* w)
+    double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
     double skgd_values_dot_f64(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
     double skgd_values_dot_f32(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
     void skgd_settle(Py_ssize_t d, const double* pair, const double* a, double total, double l2,
@@ -471,23 +472,12 @@ cdef class Problem:
         """Multiply a block's numbers with its weights and add each output's sum to total."""
         cdef Py_ssize_t i, c
         cdef double weight[BLOCK]
-        cdef double s
-        if self.s != NULL:
-            # A weight of zero takes a row out, whatever its loss is.
-            for i in range(m):
-                weight[i] = factor * self.s[index[i]]
-            for c in range(self.k):
-                for i in range(m):
-                    numbers[c * m + i] = numbers[c * m + i] if weight[i] != 0.0 else 0.0
-                    numbers[c * m + i] *= weight[i]
-        else:
-            for i in range(self.k * m):
-                numbers[i] *= factor
+        for i in range(m if self.s != NULL else 0):
+            weight[i] = self.s[index[i]]
         for c in range(self.k):
-            s = 0.0
-            for i in range(m):
-                s += numbers[c * m + i]
-            total[c * stride] += s
+            total[c * stride] += skgd_weigh(
+                m, factor, weight if self.s != NULL else NULL, numbers + c * m
+            )
 
 
 cdef class Workspace:
