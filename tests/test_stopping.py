@@ -470,7 +470,8 @@ def test_early_stopping_does_not_end_a_kinked_loss_at_its_smooth_stand_ins():
     model = GDRegressor(loss="absolute_error", early_stopping=True, random_state=0).fit(X, y)
     whole = GDRegressor(loss="absolute_error").fit(X, y)
     assert model.history_["loss"].min() < 1.03 * whole.history_["loss"].min()
-    assert_allclose(model.predict(X), whole.predict(X), atol=0.2 * y.std())
+    error, least = (np.abs(fitted.predict(X) - y).mean() for fitted in (model, whole))
+    assert error < 1.05 * least
 
 
 def test_a_warm_start_after_early_stopping_goes_on_from_the_best_weights():
