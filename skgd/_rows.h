@@ -366,6 +366,10 @@ SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
     /* A row that does not begin with a cache line ends in one more. */
     if (bytes > 1)
         SKGD_PREFETCH(address + bytes - 1);
+#if defined(__GNUC__)
+    /* A function that does nothing but fetch has no effect that GCC knows of: it would be left out. */
+    __asm__ volatile("");
+#endif
 }
 
 #endif
