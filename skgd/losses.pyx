@@ -233,25 +233,57 @@ class Loss(BaseEstimator):
         return self._apply("value", y, z)
 
     def gradient(self, y, z):
-        """Return the derivative of the loss with respect to each margin, shaped like ``z``."""
+        """Return the derivative of the loss with respect to each margin, shaped like ``z``.
+
+        Parameters
+        ----------
+        y, z : arrays of the same shape
+            Targets and margins, as in ``value``.
+        """
         return self._apply("gradient", y, z)
 
     def hessian(self, y, z):
-        """Return the second derivative with respect to each margin, shaped like ``z``."""
+        """Return the second derivative with respect to each margin, shaped like ``z``.
+
+        Parameters
+        ----------
+        y, z : arrays of the same shape
+            Targets and margins, as in ``value``.
+        """
         return self._apply("hessian", y, z)
 
     def bends(self, y, z):
-        """Return what ``bend`` needs to know of the targets and margins, (n_samples, n_outputs)."""
+        """Return what ``bend`` needs to know of the targets and margins.
+
+        Parameters
+        ----------
+        y, z : arrays of shape (n_samples, n_outputs)
+            Targets and margins.
+        """
         if np.ndim(z) != 2:
             raise ValueError(f"z has shape {np.shape(z)}: pass (n_samples, n_outputs).")
         return self.hessian(y, z)
 
     def bend(self, bends, direction):
-        """Return the second derivative times a direction of shape (n_samples, n_outputs)."""
+        """Return the second derivative times a direction.
+
+        Parameters
+        ----------
+        bends : object
+            What ``bends`` returned.
+        direction : array of shape (n_samples, n_outputs)
+            A change of the margins.
+        """
         return bends * direction
 
     def compiled(self, n_outputs=1):
-        """Return the rule that the engine runs; one that calls back where a subclass overrides."""
+        """Return the rule that the engine runs; one that calls back where a subclass overrides.
+
+        Parameters
+        ----------
+        n_outputs : int, default=1
+            The number of margins of a row.
+        """
         if overrides(type(self), Loss, {"value", "gradient", "hessian"}):
             return PythonLossRule(self)
         check_complete(self, "value(y, z) and gradient(y, z)")
@@ -261,6 +293,13 @@ class Loss(BaseEstimator):
         """Return the constant margin with the least weighted loss, one per column of ``y``.
 
         The root of the derivative, by Brent's method in a bracket grown around the targets.
+
+        Parameters
+        ----------
+        y : array of shape (n_samples, n_outputs)
+            Targets.
+        sample_weight : array of shape (n_samples,)
+            The weight of each row.
         """
         result = np.empty(y.shape[1])
         for c, column in enumerate(y.T):
@@ -286,11 +325,23 @@ class Loss(BaseEstimator):
         return result
 
     def smoothed(self, width):
-        """Return a smooth loss within ``width`` of this one, for the losses that are not smooth."""
+        """Return a smooth loss within ``width`` of this one, for the losses that are not smooth.
+
+        Parameters
+        ----------
+        width : float
+            How far the two may differ.
+        """
         return self
 
     def couples(self, n_outputs):
-        """Tell whether the outputs enter the loss of a row together, as in a softmax."""
+        """Tell whether the outputs enter the loss of a row together, as in a softmax.
+
+        Parameters
+        ----------
+        n_outputs : int
+            The number of margins of a row.
+        """
         return False
 
     def predictions(self, z):
@@ -1322,7 +1373,13 @@ class ModifiedHuber(Loss):
     has_hessian = True
 
     def probabilities(self, z):
-        """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        z : array of shape (n_samples, n_outputs)
+            Margins.
+        """
         return _against_the_rest((np.clip(z, -1, 1) + 1) / 2)
 
 
@@ -1425,7 +1482,13 @@ class LogLoss(Loss):
         return np.full(k, 0.25 if k == 1 else 0.5 * (1 - 1 / k)), np.ones(k)
 
     def probabilities(self, z):
-        """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        z : array of shape (n_samples, n_outputs)
+            Margins.
+        """
         if z.shape[1] == 1:
             z = np.hstack([np.zeros_like(z), z])
         exponentials = np.exp(z - z.max(axis=1, keepdims=True))
