@@ -1,5 +1,6 @@
 """What both estimators share: check what was passed, plan the run, train, give attributes back."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -25,7 +26,7 @@ from skgd.losses import Loss, by_name
 from skgd.metric import Moments
 from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty, PositiveRule
-from skgd.schedules import as_schedule, checked_rates
+from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import (
     Objective,
     Record,
@@ -69,6 +70,7 @@ class _Memory:
         self.steps = None
         self.metric = None
         self.schedule = None
+        self.learning_rate = None
 
 
 class BaseGD(BaseEstimator):
@@ -419,20 +421,27 @@ class BaseGD(BaseEstimator):
         memory.metric = metric
         steps = memory.steps
         record.epochs_before = steps.epochs
-        if isinstance(self.learning_rate, str):
-            if memory.schedule is None:
-                memory.schedule = auto.automatic_schedule(
-                    plan.optimizer, objective, X, plan, steps.generator,
-                    trained=bool(start[0].any()) and self.init != "random",
-                )
-            plan.schedule = memory.schedule
-        else:
-            n_batches = -(-objective.problem.n // plan.batch_length)
-            plan.schedule = as_schedule(self.learning_rate).bound(
-                n_batches * self.max_iter, n_batches
-            )
+        trained = bool(start[0].any()) and self.init != "random"
+        plan.schedule = self._bound_schedule(X, objective, plan, memory, record.partial, trained)
         self._first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
         return train_steps(steps, objective, plan.optimizer, plan.schedule, plan, record)
+
+    def _bound_schedule(self, X, objective, plan, memory, partial, trained):
+        """Return the run's own schedule, which lasts as long as the rate that the user passed."""
+        steps = memory.steps
+        if memory.schedule is None or not same_rates(memory.learning_rate, self.learning_rate):
+            memory.learning_rate = copy.deepcopy(self.learning_rate)
+            memory.schedule = (
+                auto.automatic_schedule(
+                    plan.optimizer, objective, X, plan, steps.generator, trained=trained
+                )
+                if isinstance(self.learning_rate, str) else as_schedule(self.learning_rate)
+            )
+        elif partial:
+            return memory.schedule
+        n_batches = -(-objective.problem.n // plan.batch_length)
+        memory.schedule = memory.schedule.bound(steps.t + n_batches * self.max_iter, n_batches)
+        return memory.schedule
 
     # ---- what comes back ------------------------------------------------------------------------
 
@@ -492,6 +501,8 @@ class BaseGD(BaseEstimator):
         if record.stop_reason == "diverged":
             warn_diverged(record, plan, self.on_divergence)
         elif record.stop_reason == "max_iter" and record.tol is not None:
+            if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
+                return
             advice = (
                 "pass a larger max_iter or tol, or learning_rate='auto'"
                 if plan.takes_steps and not isinstance(self.learning_rate, str)

@@ -53,6 +53,7 @@ cdef extern from "_vector.h" nogil:
     void skgd_exp(Py_ssize_t n, const double* x, double* out)
     void skgd_softplus(Py_ssize_t n, const double* x, double* out)
     void skgd_sigmoid(Py_ssize_t n, const double* x, double* out)
+    void skgd_logistic_slope(Py_ssize_t n, const double* y, const double* z, double* out)
     void skgd_softmax(Py_ssize_t k, Py_ssize_t m, const double* z, double* out, double* log_total)
 
 cdef enum:
@@ -1345,12 +1346,7 @@ cdef class LogLossRule(LossRule):
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                       double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        for i in range(k * m):
-            out[i] = -y[i] * z[i]
-        skgd_sigmoid(k * m, out, out)
-        for i in range(k * m):
-            out[i] *= -y[i]
+        skgd_logistic_slope(k * m, y, z, out)
         return 0
 
     cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,

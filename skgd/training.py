@@ -436,9 +436,10 @@ def _full_epochs(steps, sweep, objective, schedule, plan, record):
             coef, intercept, step=steps.t, passes=record.n_iter + 1, loss=losses.sum(),
             objective=values.sum(), gradient_norm=np.sqrt(decrement), rate=rate,
         )  # fmt: skip
+        schedule.observe(values.sum())
         if stop or record.flat(decrement, objective.metric.unit, values):
             return coef, intercept
-        if record.stalled(FULL_PATIENCE):
+        if schedule.settled(steps.t) and record.stalled(FULL_PATIENCE):
             return coef, intercept
 
 
@@ -461,7 +462,8 @@ def _batch_epochs(steps, sweep, objective, schedule, plan, record):
             coef, intercept, step=steps.t, passes=record.n_iter + 1, loss=losses.sum(),
             objective=values.sum(), gradient_norm=np.nan, rate=rate,
         )  # fmt: skip
-        if stop or record.stalled():
+        schedule.observe(values.sum())
+        if stop or (schedule.settled(steps.t) and record.stalled()):
             return coef, intercept
 
 
