@@ -566,6 +566,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
             m = min(stop - row, <Py_ssize_t>BLOCK)
             for i in range(m):
                 index[i] = rows[row + i] if rows != NULL else row + i
+            if rows != NULL:
+                p.rows.prefetch(rows + row + m, min(stop - row - m, <Py_ssize_t>BLOCK))
             add_block(p, space, index, m, w, p.d, offset, 1.0, value, g, p.d, g_offset, 1)
             row += m
     return values, gradient, intercept_gradient
@@ -932,8 +934,9 @@ cdef class Sweep:
             c = c * weight if weight != 0.0 else 0.0
             last_rate = rate[i]
         before = ring + (n_steps - 1) % 4 * width
-        skgd_step_behind_metric(width, before, before, before, a, last_rate * c, last_rate * l2, 0.0,
-                                w, &p_next, &q_next)
+        skgd_step_behind_metric(
+            width, before, before, before, a, last_rate * c, last_rate * l2, 0.0, w, &p_next, &q_next
+        )
         if self.fit_intercept:
             self.u[d] = (b - last_rate * speed * c) / self.inverse[d]
         return 0
