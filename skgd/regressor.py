@@ -200,9 +200,6 @@ class GDRegressor(RegressorMixin, BaseGD):
             )
         return targets, self._n_outputs
 
-    def _class_weighted(self, targets, weights, memory, partial):
-        return weights
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
