@@ -21,6 +21,8 @@ exclude_patterns = ["_build", "_templates", "sg_execution_times.rst"]
 autosummary_generate = True
 autodoc_inherit_docstrings = False
 numpydoc_show_class_members = False
+smartquotes = False
+default_role = "py:obj"
 numpydoc_validation_checks = {
     "all",
     "GL08",  # members without a docstring of their own inherit it
@@ -31,8 +33,8 @@ numpydoc_validation_checks = {
     "PR07",  # so does an X of shape (n_samples, n_features)
     "RT01",
 }
-# What scikit-learn documents.
-numpydoc_validation_exclude = {r"\.score$", r"\.get_params$"}
+# The methods of the pieces are small and have their words in the base class.
+numpydoc_validation_exclude = {r"^skgd\.(losses|penalties|optimizers|schedules)\.\w+\.\w+$"}
 
 
 def public_modules():
@@ -49,6 +51,8 @@ def write_api_reference(app, config):
     for module in public_modules():
         names = [name for name in module.__all__ if id(getattr(module, name)) not in listed]
         listed.update(id(getattr(module, name)) for name in names)
+        if not names:
+            continue
         title, summary = module.__name__, inspect.getdoc(module).splitlines()[0]
         lines += ["", title, "-" * len(title), "", f".. module:: {title}", "", summary, ""]
         lines += [".. autosummary::", "   :toctree:", ""]

@@ -26,7 +26,7 @@ SKIPPED = 0.25
 class RateTest:
     """What a range test has found.
 
-    Attributes
+    Parameters
     ----------
     rates : array of shape (n_rates,)
         In rising order.
