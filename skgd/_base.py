@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skgd import auto
 from skgd._checks import canonical, check_parameters, check_weights, naming_columns
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from skgd.losses import Loss
+from skgd.losses import Loss, by_name
 from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty
 from skgd.record import warn_diverged
@@ -29,6 +29,14 @@ def takes_batches(estimator):
             "step rule such as optimizer='adam'."
         )
     return True
+
+
+def losses_in_words(task):
+    """Return the lines of a docstring that list the losses of a task."""
+    return "\n".join(
+        f'        - "{name}": {kind.__doc__.splitlines()[0]}'
+        for name, kind in by_name(task).items()
+    )
 
 
 class BaseGD(CallbackSupportMixin, BaseEstimator):
@@ -119,7 +127,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         return X, y
 
     def _make_loss(self):
-        losses = self._losses
+        losses = by_name(self._task)
         if isinstance(self.loss, str):
             if self.loss not in losses:
                 names = ", ".join(repr(name) for name in losses)
@@ -267,6 +275,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         if record.stop_reason == "diverged":
             warn_diverged(record, plan, self.on_divergence)
         elif record.stop_reason == "max_iter" and record.tol is not None:
+            if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
+                return
             advice = (
                 "pass a larger max_iter or tol, or learning_rate='auto'"
                 if plan.takes_steps and not isinstance(self.learning_rate, str)

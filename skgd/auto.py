@@ -231,9 +231,10 @@ def make_metric(plan, moments, loss_curvature, penalty_curvature, unit, fit_inte
 def solve(objective, loss, X, x, record):
     """Descend to the minimum without a rate; return the last iterate.
 
-    Newton's method for smooth objectives, L-BFGS where a loss has no second derivative, accelerated
-    proximal gradient for penalties that are not smooth. A loss that is not smooth is replaced by
-    smooth ones that come ever closer to it, each started from the last one's minimum.
+    Newton's method for smooth objectives, L-BFGS where a loss is not convex or has no second
+    derivative, accelerated proximal gradient for penalties that are not smooth. A loss that is not
+    smooth is replaced by smooth ones that come ever closer to it, each started from the last one's
+    minimum.
 
     References
     ----------
@@ -261,4 +262,4 @@ def solve(objective, loss, X, x, record):
 def _solver(objective, loss, X):
     if objective.proximal:
         return AcceleratedGradient()
-    return Newton(loss, X) if loss.has_hessian else LBFGS()
+    return Newton(loss, X) if loss.has_hessian and loss.convex else LBFGS()

@@ -46,6 +46,9 @@ class Record:
         Its coefficients and intercepts.
     partial : bool
         Whether the run is one epoch of a stream, whose rows may be harder than those before.
+    homogeneous : bool
+        Whether twice the coefficients have twice the loss: then neither the objective of the start
+        nor a rise tells anything.
     validation : Validation or None
     tasks : FitTasks or None
         Who is told of each epoch.
@@ -59,6 +62,7 @@ class Record:
     constant_objectives: np.ndarray
     constant: tuple | None = None
     partial: bool = False
+    homogeneous: bool = False
     validation: object = None
     tasks: object = None
     attributes: object = None
@@ -87,7 +91,7 @@ class Record:
     def start(self, coef, intercept, objective):
         """Count the starting point in as the first candidate for the best iterate."""
         self.start_objective = objective
-        if np.isfinite(objective):
+        if np.isfinite(objective) and not self.homogeneous:
             self.best, self.best_objective = (coef, intercept), objective
 
     def begin_epoch(self):
@@ -175,13 +179,15 @@ class Record:
     @property
     def bound(self):
         """The objective above which a run has exploded."""
+        if self.homogeneous:
+            return np.inf
         known = np.array([self.constant_objective, self.start_objective])
         return EXPLODED * max(np.abs(known[np.isfinite(known)]), default=0.0)
 
     @property
     def start_bound(self):
         """The objective above which a run has ended worse than it began."""
-        if self.partial:
+        if self.partial or self.homogeneous:
             return self.bound
         worst = max(self.constant_objective, self.start_objective)
         return worst + WORSE * abs(worst) + np.finfo(float).tiny

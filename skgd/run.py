@@ -4,6 +4,7 @@ The estimator hands over checked rows (`Sample`) and what earlier calls left (`M
 makes the problem, the plan, the metric and the start from them, and descends.
 """
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,9 +17,10 @@ from skgd._engine import Problem
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments
 from skgd.objective import Objective
+from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L2, PositiveRule
 from skgd.record import Record
-from skgd.schedules import as_schedule, checked_rates
+from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import Steps, train_full_batch, train_steps
 from skgd.validation import Validation
 
@@ -84,6 +86,8 @@ class Memory:
     metric : Metric or None
         The coordinates of the steps' parameters.
     schedule : Schedule or None
+    learning_rate : object
+        What the user passed when the schedule was made.
     returned : tuple or None
         The coefficients and intercepts that the steps' parameters gave the estimator. Where the
         estimator has others, the next call starts from those.
@@ -97,6 +101,7 @@ class Memory:
     steps: Steps | None = None
     metric: object = None
     schedule: object = None
+    learning_rate: object = None
     returned: tuple | None = None
 
     @classmethod
@@ -146,7 +151,8 @@ class Run:
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
-            constant=constant, partial=partial, validation=validation,
+            constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
+            validation=validation,
             tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
         )  # fmt: skip
         self.first_rate = 1.0
@@ -172,6 +178,15 @@ class Run:
             estimator.optimizer, estimator.learning_rate, estimator.batch_size,
             partial=self.partial,
         )  # fmt: skip
+        if self.loss.homogeneous:
+            if auto.make_optimizer(estimator.optimizer) is None:
+                optimizer = auto.make_optimizer("sgd")
+            if isinstance(optimizer, FullBatchOptimizer):
+                raise ValueError(
+                    f"optimizer={estimator.optimizer!r} with loss={estimator.loss!r}, whose "
+                    "minimum is at zero coefficients: pass a step rule such as optimizer='sgd', or "
+                    "another loss."
+                )
         n = self.sample.n_rows
         length = batch_length(estimator.batch_size, n, auto.AUTO_BATCH)
         steps = isinstance(optimizer, auto.Optimizer)
@@ -214,12 +229,7 @@ class Run:
             if not self.partial:
                 self.memory.moments = Moments.empty(problem.d)
             self.memory.moments.merge(self.sample.X, problem.rows, problem.weights)
-        unit = self._unit()
-        # A loss with a kink bends by its slope, which is 1, over the spread of the targets.
-        loss = self.loss
-        curvature = unit if not loss.smooth else np.full(problem.k, loss.curvature or 1.0)
-        if loss.couples(problem.k):
-            curvature = np.full(problem.k, 0.5 * (1 - 1 / problem.k))
+        curvature, unit = self.loss.scales(*self._mean_and_spread())
         metric = auto.make_metric(
             self.plan, self.memory.moments, curvature, penalty_curvature, unit,
             estimator.fit_intercept,
@@ -229,11 +239,11 @@ class Run:
             n_threads=effective_n_jobs(estimator.n_jobs),
         )  # fmt: skip
 
-    def _unit(self):
-        """The unit of the objective: one over the squared spread of the targets, for regression."""
+    def _mean_and_spread(self):
+        """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
         problem, memory = self.problem, self.memory
-        if self.loss.task == "classification" or not self.plan.preconditioned:
-            return np.ones(problem.k)
+        if self.loss.task == "classification":
+            return np.zeros(problem.k), np.ones(problem.k)
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
         if not self.partial:
             memory.target_moments = Moments.empty(problem.k)
@@ -241,10 +251,11 @@ class Run:
         mean = np.average(problem.targets, axis=0, weights=weights)
         deviation = weights @ (problem.targets - mean) ** 2
         moments.combine(weights.sum(), mean, deviation)
+        if not self.plan.preconditioned:
+            return moments.mean, np.ones(problem.k)
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
-        spread = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
-        return 1.0 / spread**2 if self.loss.smooth else 1.0 / spread
+        return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
     def _best_constant(self):
         """Return the best intercepts without coefficients and each output's objective there.
@@ -339,15 +350,24 @@ class Run:
         )
 
     def _schedule(self):
+        """Return the run's own schedule, which lasts as long as the rate that the user passed."""
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
-        if not isinstance(rate, str):
-            n_batches = len(plan.bounds) - 1
-            return as_schedule(rate).bound(n_batches * self.estimator.max_iter, n_batches)
-        if memory.schedule is None:
-            memory.schedule = auto.automatic_schedule(
-                plan.optimizer, self.objective, self.sample.X, plan, memory.steps.generator,
-                trained=bool(self.start[0].any()) and self.estimator.init != "random",
-            )
+        steps = memory.steps
+        if memory.schedule is None or not same_rates(memory.learning_rate, rate):
+            memory.learning_rate = copy.deepcopy(rate)
+            memory.schedule = (
+                auto.automatic_schedule(
+                    plan.optimizer, self.objective, self.sample.X, plan, steps.generator,
+                    trained=bool(self.start[0].any()) and self.estimator.init != "random",
+                )
+                if isinstance(rate, str) else as_schedule(rate)
+            )  # fmt: skip
+        elif self.partial or self.record.n_iter:
+            return memory.schedule
+        n_batches = len(plan.bounds) - 1
+        memory.schedule = memory.schedule.bound(
+            steps.t + n_batches * self.estimator.max_iter, n_batches
+        )
         return memory.schedule
 
     # ---- what others may know of it -------------------------------------------------------------

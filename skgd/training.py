@@ -185,8 +185,10 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
             record.add(
                 epoch.coef, epoch.intercept, step=steps.t, passes=record.n_iter + 1,
                 losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
-                unit=objective.metric.unit, rate=epoch.rate, patience=patience,
+                unit=objective.metric.unit, rate=epoch.rate,
+                patience=patience if schedule.settled(steps.t) else None,
             )  # fmt: skip
+            schedule.observe(epoch.values.sum())
     return epoch.coef, epoch.intercept
 
 
