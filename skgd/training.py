@@ -182,13 +182,13 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
         while record.stop_reason is None:
             record.begin_epoch()
             epoch = next(course)
+            schedule.observe(epoch.values.sum())
             record.add(
                 epoch.coef, epoch.intercept, step=steps.t, passes=record.n_iter + 1,
                 losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
                 unit=objective.metric.unit, rate=epoch.rate,
                 patience=patience if schedule.settled(steps.t) else None,
             )  # fmt: skip
-            schedule.observe(epoch.values.sum())
     return epoch.coef, epoch.intercept
 
 
