@@ -202,7 +202,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         finally:
             if record.stop_reason is not None:
                 self._set_attributes(coef, intercept, run)
-        self._tell(record, run.plan)
+        self._tell(run)
 
     def _raw_attributes(self, k, d):
         """Return the coefficients and intercepts of the last fit, to start from."""
@@ -272,9 +272,11 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
         self._weight_sum = 0.0
 
-    def _tell(self, record, plan):
+    def _tell(self, run):
+        record, plan = run.record, run.plan
         if record.stop_reason == "diverged":
-            warn_diverged(record, plan, self.on_divergence)
+            names = getattr(self, "feature_names_in_", None)
+            warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)
         elif record.stop_reason == "max_iter" and record.tol is not None:
             if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
                 return

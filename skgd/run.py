@@ -384,6 +384,44 @@ class Run:
 
     # ---- what others may know of it -------------------------------------------------------------
 
+    def place(self):
+        """Say where the run exploded."""
+        record = self.record
+        if self.plan.schedule is None:
+            return f"iteration {record.n_iter} of the full-batch optimizer"
+        rate = record.history["learning_rate"][-1]
+        return f"update step {record.exploded_at} with learning rate {rate:.3g}"
+
+    def remedy(self, names):
+        """Say what to pass instead of what made the run explode.
+
+        Parameters
+        ----------
+        names : array of str or None
+            Those of the columns.
+        """
+        plan, problem, X = self.plan, self.problem, self.sample.X
+        if plan.schedule is None:
+            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
+        automatic = auto.automatic_schedule(
+            plan.optimizer, self.objective, X, plan, np.random.default_rng(0), trained=False
+        )
+        rate = min(
+            self.record.history["learning_rate"][-1] / 10, automatic.rates(np.arange(1))[0]
+        )
+        if plan.preconditioned:
+            return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
+        moments = Moments.empty(problem.d)
+        moments.merge(X, problem.rows, problem.weights)
+        sizes = np.sqrt(moments.variance(about_mean=False))
+        largest = int(np.argmax(sizes))
+        column = largest if names is None else repr(str(names[largest]))
+        return (
+            f"Column {column} has the largest scale, {sizes[largest]:.3g}: pass "
+            "precondition='auto', which makes the descent independent of the columns' scales, or "
+            f"scale the columns, or pass learning_rate={rate:.1g} or less."
+        )
+
     def attributes(self, coef, intercept):
         """Return the public attributes of an estimator that is fitted up to here."""
         record, steps, estimator = self.record, self.memory.steps, self.estimator

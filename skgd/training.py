@@ -90,8 +90,13 @@ class Steps:
 
     @property
     def kept(self):
-        """The parameters that a run would return: the average, if it has begun."""
-        return self.average if self.averaged else self.parameters
+        """The parameters that a run would return: the average, if it has begun.
+
+        A mean of iterates is hardly ever zero: the zeros of l1 and of bounds are the last one's.
+        """
+        if not self.averaged:
+            return self.parameters
+        return np.where(self.parameters == 0.0, 0.0, self.average)
 
     def start_from(self, parameters):
         """Put other parameters in the place of what the steps have led to."""
