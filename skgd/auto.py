@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from skgd.curvature import takes_kinks
 from skgd.metric import diagonal_metric, identity_metric
 from skgd.newton import Newton
 from skgd.optimizers import (
@@ -232,9 +233,10 @@ def make_metric(plan, moments, loss_curvature, penalty_curvature, unit, fit_inte
 def solve(objective, loss, X, x, record):
     """Descend to the minimum without a rate; return the last iterate.
 
-    Newton's method for smooth objectives, L-BFGS where a loss has no second derivative, accelerated
-    proximal gradient for penalties that are not smooth. A loss that is not smooth is replaced by
-    smooth ones that come ever closer to it, each started from the last one's minimum.
+    Newton's method, proximal where the penalty has kinks coordinate by coordinate; L-BFGS and
+    accelerated proximal gradient where there is no second derivative or no room for the Hessian. A
+    loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
+    from the last one's minimum.
 
     References
     ----------
@@ -260,6 +262,6 @@ def solve(objective, loss, X, x, record):
 
 
 def _solver(objective, loss, X):
-    if objective.proximal:
+    if objective.proximal and not (loss.has_hessian and takes_kinks(objective, loss)):
         return AcceleratedGradient()
     return Newton(loss, X) if loss.has_hessian else LBFGS()
