@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgd import auto
+from skgd import auto, certificate
 from skgd._checks import (
     canonical,
     check_parameters,
@@ -250,7 +250,50 @@ class BaseGD(BaseEstimator):
             if record.stop_reason is not None:
                 self._memory = memory
                 self._set_attributes(coef, intercept, X.dtype, objective, record, plan, memory)
+        budget = certificate.AFFORDABLE * (0.1 if plan.takes_steps else 1.0)
+        if not partial and certificate.work(objective, loss) <= budget:
+            if not (plan.preconditioned and plan.centred):
+                objective = self._certified_objective(problem, X, loss, penalty)
+            self.optimality_ = certificate.optimality(
+                objective, loss, X, *self._raw_attributes(problem.k, problem.d)
+            )
         self._tell(record, plan)
+
+    def optimality(self, X, y, sample_weight=None):
+        """Return an upper bound on how far the objective is from its minimum, ``F - F*``.
+
+        Like ``optimality_``, for data of any size.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), default=None
+            All as passed to ``fit``.
+
+        Returns
+        -------
+        float
+            inf where no bound is known: for losses that are not convex or have no ``conjugate``.
+        """
+        check_is_fitted(self)
+        check_parameters(self)
+        X, y = self._check_data(X, y, reset=False)
+        weights = check_weights(sample_weight, len(y))
+        targets, n_outputs = self._encode(y, weights, reset=False)
+        memory = _Memory(X.shape[1], n_outputs)
+        weights = self._class_weighted(targets, weights, memory, False)
+        loss = self._make_loss()
+        problem = Problem(X, targets, weights, loss.compiled(n_outputs), n_outputs)
+        objective = self._certified_objective(problem, X, loss, self._make_penalty())
+        return certificate.optimality(
+            objective, loss, X, *self._raw_attributes(problem.k, problem.d)
+        )
+
+    def _certified_objective(self, problem, X, loss, penalty):
+        plan = auto.Plan(None, None, problem.n, batch_bounds(problem.n, problem.n), True)
+        memory = _Memory(problem.d, problem.k)
+        return self._objective(problem, X, loss, penalty, plan, memory, False)
 
     def _plan(self, problem, X, memory, partial):
         optimizer = auto.choose_optimizer(
@@ -440,6 +483,7 @@ class BaseGD(BaseEstimator):
         self.stop_reason_ = record.stop_reason
         self.converged_ = record.stop_reason in ("tol", "precision", "early_stopping")
         self.learning_rate_ = self._first_rate if plan.takes_steps else 1.0
+        self.optimality_ = np.nan
         self.__dict__.pop("_first_rate", None)
 
     def _kept(self, coef, intercept, objective, record, memory):
@@ -472,6 +516,7 @@ class BaseGD(BaseEstimator):
     def _set_untrained(self, X, n_outputs):
         self._set_coefficients(np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs), X.dtype)
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
+        self.optimality_ = np.nan
 
     def _tell(self, record, plan):
         if record.stop_reason == "diverged":

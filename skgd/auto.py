@@ -7,7 +7,7 @@ from scipy import sparse
 
 from skgd.curvature import takes_kinks
 from skgd.metric import diagonal_metric, identity_metric
-from skgd.newton import Newton
+from skgd.newton import Newton, stand_ins
 from skgd.optimizers import (
     LBFGS,
     SGD,
@@ -36,8 +36,6 @@ OPTIMIZERS = {
 AUTO_BATCH = 256
 # The share of its first rate with which a step rule goes on after another optimizer's fit.
 REFINED = 0.03
-# Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
-SMOOTHING = 10.0 ** np.arange(0.0, -6.5, -1.0)
 
 
 @dataclass
@@ -237,22 +235,12 @@ def solve(objective, loss, X, x, record):
     accelerated proximal gradient where there is no second derivative or no room for the Hessian. A
     loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
     from the last one's minimum.
-
-    References
-    ----------
-    Nesterov, Smooth minimization of non-smooth functions, 2005.
     """
-    if loss.smooth:
-        x = train_full_batch(_solver(objective, loss, X), objective, x, record)
-        record.stop_reason = record.stop_reason or "precision"
-        return x
-    size = 1.0 if loss.task == "classification" else float(np.max(1.0 / objective.metric.unit))
-    for width in size * SMOOTHING:
-        smooth = loss.smoothed(width)
-        inner = replace(
-            objective, problem=objective.problem.with_loss(smooth.compiled(objective.problem.k)),
-            latest=None, reported=objective,
-        )  # fmt: skip
+    for smooth in stand_ins(objective, loss):
+        inner = objective
+        if smooth is not loss:
+            problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
+            inner = replace(objective, problem=problem, latest=None, reported=objective)
         record.stop_reason = None
         x = train_full_batch(_solver(inner, smooth, X), inner, x, record)
         record.stop_reason = record.stop_reason or "precision"

@@ -57,17 +57,27 @@ class Curvature:
         problem = objective.problem
         self.shape = k, p = objective.metric.inverse.shape
         self.weights = np.ones(problem.n) if problem.weights is None else problem.weights
-        self.margins, self.targets = margins_and_targets(problem, X, *objective.raw(x))
+        self.margins = margins(X, *objective.raw(x))
+        self.targets = signed_targets(problem)
         self.bends = loss.bends(self.targets, self.margins)
         self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
         self.diagonal = np.ones(k * p)
-        joint = loss.couples(k) and k * p <= FACTORISED_JOINTLY
-        if joint or p <= FACTORISED:
-            rows = self._rows(k * p if joint else p, joint) if sampled else None
+        size = factorised_size(objective, loss)[0]
+        joint = size > p
+        if size:
+            rows = self._rows(size, joint) if sampled else None
             self.exact = rows is None and (joint or not loss.couples(k))
             self.blocks = [self._joint_hessian(rows)] if joint else self._hessians(rows)
             repeats = k if len(self.blocks[0]) == p and len(self.blocks) < k else 1
             self.diagonal = np.concatenate([_scales(block) for block in self.blocks] * repeats)
+
+    def slopes(self, move):
+        """Return the slopes of the rows after a move of the parameters, to first order."""
+        change = margins(self.X, *self.objective.metric.to_raw(move.reshape(self.shape)))
+        rule = self.loss.compiled(self.shape[0])
+        return rule.apply("gradient", self.targets, self.margins) + self.loss.bend(
+            self.bends, change
+        )
 
     def _rows(self, n_parameters, joint):
         """Return the rows of the sample that stands for all; None for all."""
@@ -259,21 +269,37 @@ class Curvature:
         return image, intercept_image
 
 
+def factorised_size(objective, loss):
+    """Return the number of parameters of the Hessians that are factorised, and how many there are.
+
+    That of all outputs together where a loss couples them, if it is small enough.
+    """
+    k, p = objective.metric.inverse.shape
+    if k > 1 and loss.couples(k) and k * p <= FACTORISED_JOINTLY:
+        return k * p, 1
+    return (p, k) if p <= FACTORISED else (0, 0)
+
+
 def blocks_of_rows(n_rows, n_features):
     """Return slices of rows of which a dense copy is small."""
     step = max(64, BLOCK // n_features)
     return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
 
 
-def margins_and_targets(problem, X, coef, intercept):
-    """Return the margins of all rows and their targets, both of shape (n_samples, n_outputs)."""
-    margins = np.empty((problem.n, problem.k))
-    for part in blocks_of_rows(problem.n, problem.d):
-        margins[part] = X[part] @ coef.T + intercept
+def margins(X, coef, intercept):
+    """Return the margins of all rows, of shape (n_samples, n_outputs)."""
+    result = np.empty((X.shape[0], len(coef)))
+    for part in blocks_of_rows(*X.shape):
+        result[part] = X[part] @ coef.T + intercept
+    return result
+
+
+def signed_targets(problem):
+    """Return the targets of all rows, of shape (n_samples, n_outputs); of classes, -1 and +1."""
     targets = problem.targets
     if targets.ndim == 1:
         targets = np.where(targets[:, None] == np.arange(problem.k), 1.0, -1.0)
-    return margins, targets
+    return targets
 
 
 def _weighted_gram(rows, weights):
@@ -357,8 +383,9 @@ class Kinks:
 def takes_kinks(objective, loss):
     """Tell whether an objective's kinks can be stepped over with a Hessian of all parameters."""
     k, p = objective.metric.inverse.shape
-    together = k * p <= FACTORISED_JOINTLY if loss.couples(k) else p <= FACTORISED
-    return together and objective.penalty.separated(objective.problem.d) is not None
+    size = factorised_size(objective, loss)[0]
+    whole = size == k * p if loss.couples(k) else size > 0
+    return whole and objective.penalty.separated(objective.problem.d) is not None
 
 
 def _minimise(hessian, gradient, x, kinks, tol):

@@ -14,7 +14,7 @@ Binary targets are -1 and +1; with several classes each output has its own -1 an
 """
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, special
 from sklearn.base import BaseEstimator
 
 from libc.math cimport fabs, log
@@ -216,6 +216,13 @@ class Loss(BaseEstimator):
         """Return the second derivative times a direction of shape (n_samples, n_outputs)."""
         return bends * direction
 
+    def conjugate(self, y, slope):
+        """Return ``sup_z slope z - loss(y, z)`` for slopes shaped like ``y``; inf if unknown.
+
+        With it a fit can say how far from the minimum it ended; the loss must be convex.
+        """
+        return np.full(np.shape(slope), np.inf)
+
     def compiled(self, n_outputs=1):
         """Return the rule that the engine runs; one that calls back where a subclass overrides."""
         if overrides(type(self), Loss, {"value", "gradient", "hessian"}):
@@ -322,6 +329,9 @@ class SquaredError(Loss):
     def best_constant(self, y, sample_weight):
         return np.average(y, axis=0, weights=sample_weight)
 
+    def conjugate(self, y, slope):
+        return slope * (y + 0.5 * slope)
+
 
 cdef class AbsoluteErrorRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -360,6 +370,9 @@ class AbsoluteError(Loss):
         middle = (cumulated < 0.5 * cumulated[len(cumulated) - 1]).sum(axis=0)
         columns = np.arange(y.shape[1])
         return y[order[middle, columns], columns]
+
+    def conjugate(self, y, slope):
+        return np.where(np.abs(slope) <= 1.0, slope * y, np.inf)
 
     def smoothed(self, width):
         return _SmoothedAbsoluteError(width)
@@ -428,6 +441,9 @@ class Huber(Loss):
 
     def __init__(self, delta=1.35):
         self.delta = delta
+
+    def conjugate(self, y, slope):
+        return np.where(np.abs(slope) <= self.delta, slope * (y + 0.5 * slope), np.inf)
 
 
 cdef class _SmoothedAbsoluteErrorRule(HuberRule):
@@ -504,6 +520,9 @@ class Hinge(Loss):
     Rule = HingeRule
     task = "classification"
     smooth = False
+
+    def conjugate(self, y, slope):
+        return np.where(np.abs(y * slope + 0.5) <= 0.5, y * slope, np.inf)
 
     def smoothed(self, width):
         return _SmoothedHinge(width)
@@ -605,6 +624,9 @@ class SquaredHinge(Loss):
     curvature = 2.0
     has_hessian = True
 
+    def conjugate(self, y, slope):
+        return np.where(y * slope <= 0.0, y * slope + 0.25 * slope**2, np.inf)
+
 
 cdef class ModifiedHuberRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -660,6 +682,9 @@ class ModifiedHuber(Loss):
     task = "classification"
     curvature = 2.0
     has_hessian = True
+
+    def conjugate(self, y, slope):
+        return np.where(np.abs(y * slope + 2.0) <= 2.0, y * slope + 0.25 * slope**2, np.inf)
 
     def probabilities(self, z):
         """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
@@ -788,6 +813,16 @@ class LogLoss(Loss):
 
     def couples(self, n_outputs):
         return n_outputs > 1
+
+    def conjugate(self, y, slope):
+        if self.couples(1 if np.ndim(y) == 1 else y.shape[1]):
+            p = slope + (y > 0)
+            balanced = np.abs(p.sum(axis=1) - 1.0) <= 1e-9
+            balanced &= np.all(p >= 0, axis=1)
+            return np.where(balanced, special.xlogy(p, p).sum(axis=1), np.inf)
+        p = -y * slope
+        entropy = special.xlogy(p, p) + special.xlog1py(1.0 - p, -p)
+        return np.where((p >= 0) & (p <= 1), entropy, np.inf)
 
     def probabilities(self, z):
         """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""

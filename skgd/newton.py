@@ -12,6 +12,10 @@ from threadpoolctl import ThreadpoolController
 from skgd.curvature import Curvature, Kinks
 from skgd.optimizers import FullBatchOptimizer
 
+# Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
+SMOOTHING = 10.0 ** np.arange(0.0, -6.5, -1.0)
+# The share of a step that the solution of a system may miss where it has to be exact.
+EXACT = 1e-10
 # How often the damping of a step grows tenfold, from this share of the Hessian's diagonal on.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
 
@@ -24,15 +28,19 @@ class Newton(FullBatchOptimizer):
     loss : Loss
         With second derivatives.
     X : array or CSR matrix of shape (n_samples, n_features)
+    observe : callable, default=None
+        Called before each step that is not damped with (curvature, x, value, move, fall), where
+        fall is what the slope along the move promises; True ends the descent.
 
     References
     ----------
     Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite functions, 2014.
     """
 
-    def __init__(self, loss, X):
+    def __init__(self, loss, X, observe=None):
         self.loss = loss
         self.X = X
+        self.observe = observe
 
     def solve(self, objective, x, monitor):
         with one_thread():
@@ -41,7 +49,7 @@ class Newton(FullBatchOptimizer):
     def _solve(self, objective, x, monitor):
         kinks = Kinks.of(objective) if objective.proximal else None
         x = x if kinks is None else kinks.clip(x)
-        value, gradient = _evaluate(objective, x)
+        value, gradient = evaluate(objective, x)
         first, step, damping = float(gradient @ gradient), 1.0, 0.0
         curvature = decrement = None
         while not monitor(x, value, gradient, step, decrement):
@@ -50,10 +58,14 @@ class Newton(FullBatchOptimizer):
             size = float(gradient @ gradient)
             # Tighter systems would only amplify rounding along directions without curvature.
             tol = np.clip(np.sqrt(size / first), 1e-6, 0.1) if first > 0 else 0.1
-            tol = 0.0 if kinks is not None and self.loss.constant_hessian else tol
+            if self.observe is not None or (kinks is not None and self.loss.constant_hessian):
+                tol = EXACT
             while True:
-                move, fall = _model_step(curvature, x, gradient, kinks, tol, damping)
-                step, point = _search(objective, x, value, gradient, move, fall)
+                move, fall = model_step(curvature, x, gradient, kinks, tol, damping)
+                if self.observe is not None and damping == 0.0:
+                    if self.observe(curvature, x, value, move, fall):
+                        return x
+                step, point = search(objective, x, value, gradient, move, fall)
                 if step >= 0.1 or damping >= LARGEST_DAMPING:
                     break
                 damping = max(10 * damping, FIRST_DAMPING)
@@ -66,7 +78,7 @@ class Newton(FullBatchOptimizer):
             if kinks is None:
                 decrement = float(gradient @ curvature.precondition(gradient))
             else:
-                decrement = _model_step(curvature, x, gradient, kinks, tol, damping)[1]
+                decrement = model_step(curvature, x, gradient, kinks, tol, damping)[1]
         return x
 
 
@@ -80,12 +92,26 @@ def one_thread():
     return _threads().limit(limits=1, user_api="blas")
 
 
-def _evaluate(objective, x):
+def stand_ins(objective, loss):
+    """Return the loss, or smooth losses that come ever closer to one that is not smooth.
+
+    References
+    ----------
+    Nesterov, Smooth minimization of non-smooth functions, 2005.
+    """
+    if loss.smooth:
+        return [loss]
+    spread = 1.0 if loss.task == "classification" else float(np.max(1.0 / objective.metric.unit))
+    return [loss.smoothed(width) for width in spread * SMOOTHING]
+
+
+def evaluate(objective, x):
+    """Return the objective and the gradient of its smooth part."""
     value, gradient = objective.value_and_gradient(x)
     return value + objective.rest(x), gradient
 
 
-def _model_step(curvature, x, gradient, kinks, tol, damping):
+def model_step(curvature, x, gradient, kinks, tol, damping):
     """Return the move to the minimum of the quadratic model and the fall that its slope says."""
     if kinks is None:
         move = -curvature.solve(gradient, tol, damping)
@@ -96,12 +122,12 @@ def _model_step(curvature, x, gradient, kinks, tol, damping):
     return move, max(fall, 0.0)
 
 
-def _search(objective, x, value, gradient, move, fall):
+def search(objective, x, value, gradient, move, fall):
     """Halve a step until the objective falls enough; 0 where rounding hides any fall."""
     step, size = 1.0, objective.decrement(x, gradient)
     while fall > 0 and step > 1e-10:
         candidate = x + step * move
-        new_value, new_gradient = _evaluate(objective, candidate)
+        new_value, new_gradient = evaluate(objective, candidate)
         rounding = 4e-15 * (abs(value) + abs(new_value))
         if new_value < value - 1e-4 * step * fall - rounding:
             return step, (candidate, new_value, new_gradient)
