@@ -6,6 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from skgd.curvature import takes_kinks
+from skgd.interior import InteriorPoint, takes_hinges
 from skgd.metric import diagonal_metric, identity_metric
 from skgd.newton import Newton, stand_ins
 from skgd.optimizers import (
@@ -232,10 +233,15 @@ def solve(objective, loss, X, x, record):
     """Descend to the minimum without a rate; return the last iterate.
 
     Newton's method, proximal where the penalty has kinks coordinate by coordinate; L-BFGS and
-    accelerated proximal gradient where there is no second derivative or no room for the Hessian. A
+    accelerated proximal gradient where there is no second derivative or no room for the Hessian.
+    Losses of straight pieces have an interior point method; where there are too many parameters, a
     loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
     from the last one's minimum.
     """
+    if takes_hinges(objective, loss):
+        x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
+        record.stop_reason = record.stop_reason or "precision"
+        return x
     for smooth in stand_ins(objective, loss):
         inner = objective
         if smooth is not loss:

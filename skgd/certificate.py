@@ -26,6 +26,7 @@ from skgd.curvature import (
     signed_targets,
     takes_kinks,
 )
+from skgd.interior import InteriorPoint, takes_hinges
 from skgd.newton import Newton, one_thread, stand_ins
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked; a tenth for a fit of
@@ -88,6 +89,12 @@ def _of_slopes(objective, loss, X, x, values):
     bound.improve(np.zeros((objective.problem.n, objective.problem.k)))
     if bound.kinks is None or (objective.proximal and not takes_kinks(objective, loss)):
         return bound.distance(values)
+    if takes_hinges(objective, loss):
+        if objective.slopes is None:
+            scale = float(objective.metric.unit @ np.abs(values))
+            InteriorPoint(loss, X).solve(objective, x, _ends(scale))
+        bound.improve(objective.slopes, np.abs(x).reshape(bound.bend.shape))
+        return bound.distance(values)
     losses = stand_ins(objective, loss)
     if not loss.smooth:
         # Slopes of the closest stand-in will do at a point that its own descent found.
@@ -101,6 +108,18 @@ def _of_slopes(objective, loss, X, x, values):
         if bound.distance(end) <= ENOUGH * bound.distance(values):
             break
     return bound.distance(values)
+
+
+def _ends(scale):
+    """Return a monitor that ends an interior point descent where its own gap is small."""
+    left = STEPS
+
+    def monitor(x, value, gradient, step, gap):
+        nonlocal left
+        left -= 1
+        return left < 0 or gap <= SMALL * scale
+
+    return monitor
 
 
 def _improve_along(bound, objective, smooth, x, values, steps):

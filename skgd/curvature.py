@@ -113,7 +113,7 @@ class Curvature:
         result = [np.zeros((p, p)) for _ in outputs]
         for part, scaled, share in self._scaled_blocks(rows):
             for c in outputs:
-                result[c] += _weighted_gram(scaled, share * second[part, c])
+                result[c] += weighted_gram(scaled, share * second[part, c])
         for c in outputs:
             scale = self._relative_scale(c)
             result[c] *= scale[:, None] * scale
@@ -140,7 +140,7 @@ class Curvature:
             for c in range(k):
                 # 1 - b as a sum: the difference has no digits left where b is nearly 1.
                 others = bends[:, :c].sum(axis=1) + bends[:, c + 1:].sum(axis=1)
-                own[c] += _weighted_gram(scaled, share * bends[:, c] * others)
+                own[c] += weighted_gram(scaled, share * bends[:, c] * others)
         for c in range(k):
             own[c][np.diag_indices(p)] += self._penalty_diagonal(c)
             result[c * p:(c + 1) * p, c * p:(c + 1) * p] = own[c]
@@ -302,7 +302,7 @@ def signed_targets(problem):
     return targets
 
 
-def _weighted_gram(rows, weights):
+def weighted_gram(rows, weights):
     """Return ``rows' diag(weights) rows``; BLAS halves the work where no weight is negative."""
     if np.any(weights < 0):
         return (rows * weights[:, None]).T @ rows

@@ -258,6 +258,13 @@ class Loss(BaseEstimator):
                 result[c] = 0.5 * (low + high)
         return result
 
+    def hinges(self, y):
+        """Return (position, low, high) where the loss is a sum of hinges, of shape (kinks, n).
+
+        A hinge is ``max over low <= a <= high of a (z - position)``; None for other losses.
+        """
+        return None
+
     def smoothed(self, width):
         """Return a smooth loss within ``width`` of this one, for the losses that are not smooth."""
         return self
@@ -373,6 +380,9 @@ class AbsoluteError(Loss):
 
     def conjugate(self, y, slope):
         return np.where(np.abs(slope) <= 1.0, slope * y, np.inf)
+
+    def hinges(self, y):
+        return np.array([y]), -1.0, 1.0
 
     def smoothed(self, width):
         return _SmoothedAbsoluteError(width)
@@ -523,6 +533,9 @@ class Hinge(Loss):
 
     def conjugate(self, y, slope):
         return np.where(np.abs(y * slope + 0.5) <= 0.5, y * slope, np.inf)
+
+    def hinges(self, y):
+        return np.array([y]), np.where(y > 0, -1.0, 0.0), np.where(y > 0, 0.0, 1.0)
 
     def smoothed(self, width):
         return _SmoothedHinge(width)
