@@ -27,6 +27,10 @@ from skgd.optimizers import FullBatchOptimizer
 COPIED = 2**25
 # The share of the way to the nearest bound that a step takes, and the step that rounding stops.
 TO_BOUND, STUCK = 0.995, 1e-8
+# How much nearer to the minimum a path goes than tol asks.
+FURTHER = 1e3
+# A parameter tends to a kink that is nearer than this share of its slope's distance from its ends.
+NEAR = 1e-3
 # What is added to a matrix that is singular but for rounding.
 DAMPINGS = (0.0, *10.0 ** np.arange(-15.0, -5.0))
 # The mean of the products at which a path ends.
@@ -71,7 +75,8 @@ class InteriorPoint(FullBatchOptimizer):
             step = max(path.advance() for path in paths)
             objective.passes += 3
             x = np.concatenate([path.point() for path in paths])
-            gap = 2.0 * sum(path.gap() for path in paths)
+            # A step more than the objective needs tells which parameters are zero.
+            gap = FURTHER * sum(path.gap() for path in paths)
             objective.slopes = np.column_stack([path.slopes(n) for path in paths])
             if step < STUCK:
                 break
@@ -174,7 +179,7 @@ class _Path:
         return gap + float(np.abs(self._residual()) @ (1.0 + np.abs(self.x)))
 
     def point(self):
-        """Return the parameters, exactly at the kinks where they are nearer to them than not."""
+        """Return the parameters, exactly at the kinks that they tend to."""
         x = self.x.copy()
         at = self.parts[1].at_kink(x)
         for position, near in zip(self.parts[1].position, at, strict=True):
@@ -305,8 +310,8 @@ class _Hinges:
         return np.sum(self.share * self.slope, axis=0)
 
     def at_kink(self, z):
-        """Tell of each hinge whether its slope is farther from its ends than z from its kink."""
+        """Tell of each hinge whether z is near its kink, and its slope far from the ends."""
         up, down = self._sides()
         away = np.abs(z - self.position)
         room = np.minimum(np.where(self.upper, up, np.inf), np.where(self.lower, down, np.inf))
-        return (self.share > 0) & (away < room)
+        return (self.share > 0) & (away < NEAR * room)
