@@ -1,5 +1,6 @@
 """What both estimators share: check what was passed, plan the run, train, give attributes back."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -21,11 +22,11 @@ from skgd._checks import (
 )
 from skgd._engine import Problem
 from skgd.batching import batch_bounds, batch_length, is_memory_map
-from skgd.losses import Loss
+from skgd.losses import Loss, by_name
 from skgd.metric import Moments
 from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty, PositiveRule
-from skgd.schedules import as_schedule, checked_rates
+from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import (
     Objective,
     Record,
@@ -49,6 +50,14 @@ def takes_batches(estimator):
     return True
 
 
+def losses_in_words(task):
+    """Return the lines of a docstring that list the losses of a task."""
+    return "\n".join(
+        f'        - "{name}": {kind.__doc__.splitlines()[0]}'
+        for name, kind in by_name(task).items()
+    )
+
+
 class _Memory:
     """What lasts from one call of partial_fit, or a warm start, to the next."""
 
@@ -61,6 +70,7 @@ class _Memory:
         self.steps = None
         self.metric = None
         self.schedule = None
+        self.learning_rate = None
 
 
 class BaseGD(BaseEstimator):
@@ -146,7 +156,7 @@ class BaseGD(BaseEstimator):
         return X, y
 
     def _make_loss(self):
-        losses = self._losses
+        losses = by_name(self._task)
         if isinstance(self.loss, str):
             if self.loss not in losses:
                 names = ", ".join(repr(name) for name in losses)
@@ -225,7 +235,7 @@ class BaseGD(BaseEstimator):
         generator = make_generator(self.random_state)
         weights = self._class_weighted(targets, weights, memory, partial)
         problem = Problem(X, targets, weights, loss.compiled(n_outputs), n_outputs)
-        plan = self._plan(problem, X, memory, partial)
+        plan = self._plan(problem, X, loss, memory, partial)
         objective = self._objective(problem, X, loss, penalty, plan, memory, partial)
         constant, objectives = self._best_constant(loss, objective)
         validation = None
@@ -235,7 +245,7 @@ class BaseGD(BaseEstimator):
             max_iter=1 if partial else self.max_iter, tol=None if partial else self.tol,
             patience=self.n_iter_no_change, constant_objectives=objectives, validation=validation,
             constant=(np.zeros((problem.k, problem.d)), constant), partial=partial,
-            callback=_printer if self.verbose else None,
+            homogeneous=loss.homogeneous, callback=_printer if self.verbose else None,
         )  # fmt: skip
         start = self._start(loss, objective, constant, plan, memory, generator)
         try:
@@ -295,10 +305,18 @@ class BaseGD(BaseEstimator):
         memory = _Memory(problem.d, problem.k)
         return self._objective(problem, X, loss, penalty, plan, memory, False)
 
-    def _plan(self, problem, X, memory, partial):
+    def _plan(self, problem, X, loss, memory, partial):
         optimizer = auto.choose_optimizer(
             self.optimizer, self.learning_rate, self.batch_size, partial=partial
         )
+        if loss.homogeneous:
+            if auto.make_optimizer(self.optimizer) is None:
+                optimizer = auto.make_optimizer("sgd")
+            if isinstance(optimizer, FullBatchOptimizer):
+                raise ValueError(
+                    f"optimizer={self.optimizer!r} with loss={self.loss!r}, whose minimum is at "
+                    "zero coefficients: pass a step rule such as optimizer='sgd', or another loss."
+                )
         length = batch_length(self.batch_size, problem.n, auto.AUTO_BATCH)
         steps = isinstance(optimizer, auto.Optimizer)
         if self.precondition == "full" and steps:
@@ -336,11 +354,7 @@ class BaseGD(BaseEstimator):
             if not partial:
                 memory.moments = Moments.empty(problem.d)
             memory.moments.merge(X, problem.rows, problem.weights)
-        unit = self._unit(loss, problem, plan, memory, partial)
-        # A loss with a kink bends by its slope, which is 1, over the spread of the targets.
-        curvature = unit if not loss.smooth else np.full(problem.k, loss.curvature or 1.0)
-        if loss.couples(problem.k):
-            curvature = np.full(problem.k, 0.5 * (1 - 1 / problem.k))
+        curvature, unit = loss.scales(*self._mean_and_spread(problem, plan, memory, partial))
         metric = auto.make_metric(
             plan, memory.moments, curvature, penalty_curvature, unit, self.fit_intercept
         )
@@ -349,10 +363,10 @@ class BaseGD(BaseEstimator):
             n_threads=effective_n_jobs(self.n_jobs),
         )  # fmt: skip
 
-    def _unit(self, loss, problem, plan, memory, partial):
-        """The unit of the objective: one over the squared spread of the targets, for regression."""
-        if self._task == "classification" or not plan.preconditioned:
-            return np.ones(problem.k)
+    def _mean_and_spread(self, problem, plan, memory, partial):
+        """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
+        if self._task == "classification":
+            return np.zeros(problem.k), np.ones(problem.k)
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
         if not partial:
             memory.target_moments = Moments.empty(problem.k)
@@ -360,10 +374,11 @@ class BaseGD(BaseEstimator):
         mean = np.average(problem.targets, axis=0, weights=weights)
         deviation = weights @ (problem.targets - mean) ** 2
         moments.combine(weights.sum(), mean, deviation)
+        if not plan.preconditioned:
+            return moments.mean, np.ones(problem.k)
         spread = np.sqrt(moments.variance(about_mean=self.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
-        spread = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
-        return 1.0 / spread**2 if loss.smooth else 1.0 / spread
+        return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
     def _best_constant(self, loss, objective):
         """Return the best intercepts without coefficients and each output's objective there.
@@ -449,20 +464,27 @@ class BaseGD(BaseEstimator):
         memory.metric = metric
         steps = memory.steps
         record.epochs_before = steps.epochs
-        if isinstance(self.learning_rate, str):
-            if memory.schedule is None:
-                memory.schedule = auto.automatic_schedule(
-                    plan.optimizer, objective, X, plan, steps.generator,
-                    trained=bool(start[0].any()) and self.init != "random",
-                )
-            plan.schedule = memory.schedule
-        else:
-            n_batches = -(-objective.problem.n // plan.batch_length)
-            plan.schedule = as_schedule(self.learning_rate).bound(
-                n_batches * self.max_iter, n_batches
-            )
+        trained = bool(start[0].any()) and self.init != "random"
+        plan.schedule = self._bound_schedule(X, objective, plan, memory, record.partial, trained)
         self._first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
         return train_steps(steps, objective, plan.optimizer, plan.schedule, plan, record)
+
+    def _bound_schedule(self, X, objective, plan, memory, partial, trained):
+        """Return the run's own schedule, which lasts as long as the rate that the user passed."""
+        steps = memory.steps
+        if memory.schedule is None or not same_rates(memory.learning_rate, self.learning_rate):
+            memory.learning_rate = copy.deepcopy(self.learning_rate)
+            memory.schedule = (
+                auto.automatic_schedule(
+                    plan.optimizer, objective, X, plan, steps.generator, trained=trained
+                )
+                if isinstance(self.learning_rate, str) else as_schedule(self.learning_rate)
+            )
+        elif partial:
+            return memory.schedule
+        n_batches = -(-objective.problem.n // plan.batch_length)
+        memory.schedule = memory.schedule.bound(steps.t + n_batches * self.max_iter, n_batches)
+        return memory.schedule
 
     # ---- what comes back ------------------------------------------------------------------------
 
@@ -522,6 +544,8 @@ class BaseGD(BaseEstimator):
         if record.stop_reason == "diverged":
             warn_diverged(record, plan, self.on_divergence)
         elif record.stop_reason == "max_iter" and record.tol is not None:
+            if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
+                return
             advice = (
                 "pass a larger max_iter or tol, or learning_rate='auto'"
                 if plan.takes_steps and not isinstance(self.learning_rate, str)

@@ -233,7 +233,7 @@ def solve(objective, loss, X, x, record):
     """Descend to the minimum without a rate; return the last iterate.
 
     Newton's method, proximal where the penalty has kinks coordinate by coordinate; L-BFGS and
-    accelerated proximal gradient where there is no second derivative or no room for the Hessian.
+    accelerated proximal gradient where a loss is not convex or the Hessian is unknown or too large.
     Losses of straight pieces have an interior point method; where there are too many parameters, a
     loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
     from the last one's minimum.
@@ -256,6 +256,7 @@ def solve(objective, loss, X, x, record):
 
 
 def _solver(objective, loss, X):
-    if objective.proximal and not (loss.has_hessian and takes_kinks(objective, loss)):
+    bends = loss.has_hessian and loss.convex
+    if objective.proximal and not (bends and takes_kinks(objective, loss)):
         return AcceleratedGradient()
-    return Newton(loss, X) if loss.has_hessian else LBFGS()
+    return Newton(loss, X) if bends else LBFGS()

@@ -42,7 +42,7 @@ def takes_hinges(objective, loss):
     problem = objective.problem
     p = objective.metric.inverse.shape[1]
     return (
-        loss.hinges(np.zeros(1)) is not None
+        loss.hinges(np.zeros((1, problem.k))) is not None
         and p <= FACTORISED
         and problem.n * p <= COPIED
         and objective.penalty.separated(problem.d) is not None
@@ -95,13 +95,15 @@ def _paths(objective, loss, X, x):
     bend = np.zeros(shape)
     bend[:, :problem.d] = objective.penalty_curvature
     bend *= metric.inverse**2 * metric.unit[:, None]
+    position, low, high = np.broadcast_arrays(*loss.hinges(targets[rows]))
     paths, features = [], None
     for c in range(problem.k):
         scale = metric.inverse[c] * metric.unit[c]
         if c == 0 or not np.array_equal(scale, metric.inverse[c - 1] * metric.unit[c - 1]):
             features = _standardised(X, rows, metric.mean, scale)
-        position, low, high = loss.hinges(targets[rows, c])
-        losses = _Hinges(metric.unit[c] * position, low, high, share, features @ x[c])
+        losses = _Hinges(
+            metric.unit[c] * position[..., c], low[..., c], high[..., c], share, features @ x[c]
+        )
         zeros, ones = np.zeros(shape[1]), np.ones(shape[1])
         # l1, the lower and the upper bounds; what is infinite is no bound.
         penalties = _Hinges(

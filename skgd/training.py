@@ -161,6 +161,9 @@ class Record:
         Its coefficients and intercepts.
     partial : bool
         Whether the run is one epoch of a stream, whose rows may be harder than those before.
+    homogeneous : bool
+        Whether twice the coefficients have twice the loss: then neither the objective of the start
+        nor a rise tells anything.
     validation : Validation or None
     callback : callable
         Called with (record, coef, intercept) after each epoch; True stops the run.
@@ -172,6 +175,7 @@ class Record:
     constant_objectives: np.ndarray
     constant: tuple | None = None
     partial: bool = False
+    homogeneous: bool = False
     validation: object = None
     callback: object = None
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY})
@@ -198,7 +202,7 @@ class Record:
     def start(self, coef, intercept, objective):
         """Count the starting point in as the first candidate for the best iterate."""
         self.start_objective = objective
-        if np.isfinite(objective):
+        if np.isfinite(objective) and not self.homogeneous:
             self.best, self.best_objective = (coef, intercept), objective
 
     def add(self, coef, intercept, *, step, passes, loss, objective, gradient_norm, rate):
@@ -254,13 +258,15 @@ class Record:
     @property
     def bound(self):
         """The objective above which a run has exploded."""
+        if self.homogeneous:
+            return np.inf
         known = np.array([self.constant_objective, self.start_objective])
         return EXPLODED * max(np.abs(known[np.isfinite(known)]), default=0.0)
 
     @property
     def start_bound(self):
         """The objective above which a run has ended worse than it began."""
-        if self.partial:
+        if self.partial or self.homogeneous:
             return self.bound
         worst = max(self.constant_objective, self.start_objective)
         return worst + WORSE * abs(worst) + np.finfo(float).tiny
@@ -433,9 +439,10 @@ def _full_epochs(steps, sweep, objective, schedule, plan, record):
             coef, intercept, step=steps.t, passes=record.n_iter + 1, loss=losses.sum(),
             objective=values.sum(), gradient_norm=np.sqrt(decrement), rate=rate,
         )  # fmt: skip
+        schedule.observe(values.sum())
         if stop or record.flat(decrement, objective.metric.unit, values):
             return coef, intercept
-        if record.stalled(FULL_PATIENCE):
+        if schedule.settled(steps.t) and record.stalled(FULL_PATIENCE):
             return coef, intercept
 
 
@@ -458,7 +465,8 @@ def _batch_epochs(steps, sweep, objective, schedule, plan, record):
             coef, intercept, step=steps.t, passes=record.n_iter + 1, loss=losses.sum(),
             objective=values.sum(), gradient_norm=np.nan, rate=rate,
         )  # fmt: skip
-        if stop or record.stalled():
+        schedule.observe(values.sum())
+        if stop or (schedule.settled(steps.t) and record.stalled()):
             return coef, intercept
 
 

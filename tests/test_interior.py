@@ -8,6 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import QuantileRegressor
 
 from skgd import GDClassifier, GDRegressor
+from skgd.losses import Quantile
 
 X, Y = load_diabetes(return_X_y=True, scaled=False)
 CANCER_X, CANCER = load_breast_cancer(return_X_y=True)
@@ -26,6 +27,14 @@ def test_absolute_error_with_l1_is_median_regression(alpha, weighted):
     assert values[0] <= values[1] * (1 + 1e-7)
     assert_array_equal(model.coef_ == 0, oracle.coef_ == 0)
     assert model.n_iter_ < 30
+
+
+def test_a_list_of_quantiles_is_each_by_itself():
+    together = GDRegressor(Quantile([0.1, 0.7]), penalty="l1", alpha=0.1).fit(X, Y)
+    for row, quantile in zip(together.coef_, (0.1, 0.7), strict=True):
+        oracle = QuantileRegressor(quantile=quantile, alpha=0.1).fit(X, Y)
+        assert_allclose(row, oracle.coef_, rtol=1e-5, atol=1e-6)
+    assert together.optimality_ <= 1e-6 * together.history_["objective"][-1]
 
 
 @pytest.mark.parametrize("alpha", [1e-4, 1e-2])
