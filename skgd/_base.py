@@ -202,7 +202,34 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         finally:
             if record.stop_reason is not None:
                 self._set_attributes(coef, intercept, run)
+        self.optimality_ = run.certificate(*self._raw_attributes(*coef.shape))
         self._tell(run)
+
+    def optimality(self, X, y, sample_weight=None):
+        """Return an upper bound on how far the objective is from its minimum, ``F - F*``.
+
+        Like ``optimality_``, for data of any size.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), default=None
+            All as passed to ``fit``.
+
+        Returns
+        -------
+        float
+            inf where no bound is known: for losses that are not convex or have no ``conjugate``.
+        """
+        check_is_fitted(self)
+        check_parameters(self)
+        X, y = self._check_data(X, y, reset=False)
+        weights = check_weights(sample_weight, len(y))
+        targets, n_outputs = self._encode(y, weights, reset=False)
+        sample = Sample(X, y, targets, weights, n_outputs)
+        run = Run(self, sample, None, Memory.empty(X.shape[1], n_outputs), False, None)
+        return run.certificate(*self._raw_attributes(n_outputs, X.shape[1]), budget=np.inf)
 
     def _raw_attributes(self, k, d):
         """Return the coefficients and intercepts of the last fit, to start from."""
@@ -270,7 +297,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         coef, intercept = np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs)
         vars(self).update(self._coefficients(coef, intercept, X.dtype))
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
-        self._weight_sum = 0.0
+        self._weight_sum, self.optimality_ = 0.0, np.nan
 
     def _tell(self, run):
         record, plan = run.record, run.plan

@@ -17,7 +17,7 @@ import re
 from numbers import Real
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, special
 from sklearn.base import BaseEstimator
 from sklearn.metrics import d2_pinball_score, r2_score
 
@@ -276,6 +276,13 @@ class Loss(BaseEstimator):
         """
         return bends * direction
 
+    def conjugate(self, y, slope):
+        """Return ``sup_z slope z - loss(y, z)`` for slopes shaped like ``y``; inf if unknown.
+
+        With it a fit can say how far from the minimum it ended; the loss must be convex.
+        """
+        return np.full(np.shape(slope), np.inf)
+
     def compiled(self, n_outputs=1):
         """Return the rule that the engine runs; one that calls back where a subclass overrides.
 
@@ -323,6 +330,14 @@ class Loss(BaseEstimator):
             else:
                 result[c] = 0.5 * (low + high)
         return result
+
+    def hinges(self, y):
+        """Return (position, low, high) for targets of shape (n_samples, n_outputs).
+
+        For losses that are sums of hinges, ``max over low <= a <= high of a (z - position)``: the
+        position has the shape (hinges, n_samples, n_outputs); None for other losses.
+        """
+        return None
 
     def smoothed(self, width):
         """Return a smooth loss within ``width`` of this one, for the losses that are not smooth.
@@ -461,6 +476,9 @@ class SquaredError(Loss):
     def best_constant(self, y, sample_weight):
         return np.average(y, axis=0, weights=sample_weight)
 
+    def conjugate(self, y, slope):
+        return slope * (y + 0.5 * slope)
+
 
 cdef inline double rounded(double t, double width) noexcept nogil:
     """max(0, t), with the kink at 0 rounded over a width: at most width / 2 below it."""
@@ -579,6 +597,12 @@ class AbsoluteError(_PiecewiseLinear):
     def best_constant(self, y, sample_weight):
         return _weighted_quantiles(y, sample_weight, 0.5)
 
+    def conjugate(self, y, slope):
+        return np.where(np.abs(slope) <= 1.0, slope * y, np.inf)
+
+    def hinges(self, y):
+        return y[None], -1.0, 1.0
+
 
 def _weighted_quantiles(y, sample_weight, quantile):
     """Return the smallest target of each column with a share of the weight up to it."""
@@ -642,6 +666,14 @@ class Quantile(_PiecewiseLinear):
             _weighted_quantiles(y[:, c:c + 1], sample_weight, quantile)
             for c, quantile in enumerate(columns)
         ])
+
+    def conjugate(self, y, slope):
+        below = self._quantiles()
+        inside = (slope >= -below) & (slope <= 1.0 - below)
+        return np.where(inside, slope * y, np.inf)
+
+    def hinges(self, y):
+        return y[None], -self._quantiles(), 1.0 - self._quantiles()
 
     def encoded(self, y):
         y = _PiecewiseLinear.encoded(self, y)
@@ -707,6 +739,13 @@ class EpsilonInsensitive(_PiecewiseLinear):
     def __init__(self, epsilon=0.1):
         self.epsilon = epsilon
 
+    def conjugate(self, y, slope):
+        return np.where(np.abs(slope) <= 1.0, slope * y + self.epsilon * np.abs(slope), np.inf)
+
+    def hinges(self, y):
+        below = np.array([-1.0, 0.0]).reshape(2, *np.ones(y.ndim, dtype=int))
+        return np.array([y - self.epsilon, y + self.epsilon]), below, below + 1.0
+
     def best_constant(self, y, sample_weight):
         # Half the absolute residuals of both edges of the band, up to a constant.
         edges = np.vstack([y - self.epsilon, y + self.epsilon])
@@ -747,6 +786,9 @@ class Huber(Loss):
 
     def __init__(self, delta=1.35):
         self.delta = delta
+
+    def conjugate(self, y, slope):
+        return np.where(np.abs(slope) <= self.delta, slope * (y + 0.5 * slope), np.inf)
 
 
 cdef class SquaredEpsilonInsensitiveRule(LossRule):
@@ -810,6 +852,9 @@ class SquaredEpsilonInsensitive(Loss):
     def __init__(self, epsilon=0.1):
         self.epsilon = epsilon
 
+    def conjugate(self, y, slope):
+        return slope * y + self.epsilon * np.abs(slope) + 0.25 * slope**2
+
 
 cdef class LogCoshRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -857,6 +902,11 @@ class LogCosh(Loss):
     Rule = LogCoshRule
     curvature = 1.0
     has_hessian = True
+
+    def conjugate(self, y, slope):
+        with np.errstate(invalid="ignore"):
+            ends = special.xlog1py(1.0 + slope, slope) + special.xlog1py(1.0 - slope, -slope)
+        return np.where(np.abs(slope) <= 1.0, slope * y + 0.5 * ends, np.inf)
 
 
 cdef class CauchyRule(LossRule):
@@ -1111,6 +1161,11 @@ class Poisson(_LogLink):
     Rule = PoissonRule
     power = 1.0
 
+    def conjugate(self, y, slope):
+        mean = slope + y
+        inside = special.xlogy(mean, np.maximum(mean, 0.0)) - special.xlogy(y, y) - slope
+        return np.where(mean >= 0, inside, np.inf)
+
 
 class Gamma(_LogLink):
     """Half the gamma deviance, for positive amounts; the margin is the logarithm of the mean.
@@ -1134,6 +1189,11 @@ class Gamma(_LogLink):
 
     Rule = GammaRule
     power = 2.0
+
+    def conjugate(self, y, slope):
+        rest = np.maximum(1.0 - slope, 0.0)
+        inside = special.xlogy(rest, rest) + slope * (1.0 + np.log(y))
+        return np.where(slope <= 1.0, inside, np.inf)
 
 
 class Tweedie(_LogLink):
@@ -1270,6 +1330,12 @@ class Hinge(_PiecewiseLinear):
     Rule = HingeRule
     task = "classification"
 
+    def conjugate(self, y, slope):
+        return np.where(np.abs(y * slope + 0.5) <= 0.5, y * slope, np.inf)
+
+    def hinges(self, y):
+        return y[None], np.where(y > 0, -1.0, 0.0), np.where(y > 0, 0.0, 1.0)
+
 
 cdef class SquaredHingeRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -1316,6 +1382,9 @@ class SquaredHinge(Loss):
     task = "classification"
     curvature = 2.0
     has_hessian = True
+
+    def conjugate(self, y, slope):
+        return np.where(y * slope <= 0.0, y * slope + 0.25 * slope**2, np.inf)
 
 
 cdef class ModifiedHuberRule(LossRule):
@@ -1372,6 +1441,9 @@ class ModifiedHuber(Loss):
     task = "classification"
     curvature = 2.0
     has_hessian = True
+
+    def conjugate(self, y, slope):
+        return np.where(np.abs(y * slope + 2.0) <= 2.0, y * slope + 0.25 * slope**2, np.inf)
 
     def probabilities(self, z):
         """Return the probabilities of the classes.
@@ -1477,6 +1549,16 @@ class LogLoss(Loss):
 
     def couples(self, n_outputs):
         return n_outputs > 1
+
+    def conjugate(self, y, slope):
+        if self.couples(1 if np.ndim(y) == 1 else y.shape[1]):
+            p = slope + (y > 0)
+            balanced = np.abs(p.sum(axis=1) - 1.0) <= 1e-9
+            balanced &= np.all(p >= 0, axis=1)
+            return np.where(balanced, special.xlogy(p, p).sum(axis=1), np.inf)
+        p = -y * slope
+        entropy = special.xlogy(p, p) + special.xlog1py(1.0 - p, -p)
+        return np.where((p >= 0) & (p <= 1), entropy, np.inf)
 
     def scales(self, mean, spread):
         k = len(spread)

@@ -51,6 +51,12 @@ cdef class PenaltyRule:
     def check(self, Py_ssize_t d):
         """Raise ValueError where the penalty does not fit d features."""
 
+    def separated(self, Py_ssize_t d):
+        """Return (l1, lower, upper) of each of d coefficients, or None where there is no such form.
+
+        The part that is not smooth is then ``sum_j l1_j |w_j|`` within the bounds.
+        """
+
     def apply_value(self, coef):
         """Return the penalty of each row of coef, of shape (n_outputs, n_features)."""
         cdef Py_ssize_t c, d = coef.shape[1]
@@ -149,6 +155,12 @@ cdef class PositiveRule(PenaltyRule):
 
     def check(self, Py_ssize_t d):
         self.penalty.check(d)
+
+    def separated(self, Py_ssize_t d):
+        parts = self.penalty.separated(d)
+        if parts is not None:
+            l1, lower, upper = parts
+            return l1, np.maximum(lower, 0.0), np.maximum(upper, 0.0)
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         return self.penalty.value(d, w)
@@ -315,6 +327,10 @@ cdef class ElasticNetRule(PenaltyRule):
                 f"weights of the penalty has {len(self.owner)} numbers and X has {d} "
                 "features: pass one weight per feature."
             )
+
+    def separated(self, Py_ssize_t d):
+        weights = np.ones(d) if self.weights == NULL else self.owner
+        return self.l1_ratio * weights, np.full(d, -np.inf), np.full(d, np.inf)
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         cdef Py_ssize_t j

@@ -11,7 +11,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 
-from skgd import auto
+from skgd import auto, certificate
 from skgd._checks import given_start, make_generator
 from skgd._engine import Problem
 from skgd.batching import batch_bounds, batch_length, is_memory_map
@@ -141,7 +141,7 @@ class Run:
         self.class_factors = estimator._class_factors(sample.targets, weights, memory, partial)
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
-        self.objective = self._make_objective()
+        self.objective = self._make_objective(self.plan, memory)
         self.constant_targets = self._constant_targets()
         intercept = self._best_constant()
         objectives = self._constant_objectives(intercept)
@@ -155,7 +155,7 @@ class Run:
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
             constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
             validation=validation,
-            tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
+            tasks=tasks if tasks is not None and tasks.has_listeners else None, attributes=self.epoch_attributes,
         )  # fmt: skip
         self.first_rate = 1.0
         if state is None:
@@ -218,7 +218,7 @@ class Run:
             weight_scale=rows / weight,
         )
 
-    def _make_objective(self):
+    def _make_objective(self, plan, memory):
         estimator, problem, penalty = self.estimator, self.problem, self.penalty
         rule = (penalty if penalty is not None else L2()).compiled()
         rule.check(problem.d)
@@ -227,13 +227,13 @@ class Run:
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
         bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
         penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
-        if self.plan.preconditioned:
+        if plan.preconditioned:
             if not self.partial:
-                self.memory.moments = Moments.empty(problem.d)
-            self.memory.moments.merge(self.sample.X, problem.rows, problem.weights)
-        curvature, unit = self.loss.scales(*self._mean_and_spread())
+                memory.moments = Moments.empty(problem.d)
+            memory.moments.merge(self.sample.X, problem.rows, problem.weights)
+        curvature, unit = self.loss.scales(*self._mean_and_spread(plan, memory))
         metric = auto.make_metric(
-            self.plan, self.memory.moments, curvature, penalty_curvature, unit,
+            plan, memory.moments, curvature, penalty_curvature, unit,
             estimator.fit_intercept,
         )  # fmt: skip
         return Objective(
@@ -241,9 +241,9 @@ class Run:
             n_threads=effective_n_jobs(estimator.n_jobs),
         )  # fmt: skip
 
-    def _mean_and_spread(self):
+    def _mean_and_spread(self, plan, memory):
         """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
-        problem, memory = self.problem, self.memory
+        problem = self.problem
         if self.loss.task == "classification":
             return np.zeros(problem.k), np.ones(problem.k)
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
@@ -253,7 +253,7 @@ class Run:
         mean = np.average(problem.targets, axis=0, weights=weights)
         deviation = weights @ (problem.targets - mean) ** 2
         moments.combine(weights.sum(), mean, deviation)
-        if not self.plan.preconditioned:
+        if not plan.preconditioned:
             return moments.mean, np.ones(problem.k)
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
@@ -384,6 +384,21 @@ class Run:
 
     # ---- what others may know of it -------------------------------------------------------------
 
+    def certificate(self, coef, intercept, budget=None):
+        """Return an upper bound on how far the objective is from its minimum.
+
+        NaN where it takes more work than the budget, or where the run has seen a part of the rows.
+        """
+        objective, plan = self.objective, self.plan
+        if budget is None:
+            budget = certificate.AFFORDABLE * (0.1 if plan.takes_steps else 1.0)
+        if self.partial or certificate.work(objective, self.loss) > budget:
+            return np.nan
+        if not (plan.preconditioned and plan.centred):
+            whole = replace(plan, preconditioned=True, centred=True)
+            objective = self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
+        return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
+
     def place(self):
         """Say where the run exploded."""
         record = self.record
@@ -434,6 +449,7 @@ class Run:
             "stop_reason_": record.stop_reason,
             "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
             "learning_rate_": self.first_rate,
+            "optimality_": np.nan,
             "_weight_sum": self.memory.weight if self.partial else self.problem.weight_sum,
         }
 

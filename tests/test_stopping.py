@@ -337,7 +337,7 @@ def test_a_split_trains_as_if_its_rows_had_been_passed(model, data, form, weight
     X = form(X)
     s = np.random.default_rng(0).integers(0 if weighted else 1, 3 if weighted else 2, len(y))
     model = clone(model).set_params(
-        early_stopping=True, validation_fraction=0.2, max_iter=12, tol=None, random_state=0
+        early_stopping=True, validation_fraction=0.2, max_iter=6, tol=None, random_state=0
     )
     split = clone(model).fit(X, y, sample_weight=s if weighted else None)
     train, test = map(np.sort, train_test_split(
