@@ -80,17 +80,6 @@ class Plan:
     def takes_steps(self):
         return isinstance(self.optimizer, Optimizer)
 
-    def remedy(self, rate):
-        """Say what to pass instead of a learning rate with which the descent exploded."""
-        if self.schedule is None:
-            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
-        if self.preconditioned:
-            return f"Pass learning_rate={min(rate / 10, 0.1):.1g} or learning_rate='auto'."
-        return (
-            "Pass precondition='auto', which makes the descent independent of the columns' scales, "
-            f"or scale the columns, or pass learning_rate={rate / 10:.1g} or less."
-        )
-
 
 def make_optimizer(optimizer):
     """Return the optimizer object that a user's ``optimizer`` means; None for "auto"."""

@@ -961,20 +961,21 @@ cdef inline int exponentials(Py_ssize_t n, double factor, const double* x,
 
 cdef inline int excesses(Py_ssize_t n, double factor, const double* x, double* out) noexcept nogil:
     """(exp(factor x) - 1 - factor x) / factor, and its limit 0 where the factor is 0."""
-    cdef Py_ssize_t i, j
-    cdef double t, series
+    cdef Py_ssize_t i
+    cdef double t, series, share
     if factor == 0.0:
         memset(out, 0, n * sizeof(double))
         return 0
+    share = 1.0 / factor
     exponentials(n, factor, x, out)
     for i in range(n):
         t = factor * x[i]
-        # Near 0 the difference would lose its digits.
-        series = 1.0 + t / 13.0
-        for j in range(12, 2, -1):
-            series = 1.0 + t / j * series
-        t = 0.5 * t * t * series if fabs(t) < 0.25 else out[i] - 1.0 - t
-        out[i] = t / factor
+        # Near 0 the difference would lose its digits: Taylor's terms 2 t^j / (j + 2)!.
+        series = 1.0 / 19958400.0 + t * (1.0 / 239500800.0 + t * (1.0 / 3113510400.0))
+        series = 1.0 / 20160.0 + t * (1.0 / 181440.0 + t * (1.0 / 1814400.0 + t * series))
+        series = 1.0 / 60.0 + t * (1.0 / 360.0 + t * (1.0 / 2520.0 + t * series))
+        series = 1.0 + t * (1.0 / 3.0 + t * (1.0 / 12.0 + t * series))
+        out[i] = share * (0.5 * t * t * series if fabs(t) < 0.25 else out[i] - 1.0 - t)
     return 0
 
 

@@ -142,7 +142,9 @@ class Run:
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
         self.objective = self._make_objective()
-        intercept, objectives = self._best_constant()
+        self.constant_targets = self._constant_targets()
+        intercept = self._best_constant()
+        objectives = self._constant_objectives(intercept)
         constant = np.zeros((self.problem.k, self.problem.d)), intercept
         validation = None
         if held_out is not None:
@@ -257,31 +259,39 @@ class Run:
         size = np.sqrt(moments.variance(about_mean=False))
         return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
-    def _best_constant(self):
-        """Return the best intercepts without coefficients and each output's objective there.
+    def _constant_targets(self):
+        """Return the targets and weights that a constant model sees, for some outputs each.
 
-        No pass over X: a constant model sees nothing but the targets, and of a classification
-        nothing but the weights of the classes.
+        No pass over X: of a classification they are nothing but the weights of the classes.
         """
         problem, loss = self.problem, self.loss
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
         targets = problem.targets
         if loss.task == "regression":
-            outputs = [(targets, weights)]
-        elif loss.couples(problem.k):
-            outputs = [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
-        else:
-            signs = np.array([[-1.0], [1.0]])
-            positive = _class_sums(targets, weights, problem.k)
-            outputs = [(signs, np.array([weights.sum() - part, part])) for part in positive]
-        constants, losses = [], []
-        for y, s in outputs:
-            constant = np.zeros(y.shape[1])
-            if self.estimator.fit_intercept:
-                constant = np.asarray(loss.best_constant(y, s), dtype=float)
-            constants.append(constant)
-            losses.append(_constant_losses(loss, y, s, constant))
-        return np.concatenate(constants), np.concatenate(losses)
+            return [(targets, weights)]
+        if loss.couples(problem.k):
+            return [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
+        signs = np.array([[-1.0], [1.0]])
+        total, positive = weights.sum(), _class_sums(targets, weights, problem.k)
+        return [(signs, np.array([total - part, part])) for part in positive]
+
+    def _best_constant(self):
+        """Return the best intercepts without coefficients, for each output."""
+        if not self.estimator.fit_intercept:
+            return np.zeros(self.problem.k)
+        return np.concatenate([
+            np.asarray(self.loss.best_constant(*outputs), dtype=float)
+            for outputs in self.constant_targets
+        ])  # fmt: skip
+
+    def _constant_objectives(self, intercept):
+        """Return each output's objective without coefficients."""
+        losses, first = [], 0
+        for y, s in self.constant_targets:
+            constant = intercept[first:first + y.shape[1]]
+            losses.append(_constant_losses(self.loss, y, s, constant))
+            first += y.shape[1]
+        return np.concatenate(losses)
 
     def _make_start(self):
         """Return the coefficients and intercepts to start from."""
@@ -311,8 +321,10 @@ class Run:
         if record.n_iter:
             objective.passes = record.history["passes"][-1]
         else:
-            at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
-            value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
+            if start[0].any():
+                value = objective.values(*start)[1].sum()
+            else:
+                value = self._constant_objectives(start[1]).sum()
             record.start(*start, value)
         if record.stop_reason is not None:
             return start
@@ -372,6 +384,44 @@ class Run:
 
     # ---- what others may know of it -------------------------------------------------------------
 
+    def place(self):
+        """Say where the run exploded."""
+        record = self.record
+        if self.plan.schedule is None:
+            return f"iteration {record.n_iter} of the full-batch optimizer"
+        rate = record.history["learning_rate"][-1]
+        return f"update step {record.exploded_at} with learning rate {rate:.3g}"
+
+    def remedy(self, names):
+        """Say what to pass instead of what made the run explode.
+
+        Parameters
+        ----------
+        names : array of str or None
+            Those of the columns.
+        """
+        plan, problem, X = self.plan, self.problem, self.sample.X
+        if plan.schedule is None:
+            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
+        automatic = auto.automatic_schedule(
+            plan.optimizer, self.objective, X, plan, np.random.default_rng(0), trained=False
+        )
+        rate = min(
+            self.record.history["learning_rate"][-1] / 10, automatic.rates(np.arange(1))[0]
+        )
+        if plan.preconditioned:
+            return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
+        moments = Moments.empty(problem.d)
+        moments.merge(X, problem.rows, problem.weights)
+        sizes = np.sqrt(moments.variance(about_mean=False))
+        largest = int(np.argmax(sizes))
+        column = largest if names is None else repr(str(names[largest]))
+        return (
+            f"Column {column} has the largest scale, {sizes[largest]:.3g}: pass "
+            "precondition='auto', which makes the descent independent of the columns' scales, or "
+            f"scale the columns, or pass learning_rate={rate:.1g} or less."
+        )
+
     def attributes(self, coef, intercept):
         """Return the public attributes of an estimator that is fitted up to here."""
         record, steps, estimator = self.record, self.memory.steps, self.estimator
@@ -384,6 +434,7 @@ class Run:
             "stop_reason_": record.stop_reason,
             "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
             "learning_rate_": self.first_rate,
+            "_weight_sum": self.memory.weight if self.partial else self.problem.weight_sum,
         }
 
     def epoch_attributes(self, coef, intercept):
