@@ -34,7 +34,7 @@ numpydoc_validation_checks = {
     "RT01",
 }
 # The methods of the pieces are small and have their words in the base class.
-numpydoc_validation_exclude = {r"^skgd\.(losses|penalties|optimizers|schedules)\.\w+\.\w+$"}
+numpydoc_validation_exclude = {r"^skgd\.[a-z_]+\.\w+\.\w+$"}
 
 
 def public_modules():
@@ -87,6 +87,7 @@ sphinx_gallery_conf = {
     "doc_module": ("skgd",),
     "abort_on_example_error": True,
     "download_all_examples": False,
+    "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
     "write_computation_times": False,

@@ -341,7 +341,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
         Returns
         -------
-        estimator : LogisticRegression, Ridge, Lasso, LinearSVC, PoissonRegressor or another
+        LogisticRegression, Ridge, Lasso, LinearSVC, PoissonRegressor or another
             With copies of the coefficients.
 
         Raises

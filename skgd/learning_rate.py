@@ -34,6 +34,15 @@ class RateTest:
         The mean objective of the short run at each rate; infinite where it diverged.
     suggestion : float
         The rate to take.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import GDRegressor, find_learning_rate
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> test = find_learning_rate(GDRegressor(optimizer="adam"), X, y, rates=[1e-5, 0.1, 1e3])
+    >>> test.suggestion
+    0.1
     """
 
     rates: np.ndarray

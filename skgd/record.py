@@ -27,7 +27,19 @@ STATE = (
 
 
 class DivergenceWarning(ConvergenceWarning):
-    """The descent exploded; the estimator has the best iterate from before."""
+    """The descent exploded; the estimator has the best iterate from before.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import DivergenceWarning, GDRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", DivergenceWarning)
+    ...     GDRegressor(optimizer="sgd", learning_rate=1e3).fit(X, y).stop_reason_
+    'diverged'
+    """
 
 
 @dataclass

@@ -3,7 +3,10 @@
 import doctest
 from pathlib import Path
 
+import matplotlib
 import pytest
+
+matplotlib.use("Agg")
 
 DOCS = Path(__file__).parent.parent / "docs"
 PAGES = [page for page in sorted(DOCS.glob("*.rst")) if ">>> " in page.read_text()]

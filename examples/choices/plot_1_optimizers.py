@@ -31,7 +31,7 @@ def best_history(optimizer, X, precondition):
     runs = []
     for rate in RATES:
         model = GDClassifier(optimizer=optimizer, learning_rate=rate, batch_size=32, max_iter=30,
-                             tol=None, precondition=precondition, random_state=0)  # fmt: skip
+                             tol=None, precondition=precondition, random_state=0)
         objective = model.fit(X, y).history_["objective"]
         if len(objective) == 30:
             runs.append((objective[-1], rate, objective))

@@ -35,7 +35,7 @@ for schedule in schedules:
     name = type(schedule).__name__
     left.plot(steps, schedule.bound(len(steps), STEPS_PER_EPOCH).rates(steps), label=name)
     model = GDClassifier(optimizer="adam", learning_rate=schedule, batch_size=32, max_iter=EPOCHS,
-                         tol=None, random_state=0).fit(X, y)  # fmt: skip
+                         tol=None, random_state=0).fit(X, y)
     right.semilogy(model.history_["epoch"], model.history_["objective"] - lowest, label=name)
 left.set(title="the rate", xlabel="step")
 right.set(title="objective above the minimum", xlabel="epoch")

@@ -7,6 +7,7 @@ Which loss shrugs off a bad row?
 A loss says what a residual or a margin costs; its slope says how hard a row pulls. A row that pulls
 harder the farther it is off can move the whole model.
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,7 +31,7 @@ from skgd.losses import (
 regression = [
     SquaredError(), AbsoluteError(), Huber(delta=1.0), LogCosh(), EpsilonInsensitive(epsilon=0.5),
     Cauchy(scale=1.0),
-]  # fmt: skip
+]
 classification = [LogLoss(), Hinge(), SquaredHinge(), ModifiedHuber(), Perceptron()]
 
 z = np.linspace(-4, 4, 401)

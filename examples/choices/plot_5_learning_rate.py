@@ -24,9 +24,8 @@ model = GDClassifier(optimizer="adam", batch_size=32, random_state=0)
 # The test draws the mean objective of a short run at each rate. Small rates don't arrive, large
 # ones swing or explode. The columns are raw, and still the best rate lies where it usually lies.
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
-test = LearningRateDisplay.from_estimator(model, X, y, ax=left)
-left.set_title("range test")
+test = LearningRateDisplay.from_estimator(model, X, y)
+plt.show()
 
 # %%
 # The search asks for the accuracy on other rows, where the differences are smaller: a rate that is
@@ -34,8 +33,7 @@ left.set_title("range test")
 
 model.set_params(max_iter=30, tol=None)
 search = GridSearchCV(model, {"learning_rate": np.geomspace(1e-4, 1, 9)}).fit(X, y)
-LearningRateDisplay.from_search(search, ax=right)
-right.set_title("grid search")
+LearningRateDisplay.from_search(search)
 plt.show()
 
 # %%

@@ -46,7 +46,7 @@ models = {
         max_iter=40, tol=None, random_state=0,
     ).fit(X, y)
     for optimizer in ("adagrad", "rmsprop", "adam", AdaBelief())
-}  # fmt: skip
+}
 DescentDisplay.from_estimators(models, excess=lowest)
 plt.show()
 
@@ -54,7 +54,7 @@ plt.show()
 # Its parameters are searched like those of any estimator:
 
 model = GDClassifier(alpha=1e-3, optimizer=AdaBelief(), learning_rate=0.03, max_iter=20, tol=None,
-                     random_state=0)  # fmt: skip
+                     random_state=0)
 search = GridSearchCV(model, {"optimizer__beta_1": [0.8, 0.9, 0.99]}, cv=3).fit(X, y)
 for parameters, score in zip(
     search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True

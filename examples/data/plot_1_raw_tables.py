@@ -51,7 +51,7 @@ for (name, model), style in zip(models.items(), ("C1o-", "C3s-", "C2D--", "C0-")
     ax.plot(spreads, np.maximum(scores, -0.1), style, ms=5, label=name)
 ax.axhline(0, color="0.7", lw=0.8)
 ax.set(xlabel="spread of the units (powers of ten)", ylabel="cross-validated R²",
-       title="The same table in other units")  # fmt: skip
+       title="The same table in other units")
 ax.text(0.02, -0.09, "-0.1 stands for all that is below", color="0.4", fontsize=8)
 ax.legend(loc="center left")
 plt.show()

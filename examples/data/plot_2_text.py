@@ -53,7 +53,7 @@ models = [
     SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=5, tol=None, random_state=0),
     GDClassifier(optimizer="adam", learning_rate=0.03, alpha=1e-5, precondition=None, max_iter=5,
                  tol=None, random_state=0),
-]  # fmt: skip
+]
 for model in models:
     start = time.perf_counter()
     model.fit(X_train, y_train)

@@ -38,7 +38,7 @@ for loss in ("squared_error", "poisson"):
 theirs = make_pipeline(features, PoissonRegressor(alpha=1e-4, tol=1e-9, max_iter=10_000))
 theirs.fit(hour[:, None], rate, poissonregressor__sample_weight=watched)
 print("largest distance from PoissonRegressor:",
-      f"{np.abs(fits['poisson'] / theirs.predict(grid) - 1).max():.0e}")  # fmt: skip
+      f"{np.abs(fits['poisson'] / theirs.predict(grid) - 1).max():.0e}")
 
 fig, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 ax.scatter(hour, rate, s=10 * watched, color="0.75", label="a watch; its size is the time")

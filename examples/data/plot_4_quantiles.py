@@ -21,7 +21,7 @@ X, y = load_diabetes(return_X_y=True, scaled=False)
 bmi = X[:, [2]]
 quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
 model = make_pipeline(SplineTransformer(n_knots=4, degree=2),
-                      GDRegressor(Quantile(quantiles), alpha=1e-5)).fit(bmi, y)  # fmt: skip
+                      GDRegressor(Quantile(quantiles), alpha=1e-5)).fit(bmi, y)
 
 grid = np.linspace(bmi.min(), bmi.max(), 200)[:, None]
 bands = model.predict(grid)

@@ -25,7 +25,7 @@ y_train = np.where(rng.random(400) < 0.15, rng.integers(0, 10, 400), y_train)  #
 
 sklearn.set_config(enable_metadata_routing=True)
 model = GDClassifier(alpha=0.0, optimizer="adam", learning_rate=0.001, batch_size=32, max_iter=200,
-                     early_stopping=True, n_iter_no_change=20, random_state=0)  # fmt: skip
+                     early_stopping=True, n_iter_no_change=20, random_state=0)
 model = model.set_fit_request(X_val=True, y_val=True)
 features = RBFSampler(gamma=0.001, n_components=500, random_state=0)
 pipeline = Pipeline([("features", features), ("model", model)], transform_input=["X_val"])

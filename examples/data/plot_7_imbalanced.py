@@ -36,7 +36,7 @@ for name, model in models.items():
     right.plot(recall, precision, label=name)
     found = recall_score(y, probability > 0.5)
     print(f"{name:20s} Brier score {brier_score_loss(y, probability):.3f}, "
-          f"finds {found:.0%} above 0.5")  # fmt: skip
+          f"finds {found:.0%} above 0.5")
 left.set(xlabel="predicted probability", ylabel="share of eights")
 right.set(xlabel="recall", ylabel="precision")
 left.legend()

@@ -41,7 +41,7 @@ for ax, name in zip(axes, ("mean rating", "coefficient"), strict=True):
     ax.plot([-3, 3], [-3, 3], color="0.7", ls=":")
     correlation = np.corrcoef(quality[known], estimate)[0, 1]
     ax.set(title=f"{name}: correlation {correlation:.2f}", xlabel="true quality of an item",
-           ylim=(-4, 4))  # fmt: skip
+           ylim=(-4, 4))
 axes[0].set_ylabel("estimate")
 plt.show()
 

@@ -35,7 +35,7 @@ fig, axes = plt.subplots(1, 3, figsize=(11, 3.8), sharey=True, layout="constrain
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     model.fit(X, y)
     DecisionBoundaryDisplay.from_estimator(model, X, ax=ax, response_method="predict_proba",
-                                           cmap="RdBu", vmin=0, vmax=1, alpha=0.6)  # fmt: skip
+                                           cmap="RdBu", vmin=0, vmax=1, alpha=0.6)
     ax.scatter(*X.T, c=y, cmap="RdBu", s=6, edgecolors="none")
     ax.set_title(f"{name}: {model.score(X, y):.3f}")
 plt.show()

@@ -8,6 +8,7 @@ Gradient descent takes the slope where it stands, times the rate, as its step. I
 form ``x^2 / 2`` the slope is x, so each step multiplies x by ``1 - rate``. All that can happen
 follows: creeping, arriving, bouncing, exploding.
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +33,7 @@ rates = {
 fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True, layout="constrained")
 for ax, (name, rate) in zip(axes, rates.items(), strict=True):
     run = minimize(valley, [-3.0], jac=slope, optimizer="sgd", learning_rate=rate, max_iter=7,
-                   tol=None)  # fmt: skip
+                   tol=None)
     PathDisplay.from_result(run, valley, ax=ax, limits=[(-6, 6)])
     ax.set(title=f"rate {name}", xlabel="x", ylabel="", ylim=(-0.8, 16))
     ax.get_legend().remove()

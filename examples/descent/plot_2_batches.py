@@ -8,6 +8,7 @@ Two columns of the diabetes data, so that the path can be drawn. The ellipses jo
 with the same objective. Each path shows 5 passes over the 442 rows, with the same kind of falling
 rate.
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,7 +27,7 @@ def path(batch_size, learning_rate, passes=5):
     """Train batch by batch and note the coefficients after each step."""
     rng = np.random.default_rng(0)
     model = GDRegressor(optimizer="sgd", learning_rate=learning_rate, batch_size="full", alpha=0.0,
-                        fit_intercept=False, precondition=None)  # fmt: skip
+                        fit_intercept=False, precondition=None)
     coefs = [np.zeros(2)]
     for _ in range(passes):
         rows = rng.permutation(len(y))

@@ -8,6 +8,7 @@ The ravine ``(x^2 + 30 y^2) / 2`` is 30 times steeper across than along. Plain d
 rate small enough for the steep walls, and then hardly moves along the floor. Momentum sums up the
 steps along the floor and cancels those across it.
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +30,7 @@ def slope(x):
 
 def descend(optimizer, rate):
     return minimize(ravine, START, jac=slope, optimizer=optimizer, learning_rate=rate, max_iter=50,
-                    tol=None)  # fmt: skip
+                    tol=None)
 
 
 runs = {
@@ -64,5 +65,5 @@ plt.show()
 # round valley that is left.
 
 round_valley = minimize(lambda u: 0.5 * u @ u, np.sqrt(CURVATURE) * START, jac=lambda u: u,
-                        optimizer="sgd", learning_rate=0.9, max_iter=10, tol=None)  # fmt: skip
+                        optimizer="sgd", learning_rate=0.9, max_iter=10, tol=None)
 print(f"plain descent in a round valley: {round_valley.fun:.0e} after 10 steps")

@@ -7,6 +7,7 @@ Who gets out of a shallow hole, and who gets away from a saddle?
 Linear models with convex losses have neither: every descent that goes on long enough finds the same
 minimum. The optimizers are made for more than that, and ``minimize`` runs them on any function.
 """
+# sphinx_gallery_thumbnail_number = 2
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +28,7 @@ def wells_slope(x):
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True, layout="constrained")
 for ax, momentum in zip(axes, (0.0, 0.8, 0.95), strict=True):
     run = minimize(wells, [1.7], jac=wells_slope, optimizer=SGD(momentum=momentum),
-                   learning_rate=0.05, max_iter=250, tol=None)  # fmt: skip
+                   learning_rate=0.05, max_iter=250, tol=None)
     PathDisplay.from_result(run, wells, ax=ax, limits=[(-1.8, 1.8)])
     ax.set(title=f"momentum {momentum}", xlabel="x", ylabel="", ylim=(-0.5, 1.0))
     ax.get_legend().remove()
@@ -55,7 +56,7 @@ runs = {
     optimizer: minimize(saddle, [-2.0, 1e-4], jac=saddle_slope, optimizer=optimizer,
                         learning_rate=rate, max_iter=150, tol=None)
     for optimizer, rate in {"sgd": 0.1, "momentum": 0.1, "rmsprop": 0.03, "adam": 0.1}.items()
-}  # fmt: skip
+}
 fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
 paths = PathDisplay.from_results(runs, saddle, ax=left, limits=[(-2.2, 1.5), (-1, 3)])
 left.set(title="from the left to the saddle at (0, 0)")
