@@ -155,7 +155,8 @@ class Run:
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
             constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
             validation=validation,
-            tasks=tasks if tasks is not None and tasks.has_listeners else None, attributes=self.epoch_attributes,
+            tasks=tasks if tasks is not None and tasks.has_listeners else None,
+            attributes=self.epoch_attributes,
         )  # fmt: skip
         self.first_rate = 1.0
         if state is None:
