@@ -21,7 +21,7 @@ from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L2, PositiveRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
-from skgd.training import Steps, train_full_batch, train_steps
+from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
 from skgd.validation import Validation
 
 
@@ -142,7 +142,7 @@ class Run:
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
         self.objective = self._make_objective()
-        intercept, objectives = self._best_constant()
+        intercept = self._best_constant()
         constant = np.zeros((self.problem.k, self.problem.d)), intercept
         validation = None
         if held_out is not None:
@@ -150,9 +150,9 @@ class Run:
             validation = Validation(estimator, held_out, problem, sample.X.dtype, constant)
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
-            patience=estimator.n_iter_no_change, constant_objectives=objectives,
-            constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
-            validation=validation,
+            patience=estimator.n_iter_no_change,
+            constant_objectives=self._constant_losses(intercept), constant=constant,
+            partial=partial, homogeneous=self.loss.homogeneous, validation=validation,
             tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
         )  # fmt: skip
         self.first_rate = 1.0
@@ -257,31 +257,40 @@ class Run:
         size = np.sqrt(moments.variance(about_mean=False))
         return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
-    def _best_constant(self):
-        """Return the best intercepts without coefficients and each output's objective there.
+    def _constants(self):
+        """Return targets and their weights, of all that a model without coefficients can tell.
 
-        No pass over X: a constant model sees nothing but the targets, and of a classification
-        nothing but the weights of the classes.
+        No pass over X: such a model sees nothing but the targets, and of a classification nothing
+        but the weights of the classes. One pair for each group of outputs that share a loss.
         """
         problem, loss = self.problem, self.loss
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
         targets = problem.targets
         if loss.task == "regression":
-            outputs = [(targets, weights)]
-        elif loss.couples(problem.k):
-            outputs = [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
-        else:
-            signs = np.array([[-1.0], [1.0]])
-            positive = _class_sums(targets, weights, problem.k)
-            outputs = [(signs, np.array([weights.sum() - part, part])) for part in positive]
-        constants, losses = [], []
-        for y, s in outputs:
-            constant = np.zeros(y.shape[1])
-            if self.estimator.fit_intercept:
-                constant = np.asarray(loss.best_constant(y, s), dtype=float)
-            constants.append(constant)
-            losses.append(_constant_losses(loss, y, s, constant))
-        return np.concatenate(constants), np.concatenate(losses)
+            return [(targets, weights)]
+        if loss.couples(problem.k):
+            return [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
+        signs = np.array([[-1.0], [1.0]])
+        positive = _class_sums(targets, weights, problem.k)
+        return [(signs, np.array([weights.sum() - part, part])) for part in positive]
+
+    def _best_constant(self):
+        """Return the best intercepts without coefficients."""
+        if not self.estimator.fit_intercept:
+            return np.zeros(self.problem.k)
+        return np.concatenate(
+            [np.asarray(self.loss.best_constant(y, s), dtype=float) for y, s in self._constants()]
+        )
+
+    def _constant_losses(self, intercept):
+        """Return the mean loss of each output at intercepts without coefficients."""
+        losses, first = [], 0
+        for y, s in self._constants():
+            margins = np.broadcast_to(intercept[first:first + y.shape[1]], y.shape)
+            values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
+            losses.append(s @ values / s.sum())
+            first += y.shape[1]
+        return np.concatenate(losses)
 
     def _make_start(self):
         """Return the coefficients and intercepts to start from."""
@@ -311,9 +320,9 @@ class Run:
         if record.n_iter:
             objective.passes = record.history["passes"][-1]
         else:
-            at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
-            value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
-            record.start(*start, value)
+            trained = start[0].any()
+            values = objective.values(*start)[1] if trained else self._constant_losses(start[1])
+            record.start(*start, values.sum())
         if record.stop_reason is not None:
             return start
         if plan.takes_steps:
@@ -371,6 +380,11 @@ class Run:
         return memory.schedule
 
     # ---- what others may know of it -------------------------------------------------------------
+
+    @property
+    def watches_a_part(self):
+        """Whether the objectives in the history are those of a part of the rows."""
+        return self.plan.takes_steps and self.problem.n > WATCHED_ROWS
 
     def place(self):
         """Say where the run exploded."""
@@ -443,10 +457,3 @@ def _class_sums(targets, weights, k):
     if targets.ndim == 1:
         return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
     return 0.5 * (weights.sum() + weights @ targets)
-
-
-def _constant_losses(loss, y, weights, constant):
-    """Return the mean loss of each output where all margins are one constant."""
-    margins = np.broadcast_to(constant, y.shape)
-    values = loss.compiled(y.shape[1]).apply("value", y, margins)
-    return weights @ values / weights.sum()
