@@ -271,6 +271,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         coef, intercept = np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs)
         vars(self).update(self._coefficients(coef, intercept, X.dtype))
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
+        self._weight_sum = 0.0
 
     def _tell(self, run):
         record, plan = run.record, run.plan
@@ -303,6 +304,40 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         margins = X @ self.coef_.T
         margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
         return margins.reshape(X.shape[0], -1) + self.intercept_
+
+    def to_sklearn(self):
+        """Return the fitted estimator of scikit-learn that makes the same predictions.
+
+        Tools that know scikit-learn's classes alone (ONNX, PMML, SHAP) take it. Its parameters are
+        those of the same objective where the class has it: LinearSVC and LinearSVR penalise the
+        intercept, and not every class has every penalty. Several outputs of a loss whose class has
+        one output become a MultiOutputRegressor. Nothing is fitted again.
+
+        Returns
+        -------
+        estimator : LogisticRegression, Ridge, Lasso, LinearSVC, PoissonRegressor or another
+            With copies of the coefficients.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn has no class for the loss.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skgd import GDRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> GDRegressor(alpha=1 / len(y)).fit(X, y).to_sklearn()
+        Ridge()
+        >>> GDRegressor("poisson", alpha=0.5).fit(X, y).to_sklearn()
+        PoissonRegressor(alpha=0.5)
+        """
+        # Its imports take as long as all others of skgd.
+        from skgd import conversion
+
+        check_is_fitted(self)
+        return conversion.to_sklearn(self)
 
     def sparsify(self):
         """Convert ``coef_`` to a CSR matrix, which is smaller where most of it is zero.

@@ -76,7 +76,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         Intercepts.
     n_features_in_ : int
         Features seen during fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X had names.
     n_iter_ : int
         Epochs or iterations.

@@ -142,7 +142,9 @@ class Run:
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
         self.objective = self._make_objective()
+        self.constant_targets = self._constant_targets()
         intercept = self._best_constant()
+        objectives = self._constant_objectives(intercept)
         constant = np.zeros((self.problem.k, self.problem.d)), intercept
         validation = None
         if held_out is not None:
@@ -151,7 +153,7 @@ class Run:
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change,
-            constant_objectives=self._constant_losses(intercept), constant=constant,
+            constant_objectives=objectives, constant=constant,
             partial=partial, homogeneous=self.loss.homogeneous, validation=validation,
             tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
         )  # fmt: skip
@@ -257,11 +259,10 @@ class Run:
         size = np.sqrt(moments.variance(about_mean=False))
         return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
-    def _constants(self):
-        """Return targets and their weights, of all that a model without coefficients can tell.
+    def _constant_targets(self):
+        """Return the targets and weights that a constant model sees, for some outputs each.
 
-        No pass over X: such a model sees nothing but the targets, and of a classification nothing
-        but the weights of the classes. One pair for each group of outputs that share a loss.
+        No pass over X: of a classification they are nothing but the weights of the classes.
         """
         problem, loss = self.problem, self.loss
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
@@ -271,21 +272,22 @@ class Run:
         if loss.couples(problem.k):
             return [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
         signs = np.array([[-1.0], [1.0]])
-        positive = _class_sums(targets, weights, problem.k)
-        return [(signs, np.array([weights.sum() - part, part])) for part in positive]
+        total, positive = weights.sum(), _class_sums(targets, weights, problem.k)
+        return [(signs, np.array([total - part, part])) for part in positive]
 
     def _best_constant(self):
-        """Return the best intercepts without coefficients."""
+        """Return the best intercepts without coefficients, for each output."""
         if not self.estimator.fit_intercept:
             return np.zeros(self.problem.k)
-        return np.concatenate(
-            [np.asarray(self.loss.best_constant(y, s), dtype=float) for y, s in self._constants()]
-        )
+        return np.concatenate([
+            np.asarray(self.loss.best_constant(*outputs), dtype=float)
+            for outputs in self.constant_targets
+        ])  # fmt: skip
 
-    def _constant_losses(self, intercept):
-        """Return the mean loss of each output at intercepts without coefficients."""
+    def _constant_objectives(self, intercept):
+        """Return each output's objective without coefficients."""
         losses, first = [], 0
-        for y, s in self._constants():
+        for y, s in self.constant_targets:
             margins = np.broadcast_to(intercept[first:first + y.shape[1]], y.shape)
             values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
             losses.append(s @ values / s.sum())
@@ -320,9 +322,11 @@ class Run:
         if record.n_iter:
             objective.passes = record.history["passes"][-1]
         else:
-            trained = start[0].any()
-            values = objective.values(*start)[1] if trained else self._constant_losses(start[1])
-            record.start(*start, values.sum())
+            if start[0].any():
+                value = objective.values(*start)[1].sum()
+            else:
+                value = self._constant_objectives(start[1]).sum()
+            record.start(*start, value)
         if record.stop_reason is not None:
             return start
         if plan.takes_steps:
@@ -436,6 +440,7 @@ class Run:
             "stop_reason_": record.stop_reason,
             "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
             "learning_rate_": self.first_rate,
+            "_weight_sum": self.memory.weight if self.partial else self.problem.weight_sum,
         }
 
     def epoch_attributes(self, coef, intercept):

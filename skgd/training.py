@@ -117,14 +117,13 @@ class Steps:
 
 def sweep_epoch(steps, sweep, objective, schedule, plan):
     """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rate."""
-    bounds, problem = plan.bounds, objective.problem
+    bounds = plan.bounds
     order = epoch_order(
         bounds[-1], steps.generator, shuffle=plan.shuffle, in_blocks=plan.in_blocks
     )
     if plan.rows is not None:
         order = plan.rows[order]
-    work = problem.k * (plan.batch_length * (problem.rows.width + 64) + 16 * problem.d)
-    size, first, rate = max(1, int(SLICE_WORK / work)), 0, np.nan
+    size, first, rate = max(1, int(SLICE_WORK / sweep.work(plan.batch_length))), 0, np.nan
     while first < len(bounds) - 1:
         last = min(first + size, len(bounds) - 1)
         averaged = _average_count(steps, plan)
@@ -183,6 +182,7 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
         while record.stop_reason is None:
             record.begin_epoch()
             epoch = next(course)
+            # Before callbacks are told, who may keep the run's state.
             schedule.observe(epoch.values.sum())
             record.add(
                 epoch.coef, epoch.intercept, step=steps.t, passes=record.n_iter + 1,
