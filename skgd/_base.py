@@ -250,7 +250,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         record, last = run.record, (coef, intercept)
         coef, intercept, entry = self._kept(coef, intercept, run)
         vars(self).update(run.attributes(coef, intercept))
-        if record.n_iter and record.stop_reason not in ("diverged", "interrupted"):
+        known = coef is last[0] and not run.watches_a_part
+        if not known and record.n_iter and record.stop_reason not in ("diverged", "interrupted"):
             losses, values = run.objective.values(
                 np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
             )

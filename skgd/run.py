@@ -21,7 +21,7 @@ from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L2, PositiveRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
-from skgd.training import Steps, train_full_batch, train_steps
+from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
 from skgd.validation import Validation
 
 
@@ -289,8 +289,9 @@ class Run:
         """Return each output's objective without coefficients."""
         losses, first = [], 0
         for y, s in self.constant_targets:
-            constant = intercept[first:first + y.shape[1]]
-            losses.append(_constant_losses(self.loss, y, s, constant))
+            margins = np.broadcast_to(intercept[first:first + y.shape[1]], y.shape)
+            values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
+            losses.append(s @ values / s.sum())
             first += y.shape[1]
         return np.concatenate(losses)
 
@@ -400,6 +401,11 @@ class Run:
             objective = self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
         return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
 
+    @property
+    def watches_a_part(self):
+        """Whether the objectives in the history are those of a part of the rows."""
+        return self.plan.takes_steps and self.problem.n > WATCHED_ROWS
+
     def place(self):
         """Say where the run exploded."""
         record = self.record
@@ -473,10 +479,3 @@ def _class_sums(targets, weights, k):
     if targets.ndim == 1:
         return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
     return 0.5 * (weights.sum() + weights @ targets)
-
-
-def _constant_losses(loss, y, weights, constant):
-    """Return the mean loss of each output where all margins are one constant."""
-    margins = np.broadcast_to(constant, y.shape)
-    values = loss.compiled(y.shape[1]).apply("value", y, margins)
-    return weights @ values / weights.sum()
