@@ -4,7 +4,7 @@ The estimator hands over checked rows (`Sample`) and what earlier calls left (`M
 makes the problem, the plan, the metric and the start from them, and descends.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -12,7 +12,7 @@ from scipy import sparse
 
 from skgd import auto
 from skgd._checks import given_start, make_generator
-from skgd._engine import Problem
+from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments
 from skgd.objective import Objective
@@ -38,6 +38,8 @@ class Sample:
     n_outputs : int
     rows : intp array or None
         The numbers of the rows that count, in rising order; None for all.
+    known : dict
+        What was worked out already, for all runs over the sample.
     """
 
     X: object
@@ -46,6 +48,13 @@ class Sample:
     weights: np.ndarray | None
     n_outputs: int
     rows: np.ndarray | None = None
+    known: dict = field(default_factory=dict, repr=False)
+
+    def once(self, key, make):
+        """Return what `make` returns, made for the first run that asks."""
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
 
     @property
     def n_rows(self):
@@ -53,7 +62,7 @@ class Sample:
 
     def only(self, rows):
         """Return a sample of some rows; nothing is copied."""
-        return replace(self, rows=rows)
+        return replace(self, rows=rows, known={})
 
     def taken(self, array):
         """Return the rows that count of an array that has all."""
@@ -110,12 +119,13 @@ class Run:
         self.loss = estimator._make_loss()
         self.penalty = estimator._make_penalty()
         self.generator = make_generator(estimator.random_state)
-        weights = estimator._class_weighted(
+        self.weighting = repr(getattr(estimator, "class_weight", None))
+        weights = self._once("weights", lambda: estimator._class_weighted(
             sample.targets, sample.masked_weights(), memory, partial
-        )
+        ))  # fmt: skip
         self.problem = Problem(
-            sample.X, sample.targets, weights, self.loss.compiled(sample.n_outputs),
-            sample.n_outputs,
+            sample.once("rows", lambda: rows_of(sample.X)), sample.targets, weights,
+            self.loss.compiled(sample.n_outputs), sample.n_outputs,
         )  # fmt: skip
         self.plan = self._make_plan()
         self.objective = self._make_objective()
@@ -133,6 +143,10 @@ class Run:
         self.first_rate = 1.0
 
     # ---- the preparations -----------------------------------------------------------------------
+
+    def _once(self, what, make):
+        """Return what runs with the same class weights share."""
+        return self.sample.once((what, self.weighting), make)
 
     def _make_plan(self):
         estimator, memory, X = self.estimator, self.memory, self.sample.X
@@ -181,7 +195,9 @@ class Run:
         if self.plan.preconditioned:
             if not self.partial:
                 self.memory.moments = Moments.empty(problem.d)
-            self.memory.moments.merge(self.sample.X, problem.rows, problem.weights)
+            self.memory.moments.combine(self._once(
+                "moments", lambda: Moments.of(self.sample.X, problem.rows, problem.weights)
+            ))  # fmt: skip
         unit = self._unit()
         # A loss with a kink bends by its slope, which is 1, over the spread of the targets.
         loss = self.loss
@@ -202,43 +218,58 @@ class Run:
         problem, memory = self.problem, self.memory
         if self.loss.task == "classification" or not self.plan.preconditioned:
             return np.ones(problem.k)
-        weights = np.ones(problem.n) if problem.weights is None else problem.weights
         if not self.partial:
             memory.target_moments = Moments.empty(problem.k)
         moments = memory.target_moments
-        mean = np.average(problem.targets, axis=0, weights=weights)
-        deviation = weights @ (problem.targets - mean) ** 2
-        moments.combine(weights.sum(), mean, deviation)
+        moments.combine(self._once("target moments", self._target_moments))
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
         spread = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
         return 1.0 / spread**2 if self.loss.smooth else 1.0 / spread
 
+    def _target_moments(self):
+        targets, weights = self.problem.targets, self._row_weights()
+        mean = np.average(targets, axis=0, weights=weights)
+        return Moments(weights.sum(), mean, weights @ (targets - mean) ** 2)
+
+    def _row_weights(self):
+        weights = self.problem.weights
+        return np.ones(self.problem.n) if weights is None else weights
+
     def _best_constant(self):
-        """Return the best intercepts without coefficients and each output's objective there.
+        """Return the best intercepts without coefficients and each output's loss there."""
+        constants = []
+        for y, s in self._targets_alone():
+            constant = self.loss.best_constant(y, s) if self.estimator.fit_intercept else None
+            constants.append(np.zeros(y.shape[1]) if constant is None else constant)
+        constant = np.concatenate(constants).astype(float)
+        return constant, self._constant_losses(constant)
+
+    def _constant_losses(self, intercept):
+        """Return the mean loss of each output where all coefficients are zero.
 
         No pass over X: a constant model sees nothing but the targets, and of a classification
         nothing but the weights of the classes.
         """
-        problem, loss = self.problem, self.loss
-        weights = np.ones(problem.n) if problem.weights is None else problem.weights
-        targets = problem.targets
-        if loss.task == "regression":
-            outputs = [(targets, weights)]
-        elif loss.couples(problem.k):
-            outputs = [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
-        else:
-            signs = np.array([[-1.0], [1.0]])
-            positive = _class_sums(targets, weights, problem.k)
-            outputs = [(signs, np.array([weights.sum() - part, part])) for part in positive]
-        constants, losses = [], []
-        for y, s in outputs:
-            constant = np.zeros(y.shape[1])
-            if self.estimator.fit_intercept:
-                constant = np.asarray(loss.best_constant(y, s), dtype=float)
-            constants.append(constant)
-            losses.append(_constant_losses(loss, y, s, constant))
-        return np.concatenate(constants), np.concatenate(losses)
+        losses, first = [], 0
+        for y, s in self._targets_alone():
+            last = first + y.shape[1]
+            margins = np.broadcast_to(intercept[first:last], y.shape)
+            values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
+            losses.append(s @ values / s.sum())
+            first = last
+        return np.concatenate(losses)
+
+    def _targets_alone(self):
+        """Return targets and their weights, for one output after the other or for all at once."""
+        k, targets = self.problem.k, self.problem.targets
+        if self.loss.task == "regression":
+            return [(targets, self._row_weights())]
+        sums = self._once("class sums", lambda: _class_sums(targets, self._row_weights(), k))
+        if self.loss.couples(k):
+            return [(2.0 * np.eye(k) - 1.0, sums)]
+        total, signs = self.problem.weight_sum, np.array([[-1.0], [1.0]])
+        return [(signs, np.array([total - part, part])) for part in sums]
 
     def _make_start(self):
         """Return the coefficients and intercepts to start from."""
@@ -266,9 +297,9 @@ class Run:
     def descend(self):
         """Return the coefficients and the intercepts at which the run ended."""
         objective, plan, record, start = self.objective, self.plan, self.record, self.start
-        at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
-        value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
-        record.start(*start, value)
+        coef, intercept = start
+        values = objective.values(*start)[1] if coef.any() else self._constant_losses(intercept)
+        record.start(*start, values.sum())
         if plan.takes_steps:
             return self._take_steps()
         x = objective.metric.from_raw(*start).ravel()
@@ -318,10 +349,3 @@ def _class_sums(targets, weights, k):
     if targets.ndim == 1:
         return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
     return 0.5 * (weights.sum() + weights @ targets)
-
-
-def _constant_losses(loss, y, weights, constant):
-    """Return the mean loss of each output where all margins are one constant."""
-    margins = np.broadcast_to(constant, y.shape)
-    values = loss.compiled(y.shape[1]).apply("value", y, margins)
-    return weights @ values / weights.sum()
