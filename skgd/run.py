@@ -294,15 +294,23 @@ class Run:
 
     # ---- the course -----------------------------------------------------------------------------
 
+    def begin(self):
+        """Enter the start into the record and make ready for the first step."""
+        coef, intercept = self.start
+        values = self._constant_losses(intercept)
+        if coef.any():
+            values = self.objective.values(coef, intercept)[1]
+        self.record.start(coef, intercept, values.sum())
+        if self.plan.takes_steps:
+            self._begin_steps()
+
     def descend(self):
         """Return the coefficients and the intercepts at which the run ended."""
-        objective, plan, record, start = self.objective, self.plan, self.record, self.start
-        coef, intercept = start
-        values = objective.values(*start)[1] if coef.any() else self._constant_losses(intercept)
-        record.start(*start, values.sum())
+        self.begin()
+        objective, plan, record = self.objective, self.plan, self.record
         if plan.takes_steps:
-            return self._take_steps()
-        x = objective.metric.from_raw(*start).ravel()
+            return train_steps(self.memory.steps, objective, plan, record)
+        x = objective.metric.from_raw(*self.start).ravel()
         if plan.optimizer is None:
             x = auto.solve(objective, self.loss, self.sample.X, x, record)
         else:
@@ -310,7 +318,7 @@ class Run:
             record.stop_reason = record.stop_reason or "precision"
         return objective.raw(x)
 
-    def _take_steps(self):
+    def _begin_steps(self):
         memory, metric, plan = self.memory, self.objective.metric, self.plan
         if memory.steps is None:
             parameters = metric.from_raw(*self.start)
@@ -327,9 +335,6 @@ class Run:
         self.record.epochs_before = steps.epochs
         plan.schedule = self._schedule()
         self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
-        return train_steps(
-            steps, self.objective, plan.optimizer, plan.schedule, plan, self.record
-        )
 
     def _schedule(self):
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
