@@ -206,22 +206,13 @@ class BaseGD(BaseEstimator):
     # ---- what comes back ------------------------------------------------------------------------
 
     def _set_attributes(self, coef, intercept, run):
-        objective, record, steps = run.objective, run.record, run.memory.steps
         coef, intercept = self._kept(coef, intercept, run)
-        if objective.problem.k > 1:
-            coef, intercept = self._identified(coef, intercept, objective)
-        self._set_coefficients(coef, intercept, run.sample.X.dtype)
-        self.history_ = record.as_arrays()
-        if len(self.history_["objective"]) and record.stop_reason != "diverged":
-            losses, values = objective.values(
+        vars(self).update(run.attributes(coef, intercept))
+        if run.record.n_iter and run.record.stop_reason != "diverged":
+            losses, values = run.objective.values(
                 np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
             )
             self.history_["loss"][-1], self.history_["objective"][-1] = losses.sum(), values.sum()
-        self.n_iter_ = steps.epochs if steps is not None else max(1, record.n_iter)
-        self.t_ = steps.t if steps is not None else record.n_iter
-        self.stop_reason_ = record.stop_reason
-        self.converged_ = record.stop_reason in ("tol", "precision", "early_stopping")
-        self.learning_rate_ = run.first_rate
 
     def _kept(self, coef, intercept, run):
         """Return the iterate to keep: mostly the last one."""
@@ -245,14 +236,15 @@ class BaseGD(BaseEstimator):
     def _identified(self, coef, intercept, objective):
         return coef, intercept
 
-    def _set_coefficients(self, coef, intercept, dtype):
+    def _coefficients(self, coef, intercept, dtype):
+        """Return the attributes that predictions need."""
         single = self._task == "regression" and self._single_output
         coef = coef.astype(dtype)
-        self.coef_ = coef[0] if single else coef
-        self.intercept_ = intercept.astype(dtype)
+        return {"coef_": coef[0] if single else coef, "intercept_": intercept.astype(dtype)}
 
     def _set_untrained(self, X, n_outputs):
-        self._set_coefficients(np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs), X.dtype)
+        coef, intercept = np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs)
+        vars(self).update(self._coefficients(coef, intercept, X.dtype))
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
 
     def _tell(self, record, plan):
@@ -271,14 +263,17 @@ class BaseGD(BaseEstimator):
 
     # ---- after the fit --------------------------------------------------------------------------
 
-    def _decision(self, X):
-        check_is_fitted(self)
+    def _check_rows(self, X):
         try:
-            X = validate_data(
+            return validate_data(
                 self, X, reset=False, accept_sparse="csr", dtype=FLOATS, accept_large_sparse=True
             )
         except (ValueError, TypeError) as error:
             raise naming_columns(X, error) from error
+
+    def _decision(self, X):
+        check_is_fitted(self)
+        X = self._check_rows(X)
         margins = X @ self.coef_.T
         margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
         return margins.reshape(X.shape[0], -1) + self.intercept_

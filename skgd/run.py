@@ -56,13 +56,21 @@ class Sample:
             self.known[key] = make()
         return self.known[key]
 
+    def engine_rows(self):
+        """Return the engine's `Rows` of X."""
+        return self.once("rows", lambda: rows_of(self.X))
+
+    def weighted(self, weights):
+        """Return a sample of the same rows with other weights; nothing is copied."""
+        return replace(self, weights=weights, known={"rows": self.engine_rows()})
+
     @property
     def n_rows(self):
         return self.X.shape[0] if self.rows is None else len(self.rows)
 
     def only(self, rows):
         """Return a sample of some rows; nothing is copied."""
-        return replace(self, rows=rows, known={})
+        return replace(self, rows=rows, known={"rows": self.engine_rows()})
 
     def taken(self, array):
         """Return the rows that count of an array that has all."""
@@ -124,8 +132,8 @@ class Run:
             sample.targets, sample.masked_weights(), memory, partial
         ))  # fmt: skip
         self.problem = Problem(
-            sample.once("rows", lambda: rows_of(sample.X)), sample.targets, weights,
-            self.loss.compiled(sample.n_outputs), sample.n_outputs,
+            sample.engine_rows(), sample.targets, weights, self.loss.compiled(sample.n_outputs),
+            sample.n_outputs,
         )  # fmt: skip
         self.plan = self._make_plan()
         self.objective = self._make_objective()
@@ -347,6 +355,22 @@ class Run:
                 trained=bool(self.start[0].any()) and self.estimator.init != "random",
             )
         return memory.schedule
+
+    # ---- what others may know of it -------------------------------------------------------------
+
+    def attributes(self, coef, intercept):
+        """Return the public attributes of an estimator that is fitted up to here."""
+        record, steps, estimator = self.record, self.memory.steps, self.estimator
+        if self.problem.k > 1:
+            coef, intercept = estimator._identified(coef, intercept, self.objective)
+        return estimator._coefficients(coef, intercept, self.sample.X.dtype) | {
+            "history_": record.as_arrays(),
+            "n_iter_": steps.epochs if steps is not None else max(1, record.n_iter),
+            "t_": steps.t if steps is not None else record.n_iter,
+            "stop_reason_": record.stop_reason,
+            "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
+            "learning_rate_": self.first_rate,
+        }
 
 
 def _class_sums(targets, weights, k):

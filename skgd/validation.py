@@ -86,7 +86,7 @@ class Validation:
         if self.scorer is None:
             return loss, np.nan
         candidate = copy.copy(self.estimator)
-        candidate._set_coefficients(coef, intercept, self.dtype)
+        vars(candidate).update(candidate._coefficients(coef, intercept, self.dtype))
         return loss, self.scorer(candidate, self.X, self.y, **self.metadata)
 
     def least_change(self, loss, tol):
