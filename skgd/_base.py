@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd import auto
 from skgd._checks import canonical, check_parameters, check_weights, naming_columns
+from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from skgd.losses import Loss
 from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty
@@ -30,9 +31,10 @@ def takes_batches(estimator):
     return True
 
 
-class BaseGD(BaseEstimator):
+class BaseGD(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators; the subclasses encode targets and name the losses."""
 
+    @with_callbacks
     def fit(
         self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
     ):
@@ -77,7 +79,10 @@ class BaseGD(BaseEstimator):
             )  # fmt: skip
         if memory is None:
             memory = Memory.empty(X.shape[1], n_outputs)
-        return self._train(sample, held_out, memory, partial=False)
+        tasks = FitTasks(self, sample, sample_weight)
+        self._train(sample, held_out, memory, tasks, tasks.begin())
+        tasks.end()
+        return self
 
     def _partial_fit(self, X, y, sample_weight, first):
         check_parameters(self)
@@ -92,7 +97,9 @@ class BaseGD(BaseEstimator):
                 self._memory = memory
                 self._set_untrained(X, n_outputs)
             return self
-        return self._train(Sample(X, y, targets, weights, n_outputs), None, memory, partial=True)
+        sample = Sample(X, y, targets, weights, n_outputs)
+        self._train(sample, None, memory, FitTasks(self, sample), partial=True)
+        return self
 
     # ---- what the user passed -------------------------------------------------------------------
 
@@ -163,20 +170,16 @@ class BaseGD(BaseEstimator):
 
     # ---- the run --------------------------------------------------------------------------------
 
-    def _train(self, sample, held_out, memory, *, partial):
+    def _train(self, sample, held_out, memory, tasks, state=None, *, partial=False):
         try:
-            self._run(sample, held_out, memory, partial)
+            self._run(Run(self, sample, held_out, memory, partial, tasks, state))
         except KeyboardInterrupt:
             if not hasattr(self, "coef_"):
                 self._set_untrained(sample.X, sample.n_outputs)
             self.stop_reason_, self.converged_ = "interrupted", False
             raise
-        return self
 
-    def _run(self, sample, held_out, memory, partial):
-        run = Run(
-            self, sample, held_out, memory, partial, _printer if self.verbose else None
-        )
+    def _run(self, run):
         record = run.record
         try:
             coef, intercept = run.descend()
@@ -186,7 +189,7 @@ class BaseGD(BaseEstimator):
             raise
         finally:
             if record.stop_reason is not None:
-                self._memory = memory
+                self._memory = run.memory
                 self._set_attributes(coef, intercept, run)
         self._tell(record, run.plan)
 
@@ -308,13 +311,3 @@ class BaseGD(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _printer(record, coef, intercept):
-    """Print the newest entry of the history."""
-    history = record.history
-    print(
-        f"epoch {history['epoch'][-1]:5d}  objective {history['objective'][-1]:.9g}  "
-        f"rate {history['learning_rate'][-1]:.3g}  {history['seconds'][-1]:.2f} s"
-    )
-    return False

@@ -10,21 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from skgd._engine import Fleet
 from skgd.schedules import checked_rates
 from skgd.scores import decision_values
 from skgd.training import Epoch, enter, make_sweep, step_work, sweep_epoch, watched_rows
 
 # Numbers in a block of margins on which objectives are watched.
 MARGINS = 2**22
-
-
-class Fleet:
-    def __init__(self, sweeps):
-        self.sweeps = sweeps
-
-    def run(self, order, bounds, rates, t, averaged=-1):
-        for sweep, rate in zip(self.sweeps, rates, strict=True):
-            sweep.run(order, bounds, rate, t, averaged)
+# How much faster many models multiply than one.
+SPEED = 8.0
 
 
 def meeting(run):
@@ -70,7 +64,7 @@ class Pass:
         runs = self.runs
         self.parts = np.array_split(np.arange(len(runs)), min(self.n_threads, len(runs)))
         self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
-        self.work = sum(step_work(run.problem, run.plan) for run in runs)
+        self.work = sum(step_work(run.problem, run.plan) for run in runs) / SPEED
 
     # ---- an epoch -------------------------------------------------------------------------------
 
@@ -82,27 +76,31 @@ class Pass:
         dict
             The coefficients and intercepts to which each run has come.
         """
+        first = self.clock.t
+        t = np.arange(first, first + len(self.plan.bounds) - 1)
         with np.errstate(over="ignore", invalid="ignore"):
-            rates = sweep_epoch(self.clock, self, self.plan, self._rates, self.work)
+            for run in self.runs:
+                run.record.begin_epoch()
+            rates = np.array([checked_rates(run.plan.schedule, t) for run in self.runs])
+            sweep_epoch(
+                self.clock, self, self.plan, lambda t: rates[:, t - first], self.work
+            )
             for run in self.runs:
                 steps = run.memory.steps
                 steps.t, steps.averaged = self.clock.t, self.clock.averaged
                 steps.epochs += 1
             ends = {run: run.objective.raw(run.memory.steps.kept) for run in self.runs}
             for run, rate, (losses, values) in zip(
-                self.runs, rates, self._objectives(ends), strict=True
+                self.runs, rates[:, -1], self._objectives(ends), strict=True
             ):
                 epoch = Epoch(*ends[run], losses, values, rate)
-                enter(epoch, run.memory.steps, run.objective, run.record)
+                enter(epoch, run.memory.steps, run.objective, run.record, run.record.patience)
         return ends
-
-    def _rates(self, t):
-        return np.array([checked_rates(run.plan.schedule, t) for run in self.runs])
 
     def run(self, order, bounds, rates, t, averaged):
         """Take one step per batch; as for `Sweep.run`, with a row of rates for each run."""
         jobs = [
-            (fleet, order, bounds, rates[part], t, averaged)
+            (fleet, order, bounds, rates[part], t, [averaged] * len(part))
             for fleet, part in zip(self.fleets, self.parts, strict=True)
         ]
         if len(jobs) == 1:
@@ -123,7 +121,7 @@ class Pass:
             last = 0
             for run in runs:
                 first, last = last, last + run.problem.k
-                losses = self._losses(run, rows, margins[:, first:last])
+                losses = self._losses(run, margins[:, first:last])
                 penalty = run.objective.alpha * run.objective.penalty.apply_value(ends[run][0])
                 found[run] = losses, losses + penalty
         return [found[run] for run in self.runs]
@@ -140,20 +138,26 @@ class Pass:
                 yield runs[start:start + size]
 
     def _watched_rows(self, run):
-        weights = run.problem.weights
-        if id(weights) not in self.watched:
-            rows = watched_rows(run.problem, self.plan.rows)
-            if rows is None:
-                rows = np.arange(run.problem.n) if weights is None else np.flatnonzero(weights)
-            self.watched[id(weights)] = rows
-        return self.watched[id(weights)]
+        return self._watch(run)[0]
 
-    def _losses(self, run, rows, margins):
-        targets, weights, k = run.problem.targets[rows], run.problem.weights, run.problem.k
-        if targets.ndim == 1:
-            targets = np.where(targets[:, None] == np.arange(k), 1.0, -1.0)
-        weights = np.ones(len(rows)) if weights is None else weights[rows]
-        return weights @ self.rules[run].apply("value", targets, margins) / weights.sum()
+    def _watch(self, run):
+        """Return rows on which a run is watched, their targets and their shares of the weight."""
+        problem, key = run.problem, id(run.problem.weights)
+        if key not in self.watched:
+            weights, rows = problem.weights, watched_rows(problem, self.plan.rows)
+            if rows is None:
+                rows = np.arange(problem.n) if weights is None else np.flatnonzero(weights)
+            shares = np.ones(len(rows)) if weights is None else weights[rows]
+            targets = problem.targets[rows]
+            if targets.ndim == 1:
+                targets = np.where(targets[:, None] == np.arange(problem.k), 1.0, -1.0)
+            self.watched[key] = rows, targets, shares / shares.sum()
+        return self.watched[key]
+
+    def _losses(self, run, margins):
+        _, targets, shares = self._watch(run)
+        values = self.rules[run].apply("value", targets, margins)
+        return (values.T * shares).sum(axis=1)
 
 
 def _run_fleet(job):

@@ -8,6 +8,7 @@ from traceback import format_exc
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd._checks import check_parameters
+from skgd.callbacks import FitTasks
 from skgd.fleet import Pass, meeting
 from skgd.run import Memory, Run
 
@@ -41,7 +42,8 @@ class Entry:
             if estimator.early_stopping:
                 sample, held_out = fold.stopping_early(estimator)
             memory = Memory.empty(sample.X.shape[1], sample.n_outputs)
-            self.run = Run(estimator, sample, held_out, memory, partial=False)
+            tasks = FitTasks(estimator, sample)
+            self.run = Run(estimator, sample, held_out, memory, False, tasks)
             if self.run.plan.takes_steps and len(self.run.plan.bounds) > 2:
                 self.run.begin()
             else:

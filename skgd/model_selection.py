@@ -2,7 +2,7 @@
 
 import copy
 import time
-from numbers import Integral
+from numbers import Integral, Number
 from traceback import format_exc
 
 import numpy as np
@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
+from threadpoolctl import threadpool_limits
 
 from skgd import auto
 from skgd._base import BaseGD
@@ -186,8 +187,17 @@ class GDSearchCV(BaseSearchCV):
         return self
 
     def _candidates(self):
+        grids = self.param_grid if isinstance(self.param_grid, list) else [self.param_grid]
         if self.n_iter is None:
+            for name, values in (pair for grid in grids for pair in dict(grid).items()):
+                if hasattr(values, "rvs"):
+                    raise ValueError(
+                        f"param_grid has a distribution for {name!r}: pass n_iter, the number of "
+                        "candidates to draw."
+                    )
             return list(ParameterGrid(self.param_grid))
+        if self.n_iter < 1:
+            raise ValueError(f"n_iter={self.n_iter}: pass an integer >= 1, or None.")
         return list(
             ParameterSampler(self.param_grid, self.n_iter, random_state=self.random_state)
         )
@@ -260,9 +270,11 @@ class GDSearchCV(BaseSearchCV):
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
         race = Race(scoring, metric if isinstance(metric, str) else None) if self.race else None
-        train(entries, effective_n_jobs(self.n_jobs), race)
-        for fold in made:
-            out |= self._results(fold, [entry for entry in entries if entry.fold is fold], scoring)
+        with threadpool_limits(1, "blas"):  # the products are small
+            train(entries, effective_n_jobs(self.n_jobs), race)
+            for fold in made:
+                members = [entry for entry in entries if entry.fold is fold]
+                out |= self._results(fold, members, scoring)
         return out
 
     def _results(self, fold, entries, scoring):
@@ -330,7 +342,7 @@ def _fuses(estimator, y, fit_params):
         return False
     if estimator is not last and (type(estimator) is not Pipeline or len(estimator.steps) == 1):
         return False
-    if fit_params.keys() - {_weight_name(estimator)}:
+    if fit_params.keys() - {_weight_name(estimator)} or getattr(last, "_skl_callbacks", None):
         return False
     try:
         optimizer = auto.choose_optimizer(
@@ -355,8 +367,13 @@ def _with_the_same_steps(chosen, candidates, estimator):
     last, groups = estimator.steps[-1][0], {}
     for i in chosen:
         key = tuple(
-            (name, id(value)) for name, value in sorted(candidates[i].items())
+            (name, _identity(value)) for name, value in sorted(candidates[i].items())
             if name.partition("__")[0] != last
         )  # fmt: skip
         groups.setdefault(key, []).append(i)
     return list(groups.values())
+
+
+def _identity(value):
+    """Return what equal values have in common, as far as that can be told."""
+    return (type(value), value) if isinstance(value, Number | str) else id(value)

@@ -19,6 +19,12 @@ HISTORY = (
     "validation_loss", "validation_score",
 )  # fmt: skip
 
+# What of a record a checkpoint keeps; the rest follows from the data and the parameters.
+STATE = (
+    "history", "stop_reason", "best_objective", "best", "best_validation", "best_validated",
+    "epochs_before", "waited", "waited_validation", "start_objective",
+)  # fmt: skip
+
 
 class DivergenceWarning(ConvergenceWarning):
     """The descent exploded; the estimator has the best iterate from before."""
@@ -41,8 +47,10 @@ class Record:
     partial : bool
         Whether the run is one epoch of a stream, whose rows may be harder than those before.
     validation : Validation or None
-    callback : callable
-        Called with (record, coef, intercept) after each epoch; True stops the run.
+    tasks : FitTasks or None
+        Who is told of each epoch.
+    attributes : callable
+        ``attributes(coef, intercept)``: those of an estimator that is fitted up to there.
     """
 
     max_iter: int
@@ -52,7 +60,8 @@ class Record:
     constant: tuple | None = None
     partial: bool = False
     validation: object = None
-    callback: object = None
+    tasks: object = None
+    attributes: object = None
     history: dict = field(default_factory=lambda: {key: [] for key in HISTORY})
     stop_reason: str | None = None
     best_objective: float = np.inf
@@ -80,14 +89,38 @@ class Record:
         if np.isfinite(objective):
             self.best, self.best_objective = (coef, intercept), objective
 
-    def add(self, coef, intercept, *, step, passes, loss, objective, gradient_norm, rate):
-        """Enter an epoch and return whether the run shall stop."""
+    def begin_epoch(self):
+        """Hear that an epoch begins."""
+        if self.tasks is not None:
+            self.tasks.begin_epoch()
+
+    def add(
+        self, coef, intercept, *, step, passes, losses, objectives, decrement, unit, rate,
+        patience=None,
+    ):  # fmt: skip
+        """Enter an epoch and return whether the run shall stop.
+
+        Parameters
+        ----------
+        coef, intercept : array
+        step, passes : int
+            Update steps and passes over the rows so far.
+        losses, objectives : array of shape (n_outputs,)
+        decrement : float
+            The squared length of the gradient in the metric; NaN where it is not known.
+        unit : array of shape (n_outputs,)
+            The unit of the objective in the metric.
+        rate : float
+        patience : int or None
+            The epochs without improvement after which the run stops; None for no such stop.
+        """
+        objective = objectives.sum()
         validation_loss = validation_score = np.nan
         if self.validation is not None:
             validation_loss, validation_score = self.validation(coef, intercept)
         entries = {
             "epoch": self.epochs_before + self.n_iter + 1, "step": step, "passes": passes,
-            "loss": loss, "objective": objective, "gradient_norm": gradient_norm,
+            "loss": losses.sum(), "objective": objective, "gradient_norm": np.sqrt(decrement),
             "learning_rate": rate, "seconds": time.perf_counter() - self.started,
             "validation_loss": validation_loss, "validation_score": validation_score,
         }  # fmt: skip
@@ -96,6 +129,23 @@ class Record:
         if not np.isfinite(objective) or objective > self.bound:
             self.stop_reason, self.exploded_at = "diverged", step
             return True
+        self._compare(coef, intercept, objective)
+        if self.validation is not None and self._validated(
+            coef, intercept, validation_loss, validation_score
+        ):
+            self.stop_reason = "early_stopping"
+        elif self.n_iter >= self.max_iter:
+            self.stop_reason = "max_iter"
+        elif not self.flat(decrement, unit, objectives):
+            self._stall(patience)
+        if self.tasks is not None and self.tasks.end_epoch(
+            self.history, lambda: self.attributes(coef, intercept)
+        ):
+            self.stop_reason = "callback"
+        return self.stop_reason is not None
+
+    def _compare(self, coef, intercept, objective):
+        """Keep the best iterate and count the epochs since one was clearly better."""
         improvement = self.best_objective - objective
         if improvement > 0:
             self.best, self.best_objective = (coef, intercept), objective
@@ -103,15 +153,13 @@ class Record:
             self.constant_objective - objective, 0.0
         )
         self.waited = 0 if significant and improvement > 0 else self.waited + 1
-        if self.callback is not None and self.callback(self, coef, intercept):
-            self.stop_reason = "callback"
-        elif self.validation is not None and self._validated(
-            coef, intercept, validation_loss, validation_score
-        ):
-            self.stop_reason = "early_stopping"
-        elif self.n_iter >= self.max_iter:
-            self.stop_reason = "max_iter"
-        return self.stop_reason is not None
+
+    def _stall(self, patience):
+        """Stop where the last epochs brought nothing; a validation set would tell instead."""
+        if patience is None or self.tol is None or self.validation is not None:
+            return
+        if self.waited >= patience:
+            self.stop_reason = "tol"
 
     def flat(self, decrement, unit, objectives):
         """Return whether the squared gradient length says that the minimum is reached."""
@@ -121,14 +169,6 @@ class Record:
                 self.stop_reason = "tol"
             elif decrement <= ROUNDING**2 * float(unit @ np.abs(self.constant_objectives)):
                 self.stop_reason = "precision"
-        return self.stop_reason is not None
-
-    def stalled(self, factor=1):
-        """Return whether the last epochs brought nothing; a validation set would tell instead."""
-        patience = factor * self.patience
-        watched = self.stop_reason is None and self.tol is not None and self.validation is None
-        if watched and self.waited >= patience:
-            self.stop_reason = "tol"
         return self.stop_reason is not None
 
     @property
@@ -153,6 +193,21 @@ class Record:
         if improvement > 0:
             self.best_validation, self.best_validated = measure, (coef, intercept)
         return self.waited_validation >= self.patience
+
+    def state(self):
+        """Return what another record needs to go on from here, as a dict that can be pickled."""
+        state = {name: getattr(self, name) for name in STATE}
+        return state | {"seconds": time.perf_counter() - self.started}
+
+    def restore(self, state):
+        """Go on from the state of another record."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        self.started = time.perf_counter() - state["seconds"]
+        if self.stop_reason == "callback" or (
+            self.stop_reason == "max_iter" and self.n_iter < self.max_iter
+        ):
+            self.stop_reason = None
 
     def as_arrays(self):
         """Return the history as a dict of arrays."""

@@ -117,12 +117,16 @@ class Run:
         Changed in place.
     partial : bool
         Whether this is one epoch of a stream.
-    callback : callable or None
-        As for `Record`.
+    tasks : FitTasks
+        Who is told of each epoch.
+    state : dict or None
+        The `state` of an earlier run, to go on from.
     """
 
-    def __init__(self, estimator, sample, held_out, memory, partial, callback=None):
-        self.estimator, self.sample = estimator, sample
+    def __init__(self, estimator, sample, held_out, memory, partial, tasks, state=None):
+        self.estimator, self.sample, self.tasks = estimator, sample, tasks
+        if state is not None:
+            memory = state["memory"]
         self.memory, self.partial = memory, partial
         self.loss = estimator._make_loss()
         self.penalty = estimator._make_penalty()
@@ -145,10 +149,15 @@ class Run:
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
-            constant=constant, partial=partial, validation=validation, callback=callback,
+            constant=constant, partial=partial, validation=validation,
+            tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
         )  # fmt: skip
-        self.start = self._make_start()
         self.first_rate = 1.0
+        if state is None:
+            self.start = self._make_start()
+        else:
+            self.start = state["start"]
+            self.record.restore(state["record"])
 
     # ---- the preparations -----------------------------------------------------------------------
 
@@ -304,18 +313,23 @@ class Run:
 
     def begin(self):
         """Enter the start into the record and make ready for the first step."""
-        coef, intercept = self.start
-        values = self._constant_losses(intercept)
-        if coef.any():
-            values = self.objective.values(coef, intercept)[1]
-        self.record.start(coef, intercept, values.sum())
-        if self.plan.takes_steps:
+        (coef, intercept), record = self.start, self.record
+        if record.n_iter:
+            self.objective.passes = record.history["passes"][-1]
+        else:
+            values = self._constant_losses(intercept)
+            if coef.any():
+                values = self.objective.values(coef, intercept)[1]
+            record.start(coef, intercept, values.sum())
+        if self.plan.takes_steps and record.stop_reason is None:
             self._begin_steps()
 
     def descend(self):
         """Return the coefficients and the intercepts at which the run ended."""
         self.begin()
         objective, plan, record = self.objective, self.plan, self.record
+        if record.stop_reason is not None:
+            return self.start
         if plan.takes_steps:
             return train_steps(self.memory.steps, objective, plan, record)
         x = objective.metric.from_raw(*self.start).ravel()
@@ -340,7 +354,7 @@ class Run:
             memory.steps.move_to(memory.metric, metric)
         memory.metric = metric
         steps = memory.steps
-        self.record.epochs_before = steps.epochs
+        self.record.epochs_before = steps.epochs - self.record.n_iter
         plan.schedule = self._schedule()
         self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
 
@@ -371,6 +385,14 @@ class Run:
             "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
             "learning_rate_": self.first_rate,
         }
+
+    def epoch_attributes(self, coef, intercept):
+        """Return the attributes of an estimator that callbacks see after an epoch."""
+        state = {
+            "memory": self.memory, "record": self.record.state(), "start": (coef, intercept),
+            "fingerprint": self.tasks.fingerprint,
+        }  # fmt: skip
+        return self.attributes(coef, intercept) | {"_memory": None, "_state": state}
 
 
 def _class_sums(targets, weights, k):

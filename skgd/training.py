@@ -47,13 +47,16 @@ def train_full_batch(optimizer, objective, x, record):
         if decrement is None:
             decrement = objective.decrement(x, gradient)
         first, last["first"], last["x"] = last["first"], False, x.copy()
-        if not first and record.add(
-            coef, intercept, step=record.n_iter + 1, passes=objective.passes,
-            loss=losses.sum(), objective=objectives.sum(), gradient_norm=np.sqrt(decrement),
-            rate=step,
-        ):  # fmt: skip
-            return True
-        return record.flat(decrement, unit, objectives)
+        if first:
+            stop = record.flat(decrement, unit, objectives)
+        else:
+            stop = record.add(
+                coef, intercept, step=record.n_iter + 1, passes=objective.passes, losses=losses,
+                objectives=objectives, decrement=decrement, unit=unit, rate=step,
+            )  # fmt: skip
+        if not stop:
+            record.begin_epoch()
+        return stop
 
     x = optimizer.solve(objective, x, monitor)
     return last["x"] if record.stop_reason == "diverged" else x
@@ -87,11 +90,13 @@ class Steps:
 
     @property
     def kept(self):
-        """The parameters that would be returned."""
+        """The parameters that a run would return: the average, if it has begun."""
         return self.average if self.averaged else self.parameters
 
     def move_to(self, old, new):
         """Express the parameters in the coordinates of a new metric."""
+        if np.array_equal(old.mean, new.mean) and np.array_equal(old.inverse, new.inverse):
+            return
         for name in ("parameters", "average"):
             array = getattr(self, name)
             if array is not None:
@@ -177,23 +182,23 @@ def train_steps(steps, objective, plan, record):
     sweep = make_sweep(steps, objective, plan)
     one_step = len(plan.bounds) == 2
     epochs = _full_epochs if one_step and plan.average_from < 0 else _batch_epochs
-    patience = FULL_PATIENCE if epochs is _full_epochs else 1
+    patience = record.patience * (FULL_PATIENCE if epochs is _full_epochs else 1)
     with np.errstate(over="ignore", invalid="ignore"):
-        for epoch in epochs(steps, sweep, objective, plan):
-            if enter(epoch, steps, objective, record, patience):
-                return epoch.coef, epoch.intercept
+        course = epochs(steps, sweep, objective, plan)
+        while record.stop_reason is None:
+            record.begin_epoch()
+            epoch = next(course)
+            enter(epoch, steps, objective, record, patience)
+    return epoch.coef, epoch.intercept
 
 
-def enter(epoch, steps, objective, record, patience=1):
-    """Enter an epoch into the record and return whether the run shall stop."""
-    stop = record.add(
+def enter(epoch, steps, objective, record, patience):
+    """Enter an epoch of update steps into the record."""
+    record.add(
         epoch.coef, epoch.intercept, step=steps.t, passes=record.n_iter + 1,
-        loss=epoch.losses.sum(), objective=epoch.values.sum(),
-        gradient_norm=np.sqrt(epoch.decrement), rate=epoch.rate,
+        losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
+        unit=objective.metric.unit, rate=epoch.rate, patience=patience,
     )  # fmt: skip
-    if stop or record.flat(epoch.decrement, objective.metric.unit, epoch.values):
-        return True
-    return record.stalled(patience)
 
 
 class Epoch(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
-from sklearn.base import clone
+from sklearn.base import clone, is_regressor
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -18,8 +18,9 @@ from sklearn.datasets import (
     load_wine,
 )
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import get_scorer, make_scorer, mean_absolute_error
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import Ridge
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -29,14 +30,16 @@ from sklearn.model_selection import (
     StratifiedKFold,
     TimeSeriesSplit,
 )
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgd import GDClassifier, GDRegressor, GDSearchCV
 from skgd.losses import Huber
-from skgd.optimizers import SGD, Adam
+from skgd.optimizers import SGD, Adam, Optimizer
 from skgd.penalties import L1, ElasticNet
+from skgd.race import can_win
 from skgd.schedules import InverseScaling
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -55,9 +58,9 @@ class Watcher:
     def __init__(self):
         self.models = []
 
-    def __call__(self, estimator, X, y):
+    def __call__(self, estimator, X, y, sample_weight=None):
         self.models.append(estimator)
-        return estimator.score(X, y)
+        return estimator.score(X, y, sample_weight=sample_weight)
 
 
 def models_of(search, X, y, **params):
@@ -169,14 +172,14 @@ def agree(ours, theirs):
     public = {name for name in vars(theirs) if name.endswith("_")}
     assert {name for name in vars(ours) if name.endswith("_")} - {"_memory"} >= public
     for name in ("best_params_", "best_index_", "n_splits_", "multimetric_"):
-        assert getattr(ours, name) == getattr(theirs, name)
+        assert getattr(ours, name, None) == getattr(theirs, name, None)
 
 
 ALONE = [
     (GDClassifier(), {"alpha": [1e-3, 1e-1]}),
     (GDClassifier(optimizer="lbfgs", max_iter=20), {"penalty": ["l2", None]}),
     (GDClassifier(batch_size="full", max_iter=20), RATES),
-    (LogisticRegression(max_iter=1000), {"C": [0.1, 1.0]}),
+    (GaussianNB(), {"var_smoothing": [1e-9, 0.1]}),
     (make_pipeline(StandardScaler(), GDClassifier()), {"gdclassifier__alpha": [1e-3, 1e-1]}),
 ]
 STEPS = make_pipeline(StandardScaler(), PCA(random_state=0), clone(CLASSIFIER))
@@ -228,8 +231,8 @@ def test_weights_reach_the_last_step():
     weights = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
     grid = {"gdclassifier__learning_rate": [0.01, 0.1]}
     params = {"gdclassifier__sample_weight": weights}
-    agree(*(search(clone(STEPS), grid, cv=3).fit(X, y, **params)
-            for search in (GDSearchCV, GridSearchCV)))  # fmt: skip
+    ours = GDSearchCV(clone(STEPS), grid, cv=3, race=False).fit(X, y, **params)
+    agree(ours, GridSearchCV(clone(STEPS), grid, cv=3).fit(X, y, **params))
 
 
 @pytest.mark.parametrize("distribution", [stats.loguniform(1e-4, 1), np.logspace(-4, 0, 20)])
@@ -239,3 +242,306 @@ def test_draws_are_those_of_randomized_search(distribution):
     ours = GDSearchCV(CLASSIFIER, drawn, n_iter=5, random_state=7, refit=False).fit(X, y)
     theirs = RandomizedSearchCV(CLASSIFIER, drawn, n_iter=5, random_state=7, refit=False).fit(X, y)
     assert ours.cv_results_["params"] == theirs.cv_results_["params"]
+
+
+def test_a_list_of_grids_is_searched_as_grid_search_does():
+    X, y = sample(load_wine)
+    grid = [{"alpha": [0.1]}, {"learning_rate": [0.1, 0.3]}, {"loss": ["hinge"], **RATES}]
+    ours = GDSearchCV(CLASSIFIER, grid, race=False, cv=3).fit(X, y)
+    theirs = GridSearchCV(CLASSIFIER, grid, cv=3).fit(X, y)
+    assert ours.cv_results_["params"] == theirs.cv_results_["params"]
+    for name in ("alpha", "learning_rate", "loss"):
+        assert_array_equal(ours.cv_results_[f"param_{name}"].mask,
+                           theirs.cv_results_[f"param_{name}"].mask)  # fmt: skip
+
+
+def test_one_candidate_refits_to_what_fit_gives():
+    X, y = sample(load_diabetes)
+    search = GDSearchCV(REGRESSOR, {"learning_rate": [0.1]}, scoring="r2").fit(X, y)
+    alone = clone(REGRESSOR).set_params(learning_rate=0.1).fit(X, y)
+    assert_array_equal(search.best_estimator_.coef_, alone.coef_)
+    assert search.score(X, y) == alone.score(X, y)
+    assert search.best_params_ == {"learning_rate": 0.1}
+    assert search.n_features_in_ == 8
+
+
+def test_no_row_that_is_held_out_enters_the_metric_or_the_class_weights():
+    X, y = sample(load_wine)
+    estimator = clone(CLASSIFIER).set_params(class_weight="balanced")
+    held_out = np.arange(len(y)) % 3 == 0
+    splits = [(np.flatnonzero(~held_out), np.flatnonzero(held_out))]
+    spoilt = np.where(held_out[:, None], 1e6 * X, X)
+    codes = np.where(held_out, 0, y)
+    coefs = [
+        models_of(GDSearchCV(estimator, RATES, cv=splits), *data)[0].coef_
+        for data in ((X, y), (spoilt, y), (X, codes))
+    ]  # fmt: skip
+    assert_allclose(coefs[1], coefs[0], rtol=1e-9)
+    assert_allclose(coefs[2], coefs[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(3), TimeSeriesSplit(3), PredefinedSplit(
+    np.arange(120) % 4 - 1), [(np.arange(120) % 2 == 0, np.arange(120) % 2 == 1)],
+    [(np.repeat(np.arange(60), 2), np.arange(60, 120))]])  # fmt: skip
+def test_any_splitter(cv):
+    X, y = sample(load_diabetes)
+    groups = {"groups": np.arange(len(y)) % 7} if isinstance(cv, GroupKFold) else {}
+    search = GDSearchCV(REGRESSOR, RATES, cv=cv)
+    models = models_of(search, X, y, **groups)
+    splits = list(cv) if isinstance(cv, list) else list(cv.split(X, y, **groups))
+    assert search.n_splits_ == len(splits)
+    for i, (train, test) in enumerate(splits):
+        weights = np.zeros(len(y))
+        np.add.at(weights, train, 1.0)
+        model, params = models[2 * i], search.cv_results_["params"][0]
+        alone = clone(REGRESSOR).set_params(**params).fit(X, y, sample_weight=weights)
+        assert parameters_apart(model, alone) < 1e-8
+        score = search.cv_results_[f"split{i}_test_score"][0]
+        assert_allclose(score, alone.score(X[test], y[test]))
+
+
+def test_a_frame_keeps_its_names():
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    search = GDSearchCV(CLASSIFIER, RATES).fit(X, y)
+    assert_array_equal(search.feature_names_in_, X.columns)
+    assert_array_equal(search.predict(X[:5]), search.best_estimator_.predict(X[:5]))
+    labels = pd.Series(np.array(["a", "b", "c"])[y])
+    assert_array_equal(GDSearchCV(CLASSIFIER, RATES).fit(X, labels).classes_, ["a", "b", "c"])
+
+
+# ---- scores -------------------------------------------------------------------------------------
+
+BINARY = ("accuracy", "neg_log_loss", "roc_auc", "f1", "average_precision", "neg_brier_score")
+SEVERAL = ("accuracy", "neg_log_loss", "f1_macro", "roc_auc_ovr")
+NUMBERS = ("r2", "neg_mean_squared_error", "neg_mean_absolute_error", "neg_max_error")
+SCORED = [(load_breast_cancer, BINARY), (load_wine, SEVERAL), (load_diabetes, NUMBERS)]
+
+
+@pytest.mark.parametrize("load, names", SCORED)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("together", [False, True])
+def test_scores_are_those_of_the_scorers(load, names, weighted, together):
+    X, y = sample(load)
+    estimator = REGRESSOR if load is load_diabetes else CLASSIFIER
+    names = [name for name in names if not weighted or name != "neg_max_error"]
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(y)) if weighted else None
+    params = {"sample_weight": weights} if weighted else {}
+    models = models_of(GDSearchCV(estimator, RATES, cv=KFold(3)), X, y, **params)
+    for scoring in [names] if together else names:
+        search = GDSearchCV(estimator, RATES, cv=KFold(3), scoring=scoring, refit=False,
+                            race=False, return_train_score=True).fit(X, y, **params)  # fmt: skip
+        for i, split in enumerate(KFold(3).split(X)):
+            for name in names if together else [scoring]:
+                for part, rows in zip(("train", "test"), split, strict=True):
+                    known = {"sample_weight": weights[rows]} if weighted else {}
+                    expected = [get_scorer(name)(model, X[rows], y[rows], **known)
+                                for model in models[2 * i:2 * i + 2]]  # fmt: skip
+                    key = f"split{i}_{part}_{name if together else 'score'}"
+                    assert_allclose(search.cv_results_[key], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_scores_of_labels_that_a_fold_lacks_are_left_to_scikit_learn():
+    X, y = sample(load_wine)
+    order = np.argsort(y, kind="stable")
+    search = GDSearchCV(CLASSIFIER, RATES, cv=[(order[:100], order[100:])], refit=False,
+                        scoring="neg_log_loss", error_score=-7.0)  # fmt: skip
+    with pytest.warns(UserWarning, match="Scoring failed"):
+        search.fit(X, y)
+    assert_array_equal(search.cv_results_["mean_test_score"], [-7.0, -7.0])
+
+
+def test_a_scorer_of_the_users_own_gets_rows_as_they_were_passed():
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append((type(estimator).__name__, type(X).__name__, len(X)))
+        return {"a": estimator.score(X, y), "b": 0.0}
+
+    search = GDSearchCV(STEPS, INSIDE, cv=3, scoring=scorer, refit="a", race=False).fit(X, y)
+    assert set(seen[:-1]) <= {("Pipeline", "DataFrame", 60), ("Pipeline", "DataFrame", 59)}
+    assert search.multimetric_
+    assert search.best_index_ == search.cv_results_["mean_test_a"].argmax()
+
+
+def test_refit_may_choose_by_a_function():
+    X, y = sample(load_wine)
+    search = GDSearchCV(CLASSIFIER, RATES, refit=lambda results: 1).fit(X, y)
+    assert search.best_index_ == 1
+    assert not hasattr(search, "best_score_")
+    assert search.best_estimator_.learning_rate == 0.1
+
+
+# ---- failures -----------------------------------------------------------------------------------
+
+FAILING = {"learning_rate": [0.1, lambda t: -1.0 - t, lambda t: 0.1 / (1 + t)]}
+
+
+def test_a_fit_that_fails_gets_the_error_score_and_the_others_theirs():
+    X, y = sample(load_wine)
+    search = GDSearchCV(CLASSIFIER, FAILING, error_score=-1.0, race=False, cv=3)
+    with pytest.warns(FitFailedWarning, match="finite rates above or equal to 0"):
+        search.fit(X, y)
+    assert search.cv_results_["stop_reason"].tolist() == ["max_iter", "failed", "max_iter"]
+    assert search.cv_results_["mean_test_score"][1] == -1.0
+    fine = GDSearchCV(CLASSIFIER, {"learning_rate": FAILING["learning_rate"][::2]}, race=False,
+                      cv=3).fit(X, y)  # fmt: skip
+    assert_allclose(search.cv_results_["mean_test_score"][::2],
+                    fine.cv_results_["mean_test_score"])  # fmt: skip
+    with pytest.raises(ValueError, match="finite rates above or equal to 0"):
+        search.set_params(error_score="raise").fit(X, y)
+
+
+class Broken(Optimizer):
+    """An optimizer that fails in its seventh step."""
+
+    def update(self, w, g, state, rate, t):
+        if t == 6:
+            raise RuntimeError("the seventh step")
+        w -= rate * g
+
+
+def test_an_error_inside_a_pass_hits_the_one_that_made_it():
+    X, y = sample(load_wine)
+    grid = {"optimizer": ["adam", Broken(), "sgd"], "learning_rate": [0.1]}
+    search = GDSearchCV(CLASSIFIER, grid, race=False, cv=3)
+    with pytest.warns((FitFailedWarning, UserWarning), match="the seventh step|non-finite"):
+        search.fit(X, y)
+    assert search.cv_results_["stop_reason"].tolist() == ["max_iter", "failed", "max_iter"]
+    assert_array_equal(np.isnan(search.cv_results_["mean_test_score"]), [False, True, False])
+
+
+@pytest.mark.parametrize("estimator", [CLASSIFIER, STEPS])
+def test_rows_that_cannot_be_used_fail_as_in_grid_search(estimator):
+    X, y = sample(load_wine)
+    X[3, 2] = np.nan
+    rate = "learning_rate" if estimator is CLASSIFIER else "gdclassifier__learning_rate"
+    with pytest.raises(ValueError, match="(?s)All the 10 fits failed.*NaN"):
+        GDSearchCV(estimator, {rate: [0.1, 0.2]}).fit(X, y)
+
+
+def test_a_fold_with_one_class_fails_and_the_others_do_not():
+    X, y = sample(load_breast_cancer)
+    folds = [(np.flatnonzero(y), np.arange(9)), (np.arange(60), np.arange(60, 120))]
+    search = GDSearchCV(CLASSIFIER, RATES, cv=folds, refit=False)
+    with pytest.warns((FitFailedWarning, UserWarning), match="at least 2 classes|non-finite"):
+        search.fit(X, y)
+    assert np.isnan(search.cv_results_["split0_test_score"]).all()
+    assert (search.cv_results_["split1_test_score"] > 0.8).all()
+
+
+def test_divergence_may_raise():
+    X, y = sample(load_diabetes)
+    model = clone(REGRESSOR).set_params(on_divergence="raise", optimizer="sgd", max_iter=20)
+    search = GDSearchCV(model, {"learning_rate": [1e-3, 50.0]}, cv=3, error_score=-9.0)
+    with pytest.warns(FitFailedWarning, match="The descent diverged at update step"):
+        search.fit(X, y)
+    assert search.cv_results_["stop_reason"].tolist() == ["max_iter", "failed"]
+    assert search.cv_results_["mean_test_score"][1] == -9.0
+
+
+def test_diverged_candidates_are_reported_without_a_warning():
+    X, y = sample(load_diabetes)
+    model = clone(REGRESSOR).set_params(optimizer="sgd", max_iter=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        search = GDSearchCV(model, {"learning_rate": [1e-3, 50.0]}, cv=3).fit(X, y)
+    assert search.cv_results_["stop_reason"].tolist() == ["max_iter", "diverged"]
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert search.best_index_ == 0
+
+
+# ---- the race -----------------------------------------------------------------------------------
+
+SETS = [load_breast_cancer, load_wine, load_digits, load_iris, load_diabetes]
+
+
+@pytest.mark.parametrize("load", SETS)
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("max_iter", [10, 40])
+def test_the_race_has_the_same_winner_or_one_as_good(load, optimizer, max_iter):
+    X, y = load(return_X_y=True)
+    estimator = (GDRegressor if load is load_diabetes else GDClassifier)(
+        optimizer=optimizer, batch_size=32, max_iter=max_iter, tol=None, random_state=0
+    )
+    scoring = "r2" if load is load_diabetes else "neg_log_loss"
+    grid = {"learning_rate": np.logspace(-4, 0.5, 8), "alpha": [1e-4, 1e-2]}
+    raced, whole = (
+        GDSearchCV(estimator, grid, scoring=scoring, race=race, refit=False, cv=4).fit(X, y)
+        for race in (True, False)
+    )
+    scores = whole.cv_results_["mean_test_score"]
+    assert scores.max() - scores[raced.best_index_] <= 1e-3 * abs(scores.max())
+    assert (raced.cv_results_["stop_reason"] == "race").sum() >= 4
+
+
+def test_a_candidate_that_catches_up_stays():
+    before, best = np.array([0.5, 0.5]), np.array([0.9, 0.9])
+    assert can_win(np.array([0.6, 0.6]), best, gain=0.1, doublings=3.0)
+    assert not can_win(np.array([0.6, 0.6]), best, gain=0.01, doublings=3.0)
+    assert can_win(np.array([1.1, 0.5]), best, gain=0.0, doublings=3.0)
+    assert can_win(best, best, gain=-0.1, doublings=0.0)
+    assert not can_win(before, best, gain=0.0, doublings=3.0)
+    assert not can_win(before[:1], best[:1], gain=0.0, doublings=3.0)
+
+
+# ---- scikit-learn's protocols -------------------------------------------------------------------
+
+def test_weights_are_routed_where_they_are_asked_for():
+    X, y = sample(load_breast_cancer)
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(y))
+    plain = GDSearchCV(CLASSIFIER, RATES, cv=3).fit(X, y, sample_weight=weights)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = clone(CLASSIFIER).set_fit_request(sample_weight=True)
+        asked.set_score_request(sample_weight=True)
+        routed = GDSearchCV(asked, RATES, cv=3).fit(X, y, sample_weight=weights)
+        with pytest.raises(sklearn.exceptions.UnsetMetadataPassedError):
+            GDSearchCV(CLASSIFIER, RATES).fit(X, y, sample_weight=weights)
+        grouped = GDSearchCV(CLASSIFIER, RATES, cv=GroupKFold(3))
+        grouped.fit(X, y, groups=np.arange(len(y)) % 5)
+    assert_array_equal(routed.cv_results_["mean_test_score"], plain.cv_results_["mean_test_score"])
+    assert grouped.n_splits_ == 3
+
+
+@pytest.mark.parametrize("wrong, error", [
+    ({"param_grid": {"nonsense": [1]}}, "Invalid parameter 'nonsense'"),
+    ({"param_grid": {"alpha": 1.0}}, "needs to be a list"),
+    ({"param_grid": {"alpha": []}}, "non-empty"),
+    ({"param_grid": {"alpha": stats.uniform()}}, "pass n_iter"),
+    ({"n_iter": 0}, "n_iter"),
+    ({"race": 3}, "race"),
+    ({"scoring": "nonsense"}, "scoring"),
+    ({"scoring": ["accuracy"], "refit": True}, "refit"),
+    ({"cv": []}, "No fits were performed"),
+])  # fmt: skip
+def test_wrong_arguments_are_named(wrong, error):
+    search = GDSearchCV(CLASSIFIER, RATES).set_params(**wrong)
+    with pytest.raises((TypeError, ValueError), match=error):
+        search.fit(*sample(load_wine))
+
+
+BATCHES = {"check_sample_weight_equivalence_on_dense_data": "the batches differ",
+           "check_sample_weight_equivalence_on_sparse_data": "the batches differ"}  # fmt: skip
+CHECKED = [
+    GDSearchCV(GDClassifier(), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"),
+    GDSearchCV(Ridge(), {"alpha": [0.1, 1.0]}, cv=2, error_score="raise"),
+    GDSearchCV(GDClassifier(batch_size=4, max_iter=50, tol=None, random_state=0),
+               {"learning_rate": [0.05, 0.1]}, cv=2, error_score="raise"),
+    GDSearchCV(GDRegressor(batch_size=4, max_iter=50, tol=None, random_state=0),
+               {"learning_rate": [0.05, 0.1]}, cv=2, error_score="raise"),
+    GDSearchCV(make_pipeline(StandardScaler(), clone(REGRESSOR).set_params(batch_size=4)),
+               {"gdregressor__learning_rate": [0.05, 0.1]}, cv=2, error_score="raise"),
+]  # fmt: skip
+# As for GridSearchCV itself, whose folds of one column are not those of two.
+TWO_COLUMNS = {"check_supervised_y_2d": "no warning is caught"}
+
+
+def expected_failures(search):
+    batched = any(search is each for each in CHECKED[2:])
+    return (BATCHES if batched else {}) | (TWO_COLUMNS if is_regressor(search) else {})
+
+
+@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
+def test_scikit_learn_finds_nothing_to_complain_about(estimator, check):
+    check(estimator)
