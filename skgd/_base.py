@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from skgd import auto
 from skgd._checks import canonical, check_parameters, check_weights, naming_columns
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from skgd.losses import Loss
+from skgd.losses import Loss, by_name
 from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty
 from skgd.record import warn_diverged
@@ -29,6 +29,14 @@ def takes_batches(estimator):
             "step rule such as optimizer='adam'."
         )
     return True
+
+
+def losses_in_words(task):
+    """Return the lines of a docstring that list the losses of a task."""
+    return "\n".join(
+        f'        - "{name}": {kind.__doc__.splitlines()[0]}'
+        for name, kind in by_name(task).items()
+    )
 
 
 class BaseGD(CallbackSupportMixin, BaseEstimator):
@@ -119,7 +127,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         return X, y
 
     def _make_loss(self):
-        losses = self._losses
+        losses = by_name(self._task)
         if isinstance(self.loss, str):
             if self.loss not in losses:
                 names = ", ".join(repr(name) for name in losses)
@@ -173,10 +181,14 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     def _train(self, sample, held_out, memory, tasks, state=None, *, partial=False):
         try:
             self._run(Run(self, sample, held_out, memory, partial, tasks, state))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             if not hasattr(self, "coef_"):
                 self._set_untrained(sample.X, sample.n_outputs)
             self.stop_reason_, self.converged_ = "interrupted", False
+            interrupt.add_note(
+                f"{type(self).__name__} keeps the best coefficients so far; stop_reason_ is "
+                "'interrupted'."
+            )
             raise
 
     def _run(self, run):
@@ -189,7 +201,6 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             raise
         finally:
             if record.stop_reason is not None:
-                self._memory = run.memory
                 self._set_attributes(coef, intercept, run)
         self._tell(record, run.plan)
 
@@ -209,32 +220,42 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     # ---- what comes back ------------------------------------------------------------------------
 
     def _set_attributes(self, coef, intercept, run):
-        coef, intercept = self._kept(coef, intercept, run)
+        record, last = run.record, (coef, intercept)
+        coef, intercept, entry = self._kept(coef, intercept, run)
         vars(self).update(run.attributes(coef, intercept))
-        if run.record.n_iter and run.record.stop_reason != "diverged":
+        if record.n_iter and record.stop_reason not in ("diverged", "interrupted"):
             losses, values = run.objective.values(
                 np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
             )
-            self.history_["loss"][-1], self.history_["objective"][-1] = losses.sum(), values.sum()
+            self.history_["loss"][entry] = losses.sum()
+            self.history_["objective"][entry] = values.sum()
+        self._memory = run.memory
+        # Whether the next call goes on from the steps' own parameters or from the attributes.
+        goes_on = coef is last[0] and record.stop_reason not in ("diverged", "interrupted")
+        run.memory.returned = self._raw_attributes(*coef.shape) if goes_on else None
+        if record.stop_reason == "diverged" and run.memory.steps is not None:
+            run.memory.steps.state[:] = 0.0
 
     def _kept(self, coef, intercept, run):
-        """Return the iterate to keep: mostly the last one."""
+        """Return the iterate to keep, mostly the last one, and its entry of the history."""
         record, steps = run.record, run.memory.steps
         if record.n_iter and record.history["objective"][-1] > record.start_bound:
             record.stop_reason = "diverged"
             record.exploded_at = record.history["step"][-1]
         if record.stop_reason == "diverged":
             if record.best is None or record.best_objective > record.constant_objective:
-                return record.constant
-            return record.best
+                return *record.constant, -1
+            return *record.best, -1
         if record.best_validated is not None:
-            return record.best_validated
+            return *record.best_validated, record.validated_at
         # Noise may end a run of steps on a bad epoch; with tol=None the steps are the user's.
         noisy = steps is not None and not steps.averaged and record.tol is not None
-        if noisy and record.history["objective"][-1] > record.best_objective:
-            steps.parameters[:] = run.objective.metric.from_raw(*record.best)
-            return record.best
-        return coef, intercept
+        if noisy and record.n_iter and record.history["objective"][-1] > record.best_objective:
+            return *record.best, -1
+        return coef, intercept, -1
+
+    def _class_factors(self, targets, weights, memory, partial):
+        return None
 
     def _identified(self, coef, intercept, objective):
         return coef, intercept
@@ -254,6 +275,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         if record.stop_reason == "diverged":
             warn_diverged(record, plan, self.on_divergence)
         elif record.stop_reason == "max_iter" and record.tol is not None:
+            if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
+                return
             advice = (
                 "pass a larger max_iter or tol, or learning_rate='auto'"
                 if plan.takes_steps and not isinstance(self.learning_rate, str)

@@ -162,10 +162,9 @@ def automatic_schedule(optimizer, objective, X, plan, generator, *, trained):
 
 
 def _untrained_schedule(optimizer, objective, X, plan, generator):
-    problem = objective.problem
-    n_batches = -(-problem.n // plan.batch_length)
+    n_batches = len(plan.bounds) - 1
     steps = max(5.0 * n_batches, 50.0)
-    share = plan.batch_length / problem.n
+    share = plan.batch_length / plan.bounds[-1]
     if isinstance(optimizer, SGD):
         mean, single = curvatures(objective, X, generator)
         noise = (1 - share) * single / plan.batch_length / (1 - optimizer.momentum)
@@ -232,9 +231,10 @@ def make_metric(plan, moments, loss_curvature, penalty_curvature, unit, fit_inte
 def solve(objective, loss, X, x, record):
     """Descend to the minimum without a rate; return the last iterate.
 
-    Newton's method for smooth objectives, L-BFGS where a loss has no second derivative, accelerated
-    proximal gradient for penalties that are not smooth. A loss that is not smooth is replaced by
-    smooth ones that come ever closer to it, each started from the last one's minimum.
+    Newton's method for smooth objectives, L-BFGS where a loss is not convex or has no second
+    derivative, accelerated proximal gradient for penalties that are not smooth. A loss that is not
+    smooth is replaced by smooth ones that come ever closer to it, each started from the last one's
+    minimum.
 
     References
     ----------
@@ -262,4 +262,4 @@ def solve(objective, loss, X, x, record):
 def _solver(objective, loss, X):
     if objective.proximal:
         return AcceleratedGradient()
-    return Newton(loss, X) if loss.has_hessian else LBFGS()
+    return Newton(loss, X) if loss.has_hessian and loss.convex else LBFGS()

@@ -7,6 +7,7 @@ coefficients as alone.
 
 import copy
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from skgd.scores import decision_values
 from skgd.training import Epoch, enter, make_sweep, step_work, sweep_epoch, watched_rows
 
 # Numbers in a block of margins on which objectives are watched.
-MARGINS = 2**22
+MARGINS = 2**21
 # How much faster many models multiply than one.
 SPEED = 8.0
 
@@ -94,7 +95,10 @@ class Pass:
                 self.runs, rates[:, -1], self._objectives(ends), strict=True
             ):
                 epoch = Epoch(*ends[run], losses, values, rate)
-                enter(epoch, run.memory.steps, run.objective, run.record, run.record.patience)
+                enter(
+                    epoch, run.memory.steps, run.objective, run.plan.schedule, run.record,
+                    run.record.patience,
+                )  # fmt: skip
         return ends
 
     def run(self, order, bounds, rates, t, averaged):
@@ -103,28 +107,30 @@ class Pass:
             (fleet, order, bounds, rates[part], t, [averaged] * len(part))
             for fleet, part in zip(self.fleets, self.parts, strict=True)
         ]
-        if len(jobs) == 1:
-            return _run_fleet(jobs[0])
-        with ThreadPoolExecutor(len(jobs)) as pool:
-            list(pool.map(_run_fleet, jobs))
+        _map(self.n_threads, _run_fleet, jobs)
 
     # ---- the objectives, all at once ------------------------------------------------------------
 
     def _objectives(self, ends):
         """Return the losses and objectives of each run on the rows on which it is watched."""
         found = {}
-        for runs in self._watched_alike():
-            rows = self._watched_rows(runs[0])
-            coef = np.vstack([ends[run][0] for run in runs])
-            intercept = np.concatenate([ends[run][1] for run in runs])
-            margins = decision_values(runs[0].sample.X, rows, coef, intercept)
-            last = 0
-            for run in runs:
-                first, last = last, last + run.problem.k
-                losses = self._losses(run, margins[:, first:last])
-                penalty = run.objective.alpha * run.objective.penalty.apply_value(ends[run][0])
-                found[run] = losses, losses + penalty
+        for part in _map(self.n_threads, partial(self._values, ends), list(self._watched_alike())):
+            found |= part
         return [found[run] for run in self.runs]
+
+    def _values(self, ends, runs):
+        rows, targets, shares = self._watch(runs[0])
+        coef = np.vstack([ends[run][0] for run in runs])
+        intercept = np.concatenate([ends[run][1] for run in runs])
+        margins = decision_values(runs[0].sample.X, rows, coef, intercept)
+        found, last = {}, 0
+        for run in runs:
+            first, last = last, last + run.problem.k
+            values = self.rules[run].apply("value", targets, margins[:, first:last])
+            losses = (values.T * shares).sum(axis=1)
+            penalty = run.objective.penalty.apply_value(ends[run][0])
+            found[run] = losses, losses + run.objective.alpha * penalty
+        return found
 
     def _watched_alike(self):
         """Yield runs with the same weights, as many as their block of margins may have."""
@@ -132,13 +138,10 @@ class Pass:
         for run in self.runs:
             alike.setdefault(id(run.problem.weights), []).append(run)
         for runs in alike.values():
-            width = len(self._watched_rows(runs[0])) * max(run.problem.k for run in runs)
+            width = len(self._watch(runs[0])[0]) * max(run.problem.k for run in runs)
             size = max(1, MARGINS // width)
             for start in range(0, len(runs), size):
                 yield runs[start:start + size]
-
-    def _watched_rows(self, run):
-        return self._watch(run)[0]
 
     def _watch(self, run):
         """Return rows on which a run is watched, their targets and their shares of the weight."""
@@ -151,15 +154,18 @@ class Pass:
             targets = problem.targets[rows]
             if targets.ndim == 1:
                 targets = np.where(targets[:, None] == np.arange(problem.k), 1.0, -1.0)
-            self.watched[key] = rows, targets, shares / shares.sum()
+            self.watched[key] = rows, np.asfortranarray(targets), shares / shares.sum()
         return self.watched[key]
-
-    def _losses(self, run, margins):
-        _, targets, shares = self._watch(run)
-        values = self.rules[run].apply("value", targets, margins)
-        return (values.T * shares).sum(axis=1)
 
 
 def _run_fleet(job):
     fleet, *arguments = job
     fleet.run(*arguments)
+
+
+def _map(n_threads, function, jobs):
+    """Return the results of all jobs."""
+    if min(n_threads, len(jobs)) == 1:
+        return [function(job) for job in jobs]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, jobs))

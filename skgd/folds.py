@@ -69,7 +69,8 @@ class Fold:
     def informed(self, estimator):
         """Return an estimator with the same parameters that knows the data."""
         informed = copy.copy(self.template)
-        return informed.set_params(**copy.deepcopy(estimator.get_params(deep=False)))
+        vars(informed).update(copy.deepcopy(vars(estimator)))
+        return informed
 
     def stopping_early(self, estimator):
         """Return the samples to train on and to validate on, of an estimator that stops early."""
@@ -91,9 +92,9 @@ class Fold:
                 part.X, part.rows, np.vstack([model.coef_ for model in several]),
                 np.concatenate([model.intercept_ for model in several]),
             )  # fmt: skip
-            values = values.reshape(len(values), len(several), -1)
+            k = values.shape[1] // len(several)
             scores += [
-                scoring.score_answers(model, values[:, i], part.y, part.params)
+                scoring.score_answers(model, values[:, i * k:i * k + k], part.y, part.params)
                 for i, model in enumerate(several)
             ]
         return scores

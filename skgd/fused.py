@@ -66,13 +66,13 @@ class Entry:
 
     def finish(self):
         """Keep nothing of the run but the model."""
-        run, estimator = self.run, self.estimator
+        run = self.run
         try:
-            kept = estimator._kept(*self.end, run)
+            coef, intercept, _ = self.estimator._kept(*self.end, run)
+            self.model = self._model(coef, intercept)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # stop_reason tells
-                estimator._tell(run.record, run.plan)
-            self.model = self._model(*kept)
+                self.model._tell(run.record, run.plan)
         except Exception:
             self.fail()
         self.run = self.end = None
@@ -81,7 +81,8 @@ class Entry:
         """Keep nothing but the error that is being handled."""
         if self.strict:
             raise
-        self.run, self.end, self.error = None, None, format_exc()
+        self.run = self.end = self.model = None
+        self.error = format_exc()
 
     @property
     def stop_reason(self):

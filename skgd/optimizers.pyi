@@ -3,6 +3,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
 __all__ = [
@@ -40,6 +41,14 @@ class Optimizer(BaseEstimator):
         self, w: _Floats, g: _Floats, state: _Floats, rate: float, t: int
     ) -> float | _Floats | None: ...
     def compiled(self) -> Rule: ...
+    def minimizer(
+        self,
+        *,
+        learning_rate: Any = None,
+        max_iter: int = 1000,
+        tol: float | None = 1e-6,
+        keep_path: bool = True,
+    ) -> Callable[..., OptimizeResult]: ...
 
 class SGD(Optimizer):
     momentum: float
@@ -84,6 +93,9 @@ class Adam(Optimizer):
 class FullBatchOptimizer(BaseEstimator):
     def __init__(self) -> None: ...
     def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
+    def minimizer(
+        self, *, max_iter: int = 1000, tol: float | None = 1e-6, keep_path: bool = True
+    ) -> Callable[..., OptimizeResult]: ...
 
 class GradientDescent(FullBatchOptimizer):
     shrink: float

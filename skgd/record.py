@@ -22,7 +22,7 @@ HISTORY = (
 # What of a record a checkpoint keeps; the rest follows from the data and the parameters.
 STATE = (
     "history", "stop_reason", "best_objective", "best", "best_validation", "best_validated",
-    "epochs_before", "waited", "waited_validation", "start_objective",
+    "validated_at", "epochs_before", "waited", "waited_validation", "start_objective",
 )  # fmt: skip
 
 
@@ -46,6 +46,9 @@ class Record:
         Its coefficients and intercepts.
     partial : bool
         Whether the run is one epoch of a stream, whose rows may be harder than those before.
+    homogeneous : bool
+        Whether twice the coefficients have twice the loss: then neither the objective of the start
+        nor a rise tells anything.
     validation : Validation or None
     tasks : FitTasks or None
         Who is told of each epoch.
@@ -59,6 +62,7 @@ class Record:
     constant_objectives: np.ndarray
     constant: tuple | None = None
     partial: bool = False
+    homogeneous: bool = False
     validation: object = None
     tasks: object = None
     attributes: object = None
@@ -68,6 +72,7 @@ class Record:
     best: tuple | None = None
     best_validation: float = np.inf
     best_validated: tuple | None = None
+    validated_at: int = -1
     started: float = field(default_factory=time.perf_counter)
     epochs_before: int = 0
     waited: int = 0
@@ -86,7 +91,7 @@ class Record:
     def start(self, coef, intercept, objective):
         """Count the starting point in as the first candidate for the best iterate."""
         self.start_objective = objective
-        if np.isfinite(objective):
+        if np.isfinite(objective) and not self.homogeneous:
             self.best, self.best_objective = (coef, intercept), objective
 
     def begin_epoch(self):
@@ -174,13 +179,15 @@ class Record:
     @property
     def bound(self):
         """The objective above which a run has exploded."""
+        if self.homogeneous:
+            return np.inf
         known = np.array([self.constant_objective, self.start_objective])
         return EXPLODED * max(np.abs(known[np.isfinite(known)]), default=0.0)
 
     @property
     def start_bound(self):
         """The objective above which a run has ended worse than it began."""
-        if self.partial:
+        if self.partial or self.homogeneous:
             return self.bound
         worst = max(self.constant_objective, self.start_objective)
         return worst + WORSE * abs(worst) + np.finfo(float).tiny
@@ -192,6 +199,7 @@ class Record:
         self.waited_validation = 0 if significant else self.waited_validation + 1
         if improvement > 0:
             self.best_validation, self.best_validated = measure, (coef, intercept)
+            self.validated_at = self.n_iter - 1
         return self.waited_validation >= self.patience
 
     def state(self):

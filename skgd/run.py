@@ -4,6 +4,7 @@ The estimator hands over checked rows (`Sample`) and what earlier calls left (`M
 makes the problem, the plan, the metric and the start from them, and descends.
 """
 
+import copy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,9 +17,10 @@ from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments
 from skgd.objective import Objective
+from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L2, PositiveRule
 from skgd.record import Record
-from skgd.schedules import as_schedule, checked_rates
+from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import Steps, train_full_batch, train_steps
 from skgd.validation import Validation
 
@@ -87,7 +89,26 @@ class Sample:
 
 @dataclass
 class Memory:
-    """What lasts from one call of partial_fit, or a warm start, to the next."""
+    """What lasts from one call of partial_fit, or a warm start, to the next.
+
+    Attributes
+    ----------
+    moments, target_moments : Moments
+        Of the rows of all calls.
+    rows : int
+    weight : float
+    class_weights : array of shape (n_classes,) or 0.0
+        The weight of each class in all calls.
+    steps : Steps or None
+    metric : Metric or None
+        The coordinates of the steps' parameters.
+    schedule : Schedule or None
+    learning_rate : object
+        What the user passed when the schedule was made.
+    returned : tuple or None
+        The coefficients and intercepts that the steps' parameters gave the estimator. Where the
+        estimator has others, the next call starts from those.
+    """
 
     moments: Moments
     target_moments: Moments
@@ -97,6 +118,8 @@ class Memory:
     steps: Steps | None = None
     metric: object = None
     schedule: object = None
+    learning_rate: object = None
+    returned: tuple | None = None
 
     @classmethod
     def empty(cls, n_features, n_outputs):
@@ -132,24 +155,24 @@ class Run:
         self.penalty = estimator._make_penalty()
         self.generator = make_generator(estimator.random_state)
         self.weighting = repr(getattr(estimator, "class_weight", None))
-        weights = self._once("weights", lambda: estimator._class_weighted(
-            sample.targets, sample.masked_weights(), memory, partial
+        weights = sample.once("weights", sample.masked_weights)
+        self.class_factors = self._once("class factors", lambda: estimator._class_factors(
+            sample.targets, weights, memory, partial
         ))  # fmt: skip
-        self.problem = Problem(
-            sample.engine_rows(), sample.targets, weights, self.loss.compiled(sample.n_outputs),
-            sample.n_outputs,
-        )  # fmt: skip
+        self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
         self.objective = self._make_objective()
         intercept, objectives = self._best_constant()
         constant = np.zeros((self.problem.k, self.problem.d)), intercept
         validation = None
         if held_out is not None:
-            validation = Validation(estimator, held_out, self.loss, sample.X.dtype, constant)
+            problem = self._problem(held_out, held_out.weights)
+            validation = Validation(estimator, held_out, problem, sample.X.dtype, constant)
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
-            constant=constant, partial=partial, validation=validation,
+            constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
+            validation=validation,
             tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
         )  # fmt: skip
         self.first_rate = 1.0
@@ -165,12 +188,34 @@ class Run:
         """Return what runs with the same class weights share."""
         return self.sample.once((what, self.weighting), make)
 
+    def _problem(self, sample, weights):
+        """Return the rows for the engine, weighted by their classes too."""
+        if self.class_factors is not None:
+            weights = sample.once(
+                ("weights", self.weighting), lambda: self._class_weighted(sample, weights)
+            )
+        loss = self.loss.compiled(sample.n_outputs)
+        return Problem(sample.engine_rows(), sample.targets, weights, loss, sample.n_outputs)
+
+    def _class_weighted(self, sample, weights):
+        factors = self.class_factors[class_codes(sample.targets)]
+        return factors if weights is None else weights * factors
+
     def _make_plan(self):
         estimator, memory, X = self.estimator, self.memory, self.sample.X
         optimizer = auto.choose_optimizer(
             estimator.optimizer, estimator.learning_rate, estimator.batch_size,
             partial=self.partial,
         )  # fmt: skip
+        if self.loss.homogeneous:
+            if auto.make_optimizer(estimator.optimizer) is None:
+                optimizer = auto.make_optimizer("sgd")
+            if isinstance(optimizer, FullBatchOptimizer):
+                raise ValueError(
+                    f"optimizer={estimator.optimizer!r} with loss={estimator.loss!r}, whose "
+                    "minimum is at zero coefficients: pass a step rule such as optimizer='sgd', or "
+                    "another loss."
+                )
         n = self.sample.n_rows
         length = batch_length(estimator.batch_size, n, auto.AUTO_BATCH)
         steps = isinstance(optimizer, auto.Optimizer)
@@ -215,12 +260,7 @@ class Run:
             self.memory.moments.combine(self._once(
                 "moments", lambda: Moments.of(self.sample.X, problem.rows, problem.weights)
             ))  # fmt: skip
-        unit = self._unit()
-        # A loss with a kink bends by its slope, which is 1, over the spread of the targets.
-        loss = self.loss
-        curvature = unit if not loss.smooth else np.full(problem.k, loss.curvature or 1.0)
-        if loss.couples(problem.k):
-            curvature = np.full(problem.k, 0.5 * (1 - 1 / problem.k))
+        curvature, unit = self.loss.scales(*self._mean_and_spread())
         metric = auto.make_metric(
             self.plan, self.memory.moments, curvature, penalty_curvature, unit,
             estimator.fit_intercept,
@@ -230,19 +270,20 @@ class Run:
             n_threads=effective_n_jobs(estimator.n_jobs),
         )  # fmt: skip
 
-    def _unit(self):
-        """The unit of the objective: one over the squared spread of the targets, for regression."""
+    def _mean_and_spread(self):
+        """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
         problem, memory = self.problem, self.memory
-        if self.loss.task == "classification" or not self.plan.preconditioned:
-            return np.ones(problem.k)
+        if self.loss.task == "classification":
+            return np.zeros(problem.k), np.ones(problem.k)
         if not self.partial:
             memory.target_moments = Moments.empty(problem.k)
         moments = memory.target_moments
         moments.combine(self._once("target moments", self._target_moments))
+        if not self.plan.preconditioned:
+            return moments.mean, np.ones(problem.k)
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
-        spread = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
-        return 1.0 / spread**2 if self.loss.smooth else 1.0 / spread
+        return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
     def _target_moments(self):
         targets, weights = self.problem.targets, self._row_weights()
@@ -292,9 +333,8 @@ class Run:
         """Return the coefficients and intercepts to start from."""
         estimator = self.estimator
         k, d = self.problem.k, self.problem.d
-        if self.memory.steps is not None or (
-            estimator.warm_start and hasattr(estimator, "coef_")
-        ):
+        trained = getattr(estimator, "n_iter_", 0) > 0
+        if trained and (self.partial or self.memory.steps is not None or estimator.warm_start):
             return estimator._raw_attributes(k, d)
         if isinstance(estimator.init, str) and estimator.init in ("zeros", "random"):
             # Where descent is free of scales, targets far from zero are no harder than others.
@@ -350,8 +390,10 @@ class Run:
                 average=parameters.copy() if plan.average_from >= 0 else None,
                 generator=self.generator,
             )
-        else:
+        elif not self.record.n_iter:
             memory.steps.move_to(memory.metric, metric)
+            if memory.returned is None or not all(map(np.array_equal, memory.returned, self.start)):
+                memory.steps.start_from(metric.from_raw(*self.start))
         memory.metric = metric
         steps = memory.steps
         self.record.epochs_before = steps.epochs - self.record.n_iter
@@ -359,15 +401,24 @@ class Run:
         self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
 
     def _schedule(self):
+        """Return the run's own schedule, which lasts as long as the rate that the user passed."""
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
-        if not isinstance(rate, str):
-            n_batches = len(plan.bounds) - 1
-            return as_schedule(rate).bound(n_batches * self.estimator.max_iter, n_batches)
-        if memory.schedule is None:
-            memory.schedule = auto.automatic_schedule(
-                plan.optimizer, self.objective, self.sample.X, plan, memory.steps.generator,
-                trained=bool(self.start[0].any()) and self.estimator.init != "random",
-            )
+        steps = memory.steps
+        if memory.schedule is None or not same_rates(memory.learning_rate, rate):
+            memory.learning_rate = copy.deepcopy(rate)
+            memory.schedule = (
+                auto.automatic_schedule(
+                    plan.optimizer, self.objective, self.sample.X, plan, steps.generator,
+                    trained=bool(self.start[0].any()) and self.estimator.init != "random",
+                )
+                if isinstance(rate, str) else as_schedule(rate)
+            )  # fmt: skip
+        elif self.partial or self.record.n_iter:
+            return memory.schedule
+        n_batches = len(plan.bounds) - 1
+        memory.schedule = memory.schedule.bound(
+            steps.t + n_batches * self.estimator.max_iter, n_batches
+        )
         return memory.schedule
 
     # ---- what others may know of it -------------------------------------------------------------
@@ -393,6 +444,11 @@ class Run:
             "fingerprint": self.tasks.fingerprint,
         }  # fmt: skip
         return self.attributes(coef, intercept) | {"_memory": None, "_state": state}
+
+
+def class_codes(targets):
+    """Return the number of each row's class: targets are signs for two classes."""
+    return (targets[:, 0] > 0 if targets.ndim == 2 else targets).astype(np.intp)
 
 
 def _class_sums(targets, weights, k):

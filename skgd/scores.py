@@ -13,8 +13,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
 from sklearn.model_selection._validation import _score
 
-# Rows of X that are multiplied with the coefficients of all models at once.
-BLOCK_ROWS = 4096
+# Decision values that are taken at once, and the fewest rows.
+NUMBERS = 2**18
+MIN_ROWS = 256
 
 
 def decision_values(X, rows, coef, intercept):
@@ -31,13 +32,15 @@ def decision_values(X, rows, coef, intercept):
     -------
     array of shape (n_rows, n_outputs)
     """
-    values = np.empty((len(rows), len(coef)), dtype=np.result_type(X.dtype, coef.dtype))
-    for start in range(0, len(rows), BLOCK_ROWS):
-        stop = start + BLOCK_ROWS
-        block = X[rows[start:stop]] @ coef.T
-        values[start:stop] = block.toarray() if sparse.issparse(block) else block
-    values += intercept
-    return values
+    values = np.empty((len(coef), len(rows)), dtype=np.result_type(X.dtype, coef.dtype))
+    size = max(MIN_ROWS, NUMBERS // len(coef))
+    for start in range(0, len(rows), size):
+        stop = start + size
+        block = X[rows[start:stop]]
+        values[:, start:stop] = (block @ coef.T).T if sparse.issparse(block) else coef @ block.T
+    values += intercept[:, None]
+    # Those of a model are adjacent.
+    return values.T
 
 
 def answering(estimator, values):

@@ -48,6 +48,7 @@ def train_full_batch(optimizer, objective, x, record):
             decrement = objective.decrement(x, gradient)
         first, last["first"], last["x"] = last["first"], False, x.copy()
         if first:
+            record.waited_validation = 0
             stop = record.flat(decrement, unit, objectives)
         else:
             stop = record.add(
@@ -92,6 +93,12 @@ class Steps:
     def kept(self):
         """The parameters that a run would return: the average, if it has begun."""
         return self.average if self.averaged else self.parameters
+
+    def start_from(self, parameters):
+        """Put other parameters in the place of what the steps have led to."""
+        self.parameters[:] = parameters
+        if self.average is not None:
+            self.average[:] = parameters
 
     def move_to(self, old, new):
         """Express the parameters in the coordinates of a new metric."""
@@ -188,17 +195,19 @@ def train_steps(steps, objective, plan, record):
         while record.stop_reason is None:
             record.begin_epoch()
             epoch = next(course)
-            enter(epoch, steps, objective, record, patience)
+            enter(epoch, steps, objective, plan.schedule, record, patience)
     return epoch.coef, epoch.intercept
 
 
-def enter(epoch, steps, objective, record, patience):
-    """Enter an epoch of update steps into the record."""
+def enter(epoch, steps, objective, schedule, record, patience):
+    """Enter an epoch of update steps into the record, and let the schedule know."""
     record.add(
         epoch.coef, epoch.intercept, step=steps.t, passes=record.n_iter + 1,
         losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
-        unit=objective.metric.unit, rate=epoch.rate, patience=patience,
+        unit=objective.metric.unit, rate=epoch.rate,
+        patience=patience if schedule.settled(steps.t) else None,
     )  # fmt: skip
+    schedule.observe(epoch.values.sum())
 
 
 class Epoch(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 
-from skgd._engine import Problem, value_and_gradient
+from skgd._engine import value_and_gradient
 
 
 def split(sample, fraction, random_state, *, stratified):
@@ -50,19 +50,17 @@ class Validation:
     ----------
     estimator : GDClassifier or GDRegressor
     held_out : Sample
-    loss : Loss
+    problem : Problem
+        Its rows for the engine.
     dtype : numpy dtype
         That of the coefficients that a fit would return.
     constant : tuple
         Coefficients and intercepts of the best constant model, whose loss `tol` is relative to.
     """
 
-    def __init__(self, estimator, held_out, loss, dtype, constant):
-        self.estimator, self.dtype, self.rows = estimator, dtype, held_out.rows
-        self.problem = Problem(
-            held_out.X, held_out.targets, held_out.weights, loss.compiled(held_out.n_outputs),
-            held_out.n_outputs,
-        )  # fmt: skip
+    def __init__(self, estimator, held_out, problem, dtype, constant):
+        self.estimator, self.problem, self.dtype = estimator, problem, dtype
+        self.rows = held_out.rows
         self.scorer = None
         scoring = estimator.scoring
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
