@@ -66,7 +66,7 @@ class GDSearchCV(BaseSearchCV):
         Whether to score on the rows trained on, too.
     race : bool, default=True
         Whether candidates that have diverged, or that cannot win any more by their scores after
-        1, 2, 4, 8 ... epochs, leave the pass. They are scored as they were.
+        1, 2, 4, 8 ... epochs, leave the pass. They are scored as they were then.
     error_score : "raise" or number, default=nan
         The score of a fit that fails.
     random_state : int, RandomState or None, default=None
@@ -100,8 +100,8 @@ class GDSearchCV(BaseSearchCV):
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> model = GDClassifier(max_iter=20, tol=None, random_state=0)
     >>> search = GDSearchCV(model, {"learning_rate": np.logspace(-4, 1, 6)}).fit(X, y)
-    >>> round(search.best_score_, 2)
-    0.98
+    >>> print(f"{search.best_score_:.2f}")
+    0.97
     """
 
     _required_parameters = ["estimator", "param_grid"]

@@ -1,17 +1,17 @@
 """Which candidates of a search cannot win any more.
 
-All candidates are scored on the held-out rows after 1, 2, 4, 8 ... epochs. One leaves where even
-twice the gain of its last doubling of the epochs, for each doubling to come, would not bring its
-mean score up to that of the best by now, less the noise of their difference over the folds. One
-that has diverged on a fold leaves at once.
+All candidates are scored on the held-out rows after 1, 2, 4, 8 ... epochs. One leaves where the
+gain of its last doubling of the epochs, made again in each doubling to come, would not bring its
+mean score up to that of the best by now, less the noise of their difference over the folds and not
+less than a margin. One that has diverged on a fold leaves at once.
 """
 
 import numpy as np
 
-# What a candidate may still gain by a doubling of the epochs, over what it gained by the last one.
-HOPE = 2.0
 # Standard errors of a difference between two candidates that are noise.
 NOISE = 2.0
+# The share of the best score by which a candidate must be behind to leave: it may be luck.
+MARGIN = 0.02
 
 
 class Race:
@@ -86,4 +86,5 @@ def can_win(scores, best, gain, doublings):
     """
     behind = best - scores
     noise = NOISE * behind.std(ddof=1) / np.sqrt(len(behind)) if len(behind) > 1 else 0.0
-    return behind.mean() <= HOPE * max(gain, 0.0) * max(doublings, 0.0) + noise
+    hope = max(gain, 0.0) * max(doublings, 0.0)
+    return behind.mean() <= max(hope + noise, MARGIN * abs(best.mean()))

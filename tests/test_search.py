@@ -453,18 +453,19 @@ def test_diverged_candidates_are_reported_without_a_warning():
 
 # ---- the race -----------------------------------------------------------------------------------
 
-SETS = [load_breast_cancer, load_wine, load_digits, load_iris, load_diabetes]
+RACES = [(load_diabetes, "r2"), (load_breast_cancer, "accuracy"), (load_digits, "accuracy")] + [
+    (load, "neg_log_loss") for load in (load_breast_cancer, load_wine, load_digits, load_iris)
+]
 
 
-@pytest.mark.parametrize("load", SETS)
+@pytest.mark.parametrize("load, scoring", RACES)
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("max_iter", [10, 40])
-def test_the_race_has_the_same_winner_or_one_as_good(load, optimizer, max_iter):
-    X, y = load(return_X_y=True)
+def test_the_race_has_the_same_winner_or_one_as_good(load, scoring, optimizer, max_iter):
+    X, y = sample(load, 500, 64)
     estimator = (GDRegressor if load is load_diabetes else GDClassifier)(
         optimizer=optimizer, batch_size=32, max_iter=max_iter, tol=None, random_state=0
     )
-    scoring = "r2" if load is load_diabetes else "neg_log_loss"
     grid = {"learning_rate": np.logspace(-4, 0.5, 8), "alpha": [1e-4, 1e-2]}
     raced, whole = (
         GDSearchCV(estimator, grid, scoring=scoring, race=race, refit=False, cv=4).fit(X, y)
@@ -472,7 +473,7 @@ def test_the_race_has_the_same_winner_or_one_as_good(load, optimizer, max_iter):
     )
     scores = whole.cv_results_["mean_test_score"]
     assert scores.max() - scores[raced.best_index_] <= 1e-3 * abs(scores.max())
-    assert (raced.cv_results_["stop_reason"] == "race").sum() >= 4
+    assert (raced.cv_results_["stop_reason"] == "race").sum() >= 3
 
 
 def test_a_candidate_that_catches_up_stays():
@@ -481,6 +482,7 @@ def test_a_candidate_that_catches_up_stays():
     assert not can_win(np.array([0.6, 0.6]), best, gain=0.01, doublings=3.0)
     assert can_win(np.array([1.1, 0.5]), best, gain=0.0, doublings=3.0)
     assert can_win(best, best, gain=-0.1, doublings=0.0)
+    assert can_win(best - 0.015, best, gain=0.0, doublings=0.0)
     assert not can_win(before, best, gain=0.0, doublings=3.0)
     assert not can_win(before[:1], best[:1], gain=0.0, doublings=3.0)
 
@@ -543,5 +545,6 @@ def expected_failures(search):
 
 @parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
-def test_scikit_learn_finds_nothing_to_complain_about(estimator, check):
+def test_scikit_learn_finds_nothing_to_complain_about(estimator, check, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     check(estimator)
