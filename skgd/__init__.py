@@ -4,8 +4,8 @@ from skgd.classifier import GDClassifier
 from skgd.display import DescentDisplay, LearningRateDisplay, PathDisplay
 from skgd.learning_rate import RateTest, find_learning_rate
 from skgd.minimize import minimize
+from skgd.record import DivergenceWarning
 from skgd.regressor import GDRegressor
-from skgd.training import DivergenceWarning
 
 __all__ = [
     "DescentDisplay",

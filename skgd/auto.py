@@ -52,6 +52,8 @@ class Plan:
     batch_length : int
     bounds : array of int of shape (n_batches + 1,)
         Where the batches of an epoch begin and the last one ends.
+    rows : array of int or None
+        The rows to train on; None for all.
     preconditioned : bool
     centred : bool
         Whether the coordinates may be centred; single sparse rows could not be stepped along then.
@@ -60,36 +62,23 @@ class Plan:
         The update step from which parameters are averaged; -1 for never.
     weight_scale : float
         Rows divided by the sum of their weights.
-    slice : int
-        Update steps between two looks at signals, adapted to the machine.
     """
 
     optimizer: object
     schedule: object
     batch_length: int
     bounds: np.ndarray
+    rows: np.ndarray | None
     preconditioned: bool
     centred: bool = True
     shuffle: bool = True
     in_blocks: bool = False
     average_from: int = -1
     weight_scale: float = 1.0
-    slice: int = 64
 
     @property
     def takes_steps(self):
         return isinstance(self.optimizer, Optimizer)
-
-    def remedy(self, rate):
-        """Say what to pass instead of a learning rate with which the descent exploded."""
-        if self.schedule is None:
-            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
-        if self.preconditioned:
-            return f"Pass learning_rate={min(rate / 10, 0.1):.1g} or learning_rate='auto'."
-        return (
-            "Pass precondition='auto', which makes the descent independent of the columns' scales, "
-            f"or scale the columns, or pass learning_rate={rate / 10:.1g} or less."
-        )
 
 
 def make_optimizer(optimizer):
@@ -162,10 +151,9 @@ def automatic_schedule(optimizer, objective, X, plan, generator, *, trained):
 
 
 def _untrained_schedule(optimizer, objective, X, plan, generator):
-    problem = objective.problem
-    n_batches = -(-problem.n // plan.batch_length)
+    n_batches = len(plan.bounds) - 1
     steps = max(5.0 * n_batches, 50.0)
-    share = plan.batch_length / problem.n
+    share = plan.batch_length / plan.bounds[-1]
     if isinstance(optimizer, SGD):
         mean, single = curvatures(objective, X, generator)
         noise = (1 - share) * single / plan.batch_length / (1 - optimizer.momentum)

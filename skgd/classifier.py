@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skgd._base import BaseGD, losses_in_words, takes_batches
 from skgd.losses import by_name
 from skgd.regressor import GDRegressor
+from skgd.run import class_codes
 
 
 def _has_probabilities(estimator):
@@ -228,25 +229,24 @@ class GDClassifier(ClassifierMixin, BaseGD):
             return 2.0 * codes[:, None] - 1.0, 1
         return codes.astype(np.float64), len(self.classes_)
 
-    def _class_weighted(self, targets, weights, memory, partial):
+    def _class_factors(self, targets, weights, memory, partial):
+        """Return the weight of each class, or None where all are 1."""
         if self.class_weight is None:
-            return weights
-        codes = (targets[:, 0] > 0 if targets.ndim == 2 else targets).astype(np.intp)
+            return None
         k = len(self.classes_)
-        base = np.ones(len(codes)) if weights is None else weights
         if isinstance(self.class_weight, str):
             if self.class_weight != "balanced":
                 raise ValueError(
                     f"class_weight={self.class_weight!r}: pass 'balanced', a dict or None."
                 )
-            sums = np.bincount(codes, weights=base, minlength=k)
+            sums = np.bincount(class_codes(targets), weights=weights, minlength=k)
             memory.class_weights = sums + (memory.class_weights if partial else 0.0)
             present = memory.class_weights > 0
             factors = np.zeros(k)
             factors[present] = memory.class_weights.sum() / (
                 present.sum() * memory.class_weights[present]
             )
-            return base * factors[codes]
+            return factors
         if not isinstance(self.class_weight, dict):
             raise TypeError(f"class_weight={self.class_weight!r}: pass 'balanced', a dict or None.")
         unknown = [label for label in self.class_weight if label not in self.classes_.tolist()]
@@ -262,7 +262,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 f"class_weight={self.class_weight!r}: pass finite weights >= 0, at least one above "
                 "0."
             )
-        return base * factors[codes]
+        return factors
 
     def _identified(self, coef, intercept, objective):
         """Let a softmax's free directions sum to zero over the classes."""
@@ -278,7 +278,7 @@ def _shared(section):
     doc = GDRegressor.__doc__
     if section == "parameters":
         return doc[doc.index("    penalty :"):doc.index("\n    Attributes")]
-    return doc[doc.index("    n_features_in_ :"):doc.index("    Examples")]
+    return doc[doc.index("    n_features_in_ :"):doc.index("\n    Examples")]
 
 
 if GDClassifier.__doc__:  # which `python -OO` strips

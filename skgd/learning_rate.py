@@ -26,7 +26,7 @@ SKIPPED = 0.25
 class RateTest:
     """What a range test has found.
 
-    Attributes
+    Parameters
     ----------
     rates : array of shape (n_rates,)
         In rising order.
@@ -96,9 +96,9 @@ def find_learning_rate(
     rates = _checked_rates(rates)
     max_samples = _checked_count("max_samples", max_samples, None)
     if max_samples is not None and len(y) > max_samples:
-        X, y, sample_weight = _drawn(estimator, X, y, sample_weight, max_samples, random_state)
+        X, y, sample_weight = drawn_rows(estimator, X, y, sample_weight, max_samples, random_state)
     model, X = _last_step(estimator, X, y)
-    model = clone(model).set_params(
+    model = clone(model).set_callbacks().set_params(
         tol=None, early_stopping=False, warm_start=False, on_divergence="recover", verbose=0,
         random_state=random_state if model.random_state is None else model.random_state,
     )
@@ -166,7 +166,8 @@ def _last_step(estimator, X, y):
     return estimator, X
 
 
-def _drawn(estimator, X, y, sample_weight, n_samples, random_state):
+def drawn_rows(estimator, X, y, sample_weight, n_samples, random_state):
+    """Return a sample of the rows, with as many of each class as in all."""
     weights = () if sample_weight is None else (sample_weight,)
     X, y, *weights = resample(
         X, y, *weights, replace=False, n_samples=n_samples, random_state=random_state,

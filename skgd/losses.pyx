@@ -233,21 +233,47 @@ class Loss(BaseEstimator):
         return self._apply("value", y, z)
 
     def gradient(self, y, z):
-        """Return the derivative of the loss with respect to each margin, shaped like ``z``."""
+        """Return the derivative of the loss with respect to each margin, shaped like ``z``.
+
+        Parameters
+        ----------
+        y, z : arrays of the same shape
+            Targets and margins, as in ``value``.
+        """
         return self._apply("gradient", y, z)
 
     def hessian(self, y, z):
-        """Return the second derivative with respect to each margin, shaped like ``z``."""
+        """Return the second derivative with respect to each margin, shaped like ``z``.
+
+        Parameters
+        ----------
+        y, z : arrays of the same shape
+            Targets and margins, as in ``value``.
+        """
         return self._apply("hessian", y, z)
 
     def bends(self, y, z):
-        """Return what ``bend`` needs to know of the targets and margins, (n_samples, n_outputs)."""
+        """Return what ``bend`` needs to know of the targets and margins.
+
+        Parameters
+        ----------
+        y, z : arrays of shape (n_samples, n_outputs)
+            Targets and margins.
+        """
         if np.ndim(z) != 2:
             raise ValueError(f"z has shape {np.shape(z)}: pass (n_samples, n_outputs).")
         return self.hessian(y, z)
 
     def bend(self, bends, direction):
-        """Return the second derivative times a direction of shape (n_samples, n_outputs)."""
+        """Return the second derivative times a direction.
+
+        Parameters
+        ----------
+        bends : object
+            What ``bends`` returned.
+        direction : array of shape (n_samples, n_outputs)
+            A change of the margins.
+        """
         return bends * direction
 
     def conjugate(self, y, slope):
@@ -258,7 +284,13 @@ class Loss(BaseEstimator):
         return np.full(np.shape(slope), np.inf)
 
     def compiled(self, n_outputs=1):
-        """Return the rule that the engine runs; one that calls back where a subclass overrides."""
+        """Return the rule that the engine runs; one that calls back where a subclass overrides.
+
+        Parameters
+        ----------
+        n_outputs : int, default=1
+            The number of margins of a row.
+        """
         if overrides(type(self), Loss, {"value", "gradient", "hessian"}):
             return PythonLossRule(self)
         check_complete(self, "value(y, z) and gradient(y, z)")
@@ -268,6 +300,13 @@ class Loss(BaseEstimator):
         """Return the constant margin with the least weighted loss, one per column of ``y``.
 
         The root of the derivative, by Brent's method in a bracket grown around the targets.
+
+        Parameters
+        ----------
+        y : array of shape (n_samples, n_outputs)
+            Targets.
+        sample_weight : array of shape (n_samples,)
+            The weight of each row.
         """
         result = np.empty(y.shape[1])
         for c, column in enumerate(y.T):
@@ -301,11 +340,23 @@ class Loss(BaseEstimator):
         return None
 
     def smoothed(self, width):
-        """Return a smooth loss within ``width`` of this one, for the losses that are not smooth."""
+        """Return a smooth loss within ``width`` of this one, for the losses that are not smooth.
+
+        Parameters
+        ----------
+        width : float
+            How far the two may differ.
+        """
         return self
 
     def couples(self, n_outputs):
-        """Tell whether the outputs enter the loss of a row together, as in a softmax."""
+        """Tell whether the outputs enter the loss of a row together, as in a softmax.
+
+        Parameters
+        ----------
+        n_outputs : int
+            The number of margins of a row.
+        """
         return False
 
     def predictions(self, z):
@@ -960,20 +1011,21 @@ cdef inline int exponentials(Py_ssize_t n, double factor, const double* x,
 
 cdef inline int excesses(Py_ssize_t n, double factor, const double* x, double* out) noexcept nogil:
     """(exp(factor x) - 1 - factor x) / factor, and its limit 0 where the factor is 0."""
-    cdef Py_ssize_t i, j
-    cdef double t, series
+    cdef Py_ssize_t i
+    cdef double t, series, share
     if factor == 0.0:
         memset(out, 0, n * sizeof(double))
         return 0
+    share = 1.0 / factor
     exponentials(n, factor, x, out)
     for i in range(n):
         t = factor * x[i]
-        # Near 0 the difference would lose its digits.
-        series = 1.0 + t / 13.0
-        for j in range(12, 2, -1):
-            series = 1.0 + t / j * series
-        t = 0.5 * t * t * series if fabs(t) < 0.25 else out[i] - 1.0 - t
-        out[i] = t / factor
+        # Near 0 the difference would lose its digits: Taylor's terms 2 t^j / (j + 2)!.
+        series = 1.0 / 19958400.0 + t * (1.0 / 239500800.0 + t * (1.0 / 3113510400.0))
+        series = 1.0 / 20160.0 + t * (1.0 / 181440.0 + t * (1.0 / 1814400.0 + t * series))
+        series = 1.0 / 60.0 + t * (1.0 / 360.0 + t * (1.0 / 2520.0 + t * series))
+        series = 1.0 + t * (1.0 / 3.0 + t * (1.0 / 12.0 + t * series))
+        out[i] = share * (0.5 * t * t * series if fabs(t) < 0.25 else out[i] - 1.0 - t)
     return 0
 
 
@@ -1394,7 +1446,13 @@ class ModifiedHuber(Loss):
         return np.where(np.abs(y * slope + 2.0) <= 2.0, y * slope + 0.25 * slope**2, np.inf)
 
     def probabilities(self, z):
-        """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        z : array of shape (n_samples, n_outputs)
+            Margins.
+        """
         return _against_the_rest((np.clip(z, -1, 1) + 1) / 2)
 
 
@@ -1507,7 +1565,13 @@ class LogLoss(Loss):
         return np.full(k, 0.25 if k == 1 else 0.5 * (1 - 1 / k)), np.ones(k)
 
     def probabilities(self, z):
-        """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        z : array of shape (n_samples, n_outputs)
+            Margins.
+        """
         if z.shape[1] == 1:
             z = np.hstack([np.zeros_like(z), z])
         exponentials = np.exp(z - z.max(axis=1, keepdims=True))

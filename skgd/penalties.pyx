@@ -204,13 +204,24 @@ class Penalty(BaseEstimator):
     Rule = None
 
     def value(self, coef):
-        """Return the penalty of one row of coefficients, of shape (n_features,)."""
+        """Return the penalty of one row of coefficients.
+
+        Parameters
+        ----------
+        coef : array of shape (n_features,)
+            One row of coefficients.
+        """
         return float(self._rule().apply_value(_row(coef))[0])
 
     def smooth_value(self, coef):
         """Return the part of the value whose gradient ``gradient`` gives.
 
         A penalty of your own needs it only if it has both ``gradient`` and ``prox``.
+
+        Parameters
+        ----------
+        coef : array of shape (n_features,)
+            One row of coefficients.
         """
         if type(self).Rule is None and not self._has("gradient"):
             return 0.0
@@ -219,7 +230,13 @@ class Penalty(BaseEstimator):
         return float(self._rule().apply_smooth_value(_row(coef))[0])
 
     def gradient(self, coef):
-        """Return the gradient of the smooth part, of shape (n_features,)."""
+        """Return the gradient of the smooth part, of shape (n_features,).
+
+        Parameters
+        ----------
+        coef : array of shape (n_features,)
+            One row of coefficients.
+        """
         if type(self).Rule is None:
             return np.zeros(len(coef))
         return self._rule().apply_gradient(_row(coef))[0]
@@ -247,7 +264,13 @@ class Penalty(BaseEstimator):
         return row[0]
 
     def curvature(self, n_features):
-        """Return the second derivative of the smooth part for each feature."""
+        """Return the second derivative of the smooth part for each feature.
+
+        Parameters
+        ----------
+        n_features : int
+            The number of coefficients in a row.
+        """
         return np.zeros(n_features)
 
     def compiled(self):

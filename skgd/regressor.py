@@ -76,7 +76,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         Intercepts.
     n_features_in_ : int
         Features seen during fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X had names.
     n_iter_ : int
         Epochs or iterations.
@@ -202,9 +202,6 @@ class GDRegressor(RegressorMixin, BaseGD):
                 f"y has shape {y.shape}: pass {self._n_outputs} outputs, as in the first call."
             )
         return targets, self._n_outputs
-
-    def _class_weighted(self, targets, weights, memory, partial):
-        return weights
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

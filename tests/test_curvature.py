@@ -10,8 +10,8 @@ from skgd._quadratic import sweep_coordinates
 from skgd.curvature import Curvature, Kinks, solver
 from skgd.losses import LogLoss, SquaredError, SquaredHinge
 from skgd.metric import Moments, diagonal_metric
+from skgd.objective import Objective
 from skgd.penalties import L1, L2, ElasticNet, PositiveRule
-from skgd.training import Objective
 
 RNG = np.random.default_rng(0)
 N, D = 60, 4
