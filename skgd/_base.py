@@ -23,7 +23,6 @@ from skgd._engine import Problem
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.losses import Loss
 from skgd.metric import Moments
-from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty, PositiveRule
 from skgd.schedules import as_schedule, checked_rates
 from skgd.training import (
@@ -41,7 +40,8 @@ FLOATS = (np.float64, np.float32)
 
 def takes_batches(estimator):
     """Whether the optimizer can learn from a part of the rows; the message says which can."""
-    if isinstance(auto.make_optimizer(estimator.optimizer), FullBatchOptimizer):
+    optimizer = auto.make_optimizer(estimator.optimizer)
+    if optimizer is not None and not optimizer.takes_batches:
         raise AttributeError(
             f"partial_fit with optimizer={estimator.optimizer!r}, which needs all rows: pass a "
             "step rule such as optimizer='adam'."
@@ -256,7 +256,8 @@ class BaseGD(BaseEstimator):
         optimizer = auto.choose_optimizer(
             self.optimizer, self.learning_rate, self.batch_size, partial=partial
         )
-        length = batch_length(self.batch_size, problem.n, auto.AUTO_BATCH)
+        batches = optimizer is not None and optimizer.takes_batches
+        length = batch_length(self.batch_size, problem.n, auto.AUTO_BATCH if batches else problem.n)
         steps = isinstance(optimizer, auto.Optimizer)
         if self.precondition == "full" and steps:
             raise ValueError(
@@ -270,8 +271,8 @@ class BaseGD(BaseEstimator):
         return auto.Plan(
             optimizer=optimizer,
             schedule=None,
-            batch_length=length if steps else problem.n,
-            bounds=batch_bounds(problem.n, length if steps else problem.n),
+            batch_length=length,
+            bounds=batch_bounds(problem.n, length),
             preconditioned=self.precondition is not None,
             centred=not (steps and length == 1 and sparse.issparse(X)),
             shuffle=self.shuffle,

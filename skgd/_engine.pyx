@@ -680,6 +680,7 @@ cdef class Sweep:
                     f"state has {self.slots} slots: pass {rule.slots}, as {type(rule).__name__} "
                     "needs."
                 )
+            rule.unpenalised = self.fit_intercept
             rule.bind(parameters[c], gradient[c], state[c])
             self.rule[c] = <void*>rule
             self.refresh(c)

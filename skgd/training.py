@@ -403,6 +403,7 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
     plan : Plan
     record : Record
     """
+    optimizer.check(objective)
     problem = objective.problem
     rules = [optimizer.compiled() for _ in range(problem.k)]
     sweep = Sweep(
