@@ -23,7 +23,7 @@ from skgd._engine import Problem
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.losses import Loss
 from skgd.metric import Moments
-from skgd.penalties import L1, L2, ElasticNet, Penalty, PositiveRule
+from skgd.penalties import L1, L2, BoxRule, ElasticNet, Penalty
 from skgd.schedules import as_schedule, checked_rates
 from skgd.training import (
     Objective,
@@ -228,16 +228,21 @@ class BaseGD(BaseEstimator):
         plan = self._plan(problem, X, memory, partial)
         objective = self._objective(problem, X, loss, penalty, plan, memory, partial)
         constant, objectives = self._best_constant(loss, objective)
+        reference = objective.feasible(np.zeros((problem.k, problem.d)), constant)
+        if reference[0].any():
+            objectives = objective.values(*reference)[1]
         validation = None
         if held_out is not None:
             validation = Validation(self, held_out, loss, n_outputs, X.dtype)
         record = Record(
             max_iter=1 if partial else self.max_iter, tol=None if partial else self.tol,
             patience=self.n_iter_no_change, constant_objectives=objectives, validation=validation,
-            constant=(np.zeros((problem.k, problem.d)), constant), partial=partial,
+            constant=reference, partial=partial,
             callback=_printer if self.verbose else None,
         )  # fmt: skip
-        start = self._start(loss, objective, constant, plan, memory, generator)
+        start = objective.feasible(
+            *self._start(loss, objective, constant, plan, memory, generator)
+        )
         try:
             coef, intercept = self._descend(
                 X, loss, objective, plan, record, start, memory, generator
@@ -286,7 +291,7 @@ class BaseGD(BaseEstimator):
         rule = (penalty if penalty is not None else L2()).compiled()
         rule.check(problem.d)
         if self.positive:
-            rule = PositiveRule(rule)
+            rule = BoxRule(0.0, None, rule)
         alpha = np.full(problem.k, float(self.alpha) if penalty is not None else 0.0)
         bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
         penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
