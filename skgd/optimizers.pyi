@@ -23,6 +23,7 @@ __all__ = [
     "FullBatchOptimizer",
     "GradientDescent",
     "AcceleratedGradient",
+    "BarzilaiBorwein",
     "LBFGS",
 ]
 
@@ -191,6 +192,12 @@ class AcceleratedGradient(FullBatchOptimizer):
     shrink: float
     grow: float
     def __init__(self, *, shrink: float = 0.5, grow: float = 1.05) -> None: ...
+    def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
+
+class BarzilaiBorwein(FullBatchOptimizer):
+    memory: int
+    shrink: float
+    def __init__(self, *, memory: int = 10, shrink: float = 0.5) -> None: ...
     def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
 
 class LBFGS(FullBatchOptimizer):

@@ -23,6 +23,7 @@ from skgd.optimizers import (
     Adam,
     Adamax,
     AdamW,
+    BarzilaiBorwein,
     DoG,
     FullBatchOptimizer,
     GradientDescent,
@@ -504,7 +505,8 @@ def test_nesterov_needs_momentum_without_dampening(options):
           for bad in (0.0, 1.0, -1.0, np.nan)),
         *(kind(grow=bad) for kind in (GradientDescent, AcceleratedGradient)
           for bad in (0.5, np.inf, np.nan)),
-        *(LBFGS(memory=bad) for bad in (0, -1, 2.5, np.nan)),
+        *(kind(memory=bad) for kind in (LBFGS, BarzilaiBorwein) for bad in (0, -1, 2.5, np.nan)),
+        *(BarzilaiBorwein(shrink=bad) for bad in (0.0, 1.0, -1.0, np.nan)),
     ],
     ids=repr,
 )  # fmt: skip
@@ -582,7 +584,7 @@ def test_the_first_step_may_be_far_too_long_or_too_short(kind):
         np.testing.assert_allclose(x, np.linalg.lstsq(problem.X, problem.y)[0], rtol=1e-10)
 
 
-@pytest.mark.parametrize("kind", [AcceleratedGradient, LBFGS])
+@pytest.mark.parametrize("kind", [AcceleratedGradient, BarzilaiBorwein, LBFGS])
 def test_faster_solvers_find_the_end_of_a_curved_valley(kind):
     x = kind().solve(Rosenbrock(), np.array([-1.2, 1.0]), Monitor(1e-9))
     np.testing.assert_allclose(x, [1, 1], rtol=1e-7)
@@ -595,7 +597,7 @@ def test_gradient_descent_never_goes_up():
     assert len(monitor.values) > 10 and np.all(np.diff(monitor.values) <= 1e-14)
 
 
-@pytest.mark.parametrize("kind", [GradientDescent, AcceleratedGradient])
+@pytest.mark.parametrize("kind", [GradientDescent, AcceleratedGradient, BarzilaiBorwein])
 @pytest.mark.parametrize("alpha", [0.01, 0.3, 100.0])
 def test_proximal_solvers_reach_the_lasso_of_scikit_learn(kind, alpha):
     problem = Quadratic(alpha)
@@ -604,6 +606,20 @@ def test_proximal_solvers_reach_the_lasso_of_scikit_learn(kind, alpha):
     coef = lasso.fit(problem.X, problem.y).coef_
     np.testing.assert_allclose(x, coef, rtol=1e-9, atol=1e-12)
     np.testing.assert_array_equal(x == 0, coef == 0)
+
+
+def test_barzilai_and_borweins_steps_are_those_of_the_formulas():
+    problem, steps = Quadratic(), []
+
+    def monitor(x, value, gradient, step):
+        steps.append((x, gradient, step))
+        return len(steps) > 6
+
+    BarzilaiBorwein().solve(problem, np.ones(5), monitor)
+    for i in range(1, 7):
+        s, y = steps[i][0] - steps[i - 1][0], steps[i][1] - steps[i - 1][1]
+        expected = s @ s / (s @ y) if i % 2 else s @ y / (y @ y)
+        assert steps[i][2] == pytest.approx(expected, rel=1e-12)
 
 
 def test_lbfgs_says_that_it_needs_a_smooth_penalty():
