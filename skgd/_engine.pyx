@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from skgd._arrays cimport floats, integers, writeable_floats, writeable_integers
 from skgd.losses cimport LossRule
@@ -79,6 +79,7 @@ cdef extern from "_rows.h" nogil:
     void skgd_scatter_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                               double* pair, const double* a, double total, double c,
                               const double* w)
+    double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
     double skgd_values_dot_f64(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
     double skgd_values_dot_f32(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
     void skgd_settle(Py_ssize_t d, const double* pair, const double* a, double total, double l2,
@@ -89,6 +90,16 @@ cdef extern from "_rows.h" nogil:
                             const double* mean, double* w)
     void skgd_average(Py_ssize_t d, double share, const double* u, double* average)
     void skgd_prefetch(const char* address, Py_ssize_t size)
+
+cdef extern from "_products.h" nogil:
+    enum:
+        SKGD_LANES
+    void skgd_margins(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t k,
+                      const double* wide, double* z)
+    void skgd_gradients(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t k,
+                        const double* slopes, double* g, Py_ssize_t stride)
+    void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
+                        double* out, Py_ssize_t out_stride)
 
 ctypedef void (*dot_function)(const char**, Py_ssize_t, Py_ssize_t, const double*,
                               double*) noexcept nogil
@@ -119,6 +130,7 @@ ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize
 cdef enum:
     BLOCK = 64  # rows that are in cache together
     AHEAD = 16  # rows between a prefetch and its use
+    MANY = 4  # outputs from which products in tiles are faster than output by output
 
 # Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
 CHUNK = 2**20
@@ -134,17 +146,17 @@ def chunk_starts(Rows rows, n):
 cdef class Rows:
     """Rows of X, read where they lie; `add` follows `dot` over the same block of rows."""
 
-    cdef readonly Py_ssize_t n, d, scratch
+    cdef readonly Py_ssize_t n, d
     cdef readonly double width  # numbers stored per row
     cdef object owners
 
-    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* w,
-                  Py_ssize_t stride, double* z, double* scratch) noexcept nogil:
-        pass
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, const double* w, Py_ssize_t stride,
+                  Workspace space) noexcept nogil:
+        """Set z of the workspace to the products of m rows with each row of w."""
 
-    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* c,
-                  double* g, Py_ssize_t stride, double* scratch) noexcept nogil:
-        pass
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, double* g, Py_ssize_t stride,
+                  Workspace space) noexcept nogil:
+        """Add the m rows times c of the workspace to each row of g."""
 
     cdef void prefetch(self, const Py_ssize_t* index, Py_ssize_t m) noexcept nogil:
         pass
@@ -153,7 +165,7 @@ cdef class Rows:
 cdef class DenseRows(Rows):
     cdef const char* base
     cdef Py_ssize_t row_stride, column_stride
-    cdef bint packed
+    cdef bint packed, narrow
     cdef dot_function dot_rows
     cdef add_function add_rows
     cdef pack_function pack_rows
@@ -170,7 +182,7 @@ cdef class DenseRows(Rows):
         self.base = <const char*><size_t>X.__array_interface__["data"][0]
         # Rows whose numbers are not adjacent are copied, a block at a time.
         self.packed = self.column_stride != X.itemsize
-        self.scratch = BLOCK * self.d if self.packed else 0
+        self.narrow = X.dtype == np.float32
         if X.dtype == np.float64:
             self.pack_rows = skgd_pack_f64
         else:
@@ -186,30 +198,43 @@ cdef class DenseRows(Rows):
             self.centred_dot, self.centred_step = skgd_centred_dot_f32, skgd_centred_step_f32
             self.plain_step = skgd_plain_step_f32
 
-    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* w,
-                  Py_ssize_t stride, double* z, double* scratch) noexcept nogil:
+    cdef inline void find(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                          const char** rows) noexcept nogil:
+        """Point at m rows, or at the copies of them that `dot` has made."""
+        cdef Py_ssize_t i
+        if space.packed != NULL:
+            for i in range(m):
+                rows[i] = <const char*>(space.packed + i * self.d)
+        else:
+            for i in range(m):
+                rows[i] = self.base + index[i] * self.row_stride
+
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, const double* w, Py_ssize_t stride,
+                  Workspace space) noexcept nogil:
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t i, c
-        for i in range(m):
-            rows[i] = self.base + index[i] * self.row_stride
-        if self.packed:
-            self.pack_rows(rows, m, self.d, self.column_stride, scratch)
+        if space.packed != NULL:
             for i in range(m):
-                rows[i] = <const char*>(scratch + i * self.d)
-        for c in range(k):
-            self.dot_rows(rows, m, self.d, w + c * stride, z + c * m)
-
-    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* c,
-                  double* g, Py_ssize_t stride, double* scratch) noexcept nogil:
-        cdef const char* rows[BLOCK]
-        cdef Py_ssize_t i, r
-        for i in range(m):
-            if self.packed:
-                rows[i] = <const char*>(scratch + i * self.d)
-            else:
                 rows[i] = self.base + index[i] * self.row_stride
-        for r in range(k):
-            self.add_rows(rows, m, self.d, c + r * m, g + r * stride)
+            self.pack_rows(rows, m, self.d, self.column_stride, space.packed)
+        self.find(index, m, space, rows)
+        if space.wide != NULL:
+            skgd_margins(rows, m, self.d, space.lanes, space.wide, space.wide_z)
+            skgd_transpose(m, space.k, space.wide_z, space.lanes, space.z, m)
+        else:
+            for c in range(space.k):
+                self.dot_rows(rows, m, self.d, w + c * stride, space.z + c * m)
+
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, double* g, Py_ssize_t stride,
+                  Workspace space) noexcept nogil:
+        cdef const char* rows[BLOCK]
+        cdef Py_ssize_t c
+        self.find(index, m, space, rows)
+        if space.wide != NULL:
+            skgd_gradients(rows, m, self.d, space.k, space.c, g, stride)
+        else:
+            for c in range(space.k):
+                self.add_rows(rows, m, self.d, space.c + c * m, g + c * stride)
 
     def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, double weight, mean, deviation):
         """Merge rows start to stop into running means and sums of squared deviations."""
@@ -218,7 +243,7 @@ cdef class DenseRows(Rows):
         cdef const double* s = NULL if weights is None else floats(weights, (self.n,))
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t i, size, row = start
-        scratch = np.empty(self.scratch + self.d)
+        scratch = np.empty((BLOCK if self.packed else 0) * self.d + self.d)
         cdef double* block = writeable_floats(scratch, scratch.shape)
         cdef double* packed = block + self.d
         if not 0 <= start <= stop <= self.n:
@@ -264,7 +289,6 @@ cdef class SparseRows(Rows):
         self.owners = (X.data, X.indices, X.indptr)
         self.n, self.d = X.shape
         self.width = max(1.0, X.nnz / max(1, self.n))
-        self.scratch = 0
         self.data = <const void*><size_t>X.data.__array_interface__["data"][0]
         self.indices = <const void*><size_t>X.indices.__array_interface__["data"][0]
         self.indptr = <const void*><size_t>X.indptr.__array_interface__["data"][0]
@@ -303,22 +327,26 @@ cdef class SparseRows(Rows):
             return (<const long long*>self.indptr)[row]
         return (<const int*>self.indptr)[row]
 
-    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* w,
-                  Py_ssize_t stride, double* z, double* scratch) noexcept nogil:
-        cdef Py_ssize_t i, c, start, stop
-        for i in range(m):
-            start, stop = self.start(index[i]), self.start(index[i] + 1)
-            for c in range(k):
-                z[c * m + i] = self.dot_row(self.data, self.indices, start, stop, w + c * stride)
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, const double* w, Py_ssize_t stride,
+                  Workspace space) noexcept nogil:
+        cdef Py_ssize_t i, c
+        for c in range(space.k):
+            for i in range(m):
+                space.z[c * m + i] = self.dot_row(
+                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                    w + c * stride,
+                )
 
-    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t k, const double* c,
-                  double* g, Py_ssize_t stride, double* scratch) noexcept nogil:
-        cdef Py_ssize_t i, r, start, stop
-        for i in range(m):
-            start, stop = self.start(index[i]), self.start(index[i] + 1)
-            for r in range(k):
-                if c[r * m + i] != 0.0:
-                    self.add_row(self.data, self.indices, start, stop, c[r * m + i], g + r * stride)
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, double* g, Py_ssize_t stride,
+                  Workspace space) noexcept nogil:
+        cdef Py_ssize_t i, c
+        for c in range(space.k):
+            for i in range(m):
+                if space.c[c * m + i] != 0.0:
+                    self.add_row(
+                        self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                        space.c[c * m + i], g + c * stride,
+                    )
 
     cdef void prefetch(self, const Py_ssize_t* index, Py_ssize_t m) noexcept nogil:
         cdef Py_ssize_t i, start, size
@@ -421,69 +449,99 @@ cdef class Problem:
     cdef inline void fill_targets(self, const Py_ssize_t* index, Py_ssize_t m,
                                   double* y) noexcept nogil:
         cdef Py_ssize_t i, c
+        cdef double code[BLOCK]
         if self.codes != NULL:
+            for i in range(m):
+                code[i] = self.codes[index[i]]
             for c in range(self.k):
                 for i in range(m):
-                    y[c * m + i] = 1.0 if self.codes[index[i]] == c else -1.0
+                    y[c * m + i] = 1.0 if code[i] == c else -1.0
         else:
-            for c in range(self.k):
-                for i in range(m):
+            for i in range(m):
+                for c in range(self.k):
                     y[c * m + i] = self.numbers[index[i] * self.k + c]
+
+    cdef inline void add_offset(self, Py_ssize_t m, const double* offset, double* z) noexcept nogil:
+        cdef Py_ssize_t i, c
+        for c in range(self.k):
+            for i in range(m):
+                z[c * m + i] += offset[c]
+
+    cdef inline void weigh(self, const Py_ssize_t* index, Py_ssize_t m, double factor,
+                           double* numbers, double* total, Py_ssize_t stride) noexcept nogil:
+        """Multiply a block's numbers with its weights and add each output's sum to total."""
+        cdef Py_ssize_t i, c
+        cdef double weight[BLOCK]
+        for i in range(m if self.s != NULL else 0):
+            weight[i] = self.s[index[i]]
+        for c in range(self.k):
+            total[c * stride] += skgd_weigh(
+                m, factor, weight if self.s != NULL else NULL, numbers + c * m
+            )
 
 
 cdef class Workspace:
-    """One thread's block of margins, targets and slopes."""
+    """One thread's block of margins, targets and slopes, for k outputs."""
 
-    cdef double* z
+    cdef Py_ssize_t k, d, lanes
+    cdef double* z  # (k, m) for a block of m rows, as are y and c
     cdef double* y
     cdef double* c
-    cdef double* scratch
+    cdef double* packed  # the block's rows as adjacent float64, where X has them otherwise
+    cdef double* wide  # coefficients and margins with the outputs side by side; NULL for few
+    cdef double* wide_z
 
-    def __cinit__(self, Problem problem):
-        cdef size_t block = BLOCK * problem.k * sizeof(double)
-        self.z = <double*>malloc(block)
-        self.y = <double*>malloc(block)
-        self.c = <double*>malloc(block)
-        self.scratch = <double*>malloc((problem.rows.scratch + 1) * sizeof(double))
-        if self.z == NULL or self.y == NULL or self.c == NULL or self.scratch == NULL:
-            raise MemoryError()
+    def __cinit__(self, Rows rows, Py_ssize_t k):
+        cdef bint many = isinstance(rows, DenseRows) and k >= MANY
+        cdef bint copies = isinstance(rows, DenseRows) and (
+            (<DenseRows>rows).packed or (many and (<DenseRows>rows).narrow)
+        )
+        self.k, self.d = k, rows.d
+        self.lanes = (k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        self.z = numbers(BLOCK, k)
+        self.y = numbers(BLOCK, k)
+        self.c = numbers(BLOCK, k)
+        if copies:
+            self.packed = numbers(BLOCK, self.d)
+        if many:
+            self.wide = numbers(self.d, self.lanes)
+            self.wide_z = numbers(BLOCK, self.lanes)
+            memset(self.wide, 0, self.d * self.lanes * sizeof(double))
 
     def __dealloc__(self):
-        free(self.z)
-        free(self.y)
-        free(self.c)
-        free(self.scratch)
+        for block in (<size_t>self.z, <size_t>self.y, <size_t>self.c, <size_t>self.packed,
+                      <size_t>self.wide, <size_t>self.wide_z):
+            free(<void*><size_t>block)
+
+    cdef inline void widen(self, Py_ssize_t first, Py_ssize_t k, const double* w,
+                           Py_ssize_t stride) noexcept nogil:
+        """Receive the coefficients of k outputs from the first on, whenever they have changed."""
+        if self.wide != NULL:
+            skgd_transpose(k, self.d, w, stride, self.wide + first, self.lanes)
+
+
+cdef double* numbers(Py_ssize_t m, Py_ssize_t n) except NULL:
+    cdef double* block = <double*>malloc((m * n + 1) * sizeof(double))
+    if block == NULL:
+        raise MemoryError()
+    return block
 
 
 cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize_t m,
-                   const double* w, Py_ssize_t w_stride, const double* offset,
-                   Py_ssize_t offset_stride, double factor, double* value, double* g,
-                   Py_ssize_t g_stride, double* g_offset,
+                   const double* w, Py_ssize_t w_stride, const double* offset, double factor,
+                   double* value, double* g, Py_ssize_t g_stride, double* g_offset,
                    Py_ssize_t g_offset_stride) except -1 nogil:
     """Add one block's weighted loss to value, output by output, and its gradient to g."""
-    cdef Py_ssize_t i, c, k = p.k
-    cdef double total, weight
-    p.rows.dot(index, m, k, w, w_stride, space.z, space.scratch)
-    for c in range(k):
-        for i in range(m):
-            space.z[c * m + i] += offset[c * offset_stride]
+    p.rows.dot(index, m, w, w_stride, space)
     p.fill_targets(index, m, space.y)
+    p.add_offset(m, offset, space.z)
     if value != NULL:
-        p.loss.value(k, m, space.y, space.z, space.c)
-        for c in range(k):
-            for i in range(m):
-                weight = p.s[index[i]] if p.s != NULL else 1.0
-                value[c] += weight * space.c[c * m + i] if weight != 0.0 else 0.0
+        p.loss.value(p.k, m, space.y, space.z, space.c)
+        p.weigh(index, m, 1.0, space.c, value, 1)
     if g != NULL:
-        p.loss.gradient(k, m, space.y, space.z, space.c)
-        for c in range(k):
-            total = 0.0
-            for i in range(m):
-                weight = factor * p.s[index[i]] if p.s != NULL else factor
-                space.c[c * m + i] = weight * space.c[c * m + i] if weight != 0.0 else 0.0
-                total += space.c[c * m + i]
-            g_offset[c * g_offset_stride] += total
-        p.rows.add(index, m, k, space.c, g, g_stride, space.scratch)
+        p.loss.gradient(p.k, m, space.y, space.z, space.c)
+        p.weigh(index, m, factor, space.c, g_offset, g_offset_stride)
+        p.rows.add(index, m, g, g_stride, space)
     return 0
 
 
@@ -492,7 +550,7 @@ cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize
 def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
            bint want_gradient):
     """Return the weighted loss of some rows and its gradients, not divided by anything."""
-    cdef Workspace space = Workspace(p)
+    cdef Workspace space = Workspace(p.rows, p.k)
     cdef const double* w = floats(coef, (p.k, p.d))
     cdef const double* offset = floats(intercept, (p.k,))
     cdef const Py_ssize_t* rows = NULL
@@ -510,11 +568,12 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     if subset is not None:
         rows = integers(subset, (len(subset),))
     with nogil:
+        space.widen(0, p.k, w, p.d)
         while row < stop:
             m = min(stop - row, <Py_ssize_t>BLOCK)
             for i in range(m):
                 index[i] = rows[row + i] if rows != NULL else row + i
-            add_block(p, space, index, m, w, p.d, offset, 1, 1.0, value, g, p.d, g_offset, 1)
+            add_block(p, space, index, m, w, p.d, offset, 1.0, value, g, p.d, g_offset, 1)
             row += m
     return values, gradient, intercept_gradient
 
@@ -584,6 +643,18 @@ def _sum(chunks, weight_sum):
 
 
 # ---- the second primitive: a sweep of update steps ----------------------------------------------
+
+def check_steps(order, bounds, n_rows):
+    """Raise unless the batches between the bounds lie in an order of row numbers."""
+    n_batches = len(bounds) - 1
+    if n_batches < 1 or bounds[0] < 0 or np.any(bounds[1:] <= bounds[:n_batches]):
+        raise ValueError("bounds: pass positions in order that rise.")
+    if bounds[n_batches] > len(order):
+        raise ValueError(f"bounds: the last one is beyond the {len(order)} rows of order.")
+    used = order[bounds[0]:bounds[n_batches]]
+    if used.min() < 0 or used.max() >= n_rows:
+        raise ValueError(f"order: pass row numbers from 0 to {n_rows - 1}.")
+
 
 cdef class Sweep:
     """Update steps over rows in a given order, for parameters in the coordinates of a metric.
@@ -669,7 +740,7 @@ cdef class Sweep:
         penalty.check(self.d)
         if len(rules) != self.k:
             raise ValueError(f"rules: pass {self.k}, one for each output, not {len(rules)}.")
-        self.space = Workspace(problem)
+        self.space = Workspace(problem.rows, self.k)
         self.rule = <void**>malloc(self.k * sizeof(void*))
         if self.rule == NULL:
             raise MemoryError()
@@ -749,16 +820,53 @@ cdef class Sweep:
 
         The rows to come, of this batch and of the next, are fetched ahead.
         """
-        cdef Py_ssize_t i = 0, m
+        cdef Py_ssize_t i = 0, m, ahead
         cdef double unused = 0.0
         cdef double* g_offset = self.g + self.d if self.fit_intercept else &unused
         memset(self.g, 0, self.k * self.p * sizeof(double))
+        self.space.widen(0, self.k, self.w, self.p)
         while i < size:
             m = min(size - i, <Py_ssize_t>BLOCK)
-            self.problem.rows.prefetch(index + i + m, min(<Py_ssize_t>AHEAD, known - i - m))
-            add_block(self.problem, self.space, index + i, m, self.w, self.p, self.offset, 1,
-                      factor, NULL, self.g, self.p, g_offset, self.p if self.fit_intercept else 0)
+            ahead = BLOCK if self.space.wide != NULL else AHEAD
+            self.problem.rows.prefetch(index + i + m, min(ahead, known - i - m))
+            add_block(self.problem, self.space, index + i, m, self.w, self.p, self.offset, factor,
+                      NULL, self.g, self.p, g_offset, self.p if self.fit_intercept else 0)
             i += m
+        return 0
+
+    cdef Py_ssize_t leave(self, double* coefs) noexcept nogil:
+        """Leave the coefficients to a fleet, and start a batch there; return the outputs."""
+        cdef Py_ssize_t c
+        for c in range(self.k):
+            memcpy(coefs + c * self.d, self.w + c * self.p, self.d * sizeof(double))
+            if self.fit_intercept:
+                self.g[c * self.p + self.d] = 0.0
+        return self.k
+
+    cdef Py_ssize_t slopes(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t size,
+                           Workspace space, Py_ssize_t first, void** filled) except -1 nogil:
+        """Turn a fleet's margins into weighted slopes; `filled` are the targets in the space."""
+        cdef double unused = 0.0
+        cdef double* total = self.g + self.d if self.fit_intercept else &unused
+        cdef void* targets = <void*>self.problem.codes
+        if targets == NULL:
+            targets = <void*>self.problem.numbers
+        if filled[0] != targets:
+            self.problem.fill_targets(index, m, space.y)
+            filled[0] = targets
+        self.problem.add_offset(m, self.offset, space.z + first)
+        self.problem.loss.gradient(self.k, m, space.y, space.z + first, space.c + first)
+        self.problem.weigh(index, m, self.weight_scale / size, space.c + first, total,
+                           self.p if self.fit_intercept else 0)
+        return self.k
+
+    cdef int finish_all(self, const double* g, double rate, Py_ssize_t t,
+                        double share) except -1 nogil:
+        """Take a step along the coefficients' gradients that a fleet or a full pass has summed."""
+        cdef Py_ssize_t c
+        for c in range(self.k):
+            memcpy(self.g + c * self.p, g + c * self.d, self.d * sizeof(double))
+            self.finish(c, rate, t, share)
         return 0
 
     cdef int single_dense(self, Problem p, DenseRows rows, const Py_ssize_t* row,
@@ -894,13 +1002,7 @@ cdef class Sweep:
         cdef const Py_ssize_t* row = integers(order, (len(order),))
         cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
         cdef const double* rate = floats(rates, (n_batches,))
-        if n_batches < 1 or bounds[0] < 0 or np.any(bounds[1:] <= bounds[:n_batches]):
-            raise ValueError("bounds: pass positions in order that rise.")
-        if bounds[n_batches] > len(order):
-            raise ValueError(f"bounds: the last one is beyond the {len(order)} rows of order.")
-        used = order[bounds[0]:bounds[n_batches]]
-        if used.min() < 0 or used.max() >= self.problem.n:
-            raise ValueError(f"order: pass row numbers from 0 to {self.problem.n - 1}.")
+        check_steps(order, bounds, self.problem.n)
         self.check_average(averaged)
         last = bound[n_batches]
         if last - bound[0] == n_batches and averaged < 0 and self.goes_row_by_row():
@@ -922,18 +1024,16 @@ cdef class Sweep:
     def step_along(self, coef_gradient, intercept_gradient, double rate, Py_ssize_t t,
                    Py_ssize_t averaged=-1):
         """Take one step along the gradient of a full pass."""
-        cdef Py_ssize_t c, j
+        cdef Py_ssize_t c
         cdef double share = 1.0 / (averaged + 1) if averaged >= 0 else 0.0
         cdef const double* g = floats(coef_gradient, (self.k, self.d))
         cdef const double* g_offset = floats(intercept_gradient, (self.k,))
         self.check_average(averaged)
         with nogil:
             for c in range(self.k):
-                for j in range(self.d):
-                    self.g[c * self.p + j] = g[c * self.d + j]
                 if self.fit_intercept:
                     self.g[c * self.p + self.d] = g_offset[c]
-                self.finish(c, rate, t, share)
+            self.finish_all(g, rate, t, share)
 
     cdef bint goes_row_by_row(self):
         """Whether margin, slope and step of a row can be done on its coefficients at once."""
@@ -950,3 +1050,122 @@ cdef class Sweep:
     def check_average(self, averaged):
         if averaged >= 0 and self.average == NULL:
             raise ValueError("averaged: there is no array for the average.")
+
+
+# ---- many models in one sweep -------------------------------------------------------------------
+
+cdef class Fleet:
+    """Sweeps of independent models over the same rows, in lock step.
+
+    A block of rows is read once for all models. What comes out is what each sweep would give alone,
+    up to rounding.
+
+    Parameters
+    ----------
+    sweeps : list of Sweep
+        Their problems have the same `Rows` object.
+    """
+
+    cdef list sweeps
+    cdef Rows rows
+    cdef Workspace space
+    cdef object joint, slopes
+    cdef Py_ssize_t k, n
+
+    def __init__(self, list sweeps):
+        cdef Sweep sweep
+        if not sweeps:
+            raise ValueError("sweeps: pass at least one Sweep.")
+        self.sweeps = list(sweeps)
+        self.k = 0
+        for item in sweeps:
+            sweep = item
+            if self.rows is not None and sweep.problem.rows is not self.rows:
+                raise ValueError("sweeps: pass problems that share one Rows object.")
+            self.rows = sweep.problem.rows
+            self.k += sweep.k
+        self.n = self.rows.n
+        if isinstance(self.rows, DenseRows) and self.k >= MANY:
+            self.space = Workspace(self.rows, self.k)
+            self.joint = np.zeros((self.k, self.rows.d))
+            self.slopes = np.zeros((self.k, self.rows.d))
+
+    def run(self, order, bounds, rates, Py_ssize_t t, averaged=None):
+        """Take one step per batch with each model.
+
+        Parameters
+        ----------
+        order, bounds : intp arrays
+            As in `Sweep.run`.
+        rates : float64 array of shape (n_sweeps, n_batches)
+        t : int
+            The number of the first step.
+        averaged : list of int, default=None
+            The number of steps in each running mean before; -1 for no averaging.
+        """
+        cdef Py_ssize_t b, m, first, i, j, size, last, n_batches = len(bounds) - 1
+        cdef Py_ssize_t n_sweeps = len(self.sweeps)
+        cdef double share
+        averaged = [-1] * n_sweeps if averaged is None else averaged
+        cdef const double* rate = floats(rates, (n_sweeps, n_batches))
+        check_steps(order, bounds, self.n)
+        if len(averaged) != n_sweeps:
+            raise ValueError(f"averaged: pass {n_sweeps} numbers, one for each sweep.")
+        for item, count in zip(self.sweeps, averaged, strict=True):
+            (<Sweep>item).check_average(count)
+        if self.space is None:
+            # Sparse rows are short beside the models: one model after the other stays in cache.
+            for j in range(n_sweeps):
+                (<Sweep>self.sweeps[j]).run(order, bounds, rates[j], t, averaged[j])
+            return
+        cdef const Py_ssize_t* row = integers(order, (len(order),))
+        cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
+        counts = np.array(averaged, dtype=np.intp)
+        cdef const Py_ssize_t* count_of = integers(counts, (n_sweeps,))
+        cdef double* joint = writeable_floats(self.joint, (self.k, self.rows.d))
+        cdef double* g = writeable_floats(self.slopes, (self.k, self.rows.d))
+        cdef void** sweeps = <void**>malloc(n_sweeps * sizeof(void*))
+        if sweeps == NULL:
+            raise MemoryError()
+        for j in range(n_sweeps):
+            sweeps[j] = <void*>self.sweeps[j]
+        last = bound[n_batches]
+        try:
+            with nogil:
+                for b in range(n_batches):
+                    size = bound[b + 1] - bound[b]
+                    self.gather(sweeps, n_sweeps, joint)
+                    memset(g, 0, self.k * self.rows.d * sizeof(double))
+                    i = bound[b]
+                    while i < bound[b + 1]:
+                        m = min(bound[b + 1] - i, <Py_ssize_t>BLOCK)
+                        self.rows.prefetch(row + i + m, min(<Py_ssize_t>BLOCK, last - i - m))
+                        self.add_block(sweeps, n_sweeps, row + i, m, size, joint, g)
+                        i += m
+                    first = 0
+                    for j in range(n_sweeps):
+                        share = 1.0 / (count_of[j] + b + 1) if count_of[j] >= 0 else 0.0
+                        (<Sweep>sweeps[j]).finish_all(
+                            g + first * self.rows.d, rate[j * n_batches + b], t + b, share
+                        )
+                        first += (<Sweep>sweeps[j]).k
+        finally:
+            free(sweeps)
+
+    cdef void gather(self, void** sweeps, Py_ssize_t n_sweeps, double* joint) noexcept nogil:
+        """Put all coefficients side by side; forget the gradients of the intercepts."""
+        cdef Py_ssize_t j, first = 0, d = self.rows.d
+        for j in range(n_sweeps):
+            first += (<Sweep>sweeps[j]).leave(joint + first * d)
+        self.space.widen(0, self.k, joint, d)
+
+    cdef int add_block(self, void** sweeps, Py_ssize_t n_sweeps, const Py_ssize_t* index,
+                       Py_ssize_t m, Py_ssize_t size, const double* joint,
+                       double* g) except -1 nogil:
+        cdef Py_ssize_t j, first = 0
+        cdef void* targets = NULL
+        self.rows.dot(index, m, joint, self.rows.d, self.space)
+        for j in range(n_sweeps):
+            first += (<Sweep>sweeps[j]).slopes(index, m, size, self.space, first * m, &targets)
+        self.rows.add(index, m, g, self.rows.d, self.space)
+        return 0

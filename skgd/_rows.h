@@ -162,6 +162,27 @@ SKGD_MOMENTS(float, f32)
 SKGD_DENSE(double, f64)
 SKGD_DENSE(float, f32)
 
+/* x = factor * weight * x, and the sum of it. A weight of zero takes a row out, whatever its number is;
+   weight may be NULL. */
+SKGD_CLONES static double skgd_weigh(ptrdiff_t m, double factor, const double *weight, double *x)
+{
+    double s = 0;
+    if (weight) {
+        _Pragma("omp simd reduction(+ : s)")
+        for (ptrdiff_t i = 0; i < m; i++) {
+            x[i] = weight[i] != 0.0 ? factor * weight[i] * x[i] : 0.0;
+            s += x[i];
+        }
+    } else {
+        _Pragma("omp simd reduction(+ : s)")
+        for (ptrdiff_t i = 0; i < m; i++) {
+            x[i] *= factor;
+            s += x[i];
+        }
+    }
+    return s;
+}
+
 /* ---- rows of a CSR matrix -------------------------------------------------------- */
 
 /* m stored numbers of a row times m coefficients that were gathered for it. */

@@ -126,4 +126,40 @@ SKGD_CLONES static void skgd_sigmoid(ptrdiff_t n, const double *x, double *out)
     }
 }
 
+/* out = exp(z - top) / total over the k outputs of each of m rows, z and out of shape (k, m). The
+   logarithm of the normaliser, top + log(total), goes to log_total unless that is NULL. */
+#define SKGD_ROWS 64
+SKGD_CLONES static void skgd_softmax(
+    ptrdiff_t k, ptrdiff_t m, const double *z, double *out, double *log_total)
+{
+    double top[SKGD_ROWS], total[SKGD_ROWS];
+    for (ptrdiff_t first = 0; first < m; first += SKGD_ROWS) {
+        ptrdiff_t size = m - first < SKGD_ROWS ? m - first : SKGD_ROWS;
+        for (ptrdiff_t i = 0; i < size; i++)
+            top[i] = z[first + i], total[i] = 0.0;
+        for (ptrdiff_t c = 1; c < k; c++) {
+            const double *a = z + c * m + first;
+            for (ptrdiff_t i = 0; i < size; i++)
+                top[i] = a[i] > top[i] ? a[i] : top[i];
+        }
+        for (ptrdiff_t c = 0; c < k; c++) {
+            const double *a = z + c * m + first;
+            double *e = out + c * m + first;
+            for (ptrdiff_t i = 0; i < size; i++) {
+                e[i] = skgd_exp1(a[i] - top[i]);
+                total[i] += e[i];
+            }
+        }
+        for (ptrdiff_t i = 0; log_total != NULL && i < size; i++)
+            log_total[first + i] = top[i] + log(total[i]);
+        for (ptrdiff_t i = 0; i < size; i++)
+            total[i] = 1.0 / total[i];
+        for (ptrdiff_t c = 0; c < k; c++) {
+            double *e = out + c * m + first;
+            for (ptrdiff_t i = 0; i < size; i++)
+                e[i] *= total[i];
+        }
+    }
+}
+
 #endif

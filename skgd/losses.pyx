@@ -17,7 +17,8 @@ import numpy as np
 from scipy import optimize
 from sklearn.base import BaseEstimator
 
-from libc.math cimport fabs, log
+from libc.math cimport fabs
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, writeable_floats
@@ -37,6 +38,7 @@ cdef extern from "_vector.h" nogil:
     void skgd_exp(Py_ssize_t n, const double* x, double* out)
     void skgd_softplus(Py_ssize_t n, const double* x, double* out)
     void skgd_sigmoid(Py_ssize_t n, const double* x, double* out)
+    void skgd_softmax(Py_ssize_t k, Py_ssize_t m, const double* z, double* out, double* log_total)
 
 
 # ---- the contract -------------------------------------------------------------------------------
@@ -704,34 +706,24 @@ cdef class LogLossRule(LossRule):
 cdef class SoftmaxRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                    double* out) except -1 nogil:
-        # The first output holds the rows' maxima until the sums are known.
         cdef Py_ssize_t i, c
-        cdef double total, top
-        for i in range(m):
-            top = z[i]
-            for c in range(1, k):
-                top = z[c * m + i] if z[c * m + i] > top else top
-            for c in range(k):
-                out[c * m + i] = z[c * m + i] - top
-        skgd_exp(k * m, out, out)
-        for i in range(m):
-            total = 0.0
-            top = z[i]
-            for c in range(k):
-                total += out[c * m + i]
-                top = z[c * m + i] if z[c * m + i] > top else top
-            total = top + log(total)
-            for c in range(k):
+        cdef double* log_total = <double*>malloc(m * sizeof(double))
+        if log_total == NULL:
+            with gil:
+                raise MemoryError()
+        skgd_softmax(k, m, z, out, log_total)
+        for c in range(k):
+            for i in range(m):
                 out[c * m + i] = 0.0
-                if y[c * m + i] > 0.0:
-                    total -= z[c * m + i]
-            out[i] = total
+                log_total[i] -= z[c * m + i] if y[c * m + i] > 0.0 else 0.0
+        memcpy(out, log_total, m * sizeof(double))
+        free(log_total)
         return 0
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                       double* out) except -1 nogil:
         cdef Py_ssize_t i
-        self.probabilities(k, m, z, out)
+        skgd_softmax(k, m, z, out, NULL)
         for i in range(k * m):
             out[i] -= 1.0 if y[i] > 0.0 else 0.0
         return 0
@@ -740,28 +732,10 @@ cdef class SoftmaxRule(LossRule):
                      double* out) except -1 nogil:
         # The diagonal of diag(p) - p p'.
         cdef Py_ssize_t i
-        self.probabilities(k, m, z, out)
+        skgd_softmax(k, m, z, out, NULL)
         for i in range(k * m):
             out[i] *= 1.0 - out[i]
         return 0
-
-    cdef void probabilities(self, Py_ssize_t k, Py_ssize_t m, const double* z,
-                            double* out) noexcept nogil:
-        cdef Py_ssize_t i, c
-        cdef double total, top
-        for i in range(m):
-            top = z[i]
-            for c in range(1, k):
-                top = z[c * m + i] if z[c * m + i] > top else top
-            for c in range(k):
-                out[c * m + i] = z[c * m + i] - top
-        skgd_exp(k * m, out, out)
-        for i in range(m):
-            total = 0.0
-            for c in range(k):
-                total += out[c * m + i]
-            for c in range(k):
-                out[c * m + i] /= total
 
 
 class LogLoss(Loss):

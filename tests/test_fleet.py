@@ -1,0 +1,115 @@
+"""Many models in one sweep: a fleet gives each model what its own sweep would."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from skgd._engine import Fleet, Problem, Sweep, rows_of
+from skgd.losses import Huber, LogLoss, Loss, SquaredError
+from skgd.metric import Moments, diagonal_metric, identity_metric
+from skgd.optimizers import SGD, Adam
+from skgd.penalties import L1, L2
+
+N, D = 150, 13
+
+
+class Absolute(Loss):
+    """A loss in Python."""
+
+    def value(self, y, z):
+        return np.abs(z - y)
+
+    def gradient(self, y, z):
+        return np.sign(z - y)
+
+
+def make_sweep(rows, X, targets, k, loss, seed, optimizer, penalty, preconditioned, average):
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(0, 3, size=N).astype(float)
+    problem = Problem(rows, targets, weights, loss.compiled(k), k)
+    metric = identity_metric(D, k, True)
+    if preconditioned:
+        moments = Moments.empty(D)
+        moments.merge(X, rows, weights)
+        metric = diagonal_metric(
+            moments, np.ones(k), np.full((k, D), 0.01), np.ones(k), True, centred=True
+        )
+    parameters = 0.1 * rng.normal(size=(k, D + 1))
+    state = np.zeros((k, optimizer.slots, D + 1))
+    mean = parameters.copy() if average else None
+    rules = [optimizer.compiled() for _ in range(k)]
+    sweep = Sweep(problem, penalty.compiled(), rules, parameters, state, np.full(k, 0.01), metric,
+                  N / weights.sum(), mean)  # fmt: skip
+    return sweep, parameters, state, mean
+
+
+def make_models(X, targets, k, losses):
+    """Return the sweeps over one Rows object, and all arrays that they change."""
+    rows = rows_of(X)
+    pieces = [
+        (SGD(), L2(), False, False), (SGD(momentum=0.9), L1(), True, False),
+        (Adam(), L2(), True, True), (Adam(beta_1=0.5), L1(), False, False),
+        (SGD(), L2(), True, False),
+    ]  # fmt: skip
+    made = [
+        make_sweep(rows, X, targets, k, losses[i % len(losses)], i, *piece)
+        for i, piece in enumerate(pieces)
+    ]
+    return [one[0] for one in made], [array for one in made for array in one[1:]]
+
+
+def layouts():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, D)) * np.geomspace(0.01, 100, D)
+    thin = sparse.random_array((N, D), density=0.3, rng=rng, format="csr")
+    return {
+        "C": X, "F": np.asfortranarray(X), "float32": X.astype(np.float32), "CSR": thin,
+        "strided": np.repeat(X, 2, axis=1)[:, ::2],
+    }  # fmt: skip
+
+
+PROBLEMS = {
+    "one output": (1, [SquaredError(), Huber(delta=0.5), Absolute()]),
+    "two outputs": (2, [SquaredError(), Huber(delta=0.5)]),
+    "softmax": (3, [LogLoss()]),
+}
+
+
+@pytest.mark.parametrize("layout", layouts())
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_a_fleet_gives_each_model_what_its_own_sweep_gives(layout, kind):
+    X, (k, losses) = layouts()[layout], PROBLEMS[kind]
+    rng = np.random.default_rng(1)
+    targets = rng.normal(size=(N, k)) if kind != "softmax" else rng.integers(0, k, N).astype(float)
+    order, bounds = rng.permutation(N), np.array([0, 1, 30, 100, 149])
+    rates = np.outer([1e-4, 0.1, 0.02, 1e-3, 0.05], 1 / (1 + np.arange(4.0)))
+    together, expected = make_models(X, targets, k, losses), make_models(X, targets, k, losses)
+    averaged = [-1, -1, 0, -1, -1]
+    Fleet(together[0]).run(order, bounds, rates, 3, averaged)
+    for sweep, rate, count in zip(expected[0], rates, averaged, strict=True):
+        sweep.run(order, bounds, rate, 3, count)
+    for got, wanted in zip(together[1], expected[1], strict=True):
+        if wanted is not None:
+            np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
+
+
+def test_a_fleet_refuses_what_it_cannot_run():
+    X, y = np.ones((N, D)), np.ones((N, 1))
+    sweeps, _ = make_models(X, y, 1, [SquaredError()])
+    strangers, _ = make_models(X, y, 1, [SquaredError()])
+    order, bounds = np.arange(N), np.array([0, N])
+    with pytest.raises(ValueError, match="at least one Sweep"):
+        Fleet([])
+    with pytest.raises(ValueError, match="share one Rows"):
+        Fleet([sweeps[0], strangers[0]])
+    fleet = Fleet(sweeps)
+    with pytest.raises(ValueError, match="pass float64 of shape"):
+        fleet.run(order, bounds, np.ones((5, 2)), 0)
+    with pytest.raises(ValueError, match="pass row numbers from 0"):
+        fleet.run(order + 1, bounds, np.ones((5, 1)), 0)
+    with pytest.raises(ValueError, match="positions in order that rise"):
+        fleet.run(order, bounds[::-1].copy(), np.ones((5, 1)), 0)
+    with pytest.raises(ValueError, match="pass 5 numbers"):
+        fleet.run(order, bounds, np.ones((5, 1)), 0, [0])
+    with pytest.raises(ValueError, match="no array for the average"):
+        fleet.run(order, bounds, np.ones((5, 1)), 0, [0] * 5)
