@@ -41,7 +41,7 @@ FLOATS = (np.float64, np.float32)
 def takes_batches(estimator):
     """Whether the optimizer can learn from a part of the rows; the message says which can."""
     optimizer = auto.make_optimizer(estimator.optimizer)
-    if optimizer is not None and not optimizer.takes_batches:
+    if optimizer is not None and not optimizer.takes_streams:
         raise AttributeError(
             f"partial_fit with optimizer={estimator.optimizer!r}, which needs all rows: pass a "
             "step rule such as optimizer='adam'."
@@ -261,8 +261,10 @@ class BaseGD(BaseEstimator):
         optimizer = auto.choose_optimizer(
             self.optimizer, self.learning_rate, self.batch_size, partial=partial
         )
-        batches = optimizer is not None and optimizer.takes_batches
-        length = batch_length(self.batch_size, problem.n, auto.AUTO_BATCH if batches else problem.n)
+        length = problem.n
+        if optimizer is not None and optimizer.takes_batches:
+            default = optimizer.automatic_batch(problem.d, problem.rows.width)
+            length = batch_length(self.batch_size, problem.n, default)
         steps = isinstance(optimizer, auto.Optimizer)
         if self.precondition == "full" and steps:
             raise ValueError(

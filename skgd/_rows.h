@@ -105,6 +105,18 @@
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             w[j] -= rate * a[j] * (c * (x[j] - mean[j]) + l2 * w[j]);                      \
     }                                                                                      \
+    SKGD_CLONES static void skgd_reduced_step_##NAME(                                      \
+        const char *row, ptrdiff_t d, const double *mean, const double *a, double rate,    \
+        double c, double trust, double share, double l2, double *g, double *w)             \
+    {                                                                                      \
+        const T *x = (const T *)row;                                                       \
+        _Pragma("omp simd")                                                                \
+        for (ptrdiff_t j = 0; j < d; j++) {                                                \
+            double change = c * (x[j] - mean[j]);                                          \
+            w[j] -= rate * a[j] * (change + trust * g[j] + l2 * w[j]);                     \
+            g[j] += share * change;                                                        \
+        }                                                                                  \
+    }                                                                                      \
     SKGD_CLONES static void skgd_plain_step_##NAME(                                        \
         const char *row, ptrdiff_t d, double c, double keep, double *w)                    \
     {                                                                                      \

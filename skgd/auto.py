@@ -30,7 +30,6 @@ OPTIMIZERS = {
     "momentum": lambda: SGD(momentum=0.9),
     "nesterov": lambda: SGD(momentum=0.9, nesterov=True),
 }
-AUTO_BATCH = 256
 # The share of its first rate with which a step rule goes on after another optimizer's fit.
 REFINED = 0.03
 # Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
@@ -164,8 +163,13 @@ class Curvatures:
     ----------
     mean : float
         The largest curvature of the mean objective, by power iterations on a sample of rows.
+    least : float
+        The least curvature of the mean objective along which it bends at all; 0 for more parameters
+        than rows in the sample.
     typical : float
         The mean curvature of single rows' objectives along their rows, doubled for safety.
+    single : float
+        The largest curvature of a single row's objective, by a pass over all rows.
     """
 
     def __init__(self, objective, X, generator, n_rows=1024):
@@ -174,21 +178,24 @@ class Curvatures:
     @cached_property
     def _sample(self):
         """Return rows in the metric's coordinates, scaled by the loss's curvature, and weights."""
-        X, objective, metric = self.X, self.objective, self.objective.metric
-        n = X.shape[0]
-        rows = np.arange(n)
+        n, rows = self.X.shape[0], slice(None)
         if n > self.n_rows:
             rows = np.sort(self.generator.choice(n, self.n_rows, replace=False))
-        sample = X[rows]
+        weights = self._weights(rows)
+        return self._scaled(rows), weights / max(weights.sum(), np.finfo(float).tiny)
+
+    def _weights(self, rows):
+        problem = self.objective.problem
+        return (np.ones(problem.n) if problem.weights is None else problem.weights)[rows]
+
+    def _scaled(self, rows):
+        d, metric = self.X.shape[1], self.objective.metric
+        sample = self.X[rows]
         sample = sample.toarray() if sparse.issparse(sample) else np.asarray(sample, dtype=float)
-        sample = (sample - metric.mean) * metric.inverse[0, :X.shape[1]]
-        if metric.inverse.shape[1] > X.shape[1]:
-            sample = np.column_stack([sample, np.full(len(rows), metric.inverse[0, -1])])
-        sample *= np.sqrt(objective.curvature[0] * metric.unit[0])
-        weights = np.ones(len(rows))
-        if objective.problem.weights is not None:
-            weights = objective.problem.weights[rows]
-        return sample, weights / max(weights.sum(), np.finfo(float).tiny)
+        sample = (sample - metric.mean) * metric.inverse[0, :d]
+        if metric.inverse.shape[1] > d:
+            sample = np.column_stack([sample, np.full(len(sample), metric.inverse[0, -1])])
+        return sample * np.sqrt(self.objective.curvature[0] * metric.unit[0])
 
     @cached_property
     def _penalty(self):
@@ -212,10 +219,29 @@ class Curvatures:
         return 1.1 * largest
 
     @cached_property
+    def least(self):
+        sample, weights = self._sample
+        if sample.shape[1] > min(len(sample), self.n_rows // 2):
+            return 0.0
+        bends = np.linalg.eigvalsh((sample.T * weights) @ sample + np.diag(self._penalty))
+        return float(min(bends[bends > 1e-6 * bends[-1]], default=0.0))
+
+    @cached_property
     def typical(self):
         sample, weights = self._sample
         single = 2.0 * float(weights @ (sample**2).sum(axis=1)) + float(self._penalty.max())
         return max(single, self.mean / 1.1)
+
+    @cached_property
+    def single(self):
+        problem, largest = self.objective.problem, 0.0
+        size = max(1, 2**15 // self.X.shape[1])
+        for start in range(0, problem.n, size):
+            rows = slice(start, start + size)
+            sample = self._scaled(rows)
+            squares = np.einsum("ij,ij->i", sample, sample)
+            largest = max(largest, float((squares * self._weights(rows)).max()))
+        return largest * problem.n / problem.weight_sum + float(self._penalty.max())
 
 
 # ---- metrics ------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ __all__ = [
     "RAdam",
     "Yogi",
     "DoG",
+    "SVRG",
+    "SAGA",
     "FullBatchOptimizer",
     "GradientDescent",
     "AcceleratedGradient",
@@ -45,6 +47,9 @@ class PythonRule(Rule):
 class Optimizer(BaseEstimator):
     Rule: ClassVar[type[Rule] | None]
     takes_batches: ClassVar[bool]
+    takes_streams: ClassVar[bool]
+    @property
+    def snapshots(self) -> int | None: ...
     @property
     def first_rate(self) -> float: ...
     @property
@@ -53,6 +58,7 @@ class Optimizer(BaseEstimator):
     def update(
         self, w: _Floats, g: _Floats, state: _Floats, rate: float, t: int
     ) -> float | _Floats | None: ...
+    def automatic_batch(self, n_features: int, width: float) -> int: ...
     def automatic_rate(
         self, n_rows: int, batch_length: int, curvatures: Any
     ) -> tuple[float, float]: ...
@@ -177,8 +183,16 @@ class DoG(Optimizer):
     initial_distance: float
     def __init__(self, *, initial_distance: float = 1e-6) -> None: ...
 
+class SVRG(Optimizer):
+    every: int
+    def __init__(self, *, every: int = 2) -> None: ...
+
+class SAGA(Optimizer):
+    def __init__(self) -> None: ...
+
 class FullBatchOptimizer(BaseEstimator):
     takes_batches: ClassVar[bool]
+    takes_streams: ClassVar[bool]
     def __init__(self) -> None: ...
     def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
 

@@ -43,6 +43,8 @@ __all__ = [
     "RAdam",
     "Yogi",
     "DoG",
+    "SVRG",
+    "SAGA",
     "FullBatchOptimizer",
     "GradientDescent",
     "AcceleratedGradient",
@@ -116,6 +118,12 @@ class Optimizer(BaseEstimator):
         The number of arrays of state, each shaped like the parameters and zero at first.
     takes_batches : bool
         Whether a step may be taken on a part of the rows.
+    takes_streams : bool
+        Whether ``partial_fit`` may be called, with rows that are not seen again.
+    snapshots : int or None
+        None for steps along the gradients of batches. A number stands for estimates of the gradient
+        whose noise dies out: the epochs from one time to the next that all rows' slopes are taken,
+        0 for row by row.
     first_rate : float
         What ``learning_rate="auto"`` begins with, on all rows or on batches of 256.
 
@@ -136,6 +144,8 @@ class Optimizer(BaseEstimator):
 
     Rule = None
     takes_batches = True
+    takes_streams = True
+    snapshots = None
     first_rate = 0.03
 
     @property
@@ -166,6 +176,10 @@ class Optimizer(BaseEstimator):
         """
         return self._rule().apply(w, g, state, rate, t)
 
+    def automatic_batch(self, n_features, width):
+        """Return the batch that ``batch_size="auto"`` stands for, with X of a width of numbers."""
+        return 256
+
     def automatic_rate(self, n_rows, batch_length, curvatures):
         """Return what ``learning_rate="auto"`` stands for: a first rate and the power of its decay.
 
@@ -174,9 +188,9 @@ class Optimizer(BaseEstimator):
         n_rows : int
         batch_length : int
         curvatures : object
-            ``curvatures.mean`` is the largest curvature of the mean objective in the metric,
-            ``curvatures.typical`` that of a single row, and ``curvatures.single`` the largest of
-            them; each is worked out when it is asked for.
+            ``curvatures.mean`` is the largest curvature of the mean objective in the metric and
+            ``curvatures.least`` its least one, ``curvatures.typical`` that of a single row, and
+            ``curvatures.single`` the largest of them; each is worked out when it is asked for.
 
         Returns
         -------
@@ -447,7 +461,7 @@ class Rprop(Optimizer):
     """
 
     Rule = RpropRule
-    takes_batches = False
+    takes_batches = takes_streams = False
 
     def __init__(self, *, etas=(0.5, 1.2), step_sizes=(1e-6, 50.0)):
         self.etas = etas
@@ -1143,12 +1157,125 @@ class DoG(Optimizer):
         return 1.0, 0.0
 
 
+# ---- variance-reduced rules ---------------------------------------------------------------------
+
+class SVRG(Optimizer):
+    """Gradient descent on batches without their noise: a snapshot corrects each of them.
+
+    ``w = w - rate (g_B(w) - g_B(v) + g(v))`` with ``g_B`` a batch's gradient and v the parameters
+    of a snapshot, at which the gradient ``g(v)`` of all rows was taken. The first epoch, before
+    there is a snapshot, is plain gradient descent, as the paper advises. On a strongly convex
+    objective the descent converges linearly at a constant rate.
+
+    Of the snapshot one slope is remembered for each row and output; nothing of it is computed
+    twice. A step changes all features, on sparse rows too: the batch "auto" has about as many
+    numbers as there are features. The rate "auto" comes from the batch's size, the longest row and
+    the least curvature.
+
+    Parameters
+    ----------
+    every : int, default=2
+        The epochs from one snapshot to the next; a snapshot reads all rows once.
+
+    References
+    ----------
+    Johnson and Zhang, Accelerating stochastic gradient descent using predictive variance reduction,
+    NeurIPS 2013. Gazagnadou, Gower and Salmon, Optimal mini-batch and step sizes for SAGA, ICML
+    2019.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import SVRG
+    >>> GDClassifier(optimizer=SVRG(every=1), batch_size=8).optimizer
+    SVRG(every=1)
+    """
+
+    Rule = SGDRule
+    takes_streams = False
+
+    def __init__(self, *, every=2):
+        self.every = every
+
+    @property
+    def snapshots(self):
+        if not isinstance(self.every, Integral) or self.every < 1:
+            raise ValueError(f"every={self.every!r}: pass an integer >= 1.")
+        return self.every
+
+    def automatic_rate(self, n_rows, batch_length, curvatures):
+        return _reduced_rate(n_rows, batch_length, curvatures), 0.0
+
+    def automatic_batch(self, n_features, width):
+        return _reduced_batch(n_features, width)
+
+    def _rule(self):
+        return SGDRule(0.0, False, 0.0)
+
+
+class SAGA(Optimizer):
+    """Gradient descent on batches without their noise: each row corrects itself.
+
+    ``w = w - rate (g_B(w) - h_B + h)`` with ``g_B`` a batch's gradient, ``h_B`` what it was when
+    its rows were last visited, and h the mean of that over all rows; then the batch's rows are
+    entered anew. The first epoch, in which each row is visited for the first time, is plain
+    gradient descent. On a strongly convex objective the descent converges linearly at a constant
+    rate.
+
+    One slope is remembered for each row and output. A step changes all features, on sparse rows
+    too: the batch "auto" has about as many numbers as there are features. The rate "auto" comes
+    from the batch's size, the longest row and the least curvature.
+
+    References
+    ----------
+    Defazio, Bach and Lacoste-Julien, SAGA: a fast incremental gradient method with support for
+    non-strongly convex composite objectives, NeurIPS 2014. Gazagnadou, Gower and Salmon, Optimal
+    mini-batch and step sizes for SAGA, ICML 2019.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> GDClassifier(optimizer="saga", batch_size=8).optimizer
+    'saga'
+    """
+
+    Rule = SGDRule
+    takes_streams = False
+    snapshots = 0
+
+    def automatic_rate(self, n_rows, batch_length, curvatures):
+        return _reduced_rate(n_rows, batch_length, curvatures), 0.0
+
+    def automatic_batch(self, n_features, width):
+        return _reduced_batch(n_features, width)
+
+    def _rule(self):
+        return SGDRule(0.0, False, 0.0)
+
+
+def _reduced_rate(n_rows, batch_length, curvatures):
+    """Return the rate of a variance-reduced rule.
+
+    Theory has 1/(3 L) and 1/(2 (L + n mu)), with L the expected curvature of a batch's objective
+    and mu the least curvature of the mean's. Rows that are drawn without replacement stand about
+    three times as much; where n mu is large, shorter steps leave less noise in each pass.
+    """
+    noise = (n_rows - batch_length) / max(1, n_rows - 1) / batch_length
+    expected = noise * curvatures.single + (1.0 - noise) * curvatures.mean
+    return 1.0 / min(max(n_rows * curvatures.least / 8.0, 0.75 * expected), 5.0 * expected)
+
+
+def _reduced_batch(n_features, width):
+    """Return the rows whose numbers are as many as those that a step changes."""
+    return int(min(max(n_features / width, 1.0), 256.0))
+
+
 # ---- full-batch solvers -------------------------------------------------------------------------
 
 class FullBatchOptimizer(BaseEstimator):
     """Base class of the optimizers that choose their own step lengths from full gradients."""
 
-    takes_batches = False
+    takes_batches = takes_streams = False
 
     def solve(self, objective, x, monitor):
         """Descend from ``x`` until ``monitor`` says stop or rounding ends the descent.

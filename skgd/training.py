@@ -8,11 +8,12 @@ which keeps the history and the best iterate and says when to stop.
 import time
 import warnings
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd._engine import Sweep, value_and_gradient
+from skgd._engine import ReducedSweep, Sweep, value_and_gradient
 from skgd.batching import epoch_order
 from skgd.schedules import checked_rates
 
@@ -417,7 +418,8 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
     optimizer.check(objective)
     problem = objective.problem
     rules = [optimizer.compiled() for _ in range(problem.k)]
-    sweep = Sweep(
+    kind = Sweep if optimizer.snapshots is None else partial(ReducedSweep, optimizer.snapshots)
+    sweep = kind(
         problem, objective.penalty, rules, steps.parameters, steps.state, objective.alpha,
         objective.metric, plan.weight_scale, steps.average,
     )  # fmt: skip
@@ -453,7 +455,9 @@ def _batch_epochs(steps, sweep, objective, schedule, plan, record):
     problem, watched = objective.problem, None
     if problem.n > WATCHED_ROWS:
         watched = np.sort(np.random.default_rng(0).choice(problem.n, WATCHED_ROWS, replace=False))
+    passes = 0
     while True:
+        passes += 1 + sweep.begin_epoch()
         if plan.batch_length == problem.n:
             gradients = objective.losses_and_gradients(steps.parameters.ravel())[2]
             rate = full_step(steps, sweep, objective, schedule, plan, gradients)
@@ -464,7 +468,7 @@ def _batch_epochs(steps, sweep, objective, schedule, plan, record):
         coef, intercept = objective.raw(kept)
         losses, values = objective.values(coef, intercept, watched)
         stop = record.add(
-            coef, intercept, step=steps.t, passes=record.n_iter + 1, loss=losses.sum(),
+            coef, intercept, step=steps.t, passes=passes, loss=losses.sum(),
             objective=values.sum(), gradient_norm=np.nan, rate=rate,
         )  # fmt: skip
         if stop or record.stalled():
