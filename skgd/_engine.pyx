@@ -34,20 +34,16 @@ cdef extern from "_rows.h" nogil:
                             double weight, double* mean, double* deviation, double* block)
     double skgd_moments_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
                             double weight, double* mean, double* deviation, double* block)
-    double skgd_centred_dot_f64(const char* row, Py_ssize_t d, const double* mean, const double* w)
-    double skgd_centred_dot_f32(const char* row, Py_ssize_t d, const double* mean, const double* w)
-    void skgd_centred_step_f64(const char* row, Py_ssize_t d, const double* mean, const double* a,
-                               double rate, double c, double l2, double* w)
-    void skgd_centred_step_f32(const char* row, Py_ssize_t d, const double* mean, const double* a,
-                               double rate, double c, double l2, double* w)
-    void skgd_reduced_step_f64(const char* row, Py_ssize_t d, const double* mean, const double* a,
-                               double rate, double c, double trust, double share, double l2,
-                               double* g, double* w)
-    void skgd_reduced_step_f32(const char* row, Py_ssize_t d, const double* mean, const double* a,
-                               double rate, double c, double trust, double share, double l2,
-                               double* g, double* w)
-    void skgd_plain_step_f64(const char* row, Py_ssize_t d, double c, double keep, double* w)
-    void skgd_plain_step_f32(const char* row, Py_ssize_t d, double c, double keep, double* w)
+    void skgd_take_f64(const char* row, Py_ssize_t d, const double* mean, double* out)
+    void skgd_take_f32(const char* row, Py_ssize_t d, const double* mean, double* out)
+    void skgd_reduced_step(Py_ssize_t d, const double* x, const double* a, double rate, double c,
+                           double trust, double share, double l2, double* g, double* w)
+    void skgd_step_behind_plain(
+        Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
+        double decay, double next_decay, double* w, double* p, double* q)
+    void skgd_step_behind_metric(
+        Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
+        double decay, double next_decay, double* w, double* p, double* q)
     double skgd_csr_dot_f64_i32(const void* x, const void* column, Py_ssize_t start,
                                 Py_ssize_t stop, const double* w)
     double skgd_csr_dot_f64_i64(const void* x, const void* column, Py_ssize_t start,
@@ -118,15 +114,7 @@ ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                double*) noexcept nogil
 ctypedef double (*moments_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double,
                                     double*, double*, double*) noexcept nogil
-ctypedef double (*centred_dot_function)(const char*, Py_ssize_t, const double*,
-                                        const double*) noexcept nogil
-ctypedef void (*centred_step_function)(const char*, Py_ssize_t, const double*, const double*,
-                                       double, double, double, double*) noexcept nogil
-ctypedef void (*reduced_step_function)(const char*, Py_ssize_t, const double*, const double*,
-                                       double, double, double, double, double, double*,
-                                       double*) noexcept nogil
-ctypedef void (*plain_step_function)(const char*, Py_ssize_t, double, double,
-                                     double*) noexcept nogil
+ctypedef void (*take_function)(const char*, Py_ssize_t, const double*, double*) noexcept nogil
 ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
                                     const double*) noexcept nogil
 ctypedef double (*gather_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
@@ -182,10 +170,7 @@ cdef class DenseRows(Rows):
     cdef add_function add_rows
     cdef pack_function pack_rows
     cdef moments_function moments_of_rows
-    cdef centred_dot_function centred_dot
-    cdef centred_step_function centred_step
-    cdef plain_step_function plain_step
-    cdef reduced_step_function reduced_step
+    cdef take_function take
 
     def __init__(self, X):
         self.owners = X
@@ -203,13 +188,11 @@ cdef class DenseRows(Rows):
         if self.packed or X.dtype == np.float64:
             self.dot_rows, self.add_rows = skgd_dot_f64, skgd_add_f64
             self.moments_of_rows = skgd_moments_f64
-            self.centred_dot, self.centred_step = skgd_centred_dot_f64, skgd_centred_step_f64
-            self.plain_step, self.reduced_step = skgd_plain_step_f64, skgd_reduced_step_f64
+            self.take = skgd_take_f64
         else:
             self.dot_rows, self.add_rows = skgd_dot_f32, skgd_add_f32
             self.moments_of_rows = skgd_moments_f32
-            self.centred_dot, self.centred_step = skgd_centred_dot_f32, skgd_centred_step_f32
-            self.plain_step, self.reduced_step = skgd_plain_step_f32, skgd_reduced_step_f32
+            self.take = skgd_take_f32
 
     cdef inline void find(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
                           const char** rows) noexcept nogil:
@@ -883,45 +866,80 @@ cdef class Sweep:
         return 0
 
     cdef int single_dense(self, Problem p, DenseRows rows, const Py_ssize_t* row,
-                          Py_ssize_t n_steps, const double* rate) except -1 nogil:
+                          Py_ssize_t n_steps, const double* rate) except -1:
         """Steps along single rows' gradients, for a rule whose step is rate times gradient."""
-        cdef Py_ssize_t i, j, d = self.d
-        cdef Py_ssize_t size = d * rows.column_stride
-        cdef double y, z, c, weight, shift, l2 = self.alpha[0] * self.penalty.bend
+        cdef Py_ssize_t j, width = (self.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        cdef double shift = 0.0
+        # The coefficients, their squared scales and four rows to come, on whole cache lines.
+        memory = np.zeros(6 * width + SKGD_LANES)
+        cdef double* space = writeable_floats(memory, memory.shape)
+        space += (64 - <size_t>space % 64) % 64 // sizeof(double)
+        for j in range(self.d):
+            space[j] = self.w[j]
+            space[width + j] = self.inverse[j] * self.inverse[j] * self.unit[0]
+        with nogil:
+            self.dense_steps(p, rows, row, n_steps, rate, width, space)
+        for j in range(self.d):
+            self.w[j] = space[j]
+            shift += self.mean[j] * self.w[j]
+            if not self.identity and self.inverse[j] != 0.0:
+                self.u[j] = self.w[j] / self.inverse[j]
+        if self.fit_intercept:
+            self.offset[0] = self.u[self.d] * self.inverse[self.d] - shift
+        return 0
+
+    cdef int dense_steps(self, Problem p, DenseRows rows, const Py_ssize_t* row,
+                         Py_ssize_t n_steps, const double* rate, Py_ssize_t width,
+                         double* space) except -1 nogil:
+        """The steps themselves; the coefficients stay one step behind.
+
+        So a step waits for nothing but the loss of the one before: the margin of row i is
+        p - rate[i - 1] c[i - 1] q, with p the margin without that step and q the product of the two
+        rows.
+        """
+        cdef Py_ssize_t i, d = self.d, size = d * rows.column_stride
+        cdef double y, z, weight, c = 0.0, l2 = self.alpha[0] * self.penalty.bend
         cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
         cdef double speed = self.inverse[d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
-        cdef double* w = self.w
-        cdef double* a = self.step
-        cdef const char* x
-        for j in range(d):
-            a[j] = self.inverse[j] * self.inverse[j] * self.unit[0]
+        cdef double p_next = 0.0, q_next = 0.0, last_rate = 0.0, step, decay
+        cdef double* w = space
+        cdef double* a = space + width
+        cdef double* ring = space + 2 * width
+        cdef double* before = ring + 3 * width
+        for i in range(min(n_steps, <Py_ssize_t>2)):
+            rows.take(rows.base + row[i] * rows.row_stride, d, self.mean, ring + i * width)
+        skgd_step_behind_plain(width, before, before, ring, a, 0.0, 0.0, 0.0, w, &p_next, &q_next)
         for i in range(n_steps):
             if i + AHEAD < n_steps:
                 skgd_prefetch(rows.base + row[i + AHEAD] * rows.row_stride, size)
                 p.prefetch_target(row[i + AHEAD])
-            x = rows.base + row[i] * rows.row_stride
+            z = p_next + b - last_rate * c * (q_next + speed)
+            b -= last_rate * speed * c
+            step, decay = last_rate * c, last_rate * l2
+            if i + 2 < n_steps:
+                rows.take(rows.base + row[i + 2] * rows.row_stride, d, self.mean,
+                          ring + (i + 2) % 4 * width)
+            # Nothing here waits for the slope that follows.
             if self.identity:
-                rows.dot_rows(&x, 1, d, w, &z)
+                skgd_step_behind_plain(
+                    width, ring + (i + 3) % 4 * width, ring + i % 4 * width,
+                    ring + (i + 1) % 4 * width, a, step, decay, rate[i] * l2, w, &p_next, &q_next
+                )
             else:
-                z = rows.centred_dot(x, d, self.mean, w)
-            z += b
+                skgd_step_behind_metric(
+                    width, ring + (i + 3) % 4 * width, ring + i % 4 * width,
+                    ring + (i + 1) % 4 * width, a, step, decay, rate[i] * l2, w, &p_next, &q_next
+                )
             y = p.numbers[row[i]]
             p.loss.gradient(1, 1, &y, &z, &c)
             weight = self.weight_scale * p.s[row[i]] if p.s != NULL else self.weight_scale
             c = c * weight if weight != 0.0 else 0.0
-            if self.identity:
-                rows.plain_step(x, d, rate[i] * c, 1.0 - rate[i] * l2, w)
-            else:
-                rows.centred_step(x, d, self.mean, a, rate[i], c, l2, w)
-            b -= rate[i] * speed * c
-        shift = 0.0
-        for j in range(d):
-            shift += self.mean[j] * w[j]
-            if not self.identity and self.inverse[j] != 0.0:
-                self.u[j] = w[j] / self.inverse[j]
+            last_rate = rate[i]
+        before = ring + (n_steps - 1) % 4 * width
+        skgd_step_behind_metric(width, before, before, before, a, last_rate * c, last_rate * l2, 0.0,
+                                w, &p_next, &q_next)
         if self.fit_intercept:
-            self.u[d] = b / self.inverse[d]
-            self.offset[0] = b - shift
+            self.u[d] = (b - last_rate * speed * c) / self.inverse[d]
         return 0
 
     cdef int single_sparse(self, Problem p, SparseRows rows, const Py_ssize_t* row,
@@ -1010,7 +1028,6 @@ cdef class Sweep:
             The number of steps in the running mean before; -1 for no averaging.
         """
         cdef Py_ssize_t b, c, size, last, n_batches = len(bounds) - 1
-        cdef DenseRows dense
         cdef double share
         cdef const Py_ssize_t* row = integers(order, (len(order),))
         cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
@@ -1020,9 +1037,7 @@ cdef class Sweep:
         last = bound[n_batches]
         if last - bound[0] == n_batches and averaged < 0 and self.goes_row_by_row():
             if isinstance(self.problem.rows, DenseRows):
-                dense = self.problem.rows
-                with nogil:
-                    self.single_dense(self.problem, dense, row + bound[0], n_batches, rate)
+                self.single_dense(self.problem, self.problem.rows, row + bound[0], n_batches, rate)
             else:
                 self.single_sparse(self.problem, self.problem.rows, row + bound[0], n_batches, rate)
             return
@@ -1206,6 +1221,7 @@ cdef class ReducedSweep(Sweep):
     """
 
     cdef readonly object known, total
+    cdef double n  # the rows that count
     cdef Py_ssize_t every
     cdef Py_ssize_t age  # epochs since all slopes were taken; -1 at the beginning
     cdef bint filling  # whether it is the first epoch of a descent from zero
@@ -1215,6 +1231,7 @@ cdef class ReducedSweep(Sweep):
     def __init__(self, Py_ssize_t every, *arguments):
         Sweep.__init__(self, *arguments)
         self.every, self.age = every, -1
+        self.n = self.weight_scale * self.problem.weight_sum
         self.known = np.zeros((self.problem.n, self.k))
         self.total = np.zeros((self.k, self.p))
         self.slope = writeable_floats(self.known, self.known.shape)
@@ -1247,7 +1264,7 @@ cdef class ReducedSweep(Sweep):
         cdef const Py_ssize_t* index = integers(rows, (m,))
         with nogil:
             self.changes(self.problem, self.space, index, m, m, self.weight_scale / m, True)
-            skgd_axpy(self.k * self.p, <double>m / self.problem.n, self.g, self.gradient)
+            skgd_axpy(self.k * self.p, m / self.n, self.g, self.gradient)
         return 0
 
     cdef int changes(self, Problem p, Workspace space, const Py_ssize_t* index,
@@ -1281,7 +1298,7 @@ cdef class ReducedSweep(Sweep):
     cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
                    double factor) except -1 nogil:
         cdef Py_ssize_t j
-        cdef double change, share = <double>size / self.problem.n if self.every == 0 else 0.0
+        cdef double change, share = size / self.n if self.every == 0 else 0.0
         self.changes(self.problem, self.space, index, size, known, factor, self.every == 0)
         for j in range(self.k * self.p):
             change = self.g[j]
@@ -1292,44 +1309,42 @@ cdef class ReducedSweep(Sweep):
     cdef bint goes_row_by_row(self):
         return isinstance(self.problem.rows, DenseRows) and Sweep.goes_row_by_row(self)
 
-    cdef int single_dense(self, Problem p, DenseRows rows, const Py_ssize_t* row,
-                          Py_ssize_t n_steps, const double* rate) except -1 nogil:
-        cdef Py_ssize_t i, j, d = self.d
-        cdef Py_ssize_t size = d * rows.column_stride
+    cdef int dense_steps(self, Problem p, DenseRows rows, const Py_ssize_t* row,
+                         Py_ssize_t n_steps, const double* rate, Py_ssize_t width,
+                         double* space) except -1 nogil:
+        cdef Py_ssize_t i, j, d = self.d, size = d * rows.column_stride
         cdef double y, z, fresh, c, l2 = self.alpha[0] * self.penalty.bend
-        cdef double share = 1.0 / p.n if self.every == 0 else 0.0
+        cdef double share = 1.0 / self.n if self.every == 0 else 0.0
+        cdef double trust = 0.0 if self.filling else 1.0
         cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
         cdef double speed = self.inverse[d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
         cdef double total = self.gradient[d] if self.fit_intercept else 0.0
-        cdef double trust = 0.0 if self.filling else 1.0
-        cdef double* a = self.step
+        cdef double* w = space
+        cdef double* a = space + width
+        cdef double* x = space + 2 * width
+        # For centred columns while it lasts.
         for j in range(d):
-            a[j] = self.inverse[j] * self.inverse[j] * self.unit[0]
             self.gradient[j] -= self.mean[j] * total
         for i in range(n_steps):
             if i + AHEAD < n_steps:
                 skgd_prefetch(rows.base + row[i + AHEAD] * rows.row_stride, size)
                 skgd_prefetch(<const char*>(self.slope + row[i + AHEAD]), 1)
                 p.prefetch_target(row[i + AHEAD])
-            z = b + rows.centred_dot(
-                rows.base + row[i] * rows.row_stride, d, self.mean, self.w
-            )
+            rows.take(rows.base + row[i] * rows.row_stride, d, self.mean, x)
+            skgd_dot_f64(<const char**>&x, 1, d, w, &z)
+            z += b
             y = p.numbers[row[i]]
             p.loss.gradient(1, 1, &y, &z, &fresh)
             c = fresh - self.slope[row[i]]
             if share > 0.0:
                 self.slope[row[i]] = fresh
             c *= self.weight_scale * (p.s[row[i]] if p.s != NULL else 1.0)
-            rows.reduced_step(rows.base + row[i] * rows.row_stride, d, self.mean, a, rate[i], c,
-                              trust, share, l2, self.gradient, self.w)
+            skgd_reduced_step(d, x, a, rate[i], c, trust, share, l2, self.gradient, w)
             b -= rate[i] * speed * (c + trust * total)
             total += share * c
         for j in range(d):
             self.gradient[j] += self.mean[j] * total
-            if self.inverse[j] != 0.0:
-                self.u[j] = self.w[j] / self.inverse[j]
         if self.fit_intercept:
             self.gradient[d] = total
             self.u[d] = b / self.inverse[d]
-        self.refresh(0)
         return 0

@@ -7,28 +7,6 @@
 
 #include "_vector.h"
 
-/* Outputs that lie side by side: coefficients come in whole groups of as many, filled with zeros. */
-#define SKGD_LANES 8
-
-#if defined(__GNUC__)
-typedef double skgd_lanes __attribute__((vector_size(64), aligned(8), may_alias));
-#define SKGD_ZERO(v) v = (skgd_lanes){0}
-#define SKGD_LOAD(v, address) v = *(const skgd_lanes *)(address)
-#define SKGD_STORE(address, v) *(skgd_lanes *)(address) = v
-#define SKGD_ADD_TO(address, v) *(skgd_lanes *)(address) += v
-#define SKGD_MULTIPLY_ADD(sum, number, v) sum += (number) * v
-#define SKGD_TAKE(v, lane) (v)[lane]
-#else
-typedef struct { double lane[SKGD_LANES]; } skgd_lanes;
-#define SKGD_EACH(statement) for (int l = 0; l < SKGD_LANES; l++) { statement; }
-#define SKGD_ZERO(v) SKGD_EACH(v.lane[l] = 0)
-#define SKGD_LOAD(v, address) SKGD_EACH(v.lane[l] = (address)[l])
-#define SKGD_STORE(address, v) SKGD_EACH((address)[l] = v.lane[l])
-#define SKGD_ADD_TO(address, v) SKGD_EACH((address)[l] += v.lane[l])
-#define SKGD_MULTIPLY_ADD(sum, number, v) SKGD_EACH(sum.lane[l] += (number) * v.lane[l])
-#define SKGD_TAKE(v, lane_) (v).lane[lane_]
-#endif
-
 /* Margins of m rows, four at a time, and 8 GROUPS outputs from c on; `wide` has the coefficients of
    feature j at wide + j k. */
 #define SKGD_MARGIN_TILES(GROUPS)                                                          \
@@ -114,7 +92,7 @@ SKGD_CLONES static void skgd_gradients(
             }
             for (int r = 0; r < used; r++)
                 for (ptrdiff_t e = j; e < d; e++)
-                    g[(c + r) * stride + e] += SKGD_TAKE(s[r], e - d + SKGD_LANES);
+                    g[(c + r) * stride + e] += SKGD_LANE(s[r], e - d + SKGD_LANES);
         } else if (j < d) {
             for (int r = 0; r < used; r++)
                 for (ptrdiff_t i = 0; i < m; i++)

@@ -84,50 +84,82 @@
         result = rest + ((part[0] + part[2]) + (part[1] + part[3]));                       \
     }
 
-/* One row of X in centred coordinates: its margin, and the step
-   w = (1 - rate a l2) w - rate a c (x - mean), coordinate by coordinate, of a rule whose step is the
-   rate times the gradient. */
-#define SKGD_SINGLE(T, NAME)                                                               \
-    SKGD_CLONES static double skgd_centred_dot_##NAME(                                     \
-        const char *row, ptrdiff_t d, const double *mean, const double *w)                 \
-    {                                                                                      \
-        const T *x = (const T *)row;                                                       \
-        double s;                                                                          \
-        SKGD_SUM(d, (x[j] - mean[j]) * w[j], s)                                            \
-        return s;                                                                          \
-    }                                                                                      \
-    SKGD_CLONES static void skgd_centred_step_##NAME(                                      \
-        const char *row, ptrdiff_t d, const double *mean, const double *a, double rate,    \
-        double c, double l2, double *w)                                                    \
+/* Single rows, taken into aligned and padded buffers in which every loop is whole vectors. */
+#define SKGD_TAKE(T, NAME)                                                                 \
+    SKGD_CLONES static void skgd_take_##NAME(                                              \
+        const char *row, ptrdiff_t d, const double *mean, double *out)                     \
     {                                                                                      \
         const T *x = (const T *)row;                                                       \
         _Pragma("omp simd")                                                                \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
-            w[j] -= rate * a[j] * (c * (x[j] - mean[j]) + l2 * w[j]);                      \
-    }                                                                                      \
-    SKGD_CLONES static void skgd_reduced_step_##NAME(                                      \
-        const char *row, ptrdiff_t d, const double *mean, const double *a, double rate,    \
-        double c, double trust, double share, double l2, double *g, double *w)             \
-    {                                                                                      \
-        const T *x = (const T *)row;                                                       \
-        _Pragma("omp simd")                                                                \
-        for (ptrdiff_t j = 0; j < d; j++) {                                                \
-            double change = c * (x[j] - mean[j]);                                          \
-            w[j] -= rate * a[j] * (change + trust * g[j] + l2 * w[j]);                     \
-            g[j] += share * change;                                                        \
-        }                                                                                  \
-    }                                                                                      \
-    SKGD_CLONES static void skgd_plain_step_##NAME(                                        \
-        const char *row, ptrdiff_t d, double c, double keep, double *w)                    \
-    {                                                                                      \
-        const T *x = (const T *)row;                                                       \
-        _Pragma("omp simd")                                                                \
-        for (ptrdiff_t j = 0; j < d; j++)                                                  \
-            w[j] = keep * w[j] - c * x[j];                                                 \
+            out[j] = x[j] - mean[j];                                                       \
     }
 
-SKGD_SINGLE(double, f64)
-SKGD_SINGLE(float, f32)
+SKGD_TAKE(double, f64)
+SKGD_TAKE(float, f32)
+
+/* A step along the change c x of a row's gradient plus the mean gradient g, which takes a share of the
+   change in; w -= rate A (c x + trust g + l2 w). */
+SKGD_CLONES static void skgd_reduced_step(
+    ptrdiff_t d, const double *x, const double *a, double rate, double c, double trust,
+    double share, double l2, double *g, double *w)
+{
+    _Pragma("omp simd")
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double change = c * x[j];
+        w[j] -= rate * a[j] * (change + trust * g[j] + l2 * w[j]);
+        g[j] += share * change;
+    }
+}
+
+/* Step w along the row before, w -= A (step before + decay w), while the slope of the row here is on
+   its way; p and q make the margin of the next row after the step along this one, p - rate c q.
+   Buffers have room for whole groups of lanes, filled up with zeros. */
+#if defined(__GNUC__)
+#define SKGD_AT(x) (*(skgd_lanes *)(x + j))
+#define SKGD_STEP_GROUP(A, vp, vq)                                                         \
+    {                                                                                      \
+        skgd_lanes moved = SKGD_AT(w) - A (step * SKGD_AT(before) + decay * SKGD_AT(w));   \
+        SKGD_AT(w) = moved;                                                                \
+        vp += SKGD_AT(next) * (moved - next_decay * (A moved));                            \
+        vq += SKGD_AT(next) * (A SKGD_AT(here));                                           \
+    }
+#define SKGD_STEP_BODY(A)                                                                  \
+    skgd_lanes p0, p1, q0, q1;                                                             \
+    ptrdiff_t j = 0;                                                                       \
+    SKGD_ZERO(p0), SKGD_ZERO(p1), SKGD_ZERO(q0), SKGD_ZERO(q1);                            \
+    for (; j + SKGD_LANES < d; j += SKGD_LANES) {                                          \
+        SKGD_STEP_GROUP(A, p0, q0)                                                         \
+        j += SKGD_LANES;                                                                   \
+        SKGD_STEP_GROUP(A, p1, q1)                                                         \
+    }                                                                                      \
+    if (j < d)                                                                             \
+        SKGD_STEP_GROUP(A, p0, q0)                                                         \
+    p0 += p1, q0 += q1;                                                                    \
+    *p = skgd_sum_lanes(p0), *q = skgd_sum_lanes(q0);
+#else
+#define SKGD_AT(x) x[j]
+#define SKGD_STEP_BODY(A)                                                                  \
+    *p = *q = 0;                                                                           \
+    for (ptrdiff_t j = 0; j < d; j++) {                                                    \
+        double moved = w[j] - A (step * before[j] + decay * w[j]);                         \
+        w[j] = moved;                                                                      \
+        *p += next[j] * (moved - next_decay * (A moved));                                  \
+        *q += next[j] * (A here[j]);                                                       \
+    }
+#endif
+
+#define SKGD_STEP_BEHIND(NAME, A)                                                          \
+    SKGD_CLONES static void skgd_step_behind_##NAME(                                       \
+        ptrdiff_t d, double *before, double *here, double *next, double *a, double step,   \
+        double decay, double next_decay, double *w, double *p, double *q)                  \
+    {                                                                                      \
+        (void)a;                                                                           \
+        SKGD_STEP_BODY(A)                                                                  \
+    }
+
+SKGD_STEP_BEHIND(plain, 1.0 *)
+SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
 
 /* Merge a block of rows into running weighted means and sums of squared deviations (Chan, Golub and
    LeVeque, 1983): the block's own mean first, while its rows are in cache. weight is the weight of
@@ -348,6 +380,10 @@ SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
     /* A row that does not begin with a cache line ends in one more. */
     if (bytes > 1)
         SKGD_PREFETCH(address + bytes - 1);
+#if defined(__GNUC__)
+    /* A function that does nothing but fetch has no effect that GCC knows of: it would be left out. */
+    __asm__ volatile("");
+#endif
 }
 
 #endif

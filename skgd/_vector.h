@@ -30,6 +30,34 @@
 #define SKGD_PREFETCH(address) ((void)(address))
 #endif
 
+/* ---- eight numbers side by side --------------------------------------------------- */
+
+/* Arrays that are read in whole groups of eight are filled up with zeros. */
+#define SKGD_LANES 8
+
+#if defined(__GNUC__)
+typedef double skgd_lanes __attribute__((vector_size(64), aligned(8), may_alias));
+#define SKGD_ZERO(v) v = (skgd_lanes){0}
+#define SKGD_LOAD(v, address) v = *(const skgd_lanes *)(address)
+#define SKGD_STORE(address, v) *(skgd_lanes *)(address) = v
+#define SKGD_ADD_TO(address, v) *(skgd_lanes *)(address) += v
+#define SKGD_MULTIPLY_ADD(sum, number, v) sum += (number) * v
+#define SKGD_LANE(v, l) (v)[l]
+SKGD_INLINE double skgd_sum_lanes(skgd_lanes v)
+{
+    return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
+}
+#else
+typedef struct { double lane[SKGD_LANES]; } skgd_lanes;
+#define SKGD_EACH(statement) for (int l = 0; l < SKGD_LANES; l++) { statement; }
+#define SKGD_ZERO(v) SKGD_EACH(v.lane[l] = 0)
+#define SKGD_LOAD(v, address) SKGD_EACH(v.lane[l] = (address)[l])
+#define SKGD_STORE(address, v) SKGD_EACH((address)[l] = v.lane[l])
+#define SKGD_ADD_TO(address, v) SKGD_EACH((address)[l] += v.lane[l])
+#define SKGD_MULTIPLY_ADD(sum, number, v) SKGD_EACH(sum.lane[l] += (number) * v.lane[l])
+#define SKGD_LANE(v, l) (v).lane[l]
+#endif
+
 /* ---- elementary functions -------------------------------------------------------- */
 
 /* exp(x) to 1 ulp or so: x = n ln 2 + r, a Taylor polynomial in |r| <= ln(2)/2, and n put
@@ -37,11 +65,9 @@
 SKGD_INLINE double skgd_exp1(double x)
 {
     const double magic = 6755399441055744.0;
-    double clipped = x < -708.0 ? -708.0 : x;
-    clipped = clipped > 709.4 ? 709.4 : clipped;
-    double shifted = clipped * 1.4426950408889634074 + magic;
+    double shifted = x * 1.4426950408889634074 + magic;
     double n = shifted - magic;
-    double r = (clipped - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
+    double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
     /* Estrin's order: pairs, pairs of pairs, ..., for a short chain of dependent operations. */
     double r2 = r * r, r4 = r2 * r2, r8 = r4 * r4;
     double a = (1.0 + r) + r2 * (1.0 / 2 + r * (1.0 / 6));
@@ -55,6 +81,7 @@ SKGD_INLINE double skgd_exp1(double x)
     memcpy(&bits, &shifted, sizeof bits);
     bits = (int64_t)(((uint64_t)bits + 1023u) << 52);
     memcpy(&power, &bits, sizeof power);
+    /* Beyond the range of the exponent the above is of no use: the ends are put in last, beside it. */
     double value = p * power;
     value = x < -708.0 ? 0.0 : value;
     return x > 709.4 ? INFINITY : value;
@@ -117,13 +144,19 @@ SKGD_CLONES static void skgd_softplus(ptrdiff_t n, const double *x, double *out)
         out[i] = (x[i] > 0.0 ? x[i] : 0.0) + skgd_log1p_unit(skgd_exp1(-fabs(x[i])));
 }
 
-/* 1 / (1 + exp(-x)), the derivative of softplus. */
+/* 1 / (1 + exp(-x)), the derivative of softplus: no branch that a single number could miss. */
 SKGD_CLONES static void skgd_sigmoid(ptrdiff_t n, const double *x, double *out)
 {
-    for (ptrdiff_t i = 0; i < n; i++) {
-        double e = skgd_exp1(-fabs(x[i]));
-        out[i] = (x[i] >= 0.0 ? 1.0 : e) / (1.0 + e);
-    }
+    for (ptrdiff_t i = 0; i < n; i++)
+        out[i] = 1.0 / (1.0 + skgd_exp1(-x[i]));
+}
+
+/* The derivative of softplus(-y z) in z, for y = -1 or +1. */
+SKGD_CLONES static void skgd_logistic_slope(
+    ptrdiff_t n, const double *y, const double *z, double *out)
+{
+    for (ptrdiff_t i = 0; i < n; i++)
+        out[i] = -y[i] / (1.0 + skgd_exp1(y[i] * z[i]));
 }
 
 /* out = exp(z - top) / total over the k outputs of each of m rows, z and out of shape (k, m). The

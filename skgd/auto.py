@@ -49,6 +49,8 @@ class Plan:
     batch_length : int
     bounds : array of int of shape (n_batches + 1,)
         Where the batches of an epoch begin and the last one ends.
+    rows : array of int or None
+        The rows to train on; None for all.
     preconditioned : bool
     centred : bool
         Whether the coordinates may be centred; single sparse rows could not be stepped along then.
@@ -57,21 +59,19 @@ class Plan:
         The update step from which parameters are averaged; -1 for never.
     weight_scale : float
         Rows divided by the sum of their weights.
-    slice : int
-        Update steps between two looks at signals, adapted to the machine.
     """
 
     optimizer: object
     schedule: object
     batch_length: int
     bounds: np.ndarray
+    rows: np.ndarray | None
     preconditioned: bool
     centred: bool = True
     shuffle: bool = True
     in_blocks: bool = False
     average_from: int = -1
     weight_scale: float = 1.0
-    slice: int = 64
 
     @property
     def takes_steps(self):
@@ -148,11 +148,10 @@ def automatic_schedule(optimizer, objective, X, plan, generator, *, trained):
 
     A model that is trained already is only refined.
     """
-    problem = objective.problem
     rate, power = optimizer.automatic_rate(
-        problem.n, plan.batch_length, Curvatures(objective, X, generator)
+        plan.bounds[-1], plan.batch_length, Curvatures(objective, X, plan, generator)
     )
-    n_batches = -(-problem.n // plan.batch_length)
+    n_batches = len(plan.bounds) - 1
     return _Decaying(rate * (REFINED if trained else 1.0), max(5.0 * n_batches, 50.0), power)
 
 
@@ -172,8 +171,9 @@ class Curvatures:
         The largest curvature of a single row's objective, by a pass over all rows.
     """
 
-    def __init__(self, objective, X, generator, n_rows=1024):
-        self.objective, self.X, self.generator, self.n_rows = objective, X, generator, n_rows
+    def __init__(self, objective, X, plan, generator, n_rows=1024):
+        self.objective, self.X, self.plan = objective, X, plan
+        self.generator, self.n_rows = generator, n_rows
 
     @cached_property
     def _sample(self):
@@ -241,7 +241,8 @@ class Curvatures:
             sample = self._scaled(rows)
             squares = np.einsum("ij,ij->i", sample, sample)
             largest = max(largest, float((squares * self._weights(rows)).max()))
-        return largest * problem.n / problem.weight_sum + float(self._penalty.max())
+        # A row's gradient is estimated for all rows that count.
+        return largest * self.plan.weight_scale + float(self._penalty.max())
 
 
 # ---- metrics ------------------------------------------------------------------------------------
@@ -261,9 +262,10 @@ def make_metric(plan, moments, loss_curvature, penalty_curvature, unit, fit_inte
 def solve(objective, loss, X, x, record):
     """Descend to the minimum without a rate; return the last iterate.
 
-    Newton's method for smooth objectives, L-BFGS where a loss has no second derivative, accelerated
-    proximal gradient for penalties that are not smooth. A loss that is not smooth is replaced by
-    smooth ones that come ever closer to it, each started from the last one's minimum.
+    Newton's method for smooth objectives, L-BFGS where a loss is not convex or has no second
+    derivative, accelerated proximal gradient for penalties that are not smooth. A loss that is not
+    smooth is replaced by smooth ones that come ever closer to it, each started from the last one's
+    minimum.
 
     References
     ----------
@@ -291,4 +293,4 @@ def solve(objective, loss, X, x, record):
 def _solver(objective, loss, X):
     if objective.proximal:
         return AcceleratedGradient()
-    return Newton(loss, X) if loss.has_hessian else LBFGS()
+    return Newton(loss, X) if loss.has_hessian and loss.convex else LBFGS()

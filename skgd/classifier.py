@@ -6,16 +6,18 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skgd._base import BaseGD, takes_batches
-from skgd.losses import Hinge, LogLoss, ModifiedHuber, SquaredHinge
+from skgd._base import BaseGD, losses_in_words, takes_batches
+from skgd.losses import by_name
 from skgd.regressor import GDRegressor
+from skgd.run import class_codes
 
 
 def _has_probabilities(estimator):
     """Whether the loss gives probabilities; the message names the losses that do."""
     if hasattr(estimator._make_loss(), "probabilities"):
         return True
-    names = [name for name, loss in estimator._losses.items() if hasattr(loss, "probabilities")]
+    losses = by_name("classification")
+    names = [name for name, loss in losses.items() if hasattr(loss, "probabilities")]
     raise AttributeError(
         f"loss={estimator.loss!r} gives no probabilities: pass loss="
         f"{' or '.join(map(repr, names))}, or wrap the classifier in "
@@ -33,7 +35,9 @@ class GDClassifier(ClassifierMixin, BaseGD):
     Parameters
     ----------
     loss : str or Loss, default="log_loss"
-        "log_loss", "hinge", "squared_hinge", "modified_huber", or an object from ``skgd.losses``.
+        An object from ``skgd.losses`` or one of the names
+
+{losses}
 {parameters}    class_weight : dict, "balanced" or None, default=None
         Weights of the classes, which multiply the sample weights; "balanced" makes the classes'
         weights equal.
@@ -58,12 +62,6 @@ class GDClassifier(ClassifierMixin, BaseGD):
 
     _task = "classification"
     _single_output = False
-    _losses = {
-        "log_loss": LogLoss,
-        "hinge": Hinge,
-        "squared_hinge": SquaredHinge,
-        "modified_huber": ModifiedHuber,
-    }
 
     def __init__(
         self, loss="log_loss", *, penalty="l2", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
@@ -168,7 +166,11 @@ class GDClassifier(ClassifierMixin, BaseGD):
 
     @available_if(_has_probabilities)
     def predict_proba(self, X):
-        """Return the probabilities of the classes, for "log_loss" and "modified_huber".
+        """Return the probabilities of the classes, for losses that have them.
+
+        "log_loss", "modified_huber" and "focal": the probabilities for which the margins are the
+        best ones; several classes of the latter two are normalised to a sum of 1. Other losses
+        raise an AttributeError: wrap those in ``sklearn.calibration.CalibratedClassifierCV``.
 
         Parameters
         ----------
@@ -227,25 +229,24 @@ class GDClassifier(ClassifierMixin, BaseGD):
             return 2.0 * codes[:, None] - 1.0, 1
         return codes.astype(np.float64), len(self.classes_)
 
-    def _class_weighted(self, targets, weights, memory, partial):
+    def _class_factors(self, targets, weights, memory, partial):
+        """Return the weight of each class, or None where all are 1."""
         if self.class_weight is None:
-            return weights
-        codes = (targets[:, 0] > 0 if targets.ndim == 2 else targets).astype(np.intp)
+            return None
         k = len(self.classes_)
-        base = np.ones(len(codes)) if weights is None else weights
         if isinstance(self.class_weight, str):
             if self.class_weight != "balanced":
                 raise ValueError(
                     f"class_weight={self.class_weight!r}: pass 'balanced', a dict or None."
                 )
-            sums = np.bincount(codes, weights=base, minlength=k)
+            sums = np.bincount(class_codes(targets), weights=weights, minlength=k)
             memory.class_weights = sums + (memory.class_weights if partial else 0.0)
             present = memory.class_weights > 0
             factors = np.zeros(k)
             factors[present] = memory.class_weights.sum() / (
                 present.sum() * memory.class_weights[present]
             )
-            return base * factors[codes]
+            return factors
         if not isinstance(self.class_weight, dict):
             raise TypeError(f"class_weight={self.class_weight!r}: pass 'balanced', a dict or None.")
         unknown = [label for label in self.class_weight if label not in self.classes_.tolist()]
@@ -261,7 +262,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 f"class_weight={self.class_weight!r}: pass finite weights >= 0, at least one above "
                 "0."
             )
-        return base * factors[codes]
+        return factors
 
     def _identified(self, coef, intercept, objective):
         """Let a softmax's free directions sum to zero over the classes."""
@@ -282,5 +283,6 @@ def _shared(section):
 
 if GDClassifier.__doc__:  # which `python -OO` strips
     GDClassifier.__doc__ = GDClassifier.__doc__.format(
-        parameters=_shared("parameters"), attributes=_shared("attributes")
+        losses=losses_in_words("classification"),
+        parameters=_shared("parameters"), attributes=_shared("attributes"),
     )

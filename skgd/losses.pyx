@@ -13,13 +13,17 @@ made afresh for each run. The public class has the hyperparameters and the docum
 Binary targets are -1 and +1; with several classes each output has its own -1 and +1.
 """
 
+import re
+from numbers import Real
+
 import numpy as np
 from scipy import optimize
 from sklearn.base import BaseEstimator
+from sklearn.metrics import d2_pinball_score, r2_score
 
-from libc.math cimport fabs
+from libc.math cimport exp, fabs, log, log1p, sinh, tanh
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from skgd._arrays cimport floats, writeable_floats
 
@@ -27,18 +31,33 @@ __all__ = [
     "Loss",
     "SquaredError",
     "AbsoluteError",
+    "Quantile",
+    "EpsilonInsensitive",
     "Huber",
+    "SquaredEpsilonInsensitive",
+    "LogCosh",
+    "Cauchy",
+    "Poisson",
+    "Gamma",
+    "Tweedie",
+    "Perceptron",
     "Hinge",
     "SquaredHinge",
     "ModifiedHuber",
     "LogLoss",
+    "Focal",
+    "by_name",
 ]
 
 cdef extern from "_vector.h" nogil:
     void skgd_exp(Py_ssize_t n, const double* x, double* out)
     void skgd_softplus(Py_ssize_t n, const double* x, double* out)
     void skgd_sigmoid(Py_ssize_t n, const double* x, double* out)
+    void skgd_logistic_slope(Py_ssize_t n, const double* y, const double* z, double* out)
     void skgd_softmax(Py_ssize_t k, Py_ssize_t m, const double* z, double* out, double* log_total)
+
+cdef enum:
+    PIECE = 64  # numbers that are worked on together, in buffers on the stack
 
 
 # ---- the contract -------------------------------------------------------------------------------
@@ -118,13 +137,13 @@ cdef class PythonLossRule(LossRule):
             return self.call(self.loss.hessian, k, m, y, z, out)
 
 
-def make_rule(piece, needed):
+def make_rule(piece, needed, **more):
     """Return the rule of a loss, penalty or optimizer with its hyperparameters."""
     for base in type(piece).__mro__:
         if base.__dict__.get("Rule") is not None:
             parameters = {name: getattr(piece, name) for name in base._get_param_names()}
             try:
-                return base.Rule(**parameters)
+                return base.Rule(**parameters, **more)
             except TypeError as error:
                 raise TypeError(f"{piece!r}: pass numbers for its parameters ({error}).") from error
     raise NotImplementedError(f"{type(piece).__name__} needs {needed} of its own: define it.")
@@ -159,8 +178,17 @@ class Loss(BaseEstimator):
         Which estimator takes the loss. Targets of a classification are -1 and +1.
     smooth : bool
         Whether the derivative is continuous.
+    convex : bool
+        Whether every minimum is the global one.
     curvature : float or None
         An upper bound of the second derivative; None if there is none.
+    homogeneous : bool
+        Whether twice the margins have twice the loss. Zero margins are a minimum then that tells
+        nothing, so that only update steps lead to a model.
+    expands : bool
+        Whether one target has several outputs.
+    domain : str
+        The targets that the loss takes, in words; `in_domain` decides.
 
     Examples
     --------
@@ -180,9 +208,13 @@ class Loss(BaseEstimator):
     Rule = None
     task = "regression"
     smooth = True
+    convex = True
     curvature = None
     has_hessian = False
     constant_hessian = False
+    homogeneous = False
+    expands = False
+    domain = "finite numbers"
 
     def value(self, y, z):
         """Return the loss at each target and margin.
@@ -261,6 +293,60 @@ class Loss(BaseEstimator):
         """Tell whether the outputs enter the loss of a row together, as in a softmax."""
         return False
 
+    def predictions(self, z):
+        """Return what margins predict for a regression: the inverse link, shaped like ``z``."""
+        return z
+
+    def in_domain(self, y):
+        """Tell for each target whether the loss is defined there."""
+        return np.isfinite(y)
+
+    def encoded(self, y):
+        """Return targets of shape (n_samples, n_outputs), one column for each margin.
+
+        Raises
+        ------
+        ValueError
+            If a target is out of the domain.
+        """
+        outside = y[~self.in_domain(y)]
+        if outside.size:
+            raise ValueError(
+                f"y has the value {outside[0]:g}, and loss={self!r} needs {self.domain}: pass such "
+                "targets, or another loss."
+            )
+        return y
+
+    def scales(self, mean, spread):
+        """Return the curvature that descent expects of the loss, and a unit for the objective.
+
+        Both follow from the targets, so that descent is the same whatever their unit.
+
+        Parameters
+        ----------
+        mean, spread : array of shape (n_outputs,)
+            The targets' mean and standard deviation.
+
+        Returns
+        -------
+        curvature, unit : array of shape (n_outputs,)
+        """
+        if not self.smooth:
+            # A kink bends by its slope, which is 1, over the spread of the targets.
+            return 1.0 / spread, 1.0 / spread
+        return np.full(spread.shape, self.curvature or 1.0), 1.0 / spread**2
+
+    def score(self, y, predictions, sample_weight=None):
+        """Return the score of a regression: R^2, averaged over the outputs."""
+        return r2_score(y, predictions, sample_weight=sample_weight)
+
+    def sample_targets(self, shape, seed=0):
+        """Return random targets of a given shape that the loss is defined for."""
+        generator = np.random.default_rng(seed)
+        if self.task == "classification":
+            return generator.choice([-1.0, 1.0], shape)
+        return generator.normal(0.5, 2.0, shape)
+
     def _rule(self, n_outputs):
         return make_rule(self, "each method that is called")
 
@@ -325,23 +411,107 @@ class SquaredError(Loss):
         return np.average(y, axis=0, weights=sample_weight)
 
 
-cdef class AbsoluteErrorRule(LossRule):
+cdef inline double rounded(double t, double width) noexcept nogil:
+    """max(0, t), with the kink at 0 rounded over a width: at most width / 2 below it."""
+    if t <= 0.0:
+        return 0.0
+    return 0.5 * t * t / width if t < width else t - 0.5 * width
+
+
+cdef class TwoSidedRule(LossRule):
+    """Linear on both sides of a band around the target; the kinks may be rounded over a width."""
+
+    cdef double epsilon, width
+    cdef Py_ssize_t count
+    cdef const double* below
+    cdef const double* above
+    cdef object owners
+
+    def __init__(self, below=1.0, above=1.0, double epsilon=0.0, double width=0.0):
+        """Slopes below and above the target are numbers, or one for each output."""
+        if not 0 <= epsilon < float("inf"):
+            raise ValueError(f"epsilon={epsilon!r}: pass a number >= 0, the unit is that of y.")
+        below, above = np.atleast_1d(below).astype(float), np.atleast_1d(above).astype(float)
+        self.count, self.owners = len(below), (below, above)
+        self.below, self.above = floats(below, (self.count,)), floats(above, (self.count,))
+        self.epsilon, self.width = epsilon, width
+
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                    double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        for i in range(k * m):
-            out[i] = fabs(z[i] - y[i])
+        cdef Py_ssize_t i, c
+        cdef double r, below, above
+        for c in range(k):
+            below, above = self.below[c % self.count], self.above[c % self.count]
+            for i in range(c * m, (c + 1) * m):
+                r = z[i] - y[i]
+                out[i] = (below if r < 0.0 else above) * rounded(fabs(r) - self.epsilon, self.width)
         return 0
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                       double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        for i in range(k * m):
-            out[i] = (z[i] > y[i]) - <double>(z[i] < y[i]) if z[i] == z[i] else z[i]
+        cdef Py_ssize_t i, c
+        cdef double r, t, below, above
+        for c in range(k):
+            below, above = self.below[c % self.count], self.above[c % self.count]
+            for i in range(c * m, (c + 1) * m):
+                r = z[i] - y[i]
+                t = fabs(r) - self.epsilon
+                t = t / self.width if t < self.width else 1.0
+                t = 0.0 if fabs(r) <= self.epsilon else t
+                out[i] = t * (-below if r < 0.0 else above) if r == r else r
+        return 0
+
+    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                     double* out) except -1 nogil:
+        cdef Py_ssize_t i, c
+        cdef double r, t, below, above
+        for c in range(k):
+            below = self.below[c % self.count] / self.width
+            above = self.above[c % self.count] / self.width
+            for i in range(c * m, (c + 1) * m):
+                r = z[i] - y[i]
+                t = fabs(r) - self.epsilon
+                out[i] = (below if r < 0.0 else above) if 0.0 <= t <= self.width else 0.0
         return 0
 
 
-class AbsoluteError(Loss):
+class _PiecewiseLinear(Loss):
+    """A loss with kinks, whose rule takes the width over which they are rounded."""
+
+    smooth = False
+
+    def smoothed(self, width):
+        return _Smoothed(self, width)
+
+
+class _Smoothed(Loss):
+    """A piecewise linear loss with its kinks rounded: at most ``width / 2`` below it."""
+
+    has_hessian = True
+
+    def __init__(self, loss, width):
+        self.loss = loss
+        self.width = width
+
+    @property
+    def task(self):
+        return self.loss.task
+
+    @property
+    def curvature(self):
+        return 1.0 / self.width
+
+    def compiled(self, n_outputs=1):
+        return self._rule(n_outputs)
+
+    def sample_targets(self, shape, seed=0):
+        return self.loss.sample_targets(shape, seed)
+
+    def _rule(self, n_outputs):
+        return make_rule(self.loss, "each method that is called", width=self.width)
+
+
+class AbsoluteError(_PiecewiseLinear):
     """The absolute residual, whose best constant is the median.
 
     ``loss(y, z) = |z - y|``
@@ -353,54 +523,150 @@ class AbsoluteError(Loss):
     array([ 1.,  0., -1.])
     """
 
-    Rule = AbsoluteErrorRule
-    smooth = False
+    Rule = TwoSidedRule
 
     def best_constant(self, y, sample_weight):
-        order = np.argsort(y, axis=0, kind="stable")
-        cumulated = np.cumsum(sample_weight[order], axis=0)
-        middle = (cumulated < 0.5 * cumulated[len(cumulated) - 1]).sum(axis=0)
-        columns = np.arange(y.shape[1])
-        return y[order[middle, columns], columns]
-
-    def smoothed(self, width):
-        return _SmoothedAbsoluteError(width)
+        return _weighted_quantiles(y, sample_weight, 0.5)
 
 
-cdef class HuberRule(LossRule):
-    cdef double delta
+def _weighted_quantiles(y, sample_weight, quantile):
+    """Return the smallest target of each column with a share of the weight up to it."""
+    order = np.argsort(y, axis=0, kind="stable")
+    cumulated = np.cumsum(sample_weight[order], axis=0)
+    rank = (cumulated < quantile * cumulated[len(cumulated) - 1]).sum(axis=0)
+    columns = np.arange(y.shape[1])
+    return y[order[rank, columns], columns]
 
+
+cdef class QuantileRule(TwoSidedRule):
+    def __init__(self, quantile, double width=0.0):
+        quantile = np.atleast_1d(quantile)
+        TwoSidedRule.__init__(self, quantile, 1.0 - quantile, width=width)
+
+
+class Quantile(_PiecewiseLinear):
+    """The pinball loss, whose best constant is a quantile.
+
+    ``loss(y, z) = quantile (y - z)`` where ``z < y``, else ``(1 - quantile) (z - y)``
+
+    A list of quantiles gives one output for each: ``coef_`` has shape (n_quantiles, n_features) and
+    ``predict`` returns (n_samples, n_quantiles). Each is fitted by itself, so they may cross.
+    ``score`` is then the mean D^2 over the quantiles, that of ``sklearn.metrics.d2_pinball_score``.
+
+    Parameters
+    ----------
+    quantile : float or list of float, default=0.5
+        Between 0 and 1.
+
+    References
+    ----------
+    Koenker and Bassett, Regression quantiles, 1978.
+
+    Examples
+    --------
+    >>> from skgd.losses import Quantile
+    >>> Quantile(0.9).value([0.0, 0.0], [-1.0, 1.0]).round(2)
+    array([0.9, 0.1])
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import GDRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> model = GDRegressor(Quantile([0.1, 0.5, 0.9])).fit(X, y)
+    >>> (y[:, None] <= model.predict(X)).mean(axis=0).round(1)
+    array([0.1, 0.5, 0.9])
+    """
+
+    Rule = QuantileRule
+
+    def __init__(self, quantile=0.5):
+        self.quantile = quantile
+
+    @property
+    def expands(self):
+        """Whether the quantiles are a list."""
+        return np.ndim(self.quantile) > 0
+
+    def best_constant(self, y, sample_weight):
+        columns = np.broadcast_to(self._quantiles(), y.shape[1])
+        return np.concatenate([
+            _weighted_quantiles(y[:, c:c + 1], sample_weight, quantile)
+            for c, quantile in enumerate(columns)
+        ])
+
+    def encoded(self, y):
+        y = _PiecewiseLinear.encoded(self, y)
+        if not self.expands:
+            return y
+        if y.shape[1] > 1:
+            raise ValueError(
+                f"y has {y.shape[1]} outputs with loss={self!r}: pass one output, or one quantile."
+            )
+        return np.repeat(y, len(self._quantiles()), axis=1)
+
+    def score(self, y, predictions, sample_weight=None):
+        if not self.expands:
+            return _PiecewiseLinear.score(self, y, predictions, sample_weight)
+        return float(np.mean([
+            d2_pinball_score(y, column, alpha=quantile, sample_weight=sample_weight)
+            for quantile, column in zip(self._quantiles(), predictions.T, strict=True)
+        ]))
+
+    def _quantiles(self):
+        listed = np.ndim(self.quantile) == 1 and len(self.quantile) > 0
+        given = self.quantile if listed else [self.quantile]
+        for quantile in given:
+            if not isinstance(quantile, Real) or not 0 < quantile < 1:
+                raise ValueError(
+                    f"quantile={self.quantile!r}: pass a number between 0 and 1, or a list of such."
+                )
+        return np.array(given, dtype=float)
+
+    def _rule(self, n_outputs):
+        quantiles = self._quantiles()
+        if len(quantiles) not in (1, n_outputs):
+            raise ValueError(
+                f"quantile={self.quantile!r} with margins of {n_outputs} outputs: pass "
+                f"{len(quantiles)}, one for each quantile."
+            )
+        return _PiecewiseLinear._rule(self, n_outputs)
+
+
+class EpsilonInsensitive(_PiecewiseLinear):
+    """The loss of support vector regression: residuals up to epsilon cost nothing.
+
+    ``loss(y, z) = max(0, |z - y| - epsilon)``
+
+    Parameters
+    ----------
+    epsilon : float, default=0.1
+        In the unit of y.
+
+    References
+    ----------
+    Vapnik, The nature of statistical learning theory, 1995.
+
+    Examples
+    --------
+    >>> from skgd.losses import EpsilonInsensitive
+    >>> EpsilonInsensitive(epsilon=0.5).value([0.0, 0.0], [0.25, -3.0])
+    array([0. , 2.5])
+    """
+
+    Rule = TwoSidedRule
+
+    def __init__(self, epsilon=0.1):
+        self.epsilon = epsilon
+
+    def best_constant(self, y, sample_weight):
+        # Half the absolute residuals of both edges of the band, up to a constant.
+        edges = np.vstack([y - self.epsilon, y + self.epsilon])
+        return _weighted_quantiles(edges, np.tile(sample_weight, 2), 0.5)
+
+
+cdef class HuberRule(TwoSidedRule):
     def __init__(self, double delta):
         if not 0 < delta < float("inf"):
             raise ValueError(f"delta={delta!r}: pass a positive number, the unit is that of y.")
-        self.delta = delta
-
-    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                   double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        cdef double r, inside
-        for i in range(k * m):
-            r = fabs(z[i] - y[i])
-            inside = self.delta if r > self.delta else r
-            out[i] = inside * (r - 0.5 * inside)
-        return 0
-
-    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                      double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        cdef double r
-        for i in range(k * m):
-            r = z[i] - y[i]
-            r = self.delta if r > self.delta else r
-            out[i] = -self.delta if r < -self.delta else r
-        return 0
-
-    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                     double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        for i in range(k * m):
-            out[i] = 1.0 if fabs(z[i] - y[i]) <= self.delta else 0.0
-        return 0
+        TwoSidedRule.__init__(self, delta, delta, width=delta)
 
 
 class Huber(Loss):
@@ -432,69 +698,515 @@ class Huber(Loss):
         self.delta = delta
 
 
-cdef class _SmoothedAbsoluteErrorRule(HuberRule):
-    def __init__(self, double width):
-        HuberRule.__init__(self, width)
+cdef class SquaredEpsilonInsensitiveRule(LossRule):
+    cdef double epsilon
 
-    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                   double* out) except -1 nogil:
-        HuberRule.value(self, k, m, y, z, out)
-        return scale(k * m, 1.0 / self.delta, out)
+    def __init__(self, double epsilon):
+        if not 0 <= epsilon < float("inf"):
+            raise ValueError(f"epsilon={epsilon!r}: pass a number >= 0, the unit is that of y.")
+        self.epsilon = epsilon
 
-    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                      double* out) except -1 nogil:
-        HuberRule.gradient(self, k, m, y, z, out)
-        return scale(k * m, 1.0 / self.delta, out)
-
-    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                     double* out) except -1 nogil:
-        HuberRule.hessian(self, k, m, y, z, out)
-        return scale(k * m, 1.0 / self.delta, out)
-
-
-cdef inline int scale(Py_ssize_t n, double factor, double* out) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(n):
-        out[i] *= factor
-    return 0
-
-
-class _SmoothedAbsoluteError(Loss):
-    """The absolute error with its kink rounded: at most ``width / 2`` below it."""
-
-    Rule = _SmoothedAbsoluteErrorRule
-    has_hessian = True
-
-    def __init__(self, width):
-        self.width = width
-        self.curvature = 1.0 / width
-
-
-# ---- classification -----------------------------------------------------------------------------
-
-cdef class HingeRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                    double* out) except -1 nogil:
         cdef Py_ssize_t i
         cdef double t
         for i in range(k * m):
-            t = 1.0 - y[i] * z[i]
-            out[i] = 0.0 if t < 0.0 else t
+            t = fabs(z[i] - y[i]) - self.epsilon
+            t = 0.0 if t < 0.0 else t
+            out[i] = t * t
+        return 0
+
+    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                      double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        cdef double r, t
+        for i in range(k * m):
+            r = z[i] - y[i]
+            t = fabs(r) - self.epsilon
+            t = 0.0 if t < 0.0 else 2.0 * t
+            out[i] = -t if r < 0.0 else t
+        return 0
+
+    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                     double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        for i in range(k * m):
+            out[i] = 2.0 if fabs(z[i] - y[i]) >= self.epsilon else 0.0
+        return 0
+
+
+class SquaredEpsilonInsensitive(Loss):
+    """The square of the epsilon-insensitive loss, with a continuous derivative.
+
+    ``loss(y, z) = max(0, |z - y| - epsilon)^2``
+
+    Parameters
+    ----------
+    epsilon : float, default=0.1
+        In the unit of y.
+
+    Examples
+    --------
+    >>> from skgd.losses import SquaredEpsilonInsensitive
+    >>> SquaredEpsilonInsensitive(epsilon=0.5).value([0.0, 0.0], [0.25, -3.0])
+    array([0.  , 6.25])
+    """
+
+    Rule = SquaredEpsilonInsensitiveRule
+    curvature = 2.0
+    has_hessian = True
+
+    def __init__(self, epsilon=0.1):
+        self.epsilon = epsilon
+
+
+cdef class LogCoshRule(LossRule):
+    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                   double* out) except -1 nogil:
+        # log cosh r = log(1 + 2 sinh^2(r / 2)) keeps the digits of small residuals.
+        cdef Py_ssize_t i
+        cdef double r, s
+        for i in range(k * m):
+            r = fabs(z[i] - y[i])
+            if r < 1.0:
+                s = sinh(0.5 * r)
+                out[i] = log1p(2.0 * s * s)
+            else:
+                out[i] = r + log1p(exp(-2.0 * r)) - 0.6931471805599453
         return 0
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                       double* out) except -1 nogil:
         cdef Py_ssize_t i
         for i in range(k * m):
-            out[i] = -y[i] if 1.0 - y[i] * z[i] > 0.0 else 0.0
-            out[i] = out[i] if z[i] == z[i] else z[i]
+            out[i] = tanh(z[i] - y[i])
+        return 0
+
+    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                     double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        for i in range(k * m):
+            out[i] = tanh(z[i] - y[i])
+            out[i] = 1.0 - out[i] * out[i]
         return 0
 
 
-class Hinge(Loss):
+class LogCosh(Loss):
+    """Squared for small residuals and linear for large ones, with all derivatives.
+
+    ``loss(y, z) = log(cosh(z - y))``
+
+    Examples
+    --------
+    >>> from skgd.losses import LogCosh
+    >>> LogCosh().gradient([0.0, 0.0], [0.0, 100.0])
+    array([0., 1.])
+    """
+
+    Rule = LogCoshRule
+    curvature = 1.0
+    has_hessian = True
+
+
+cdef class CauchyRule(LossRule):
+    cdef double scale
+
+    def __init__(self, double scale):
+        if not 0 < scale < float("inf"):
+            raise ValueError(f"scale={scale!r}: pass a positive number, the unit is that of y.")
+        self.scale = scale
+
+    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                   double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        cdef double u
+        for i in range(k * m):
+            u = (z[i] - y[i]) / self.scale
+            out[i] = 0.5 * self.scale * self.scale * log1p(u * u)
+        return 0
+
+    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                      double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        cdef double r, u
+        for i in range(k * m):
+            r = z[i] - y[i]
+            u = r / self.scale
+            out[i] = r / (1.0 + u * u)
+        return 0
+
+    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                     double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        cdef double u
+        for i in range(k * m):
+            u = (z[i] - y[i]) / self.scale
+            out[i] = (1.0 - u * u) / ((1.0 + u * u) * (1.0 + u * u))
+        return 0
+
+
+class Cauchy(Loss):
+    """The loss of residuals with heavy tails, which outliers hardly move. Not convex.
+
+    ``loss(y, z) = scale^2 / 2 log(1 + ((z - y) / scale)^2)``
+
+    The curvature is at most 1 and may be negative: descent ends in a local minimum, near the best
+    constant where it starts.
+
+    Parameters
+    ----------
+    scale : float, default=1.0
+        The residual beyond which a larger one pulls less, in the unit of y.
+
+    References
+    ----------
+    Black and Anandan, The robust estimation of multiple motions, 1996 (the Lorentzian).
+
+    Examples
+    --------
+    >>> from skgd.losses import Cauchy
+    >>> Cauchy().gradient([0.0, 0.0], [1.0, 1000.0]).round(3)
+    array([0.5  , 0.001])
+    """
+
+    Rule = CauchyRule
+    convex = False
+    curvature = 1.0
+    has_hessian = True
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+    def best_constant(self, y, sample_weight):
+        return np.array([self._best(column.copy(), sample_weight) for column in y.T])
+
+    def _best(self, y, sample_weight):
+        """Return the best of the targets' quantiles, refined between its neighbours."""
+        def total(b):
+            return sample_weight @ self.value(y, np.full(y.shape, b))
+
+        starts = np.unique(np.quantile(y, np.linspace(0, 1, 33)))
+        at = int(np.argmin([total(b) for b in starts]))
+        low, high = starts[max(at - 1, 0)], starts[min(at + 1, len(starts) - 1)]
+        if low == high:
+            return low
+        found = optimize.minimize_scalar(
+            total, bounds=(low, high), method="bounded", options={"xatol": 1e-9 * (high - low)}
+        )
+        return found.x if found.fun < total(starts[at]) else starts[at]
+
+
+# ---- regression of the logarithm of a mean ------------------------------------------------------
+
+cdef inline int exponentials(Py_ssize_t n, double factor, const double* x,
+                             double* out) noexcept nogil:
+    """exp(factor x)"""
+    cdef Py_ssize_t i
+    for i in range(n):
+        out[i] = factor * x[i]
+    skgd_exp(n, out, out)
+    return 0
+
+
+cdef inline int excesses(Py_ssize_t n, double factor, const double* x, double* out) noexcept nogil:
+    """(exp(factor x) - 1 - factor x) / factor, and its limit 0 where the factor is 0."""
+    cdef Py_ssize_t i, j
+    cdef double t, series
+    if factor == 0.0:
+        memset(out, 0, n * sizeof(double))
+        return 0
+    exponentials(n, factor, x, out)
+    for i in range(n):
+        t = factor * x[i]
+        # Near 0 the difference would lose its digits.
+        series = 1.0 + t / 13.0
+        for j in range(12, 2, -1):
+            series = 1.0 + t / j * series
+        t = 0.5 * t * t * series if fabs(t) < 0.25 else out[i] - 1.0 - t
+        out[i] = t / factor
+    return 0
+
+
+cdef class TweedieRule(LossRule):
+    """Half the deviance; with the gap d = z - log(y) it is, for a = 2 - p and b = 1 - p,
+    y^a ((exp(a d) - 1 - a d) / a - (exp(b d) - 1 - b d) / b)."""
+
+    cdef double a, b
+
+    def __init__(self, double power):
+        if power == 0.0:
+            raise ValueError(
+                "power=0.0: pass a number >= 1; the deviance of power 0 is that of squared errors, "
+                "SquaredError()."
+            )
+        if not 1.0 <= power < float("inf"):
+            raise ValueError(f"power={power!r}: pass a number >= 1.")
+        self.a, self.b = 2.0 - power, 1.0 - power
+
+    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                   double* out) except -1 nogil:
+        cdef Py_ssize_t i, size, start = 0
+        cdef double factor
+        cdef double logs[PIECE]
+        cdef double gaps[PIECE]
+        cdef double first[PIECE]
+        cdef double second[PIECE]
+        while start < k * m:
+            size = min(<Py_ssize_t>PIECE, k * m - start)
+            for i in range(size):
+                logs[i] = log(y[start + i]) if y[start + i] > 0.0 else 0.0
+                gaps[i] = z[start + i] - logs[i]
+            excesses(size, self.a, gaps, first)
+            excesses(size, self.b, gaps, second)
+            if self.a != 1.0:
+                exponentials(size, self.a, logs, logs)
+            for i in range(size):
+                factor = y[start + i] if self.a == 1.0 else logs[i]
+                if y[start + i] > 0.0:
+                    out[start + i] = factor * (first[i] - second[i])
+                else:
+                    out[start + i] = first[i] + gaps[i] + 1.0 / self.a
+            start += size
+        return 0
+
+    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                      double* out) except -1 nogil:
+        return self.slopes(k * m, 1.0, 1.0, y, z, out)
+
+    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                     double* out) except -1 nogil:
+        return self.slopes(k * m, self.a, self.b, y, z, out)
+
+    cdef int slopes(self, Py_ssize_t n, double first, double second, const double* y,
+                    const double* z, double* out) noexcept nogil:
+        """first exp(a z) - second y exp(b z)"""
+        cdef Py_ssize_t i, size, start = 0
+        cdef double others[PIECE]
+        while start < n:
+            size = min(<Py_ssize_t>PIECE, n - start)
+            exponentials(size, self.a, z + start, out + start)
+            exponentials(size, self.b, z + start, others)
+            for i in range(start, start + size):
+                out[i] = first * out[i] - second * y[i] * others[i - start]
+            start += size
+        return 0
+
+
+cdef class PoissonRule(TweedieRule):
+    def __init__(self):
+        TweedieRule.__init__(self, 1.0)
+
+
+cdef class GammaRule(TweedieRule):
+    def __init__(self):
+        TweedieRule.__init__(self, 2.0)
+
+
+class _LogLink(Loss):
+    """Half a deviance of the mean exp(z), whose variance is proportional to a power of it."""
+
+    has_hessian = True
+
+    @property
+    def domain(self):
+        return "y >= 0" if self.power < 2 else "y > 0"
+
+    def in_domain(self, y):
+        return np.isfinite(y) & (y >= 0 if self.power < 2 else y > 0)
+
+    def predictions(self, z):
+        return np.exp(z)
+
+    def best_constant(self, y, sample_weight):
+        mean = np.average(y, axis=0, weights=sample_weight)
+        return np.log(np.maximum(mean, np.finfo(float).tiny))
+
+    def scales(self, mean, spread):
+        # The second derivative at the best constant.
+        curvature = np.where(mean > 0, mean, 1.0) ** (2.0 - self.power)
+        return curvature, 1.0 / curvature
+
+    def sample_targets(self, shape, seed=0):
+        generator = np.random.default_rng(seed)
+        y = generator.gamma(2.0, 1.0, shape)
+        return y if self.power >= 2 else y * generator.integers(0, 3, shape)
+
+
+class Poisson(_LogLink):
+    """Half the Poisson deviance, for counts; the margin is the logarithm of the mean.
+
+    ``loss(y, z) = exp(z) - y z + y log(y) - y``, for ``y >= 0``
+
+    ``predict`` returns the mean ``exp(z)``. Counts over different exposures are fitted as rates:
+    ``y / exposure`` with the exposures as weights.
+
+    References
+    ----------
+    Nelder and Wedderburn, Generalized linear models, 1972. The value is that of
+    ``sklearn.linear_model.PoissonRegressor``, so alpha has the same meaning.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd import GDRegressor
+    >>> X = np.array([[0.0], [0.0], [1.0], [1.0]])
+    >>> claims, years = np.array([1, 3, 2, 10]), np.array([1.0, 3.0, 1.0, 5.0])
+    >>> model = GDRegressor("poisson", alpha=0).fit(X, claims / years, sample_weight=years)
+    >>> model.predict([[0.0], [1.0]]).round(3)
+    array([1., 2.])
+    """
+
+    Rule = PoissonRule
+    power = 1.0
+
+
+class Gamma(_LogLink):
+    """Half the gamma deviance, for positive amounts; the margin is the logarithm of the mean.
+
+    ``loss(y, z) = y exp(-z) + z - log(y) - 1``, for ``y > 0``
+
+    ``predict`` returns the mean ``exp(z)``. Mean amounts of several events are fitted with the
+    numbers of events as weights.
+
+    References
+    ----------
+    Nelder and Wedderburn, Generalized linear models, 1972. The value is that of
+    ``sklearn.linear_model.GammaRegressor``, so alpha has the same meaning.
+
+    Examples
+    --------
+    >>> from skgd.losses import Gamma
+    >>> Gamma().gradient([1.0, 4.0], [0.0, 0.0])
+    array([ 0., -3.])
+    """
+
+    Rule = GammaRule
+    power = 2.0
+
+
+class Tweedie(_LogLink):
+    """Half the Tweedie deviance; the margin is the logarithm of the mean.
+
+    ``loss(y, z) = exp((2 - p) z) / (2 - p) - y exp((1 - p) z) / (1 - p)
+    + y^(2 - p) / ((1 - p) (2 - p))`` with the power p, for ``y >= 0``, and ``y > 0`` from p = 2
+
+    Power 1 is `Poisson`, 2 is `Gamma`, 3 the inverse Gaussian; between 1 and 2 lie sums of a random
+    number of amounts, zero included. Convex for ``1 <= power <= 2`` only: above, descent ends in a
+    local minimum. Powers below 1 are refused: that of 0 is `SquaredError`.
+
+    ``predict`` returns the mean ``exp(z)``. Amounts over different exposures are fitted as
+    ``y / exposure`` with the exposures as weights.
+
+    Parameters
+    ----------
+    power : float, default=1.5
+        The variance is proportional to this power of the mean; at least 1.
+
+    References
+    ----------
+    Jorgensen, Exponential dispersion models, 1987. The value is that of
+    ``sklearn.linear_model.TweedieRegressor``, so alpha has the same meaning.
+
+    Examples
+    --------
+    >>> from skgd.losses import Tweedie
+    >>> Tweedie(power=1.5).value([0.0, 1.0], [0.0, 0.0])
+    array([2., 0.])
+    """
+
+    Rule = TweedieRule
+
+    def __init__(self, power=1.5):
+        self.power = power
+
+    @property
+    def convex(self):
+        """Whether every minimum is the global one: for powers from 1 to 2."""
+        return 1 <= self.power <= 2
+
+
+# ---- classification -----------------------------------------------------------------------------
+
+cdef class HingeRule(LossRule):
+    """max(0, threshold - y z); the kink may be rounded over a width."""
+
+    cdef double threshold, width
+
+    def __init__(self, double threshold=1.0, double width=0.0):
+        self.threshold, self.width = threshold, width
+
+    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                   double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        for i in range(k * m):
+            out[i] = rounded(self.threshold - y[i] * z[i], self.width)
+        return 0
+
+    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                      double* out) except -1 nogil:
+        # A row on the kink itself has a slope: a perceptron at zero must leave it.
+        cdef Py_ssize_t i
+        cdef double t, slope
+        for i in range(k * m):
+            t = self.threshold - y[i] * z[i]
+            slope = t / self.width if t < self.width else 1.0
+            slope = 0.0 if t < 0.0 else slope
+            out[i] = -y[i] * slope if t == t else t
+        return 0
+
+    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                     double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        cdef double t
+        for i in range(k * m):
+            t = self.threshold - y[i] * z[i]
+            out[i] = 1.0 / self.width if 0.0 <= t <= self.width else 0.0
+        return 0
+
+
+cdef class PerceptronRule(HingeRule):
+    def __init__(self, double width=0.0):
+        HingeRule.__init__(self, 0.0, width)
+
+
+class Perceptron(_PiecewiseLinear):
+    """The loss of the perceptron: rows on the wrong side cost their distance.
+
+    ``loss(y, z) = max(0, -y z)``
+
+    Its minimum is 0 at zero coefficients, so nothing can be learned by minimising it to the end: it
+    is trained by update steps, and "auto" is SGD. The perceptron algorithm is
+    ``GDClassifier("perceptron", penalty=None, optimizer="sgd", learning_rate=1.0, batch_size=1,
+    precondition=None)``.
+
+    References
+    ----------
+    Rosenblatt, The perceptron: a probabilistic model for information storage and organization in
+    the brain, 1958.
+
+    Examples
+    --------
+    >>> from skgd.losses import Perceptron
+    >>> Perceptron().value([1.0, -1.0], [3.0, 0.5])
+    array([0. , 0.5])
+    """
+
+    Rule = PerceptronRule
+    task = "classification"
+    homogeneous = True
+
+    def best_constant(self, y, sample_weight):
+        return np.zeros(y.shape[1])
+
+
+class Hinge(_PiecewiseLinear):
     """The loss of the support vector machine.
 
     ``loss(y, z) = max(0, 1 - y z)``
+
+    References
+    ----------
+    Cortes and Vapnik, Support-vector networks, 1995.
 
     Examples
     --------
@@ -505,60 +1217,6 @@ class Hinge(Loss):
 
     Rule = HingeRule
     task = "classification"
-    smooth = False
-
-    def smoothed(self, width):
-        return _SmoothedHinge(width)
-
-
-cdef class _SmoothedHingeRule(LossRule):
-    cdef double width
-
-    def __init__(self, double width):
-        self.width = width
-
-    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                   double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        cdef double t, inside
-        for i in range(k * m):
-            t = 1.0 - y[i] * z[i]
-            t = 0.0 if t < 0.0 else t
-            inside = self.width if t > self.width else t
-            out[i] = inside * (t - 0.5 * inside) / self.width
-        return 0
-
-    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                      double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        cdef double t
-        for i in range(k * m):
-            t = 1.0 - y[i] * z[i]
-            t = 0.0 if t < 0.0 else t
-            t = self.width if t > self.width else t
-            out[i] = -y[i] * t / self.width
-        return 0
-
-    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
-                     double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        cdef double t
-        for i in range(k * m):
-            t = 1.0 - y[i] * z[i]
-            out[i] = 1.0 / self.width if 0.0 <= t <= self.width else 0.0
-        return 0
-
-
-class _SmoothedHinge(Loss):
-    """The hinge with its kink rounded: at most ``width / 2`` below it."""
-
-    Rule = _SmoothedHingeRule
-    task = "classification"
-    has_hessian = True
-
-    def __init__(self, width):
-        self.width = width
-        self.curvature = 1.0 / width
 
 
 cdef class SquaredHingeRule(LossRule):
@@ -665,12 +1323,16 @@ class ModifiedHuber(Loss):
 
     def probabilities(self, z):
         """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
-        positive = (np.clip(z, -1, 1) + 1) / 2
-        if z.shape[1] == 1:
-            return np.hstack([1 - positive, positive])
-        total = positive.sum(axis=1, keepdims=True)
-        uniform = np.full_like(positive, 1 / z.shape[1])
-        return np.divide(positive, total, out=uniform, where=total > 0)
+        return _against_the_rest((np.clip(z, -1, 1) + 1) / 2)
+
+
+def _against_the_rest(positive):
+    """Return the probabilities of the classes from those of each class against the others."""
+    if positive.shape[1] == 1:
+        return np.hstack([1 - positive, positive])
+    total = positive.sum(axis=1, keepdims=True)
+    uniform = np.full_like(positive, 1 / positive.shape[1])
+    return np.divide(positive, total, out=uniform, where=total > 0)
 
 
 cdef class LogLossRule(LossRule):
@@ -684,12 +1346,7 @@ cdef class LogLossRule(LossRule):
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                       double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        for i in range(k * m):
-            out[i] = -y[i] * z[i]
-        skgd_sigmoid(k * m, out, out)
-        for i in range(k * m):
-            out[i] *= -y[i]
+        skgd_logistic_slope(k * m, y, z, out)
         return 0
 
     cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -763,6 +1420,10 @@ class LogLoss(Loss):
     def couples(self, n_outputs):
         return n_outputs > 1
 
+    def scales(self, mean, spread):
+        k = len(spread)
+        return np.full(k, 0.25 if k == 1 else 0.5 * (1 - 1 / k)), np.ones(k)
+
     def probabilities(self, z):
         """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
         if z.shape[1] == 1:
@@ -788,3 +1449,134 @@ class LogLoss(Loss):
 
     def _rule(self, n_outputs):
         return SoftmaxRule() if n_outputs > 1 else LogLossRule()
+
+
+cdef class FocalRule(LossRule):
+    """With p = sigmoid(y z), q = 1 - p and s = -log(p): q^gamma s."""
+
+    cdef double gamma
+
+    def __init__(self, double gamma):
+        if not 0 <= gamma < float("inf"):
+            raise ValueError(f"gamma={gamma!r}: pass a finite number >= 0.")
+        self.gamma = gamma
+
+    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                   double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        cdef double s
+        self.logs(k * m, y, z, out)
+        for i in range(k * m):
+            s = out[i]
+            # -log(q) is y z + s.
+            out[i] = exp(-self.gamma * (y[i] * z[i] + s)) * s
+        return 0
+
+    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                      double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        cdef double s, p, q
+        self.logs(k * m, y, z, out)
+        for i in range(k * m):
+            s = out[i]
+            p, q = exp(-s), exp(-(y[i] * z[i] + s))
+            out[i] = -y[i] * exp(-self.gamma * (y[i] * z[i] + s)) * (self.gamma * p * s + q)
+        return 0
+
+    cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                     double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        cdef double s, p, q, g = self.gamma
+        self.logs(k * m, y, z, out)
+        for i in range(k * m):
+            s = out[i]
+            p, q = exp(-s), exp(-(y[i] * z[i] + s))
+            out[i] = p * exp(-g * (y[i] * z[i] + s)) * (
+                g * s * (g * p - q) + (2.0 * g + 1.0) * q
+            )
+        return 0
+
+    cdef void logs(self, Py_ssize_t n, const double* y, const double* z,
+                   double* out) noexcept nogil:
+        cdef Py_ssize_t i
+        for i in range(n):
+            out[i] = -y[i] * z[i]
+        skgd_softplus(n, out, out)
+
+
+class Focal(Loss):
+    """A logistic loss in which rows that are classified well count less. Not convex.
+
+    ``loss(y, z) = -(1 - p)^gamma log(p)`` with ``p = sigmoid(y z)``
+
+    Its sigmoid is not the probability of the class. ``predict_proba`` is: the probability for which
+    the margin is the best one, ``g(-1, z) / (g(-1, z) - g(1, z))`` with the derivative g of the
+    loss. Three and more classes are one-versus-rest.
+
+    Parameters
+    ----------
+    gamma : float, default=2.0
+        How much less they count; 0 is the logistic loss.
+
+    References
+    ----------
+    Lin, Goyal, Girshick, He and Dollar, Focal loss for dense object detection, 2017.
+    Charoenphakdee, Vongkulbhisal, Chairatanakul and Sugiyama, On focal loss for class-posterior
+    probability estimation, 2021.
+
+    Examples
+    --------
+    >>> from skgd.losses import Focal
+    >>> Focal(gamma=2.0).value([1.0, 1.0], [0.0, 2.0]).round(4)
+    array([0.1733, 0.0018])
+    """
+
+    Rule = FocalRule
+    task = "classification"
+    convex = False
+    has_hessian = True
+
+    def __init__(self, gamma=2.0):
+        self.gamma = gamma
+
+    @property
+    def curvature(self):
+        """The largest second derivative, from a fine grid of margins."""
+        z = np.linspace(-10.0, 10.0, 4001)
+        return 1.0001 * self.hessian(np.ones(z.shape), z).max()
+
+    def probabilities(self, z):
+        """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
+        if z.shape[1] == 1:
+            z = np.hstack([-z, z])
+        ones = np.ones(z.shape)
+        up, down = self.gradient(-ones, z), self.gradient(ones, z)
+        return _against_the_rest(up / (up - down))
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+def by_name(task):
+    """Return the losses of a task by the names that the estimators take.
+
+    Parameters
+    ----------
+    task : {"regression", "classification"}
+
+    Returns
+    -------
+    dict
+        From "squared_error" to `SquaredError`, and so on.
+
+    Examples
+    --------
+    >>> from skgd.losses import by_name
+    >>> by_name("classification")["log_loss"]()
+    LogLoss()
+    """
+    found = [globals()[name] for name in __all__]
+    return {
+        re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind
+        for kind in found
+        if isinstance(kind, type) and kind.Rule is not None and kind.task == task
+    }

@@ -3,6 +3,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult
 from sklearn.base import BaseEstimator
 
 __all__ = [
@@ -64,6 +65,14 @@ class Optimizer(BaseEstimator):
     ) -> tuple[float, float]: ...
     def check(self, objective: Any) -> None: ...
     def compiled(self) -> Rule: ...
+    def minimizer(
+        self,
+        *,
+        learning_rate: Any = None,
+        max_iter: int = 1000,
+        tol: float | None = 1e-6,
+        keep_path: bool = True,
+    ) -> Callable[..., OptimizeResult]: ...
 
 class SGD(Optimizer):
     momentum: float
@@ -195,6 +204,9 @@ class FullBatchOptimizer(BaseEstimator):
     takes_streams: ClassVar[bool]
     def __init__(self) -> None: ...
     def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
+    def minimizer(
+        self, *, max_iter: int = 1000, tol: float | None = 1e-6, keep_path: bool = True
+    ) -> Callable[..., OptimizeResult]: ...
 
 class GradientDescent(FullBatchOptimizer):
     shrink: float

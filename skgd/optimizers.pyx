@@ -7,6 +7,7 @@ each run and each row of parameters. The public class has the hyperparameters an
 No optimizer holds a learning rate: that is the estimator's.
 """
 
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -211,6 +212,40 @@ class Optimizer(BaseEstimator):
             return PythonRule(self)
         check_complete(self, "update(w, g, state, rate, t)")
         return self._rule()
+
+    def minimizer(self, *, learning_rate=None, max_iter=1000, tol=1e-6, keep_path=True):
+        """Return a ``method`` for ``scipy.optimize.minimize``.
+
+        Parameters
+        ----------
+        learning_rate : float, Schedule, callable or None, default=None
+            The rate; in a schedule, an epoch is one step. None means 0.01.
+        max_iter : int, default=1000
+            The largest number of steps; scipy's ``options={"maxiter": ...}`` comes before it.
+        tol : float or None, default=1e-6
+            The largest derivative at which the descent has converged; scipy's ``tol`` comes before.
+        keep_path : bool, default=True
+            Whether the result has the path.
+
+        Returns
+        -------
+        callable
+
+        Examples
+        --------
+        >>> from scipy.optimize import minimize, rosen, rosen_der
+        >>> from skgd.optimizers import Adam
+        >>> method = Adam().minimizer(learning_rate=0.1)
+        >>> minimize(rosen, [-1.0, 1.0], jac=rosen_der, method=method).x.round(3)
+        array([1., 1.])
+        """
+        # Not at the top, because that module knows this one.
+        from skgd.minimize import scipy_method
+
+        return partial(
+            scipy_method, optimizer=self, learning_rate=learning_rate, max_iter=max_iter, tol=tol,
+            keep_path=keep_path,
+        )
 
     def _rule(self):
         return make_rule(self, "update(w, g, state, rate, t)")
@@ -1298,6 +1333,37 @@ class FullBatchOptimizer(BaseEstimator):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define solve.")
 
+    def minimizer(self, *, max_iter=1000, tol=1e-6, keep_path=True):
+        """Return a ``method`` for ``scipy.optimize.minimize``.
+
+        Parameters
+        ----------
+        max_iter : int, default=1000
+            The largest number of steps; scipy's ``options={"maxiter": ...}`` comes before it.
+        tol : float or None, default=1e-6
+            The largest derivative at which the descent has converged; scipy's ``tol`` comes before.
+        keep_path : bool, default=True
+            Whether the result has the path.
+
+        Returns
+        -------
+        callable
+
+        Examples
+        --------
+        >>> from scipy.optimize import minimize, rosen, rosen_der
+        >>> from skgd.optimizers import AcceleratedGradient
+        >>> method = AcceleratedGradient().minimizer(max_iter=5000)
+        >>> minimize(rosen, [-1.0, 1.0], jac=rosen_der, method=method).x.round(3)
+        array([1., 1.])
+        """
+        # Not at the top, because that module knows this one.
+        from skgd.minimize import scipy_method
+
+        return partial(
+            scipy_method, optimizer=self, max_iter=max_iter, tol=tol, keep_path=keep_path
+        )
+
 
 def _decreases_enough(at, gradient, value, new_gradient, move, step):
     """Whether a step stays below the parabola of curvature 1 / step.
@@ -1475,7 +1541,7 @@ class BarzilaiBorwein(FullBatchOptimizer):
                 value = smooth + objective.rest(candidate)
                 highest = max(values)
                 # Where rounding hides the decrease, the formula for the step is left alone.
-                slack = 1e-14 * (abs(highest) + abs(value))
+                slack = 1e-14 * abs(highest)
                 if value <= highest - 1e-4 * square / step + slack:
                     break
                 step *= shrink
@@ -1518,6 +1584,9 @@ class LBFGS(FullBatchOptimizer):
 
         def value_and_gradient(x):
             value, gradient = objective.value_and_gradient(x)
+            if latest and not value < np.inf:
+                # The line search interpolates: it turns back from values that are merely high.
+                return latest["value"] + 1e3 * abs(latest["value"]) + 1.0, np.zeros(len(x))
             latest.update(x=x.copy(), value=value, gradient=gradient)
             return value, gradient
 

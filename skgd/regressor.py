@@ -4,8 +4,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
-from skgd._base import BaseGD, takes_batches
-from skgd.losses import AbsoluteError, Huber, SquaredError
+from skgd._base import BaseGD, losses_in_words, takes_batches
 
 
 class GDRegressor(RegressorMixin, BaseGD):
@@ -16,8 +15,9 @@ class GDRegressor(RegressorMixin, BaseGD):
     Parameters
     ----------
     loss : str or Loss, default="squared_error"
-        "squared_error" (half the squared residual), "absolute_error", "huber", or an object from
-        ``skgd.losses``.
+        An object from ``skgd.losses`` or one of the names
+
+{losses}
     penalty : {"l2", "l1", "elasticnet", None} or Penalty, default="l2"
         The shape of the penalty; ``|w|^2 / 2`` for l2.
     alpha : float, default=1e-4
@@ -102,11 +102,6 @@ class GDRegressor(RegressorMixin, BaseGD):
     """
 
     _task = "regression"
-    _losses = {
-        "squared_error": SquaredError,
-        "absolute_error": AbsoluteError,
-        "huber": Huber,
-    }
 
     def __init__(
         self, loss="squared_error", *, penalty="l2", alpha=1e-4, l1_ratio=0.15, fit_intercept=True,
@@ -158,7 +153,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         return self._partial_fit(X, y, sample_weight, first=not hasattr(self, "coef_"))
 
     def predict(self, X):
-        """Predict targets.
+        """Predict targets: the mean for a log link, a column for each of several quantiles.
 
         Parameters
         ----------
@@ -168,29 +163,53 @@ class GDRegressor(RegressorMixin, BaseGD):
         -------
         array of shape (n_samples,) or (n_samples, n_outputs)
         """
-        margins = self._decision(X)
-        return margins[:, 0] if self._single_output else margins
+        predictions = self._make_loss().predictions(self._decision(X))
+        return predictions[:, 0] if self._single_output else predictions
+
+    def score(self, X, y, sample_weight=None):
+        """Return R^2, averaged over outputs; the mean D^2 for a list of quantiles.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+            At most 1; 0 is what the best constant reaches.
+        """
+        return self._make_loss().score(y, self.predict(X), sample_weight)
 
     def _encode(self, y, weights, *, reset, partial=False):
-        single = y.ndim == 1
+        loss = self._make_loss()
+        single = y.ndim == 1 and not loss.expands
         if y.dtype.kind not in "biuf":
             try:
                 y = y.astype(float)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
-        if reset:
-            self._single_output, self._n_outputs = single, 1 if single else y.shape[1]
         targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
+        targets = loss.encoded(targets)
+        if reset:
+            self._single_output, self._n_outputs = single, targets.shape[1]
         if targets.shape[1] != self._n_outputs or single != self._single_output:
             raise ValueError(
                 f"y has shape {y.shape}: pass {self._n_outputs} outputs, as in the first call."
             )
         return targets, self._n_outputs
 
-    def _class_weighted(self, targets, weights, memory, partial):
-        return weights
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        try:
+            tags.target_tags.positive_only = not self._make_loss().in_domain(np.array(-1.0))
+        except (TypeError, ValueError):
+            # Tags are asked for before parameters are checked.
+            pass
         return tags
+
+
+if GDRegressor.__doc__:  # which `python -OO` strips
+    GDRegressor.__doc__ = GDRegressor.__doc__.replace("{losses}", losses_in_words("regression"))

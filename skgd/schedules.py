@@ -1,20 +1,42 @@
-"""Learning-rate schedules: the rate as a function of the step number, for whole arrays of steps."""
+"""Learning-rate schedules: the rate as a function of the step number, for whole arrays of steps.
+
+The name of an argument says its unit: ``epochs`` counts epochs, ``steps`` update steps, and
+``factor`` is per epoch where nothing else is said. In `skgd.minimize`, and for a schedule that no
+run has bound, an epoch is one step. Where ``epochs`` is None, a schedule that ends does so with the
+run, after ``max_iter`` epochs.
+
+A run whose schedule has an end does not stop for want of progress (``tol``) before that end,
+because the rate is still to fall: pass ``max_iter`` or ``epochs`` with `Cosine`, `Polynomial` and
+`OneCycle`; 10 to 50 epochs are common.
+"""
 
 import copy
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from skgd._checks import is_number
 
-__all__ = ["Schedule", "Constant", "InverseScaling"]
+__all__ = [
+    "Schedule",
+    "Constant",
+    "InverseScaling",
+    "Exponential",
+    "Step",
+    "Polynomial",
+    "Cosine",
+    "OneCycle",
+    "Warmup",
+    "ReduceOnPlateau",
+]
 
 
 class Schedule(BaseEstimator):
     """Base class of the schedules; subclass it to write your own.
 
     A schedule of your own needs ``rates(t)``. A run works on its own copy, to which it adds
-    ``total_steps`` and ``steps_per_epoch``.
+    ``total_steps`` and ``steps_per_epoch``, and which it tells the objective after each epoch.
 
     Examples
     --------
@@ -57,6 +79,38 @@ class Schedule(BaseEstimator):
         own = copy.deepcopy(self)
         own.total_steps, own.steps_per_epoch = total_steps, steps_per_epoch
         return own
+
+    def observe(self, objective):
+        """Receive the objective at the end of an epoch; only a run's own copy is told.
+
+        Parameters
+        ----------
+        objective : float
+        """
+
+    def settled(self, t):
+        """Return whether the rate has fallen as far as it will after t steps.
+
+        Before that, a stall is not the end of a descent: a run does not stop for it.
+
+        Parameters
+        ----------
+        t : int
+
+        Returns
+        -------
+        bool
+            True unless a subclass knows better.
+        """
+        return True
+
+    def ran_to_its_end(self, t):
+        """Return whether the schedule has an end that t steps have reached."""
+        return not self.settled(0) and self.settled(t)
+
+    def _epochs(self, t):
+        """Return the epochs that lie behind the steps t, as real numbers."""
+        return np.asarray(t) / (self.steps_per_epoch or 1)
 
 
 class Constant(Schedule):
@@ -109,11 +163,405 @@ class InverseScaling(Schedule):
         return _number(self, "rate") / (np.asarray(t) + 1.0) ** _number(self, "power")
 
 
+class Exponential(Schedule):
+    """A rate that falls by the same factor in each epoch, a little at each step.
+
+    ``rate(t) = rate factor^(t / steps_per_epoch)``
+
+    At the beginning of each epoch it is ``torch.optim.lr_scheduler.ExponentialLR``; in between, as
+    Keras's ``ExponentialDecay``, it does not jump.
+
+    Parameters
+    ----------
+    rate : float, default=0.01
+        The first rate.
+    factor : float, default=0.95
+        What an epoch leaves of the rate, above 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.schedules import Exponential
+    >>> Exponential(0.8, factor=0.5).rates(np.arange(3))
+    array([0.8, 0.4, 0.2])
+    """
+
+    def __init__(self, rate=0.01, factor=0.95):
+        self.rate = rate
+        self.factor = factor
+
+    def rates(self, t):
+        return _number(self, "rate") * _positive(self, "factor") ** self._epochs(t)
+
+
+class Step(Schedule):
+    """A rate that drops at once, every so many epochs or at the epochs of a list.
+
+    ``rate(t) = rate factor^k`` after k drops; ``torch.optim.lr_scheduler.StepLR``, and
+    ``MultiStepLR`` for a list.
+
+    Parameters
+    ----------
+    rate : float, default=0.01
+        The first rate.
+    factor : float, default=0.1
+        What a drop leaves of the rate, above 0.
+    epochs : float or list of float, default=30
+        The epochs from drop to drop, or the epochs, from 0, that begin with a drop.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.schedules import Step
+    >>> Step(1.0, factor=0.5, epochs=2).rates(np.arange(5))
+    array([1.  , 1.  , 0.5 , 0.5 , 0.25])
+    >>> Step(1.0, factor=0.5, epochs=[1, 4]).rates(np.arange(5))
+    array([1.  , 0.5 , 0.5 , 0.5 , 0.25])
+    """
+
+    def __init__(self, rate=0.01, factor=0.1, epochs=30):
+        self.rate = rate
+        self.factor = factor
+        self.epochs = epochs
+
+    def rates(self, t):
+        if is_number(self.epochs):
+            drops = np.floor(self._epochs(t) / _positive(self, "epochs"))
+        else:
+            drops = np.searchsorted(self._milestones(), self._epochs(t), side="right")
+        return _number(self, "rate") * _positive(self, "factor") ** drops
+
+    def _milestones(self):
+        milestones = np.sort(np.atleast_1d(self.epochs))
+        if milestones.ndim != 1 or milestones.dtype.kind not in "iuf":
+            raise TypeError(f"epochs={self.epochs!r} of Step: pass a number or a list of numbers.")
+        return milestones
+
+
+class _Annealing(Schedule):
+    """A schedule with an end: ``epochs`` epochs from the start, or the end of the run."""
+
+    @property
+    def end(self):
+        """The number of steps after which the rate stays as it is."""
+        if self.epochs is not None:
+            return _positive(self, "epochs") * (self.steps_per_epoch or 1)
+        if self.total_steps is None:
+            raise ValueError(
+                f"{self!r} does not know its end: pass epochs, or call "
+                "bound(total_steps, steps_per_epoch), as a fit does."
+            )
+        return self.total_steps
+
+    def settled(self, t):
+        return t >= self.end
+
+    def _share(self, t):
+        """Return which share of the way to the end lies behind the steps t."""
+        return np.minimum(np.asarray(t) / self.end, 1.0)
+
+    def _between(self, share):
+        """Return the rates with a share, from 0 to 1, of the distance from min_rate to rate."""
+        low = _min_rate(self)
+        return low + (_number(self, "rate") - low) * share
+
+
+class Polynomial(_Annealing):
+    """A rate that falls to its end like a power of what is left of the run: linear by default.
+
+    ``rate(t) = min_rate + (rate - min_rate) (1 - t / end)^power``, and min_rate after the end;
+    ``torch.optim.lr_scheduler.PolynomialLR``, Keras's ``PolynomialDecay``.
+
+    Parameters
+    ----------
+    rate : float, default=0.01
+        The first rate.
+    power : float, default=1.0
+        The exponent, above 0.
+    min_rate : float, default=0.0
+        The last rate.
+    epochs : float, default=None
+        The epochs until the end; None means ``max_iter``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.schedules import Polynomial
+    >>> Polynomial(1.0, epochs=4).rates(np.arange(6))
+    array([1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ])
+    """
+
+    def __init__(self, rate=0.01, power=1.0, min_rate=0.0, epochs=None):
+        self.rate = rate
+        self.power = power
+        self.min_rate = min_rate
+        self.epochs = epochs
+
+    def rates(self, t):
+        return self._between((1.0 - self._share(t)) ** _positive(self, "power"))
+
+
+class Cosine(_Annealing):
+    """A rate that falls to its end along half a cosine: slowly, fast, slowly.
+
+    ``rate(t) = min_rate + (rate - min_rate) (1 + cos(pi t / end)) / 2``, and min_rate after the
+    end; ``torch.optim.lr_scheduler.CosineAnnealingLR``, Keras's ``CosineDecay``.
+
+    Parameters
+    ----------
+    rate : float, default=0.01
+        The first rate.
+    min_rate : float, default=0.0
+        The last rate.
+    epochs : float, default=None
+        The epochs until the end; None means ``max_iter``.
+
+    References
+    ----------
+    Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, ICLR 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd import GDClassifier
+    >>> from skgd.schedules import Cosine
+    >>> Cosine(1.0, epochs=4).rates(np.arange(6)).round(3)
+    array([1.   , 0.854, 0.5  , 0.146, 0.   , 0.   ])
+    >>> GDClassifier(learning_rate=Cosine(0.05), max_iter=20).learning_rate
+    Cosine(rate=0.05)
+    """
+
+    def __init__(self, rate=0.01, min_rate=0.0, epochs=None):
+        self.rate = rate
+        self.min_rate = min_rate
+        self.epochs = epochs
+
+    def rates(self, t):
+        return self._between(_half_cosine(self._share(t)))
+
+
+class OneCycle(_Annealing):
+    """A rate that rises from low to its highest value and falls to nearly nothing, in one run.
+
+    From ``rate / start_divisor`` up to ``rate`` in the first ``rising`` share of the steps, then
+    down to ``rate / start_divisor / end_divisor`` at the last one, both along half a cosine;
+    ``torch.optim.lr_scheduler.OneCycleLR``, without its cycle of the momentum.
+
+    Parameters
+    ----------
+    rate : float, default=0.01
+        The highest rate.
+    rising : float, default=0.3
+        The share of the steps in which the rate rises, from 0 to 1.
+    start_divisor : float, default=25.0
+        The highest rate divided by the first, above 0.
+    end_divisor : float, default=10000.0
+        The first rate divided by the last, above 0.
+    epochs : float, default=None
+        The epochs until the end; None means ``max_iter``.
+
+    References
+    ----------
+    Smith and Topin, Super-convergence: very fast training of neural networks using large learning
+    rates, 2018.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.schedules import OneCycle
+    >>> OneCycle(1.0, rising=0.5, epochs=6).rates(np.arange(6)).round(3)
+    array([0.04, 0.52, 1.  , 0.75, 0.25, 0.  ])
+    """
+
+    def __init__(
+        self, rate=0.01, rising=0.3, start_divisor=25.0, end_divisor=10000.0, epochs=None
+    ):  # fmt: skip
+        self.rate = rate
+        self.rising = rising
+        self.start_divisor = start_divisor
+        self.end_divisor = end_divisor
+        self.epochs = epochs
+
+    def rates(self, t):
+        t, last, highest = np.asarray(t, dtype=float), self.end - 1.0, _number(self, "rate")
+        rising = _number(self, "rising")
+        if not 0 <= rising <= 1:
+            raise ValueError(f"rising={self.rising!r} of OneCycle: pass a number from 0 to 1.")
+        first = highest / _positive(self, "start_divisor")
+        lowest = first / _positive(self, "end_divisor")
+        top, tiny = rising * self.end - 1.0, 1e-9
+        up = _half_cosine(np.clip(t / max(top, tiny), 0.0, 1.0))
+        down = _half_cosine(np.clip((t - top) / max(last - top, tiny), 0.0, 1.0))
+        return np.where(
+            t <= top, highest + (first - highest) * up, lowest + (highest - lowest) * down
+        )
+
+
+class Warmup(Schedule):
+    """A rate that rises in equal steps to the first rate of another schedule, which follows.
+
+    ``rate(t) = first (t + 1) / steps`` for ``t < steps``, where first is the other schedule's rate
+    at its step 0; then that schedule, which counts its own steps from 0 and ends with the run.
+    In torch: ``LinearLR(start_factor=1/steps, total_iters=steps-1)``, by ``SequentialLR``.
+
+    Parameters
+    ----------
+    steps : int, default=100
+        The update steps of the warm-up, at least 0.
+    then : float, Schedule or callable, default=0.01
+        What follows.
+
+    References
+    ----------
+    Goyal et al., Accurate, large minibatch SGD: training ImageNet in 1 hour, 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.schedules import Cosine, Warmup
+    >>> schedule = Warmup(4, then=Cosine(1.0)).bound(total_steps=8, steps_per_epoch=2)
+    >>> schedule.rates(np.arange(8)).round(3)
+    array([0.25 , 0.5  , 0.75 , 1.   , 1.   , 0.854, 0.5  , 0.146])
+    """
+
+    def __init__(self, steps=100, then=0.01):
+        self.steps = steps
+        self.then = then
+
+    def bound(self, total_steps, steps_per_epoch):
+        own = super().bound(total_steps, steps_per_epoch)
+        own.then = as_schedule(own.then).bound(
+            max(1, total_steps - self._checked_steps()), steps_per_epoch
+        )
+        return own
+
+    def rates(self, t):
+        t, steps, then = np.asarray(t), self._checked_steps(), as_schedule(self.then)
+        first = checked_rates(then, np.zeros(1, dtype=np.intp))
+        rising = np.minimum(t + 1.0, steps) / max(steps, 1) * first
+        return np.where(t < steps, rising, checked_rates(then, np.maximum(t - steps, 0)))
+
+    def observe(self, objective):
+        self.then.observe(objective)
+
+    def settled(self, t):
+        steps = self._checked_steps()
+        return t >= steps and as_schedule(self.then).settled(t - steps)
+
+    def _checked_steps(self):
+        if not isinstance(self.steps, Integral) or isinstance(self.steps, bool):
+            raise TypeError(
+                f"steps={self.steps!r} of Warmup: pass an integer, the number of update steps."
+            )
+        if self.steps < 0:
+            raise ValueError(f"steps={self.steps!r} of Warmup: pass an integer >= 0.")
+        return int(self.steps)
+
+
+class ReduceOnPlateau(Schedule):
+    """A rate that falls when the objective stops falling.
+
+    After more than ``patience`` epochs in a row in which the objective F did not come below
+    ``F_best - threshold |F_best|``, the rate is multiplied by ``factor``. The definition is that of
+    ``torch.optim.lr_scheduler.ReduceLROnPlateau``. A run does not stop for want of progress before
+    the rate has come down to ``min_rate``.
+
+    Parameters
+    ----------
+    rate : float, default=0.01
+        The first rate.
+    factor : float, default=0.1
+        What a reduction leaves of the rate, between 0 and 1.
+    patience : int, default=5
+        The epochs without progress that are waited for.
+    threshold : float, default=1e-4
+        The progress that counts, relative to the objective.
+    min_rate : float, default=1e-6
+        The lowest rate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd.schedules import ReduceOnPlateau
+    >>> schedule = ReduceOnPlateau(0.1, factor=0.5, patience=1).bound(100, 1)
+    >>> for objective in (3.0, 2.0, 2.0, 2.0):
+    ...     schedule.observe(objective)
+    >>> schedule.rates(np.arange(4, 6))
+    array([0.05, 0.05])
+    """
+
+    best = np.inf
+    waited = 0
+    reductions = 0
+
+    def __init__(self, rate=0.01, factor=0.1, patience=5, threshold=1e-4, min_rate=1e-6):
+        self.rate = rate
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.min_rate = min_rate
+
+    def rates(self, t):
+        return np.full(len(t), self._rate())
+
+    def observe(self, objective):
+        threshold, patience = _not_negative(self, "threshold"), _not_negative(self, "patience")
+        margin = threshold * abs(self.best) if np.isfinite(self.best) else 0.0
+        if objective < self.best - margin:
+            self.best, self.waited = objective, 0
+        else:
+            self.waited += 1
+        if self.waited > patience:
+            self.reductions, self.waited = self.reductions + 1, 0
+
+    def settled(self, t):
+        return self._rate() <= self.min_rate
+
+    def _rate(self):
+        factor, lowest = _number(self, "factor"), _min_rate(self)
+        if not 0 < factor < 1:
+            raise ValueError(
+                f"factor={self.factor!r} of ReduceOnPlateau: pass a number between 0 and 1."
+            )
+        return max(_number(self, "rate") * factor**self.reductions, lowest)
+
+
+def _half_cosine(share):
+    """Return 1 at 0, 0 at 1, and half a cosine in between."""
+    return 0.5 * (1.0 + np.cos(np.pi * share))
+
+
 def _number(schedule, name):
     value = getattr(schedule, name)
     if not is_number(value):
         raise TypeError(f"{name}={value!r} of {type(schedule).__name__}: pass a number.")
     return float(value)
+
+
+def _positive(schedule, name):
+    value = _number(schedule, name)
+    if not 0 < value < np.inf:
+        raise ValueError(
+            f"{name}={value!r} of {type(schedule).__name__}: pass a finite number above 0."
+        )
+    return value
+
+
+def _not_negative(schedule, name):
+    value = _number(schedule, name)
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{name}={value!r} of {type(schedule).__name__}: pass a number >= 0.")
+    return value
+
+
+def _min_rate(schedule):
+    lowest, rate = _not_negative(schedule, "min_rate"), _number(schedule, "rate")
+    if lowest > rate >= 0:
+        raise ValueError(
+            f"min_rate={schedule.min_rate!r} of {type(schedule).__name__} is above "
+            f"rate={schedule.rate!r}: pass a min_rate up to the rate."
+        )
+    return lowest
 
 
 class _Function(Schedule):
@@ -166,3 +614,13 @@ def checked_rates(schedule, t):
             f"learning_rate={name!r} gives the rate {bad}: pass finite rates above or equal to 0."
         )
     return rates
+
+
+def same_rates(one, other):
+    """Return whether two values of ``learning_rate`` mean the same, parameter by parameter."""
+    if not isinstance(one, Schedule):
+        return one is other or (type(one) is type(other) and np.array_equal(one, other))
+    return type(one) is type(other) and all(
+        same_rates(value, getattr(other, name))
+        for name, value in one.get_params(deep=False).items()
+    )

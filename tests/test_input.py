@@ -416,7 +416,7 @@ def test_predict_before_fit_is_an_error(estimator):
         type(estimator)().predict(IRIS[0])
 
 
-@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge", "perceptron"])
 @pytest.mark.parametrize("method", ["predict_proba", "predict_log_proba"])
 def test_probabilities_of_a_loss_without_them_name_the_losses_with_them(loss, method):
     model = GDClassifier(loss).fit(*IRIS)
@@ -426,9 +426,10 @@ def test_probabilities_of_a_loss_without_them_name_the_losses_with_them(loss, me
     words = str(caught.value) + str(caught.value.__cause__)
     assert "'log_loss'" in words
     assert "'modified_huber'" in words
+    assert "'focal'" in words
 
 
-@pytest.mark.parametrize("loss", ["log_loss", "modified_huber"])
+@pytest.mark.parametrize("loss", ["log_loss", "modified_huber", "focal"])
 @pytest.mark.parametrize("several", [False, True])
 def test_probabilities_are_probabilities(loss, several):
     X, y = IRIS

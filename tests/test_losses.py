@@ -5,11 +5,23 @@ import pickle
 import numpy as np
 import pytest
 from scipy import optimize, special
-from sklearn import metrics
+from sklearn import linear_model, metrics
 from sklearn.base import clone
 
-from skgd import losses
-from skgd.losses import Hinge, Huber, LogLoss, Loss, SquaredError
+from skgd import GDClassifier, GDRegressor, losses
+from skgd.losses import (
+    Focal,
+    Gamma,
+    Hinge,
+    Huber,
+    LogLoss,
+    Loss,
+    Poisson,
+    Quantile,
+    SquaredError,
+    Tweedie,
+    by_name,
+)
 
 CLASSES = [
     found
@@ -20,7 +32,6 @@ CLASSES = [
 ]
 PUBLIC = [found() for found in CLASSES]
 SMOOTHED = [loss.smoothed(0.3) for loss in PUBLIC if not loss.smooth]
-NOT_CONVEX = {"Cauchy", "Focal"}
 
 every_loss = pytest.mark.parametrize("loss", PUBLIC + SMOOTHED, ids=repr)
 public_loss = pytest.mark.parametrize("loss", PUBLIC, ids=repr)
@@ -30,17 +41,9 @@ curved_loss = pytest.mark.parametrize(
 )
 
 
-def sample_targets(loss, shape, seed=0):
-    """Targets that every loss of the task allows: -1 and +1, or positive numbers."""
-    generator = np.random.default_rng(seed)
-    if loss.task == "classification":
-        return generator.choice([-1.0, 1.0], shape)
-    return generator.uniform(0.1, 4.0, shape)
-
-
 def sample(loss, shape, seed=0):
     """Targets and margins; random margins do not meet the kinks."""
-    return sample_targets(loss, shape, seed), np.random.default_rng(seed + 1).normal(0, 2, shape)
+    return loss.sample_targets(shape, seed), np.random.default_rng(seed + 1).normal(0, 2, shape)
 
 
 def difference(function, z, width=1e-5):
@@ -96,7 +99,7 @@ def test_the_loss_is_smooth_where_it_says_so(loss):
 
 
 @pytest.mark.parametrize(
-    "loss", [a for a in PUBLIC + SMOOTHED if type(a).__name__ not in NOT_CONVEX], ids=repr
+    "loss", [a for a in PUBLIC + SMOOTHED if a.convex], ids=repr
 )
 def test_the_loss_is_convex(loss):
     y, a = sample(loss, 500)
@@ -172,6 +175,16 @@ def test_the_best_constant_does_not_take_a_vector_of_targets(loss):
 OUTSIDE = {
     "SquaredError": lambda y, z: 0.5 * metrics.mean_squared_error(y, z),
     "AbsoluteError": lambda y, z: metrics.mean_absolute_error(y, z),
+    "Quantile": lambda y, z: metrics.mean_pinball_loss(y, z, alpha=0.5),
+    "EpsilonInsensitive": lambda y, z: np.clip(np.abs(z - y) - 0.1, 0, None).mean(),
+    "SquaredEpsilonInsensitive": lambda y, z: (np.clip(np.abs(z - y) - 0.1, 0, None) ** 2).mean(),
+    "LogCosh": lambda y, z: (np.logaddexp(z - y, y - z) - np.log(2)).mean(),
+    "Cauchy": lambda y, z: np.log(np.hypot(1, z - y)).mean(),
+    "Poisson": lambda y, z: metrics.mean_poisson_deviance(y, np.exp(z)) / 2,
+    "Gamma": lambda y, z: metrics.mean_gamma_deviance(y, np.exp(z)) / 2,
+    "Tweedie": lambda y, z: metrics.mean_tweedie_deviance(y, np.exp(z), power=1.5) / 2,
+    "Perceptron": lambda y, z: np.abs(z)[y * z < 0].sum() / len(y),
+    "Focal": lambda y, z: -(special.expit(-y * z) ** 2 * special.log_expit(y * z)).mean(),
     "Huber": lambda y, z: special.huber(1.35, z - y).mean(),
     "Hinge": lambda y, z: metrics.hinge_loss(y, z, labels=[-1, 1]),
     "SquaredHinge": lambda y, z: np.where(y * z < 1, (1 - y * z) ** 2, 0).mean(),
@@ -300,7 +313,7 @@ def test_the_smoothed_loss_is_within_its_width_and_smooth(loss, width):
 @public_loss
 @pytest.mark.parametrize("seed", range(3))
 def test_the_best_constant_is_where_scipy_finds_the_least_loss(loss, seed):
-    y = sample_targets(loss, (31, 2), seed)
+    y = loss.sample_targets((31, 2), seed)
     weights = np.random.default_rng(seed).integers(0, 4, 31).astype(float)
     if loss.couples(2):
         y = y[:, :1]
@@ -446,8 +459,9 @@ def test_a_loss_without_any_method_is_an_error():
 @every_loss
 def test_clone_pickle_and_parameters_go_round(loss):
     y, z = sample(loss, 30)
-    for copy in (clone(loss), pickle.loads(pickle.dumps(loss)), type(loss)(**loss.get_params())):
-        assert type(copy) is type(loss) and copy.get_params() == loss.get_params()
+    same = type(loss)(**loss.get_params(deep=False))
+    for copy in (clone(loss), pickle.loads(pickle.dumps(loss)), same):
+        assert type(copy) is type(loss) and repr(copy) == repr(loss)
         np.testing.assert_array_equal(copy.value(y, z), loss.value(y, z))
 
 
@@ -482,3 +496,262 @@ def test_every_public_name_has_a_doc_and_a_task():
     assert Hinge in CLASSES and Huber in CLASSES and len(CLASSES) >= 7
     for loss in PUBLIC:
         assert loss.__doc__ and loss.task in ("regression", "classification")
+
+
+# ---- in the estimators --------------------------------------------------------------------------
+
+X = np.random.default_rng(0).normal(3.0, 1.0, (60, 4)) * [1.0, 1e3, 1e-3, 10.0]
+ESTIMATORS = {"regression": GDRegressor, "classification": GDClassifier}
+
+
+def targets_of(loss):
+    return loss.sample_targets(len(X), seed=2)
+
+
+@public_loss
+def test_the_names_and_the_docs_have_every_loss(loss):
+    name = next(key for key, kind in by_name(loss.task).items() if kind is type(loss))
+    estimator = ESTIMATORS[loss.task]
+    assert name.replace("_", "") == type(loss).__name__.lower()
+    assert f'- "{name}": {loss.__doc__.splitlines()[0]}' in estimator.__doc__
+    y = targets_of(loss)
+    by_its_name = estimator(name, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(
+        by_its_name.coef_, estimator(type(loss)(), random_state=0).fit(X, y).coef_
+    )
+
+
+@public_loss
+def test_a_fit_is_better_than_the_best_constant_and_has_a_flat_objective(loss):
+    y = targets_of(loss)
+    model = ESTIMATORS[loss.task](loss, alpha=1e-2, tol=1e-8, random_state=0).fit(X, y)
+    margins = X @ np.ravel(model.coef_) + model.intercept_
+    constant = loss.best_constant(y[:, None], np.ones(len(y)))
+    fitted = loss.value(y, margins).mean()
+    if loss.homogeneous:
+        assert np.any(model.coef_) and (margins * y > 0).mean() > 0.5
+        return
+    assert fitted < loss.value(y, np.full(len(y), constant[0])).mean()
+    if loss.smooth:
+        slopes = loss.gradient(y, margins) / np.abs(loss.gradient(y, margins)).max()
+        assert abs(slopes.mean()) < 1e-6
+
+
+@public_loss
+def test_partial_fit_takes_steps_towards_the_minimum(loss):
+    y = targets_of(loss)
+    model = ESTIMATORS[loss.task](loss, optimizer="adam", batch_size=10, random_state=0)
+    classes = {"classes": [-1.0, 1.0]} if loss.task == "classification" else {}
+    for _ in range(3):
+        model.partial_fit(X, y, **classes)
+    assert model.t_ == 18 and np.any(model.coef_)
+    margins = X @ np.ravel(model.coef_) + model.intercept_
+    worse = loss.value(y, np.zeros(len(y))).mean()
+    if not loss.homogeneous:
+        assert loss.value(y, margins).mean() < worse
+
+
+@pytest.mark.parametrize(
+    "loss", [a for a in PUBLIC if a.convex and not a.couples(3) and not a.homogeneous], ids=repr
+)
+def test_each_of_several_outputs_is_as_if_alone(loss):
+    if loss.task == "classification":
+        codes = np.arange(len(X)) % 3
+        columns, y = [codes == c for c in range(3)], codes
+    else:
+        y = loss.sample_targets((len(X), 3), seed=4)
+        columns = y.T
+    model = ESTIMATORS[loss.task](loss, alpha=0.1, tol=1e-12, max_iter=5000).fit(X, y)
+    coefs = np.vstack([clone(model).fit(X, column).coef_ for column in columns])
+    assert model.coef_.shape == (3, 4)
+    size = np.abs(coefs).max(axis=0)
+    # Smooth losses that stand for rough ones are compared by values, which rounding cuts off.
+    precision = 1e-6 if loss.smooth else 1e-3
+    np.testing.assert_allclose(model.coef_ / size, coefs / size, atol=precision)
+
+
+@pytest.mark.parametrize("loss", [a for a in PUBLIC if not a.in_domain(np.array(-1.0))], ids=repr)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_targets_out_of_the_domain_are_errors(loss, method):
+    y = targets_of(loss)
+    y[7] = -2.5
+    model = GDRegressor(loss)
+    with pytest.raises(ValueError, match=rf"-2\.5.*{type(loss).__name__}.*y >=? 0.*pass"):
+        getattr(model, method)(X, y)
+    y[7] = 0.0
+    if loss.in_domain(np.array(0.0)):
+        getattr(model, method)(X, y)
+    else:
+        with pytest.raises(ValueError, match="has the value 0"):
+            getattr(model, method)(X, y)
+
+
+def test_a_validation_set_out_of_the_domain_is_an_error():
+    y = targets_of(Poisson())
+    with pytest.raises(ValueError, match="needs y >= 0"):
+        GDRegressor("poisson", early_stopping=True).fit(X, y, X_val=X, y_val=y - 10)
+
+
+@pytest.mark.parametrize("power", [0, 0.5, -1.0])
+def test_powers_below_1_are_errors(power):
+    remedy = r"SquaredError\(\)" if power == 0 else "pass a number >= 1"
+    with pytest.raises(ValueError, match=f"power={float(power)}.*{remedy}"):
+        GDRegressor(Tweedie(power)).fit(X, targets_of(Tweedie()))
+
+
+@pytest.mark.parametrize(("power", "same"), [(1.0, Poisson()), (2.0, Gamma())])
+def test_tweedie_has_poisson_and_gamma_as_special_cases(power, same):
+    y, z = sample(same, 50)
+    for what in ("value", "gradient", "hessian"):
+        np.testing.assert_array_equal(
+            getattr(Tweedie(power), what)(y, z), getattr(same, what)(y, z)
+        )
+
+
+@pytest.mark.parametrize("power", [1.0, 1.2, 1.9, 2.0, 3.0])
+def test_half_the_deviance_is_scikit_learns_whatever_the_power(power):
+    loss = Tweedie(power)
+    y, z = sample(loss, 200)
+    expected = metrics.mean_tweedie_deviance(y, np.exp(z), power=power) / 2
+    assert loss.value(y, z).mean() == pytest.approx(expected, rel=1e-12)
+    assert loss.convex == (power <= 2)
+    slope = difference(lambda z: loss.value(y, z), z)
+    np.testing.assert_allclose(loss.gradient(y, z), slope, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss", [Poisson(), Gamma(), Tweedie(1.5)], ids=repr)
+@pytest.mark.parametrize("gap", [1e-3, 1e-6])
+def test_a_deviance_close_to_zero_keeps_its_digits(loss, gap):
+    y = np.array([0.1, 1.0, 7.0, 1e6])
+    expected = y ** (2 - loss.power) * gap**2 / 2
+    value = loss.value(y, np.log(y) + gap)
+    np.testing.assert_allclose(value, expected, rtol=gap)
+
+
+def test_all_targets_zero_predict_nothing():
+    model = GDRegressor("poisson").fit(X, np.zeros(len(X)))
+    assert np.all(model.predict(X) < 1e-100)
+
+
+def test_the_unit_of_the_targets_of_a_log_link_moves_the_intercept_alone():
+    y = targets_of(Gamma())
+    expected = GDRegressor("gamma", alpha=0.1, tol=1e-12).fit(X, y)
+    for unit in (1e-9, 1e9):
+        model = GDRegressor("gamma", alpha=0.1, tol=1e-12).fit(X, y * unit)
+        np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-9)
+        np.testing.assert_allclose(model.predict(X), unit * expected.predict(X), rtol=1e-9)
+        assert model.n_iter_ == expected.n_iter_
+
+
+@pytest.mark.parametrize("batch_size", [1, 16])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_steps_fit_a_log_link_whatever_the_unit(optimizer, batch_size, unit):
+    rng = np.random.default_rng(0)
+    y = unit * rng.gamma(5.0, np.exp(X[:, 0] - 3) / 5)
+    model = GDRegressor(
+        "gamma", optimizer=optimizer, batch_size=batch_size, random_state=0
+    ).fit(X, y)
+    best = GDRegressor("gamma").fit(X, y)
+    losses = [m.history_["objective"][-1] for m in (model, best)]
+    constant = Gamma().value(y, np.full(len(y), np.log(y.mean()))).mean()
+    assert losses[0] - losses[1] < 0.2 * (constant - losses[1])
+
+
+def test_several_quantiles_are_one_fit_for_each():
+    rng = np.random.default_rng(0)
+    y, quantiles = X[:, 0] + rng.normal(size=len(X)) * X[:, 3] / 20, [0.2, 0.5, 0.9]
+    model = GDRegressor(Quantile(quantiles), alpha=1e-3).fit(X, y)
+    assert model.coef_.shape == (3, 4) and model.intercept_.shape == (3,)
+    assert model.predict(X).shape == (60, 3)
+    for q, column in zip(quantiles, model.predict(X).T, strict=True):
+        alone = GDRegressor(Quantile(q), alpha=1e-3).fit(X, y)
+        assert alone.coef_.shape == (4,)
+        loss = metrics.mean_pinball_loss(y, column, alpha=q)
+        assert loss == pytest.approx(metrics.mean_pinball_loss(y, alone.predict(X), alpha=q), 1e-3)
+        assert np.mean(y <= column) == pytest.approx(q, abs=0.1)
+    scores = [
+        metrics.d2_pinball_score(y, column, alpha=q)
+        for q, column in zip(quantiles, model.predict(X).T, strict=True)
+    ]
+    assert model.score(X, y) == pytest.approx(np.mean(scores)) and min(scores) > 0
+
+
+def test_quantiles_take_steps_and_a_list_of_one_has_a_column():
+    y = targets_of(Quantile())
+    model = GDRegressor(Quantile([0.3, 0.7]), optimizer="adam", random_state=0)
+    assert model.partial_fit(X, y).partial_fit(X, y).coef_.shape == (2, 4)
+    model = GDRegressor(Quantile([0.3])).fit(X, y)
+    assert model.coef_.shape == (1, 4) and model.predict(X).shape == (60, 1)
+    assert np.isfinite(model.score(X, y))
+
+
+@pytest.mark.parametrize("quantile", [0.0, 1.0, [0.5, 1.2], [], "median", None, [[0.5]]])
+def test_quantiles_that_are_none_are_errors(quantile):
+    with pytest.raises(ValueError, match="quantile=.*between 0 and 1"):
+        GDRegressor(Quantile(quantile)).fit(X, targets_of(Quantile()))
+
+
+def test_several_quantiles_of_several_outputs_are_an_error():
+    with pytest.raises(ValueError, match="2 outputs.*one quantile"):
+        GDRegressor(Quantile([0.5, 0.6])).fit(X, X[:, :2])
+    with pytest.raises(ValueError, match="one for each quantile"):
+        Quantile([0.5, 0.6]).value(np.ones((5, 3)), np.ones((5, 3)))
+
+
+@pytest.mark.parametrize("batches", [1, 4])
+def test_the_perceptron_is_scikit_learns(batches):
+    y = np.where(X[:, 0] + X[:, 1] / 1e3 + np.sin(np.arange(60)) > 6, "yes", "no")
+    oracle = linear_model.Perceptron(shuffle=False, tol=None, max_iter=batches).fit(X, y)
+    model = GDClassifier(
+        "perceptron", penalty=None, optimizer="sgd", learning_rate=1.0, batch_size=1,
+        precondition=None, shuffle=False, tol=None, max_iter=batches,
+    ).fit(X, y)  # fmt: skip
+    np.testing.assert_allclose(model.coef_, oracle.coef_, rtol=1e-12)
+    np.testing.assert_allclose(model.intercept_, oracle.intercept_, rtol=1e-12)
+    assert model.stop_reason_ == "max_iter"
+
+
+@pytest.mark.parametrize("optimizer", ["lbfgs", "gradient_descent", "accelerated_gradient"])
+def test_the_perceptrons_trivial_minimum_is_refused(optimizer):
+    with pytest.raises(ValueError, match="zero coefficients.*pass a step rule"):
+        GDClassifier("perceptron", optimizer=optimizer).fit(X, X[:, 0] > 3)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+@pytest.mark.parametrize("truth", [0.02, 0.3, 0.5, 0.9])
+def test_focal_probabilities_are_those_for_which_the_margin_is_the_best(gamma, truth):
+    loss = Focal(gamma)
+
+    def expected(z):
+        z = np.full(2, z)
+        return loss.value(np.array([1.0, -1.0]), z) @ [truth, 1 - truth]
+
+    z = optimize.minimize_scalar(expected, bounds=(-30, 30), options={"xatol": 1e-10}).x
+    assert loss.probabilities(np.array([[z]]))[0, 1] == pytest.approx(truth, rel=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+def test_focal_probabilities_are_those_of_the_paper(gamma):
+    z = np.linspace(-8, 8, 33)[:, None]
+    v = np.hstack([special.expit(-z), special.expit(z)])
+    h = v / ((1 - v) ** gamma - gamma * (1 - v) ** (gamma - 1) * v * np.log(v))
+    expected = h / h.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(Focal(gamma).probabilities(z), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
+def test_the_curvature_of_focal_is_the_largest_second_derivative(gamma):
+    loss = Focal(gamma)
+
+    def hessian(z):
+        return loss.hessian(np.ones(1), np.array([z]))[0]
+
+    top = -optimize.minimize_scalar(lambda z: -hessian(z), bounds=(-10, 10)).fun
+    assert top <= loss.curvature <= 1.001 * top
+
+
+@pytest.mark.parametrize("margin", [-1e4, -800.0, 800.0, 1e4])
+def test_focal_probabilities_of_huge_margins_are_0_and_1(margin):
+    expected = [[1.0, 0.0]] if margin < 0 else [[0.0, 1.0]]
+    np.testing.assert_array_equal(Focal().probabilities(np.array([[margin]])), expected)

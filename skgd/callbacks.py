@@ -1,0 +1,481 @@
+"""Callbacks: what a fit tells after each epoch, and what can stop it.
+
+They follow scikit-learn's protocol (``sklearn.callback``, SLEP 23), so ``ProgressBar`` and
+``ScoringMonitor`` of scikit-learn and the classes here go together::
+
+    GDClassifier().set_callbacks(TimeLimit(60), ScoringMonitor(scoring="accuracy")).fit(X, y)
+
+A task named "epoch" is one unit of ``max_iter``. A callback that returns True at its end stops the
+fit, with ``stop_reason_`` "callback". Where a callback asks for the ``fitted_estimator``, it gets a
+copy that predicts, with the coefficients and the ``history_`` up to there.
+"""
+
+import os
+import pickle
+import tempfile
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from numbers import Integral, Real
+
+import joblib
+import numpy as np
+from sklearn.metrics import check_scoring
+
+from skgd._checks import is_number
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # scikit-learn may still move what is experimental
+
+    class CallbackSupportMixin:
+        """Stands in for scikit-learn's mixin: no callbacks can be set."""
+
+    def with_callbacks(method):
+        """Return the method as it is."""
+        return method
+
+
+__all__ = ["Callback", "Checkpoint", "EarlyStopping", "PrintProgress", "StopAtLoss", "TimeLimit"]
+
+# What may change between a fit that was stopped and the one that goes on from its checkpoint.
+FREE_PARAMETERS = {"max_iter", "tol", "n_iter_no_change", "n_jobs", "verbose", "on_divergence"}
+
+
+class FitTasks:
+    """The tasks of one call of fit, as its callbacks see them: the fit and its epochs.
+
+    Parameters
+    ----------
+    estimator : BaseGD
+    sample : Sample
+    sample_weight : array or None
+        As it was passed to fit.
+    """
+
+    def __init__(self, estimator, sample, sample_weight=None):
+        self.estimator, self.sample = estimator, sample
+        self.printer = PrintProgress() if estimator.verbose else None
+        self.context = self.epoch = self.fingerprint = None
+        metadata = None
+        if sample_weight is not None:
+            metadata = {"sample_weight": sample.taken(sample.weights)}
+        # Functions: only a callback that wants the rows has them taken, once.
+        self.data = {
+            "X": cache(lambda: sample.taken(sample.X)), "y": cache(lambda: sample.taken(sample.y)),
+            "metadata": metadata,
+        }  # fmt: skip
+
+    @property
+    def callbacks(self):
+        return getattr(self.estimator, "_skl_callbacks", [])
+
+    @property
+    def has_listeners(self):
+        return self.context is not None or self.printer is not None
+
+    def begin(self):
+        """Tell that the fit begins; return the state from which it shall go on, or None."""
+        if not self.callbacks:
+            return None
+        self.context = self.estimator._init_callback_context(max_subtasks=self.estimator.max_iter)
+        self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+        keepers = [callback for callback in self.callbacks if hasattr(callback, "resume")]
+        if not keepers:
+            return None
+        self.fingerprint = _fingerprint(self.estimator, self.sample)
+        states = (keeper.resume(self.fingerprint) for keeper in keepers)
+        return next((state for state in states if state is not None), None)
+
+    def begin_epoch(self):
+        """Tell that an epoch begins, unless one has begun."""
+        if self.context is not None and self.epoch is None:
+            self.epoch = self.context.subcontext(task_name="epoch")
+            self.epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
+
+    def end_epoch(self, history, attributes):
+        """Tell that an epoch is over; return whether a callback wants to stop.
+
+        Parameters
+        ----------
+        history : dict
+        attributes : callable
+            Returns the attributes of an estimator that is fitted up to here.
+        """
+        if self.printer is not None:
+            self.printer.print_last(history)
+        if self.epoch is None:
+            return False
+        epoch, self.epoch = self.epoch, None
+        return epoch.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+        )
+
+    def end(self):
+        """Tell that the estimator is fitted; an epoch that never came ends as an empty task."""
+        if self.context is None:
+            return
+        if self.epoch is not None:
+            self.epoch.call_on_fit_task_end(estimator=self.estimator, **self.data)
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=dict, **self.data
+        )
+
+
+def _fingerprint(estimator, sample):
+    """Return what must be the same where a fit goes on from another one's state."""
+    parameters = {
+        name: _hash(name, value) for name, value in estimator.get_params(deep=False).items()
+        if name not in FREE_PARAMETERS
+    }  # fmt: skip
+    return {
+        "X": (*sample.X.shape, sample.X.dtype.str),
+        "y": _hash("y", sample.y),
+        "sample_weight": _hash("sample_weight", sample.weights),
+        "rows to train on": _hash("rows", sample.rows),
+        **parameters,
+    }
+
+
+def _hash(name, value):
+    try:
+        return joblib.hash(value)
+    except pickle.PicklingError as error:
+        raise ValueError(
+            f"{name}={value!r} cannot be kept in a checkpoint: pass a function or a class that is "
+            "defined in a module."
+        ) from error
+
+
+class Callback:
+    """A callback that does nothing; subclass it and define what you need.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import GDRegressor
+    >>> from skgd.callbacks import Callback
+    >>> class Stop(Callback):
+    ...     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+    ...         return context.task_name == "epoch" and fitted_estimator.n_iter_ == 3
+    >>> model = GDRegressor(optimizer="adam").set_callbacks(Stop())
+    >>> model.fit(*load_diabetes(return_X_y=True)).stop_reason_
+    'callback'
+    """
+
+    def setup(self, estimator, context):
+        """Prepare for a fit."""
+
+    def teardown(self, estimator, context):
+        """Clean up after a fit, whatever its end."""
+
+    def on_fit_task_begin(self, estimator, context):
+        """Hear that a task begins."""
+
+    def on_fit_task_end(self, estimator, context):
+        """Hear that a task is over; True stops the tasks of its level."""
+
+    def __repr__(self):
+        shown = (
+            f"{name}={value!r}" for name, value in vars(self).items()
+            if not name.startswith("_") and isinstance(value, str | Real)
+        )
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _is_epoch(context):
+    """Whether a task is one epoch and not the whole fit."""
+    return context.parent is not None and context.max_subtasks == 0
+
+
+def _fit_of(context):
+    """Return the context of the fit that an epoch belongs to."""
+    return context.parent if _is_epoch(context) else context
+
+
+class TimeLimit(Callback):
+    """Stop a fit at the end of the first epoch after a number of seconds.
+
+    Parameters
+    ----------
+    seconds : float
+        Seconds since the fit began.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import GDRegressor
+    >>> from skgd.callbacks import TimeLimit
+    >>> model = GDRegressor(optimizer="adam").set_callbacks(TimeLimit(0))
+    >>> model.fit(*load_diabetes(return_X_y=True)).n_iter_
+    1
+    """
+
+    def __init__(self, seconds):
+        if not is_number(seconds) or not seconds >= 0:
+            raise ValueError(f"seconds={seconds!r}: pass a number >= 0.")
+        self.seconds = seconds
+
+    def on_fit_task_end(self, estimator, context):
+        """Stop once the time is over."""
+        elapsed = datetime.now(UTC) - _fit_of(context).init_time
+        return _is_epoch(context) and elapsed.total_seconds() >= self.seconds
+
+
+class StopAtLoss(Callback):
+    """Stop a fit as soon as an entry of ``history_`` is at or below a threshold.
+
+    Parameters
+    ----------
+    threshold : float
+    monitor : str, default="loss"
+        The key of ``history_``: "loss" is the mean weighted loss on the rows that are trained on,
+        "objective" has the penalty in it, "validation_loss" needs ``early_stopping=True``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skgd import GDClassifier
+    >>> from skgd.callbacks import StopAtLoss
+    >>> model = GDClassifier(optimizer="lbfgs").set_callbacks(StopAtLoss(0.1))
+    >>> model.fit(*load_breast_cancer(return_X_y=True)).history_["loss"][-1] <= 0.1
+    np.True_
+    """
+
+    def __init__(self, threshold, *, monitor="loss"):
+        if not is_number(threshold):
+            raise TypeError(f"threshold={threshold!r}: pass a number.")
+        self.threshold = threshold
+        self.monitor = monitor
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Stop once the entry is small enough."""
+        if not _is_epoch(context) or fitted_estimator is None:
+            return False
+        history = fitted_estimator.history_
+        if self.monitor not in history:
+            names = ", ".join(map(repr, history))
+            raise ValueError(f"monitor={self.monitor!r}: pass one of {names}.")
+        return bool(history[self.monitor][-1] <= self.threshold)
+
+
+class EarlyStopping(Callback):
+    """Stop a fit when a score on held-out rows no longer rises, and give the best weights back.
+
+    ``early_stopping=True`` does the same with a share of the rows and needs no callback. This one
+    takes a patience and rows of its own, goes with any estimator that tells its callbacks the
+    ``fitted_estimator``, and keeps the scores.
+
+    Parameters
+    ----------
+    X_val, y_val : array
+        The held-out rows, in the form in which the estimator gets X.
+    sample_weight_val : array, default=None
+        Their weights.
+    scoring : str, callable or None, default=None
+        The score, larger is better; None is the estimator's ``score``.
+    patience : int, default=5
+        Epochs without a better score before the fit stops.
+    min_delta : float, default=0.0
+        How much better a score must be to count.
+
+    Attributes
+    ----------
+    scores_ : list of float
+        The score of each epoch of the last fit.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import GDRegressor
+    >>> from skgd.callbacks import EarlyStopping
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> stop = EarlyStopping(X[:80], y[:80])
+    >>> model = GDRegressor(optimizer="adam", random_state=0).set_callbacks(stop)
+    >>> bool(model.fit(X[80:], y[80:]).score(X[:80], y[:80]) == max(stop.scores_))
+    True
+    """
+
+    def __init__(
+        self, X_val, y_val, *, sample_weight_val=None, scoring=None, patience=5, min_delta=0.0
+    ):
+        if not isinstance(patience, Integral) or patience < 1:
+            raise ValueError(f"patience={patience!r}: pass an integer >= 1.")
+        if not is_number(min_delta) or not min_delta >= 0:
+            raise ValueError(f"min_delta={min_delta!r}: pass a number >= 0.")
+        self.X_val = X_val
+        self.y_val = y_val
+        self.sample_weight_val = sample_weight_val
+        self.scoring = scoring
+        self.patience = patience
+        self.min_delta = min_delta
+        self._watches = {}
+
+    def setup(self, estimator, context):
+        """Forget earlier fits of the estimator."""
+        self._watches[estimator] = _Watch(check_scoring(estimator, scoring=self.scoring))
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Score the epoch; at the end of the fit give the best weights back."""
+        watch = self._watches[estimator]
+        if not _is_epoch(context):
+            if watch.best is not None:
+                vars(estimator).update(watch.best)
+            return False
+        if fitted_estimator is None:
+            return False
+        weights = {}
+        if self.sample_weight_val is not None:
+            weights = {"sample_weight": self.sample_weight_val}
+        score = watch.scorer(fitted_estimator, self.X_val, self.y_val, **weights)
+        significant = not watch.scores or score > max(watch.scores) + self.min_delta
+        watch.waited = 0 if significant else watch.waited + 1
+        if not watch.scores or score > max(watch.scores):
+            watch.best = {
+                name: getattr(fitted_estimator, name) for name in ("coef_", "intercept_")
+            }
+        watch.scores.append(score)
+        return watch.waited >= self.patience
+
+    def teardown(self, estimator, context):
+        """Keep the scores."""
+        self.scores_ = self._watches.pop(estimator).scores
+
+    def __getstate__(self):
+        return {**vars(self), "_watches": {}}
+
+
+@dataclass
+class _Watch:
+    """What EarlyStopping knows of one fit."""
+
+    scorer: object
+    scores: list = field(default_factory=list)
+    best: dict | None = None
+    waited: int = 0
+
+
+class Checkpoint(Callback):
+    """Write a fit's state to a file after each epoch, and go on from the file after a kill.
+
+    Fit again with the same data and the same parameters: the fit goes on after the last epoch that
+    was written. A step rule ends with the same weights, to the bit, as if it had never stopped; a
+    full-batch optimizer starts anew from the last iterate and finds the same minimum. The file is
+    replaced in one step, so that a kill leaves the old one or the new one, and removed when a fit
+    ends; after a kill, Ctrl-C or another callback's stop it stays. ``max_iter``, ``tol``,
+    ``n_iter_no_change``, ``n_jobs``, ``verbose`` and ``on_divergence`` may change in between.
+
+    The file is a pickle: load no file from someone you don't trust. One file serves one fit: not
+    the many fits of a grid search.
+
+    Parameters
+    ----------
+    path : str or path
+        Where the file is, in a folder that exists.
+    every : int, default=1
+        Write after each so many epochs.
+
+    Raises
+    ------
+    ValueError
+        By the fit, if the file is from other data or other parameters; the message names which.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import GDRegressor
+    >>> from skgd.callbacks import Checkpoint
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     kept = Checkpoint(os.path.join(folder, "fit.checkpoint"))
+    ...     model = GDRegressor(optimizer="adam", random_state=0).set_callbacks(kept).fit(X, y)
+    ...     os.listdir(folder)
+    []
+    """
+
+    def __init__(self, path, *, every=1):
+        if not isinstance(every, Integral) or every < 1:
+            raise ValueError(f"every={every!r}: pass an integer >= 1.")
+        self.path = os.fspath(path)
+        self.every = every
+
+    def resume(self, fingerprint):
+        """Return the state in the file, or None where there is no file."""
+        if not os.path.exists(self.path):
+            return None
+        with open(self.path, "rb") as file:
+            try:
+                state = pickle.load(file)
+                before = state["fingerprint"]
+            except (pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
+                raise ValueError(
+                    f"path={self.path!r} is not a checkpoint of a fit ({error}): pass another path."
+                ) from error
+        other = [name for name in fingerprint if before.get(name) != fingerprint[name]]
+        if other:
+            raise ValueError(
+                f"path={self.path!r} is the checkpoint of a fit in which {', '.join(other)} "
+                "differed: pass another path, or remove the file to start anew."
+            )
+        return state
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Write the state after an epoch; remove the file after the fit."""
+        if _is_epoch(context):
+            if fitted_estimator is not None and (context.task_id + 1) % self.every == 0:
+                self._write(fitted_estimator._state)
+        elif estimator.stop_reason_ != "callback" and os.path.exists(self.path):
+            os.remove(self.path)
+
+    def _write(self, state):
+        # In the same folder: a file can be replaced in one step on its own disk only.
+        folder = os.path.dirname(os.path.abspath(self.path))
+        file = tempfile.NamedTemporaryFile(dir=folder, delete=False)
+        try:
+            with file:
+                pickle.dump(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(file.name, self.path)
+        except BaseException:
+            os.remove(file.name)
+            raise
+
+
+class PrintProgress(Callback):
+    """Print a line for each epoch; ``verbose=1`` does the same.
+
+    Parameters
+    ----------
+    every : int, default=1
+        Print after each so many epochs.
+
+    Examples
+    --------
+    >>> from skgd.callbacks import PrintProgress
+    >>> PrintProgress(every=10)
+    PrintProgress(every=10)
+    """
+
+    def __init__(self, *, every=1):
+        if not isinstance(every, Integral) or every < 1:
+            raise ValueError(f"every={every!r}: pass an integer >= 1.")
+        self.every = every
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        """Print the newest entry of the history."""
+        if _is_epoch(context) and fitted_estimator is not None:
+            self.print_last(fitted_estimator.history_)
+
+    def print_last(self, history):
+        """Print the newest entry of a history."""
+        epoch = history["epoch"][-1]
+        if epoch % self.every:
+            return
+        validated = history["validation_loss"][-1]
+        watched = "" if np.isnan(validated) else f"  validation loss {validated:.6g}"
+        print(
+            f"epoch {epoch:5d}  objective {history['objective'][-1]:.9g}{watched}  "
+            f"rate {history['learning_rate'][-1]:.3g}  {history['seconds'][-1]:.2f} s"
+        )

@@ -1,0 +1,124 @@
+"""The objective of a fit in the coordinates of a metric: values, gradients, proximal points."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skgd._engine import value_and_gradient
+
+# Gradients this small, relative to the root of the objective, are rounding.
+ROUNDING = 4e-15
+
+
+@dataclass
+class Objective:
+    """The objective of a fit in the coordinates of a metric.
+
+    Attributes
+    ----------
+    problem : Problem
+    penalty : PenaltyRule
+    alpha : array of shape (n_outputs,)
+    metric : Metric
+    curvature : array of shape (n_outputs,)
+        The second derivative of the loss, or a bound of it.
+    penalty_curvature : array of shape (n_outputs, n_features)
+        The second derivative of alpha times the penalty.
+    n_threads : int
+    first_step : float
+        The step that a line search tries first.
+    reported : Objective or None
+        The objective whose values a record gets, where this one stands in for it.
+    """
+
+    problem: object
+    penalty: object
+    alpha: np.ndarray
+    metric: object
+    curvature: np.ndarray
+    penalty_curvature: np.ndarray
+    n_threads: int = 1
+    first_step: float = 1.0
+    passes: int = 0
+    latest: tuple | None = None
+    reported: object = None
+
+    @property
+    def proximal(self):
+        return self.penalty.is_proximal
+
+    def values(self, coef, intercept, subset=None):
+        """Return the loss and the objective of raw coefficients, output by output."""
+        losses, _, _ = value_and_gradient(
+            self.problem, coef, intercept, gradient=False, subset=subset, n_threads=self.n_threads
+        )
+        return losses, losses + self.alpha * self.penalty.apply_value(coef)
+
+    def losses_and_gradients(self, x):
+        """Return the smooth part's gradient at x, each output's loss, and the losses' gradients."""
+        coef, intercept = self.raw(x)
+        losses, *gradients = value_and_gradient(
+            self.problem, coef, intercept, n_threads=self.n_threads
+        )
+        self.passes += 1
+        # A sum that cancels to rounding is zero: rules that normalise would make it a step.
+        size = np.sqrt(self.curvature * (np.abs(losses) + 1.0 / self.metric.unit))
+        gradients[1][np.abs(gradients[1]) <= ROUNDING * size] = 0.0
+        penalty_gradient = self.alpha[:, None] * self.penalty.apply_gradient(coef)
+        return self.metric.gradient(*gradients, penalty_gradient).ravel(), losses, gradients
+
+    def value_and_gradient(self, x):
+        """Return the smooth part and its gradient, both in the units of the metric."""
+        gradient, losses, _ = self.losses_and_gradients(x)
+        self.latest = x.copy(), losses
+        smooth = losses + self.alpha * self.penalty.apply_smooth_value(self.raw(x)[0])
+        return float(self.metric.unit @ smooth), gradient
+
+    def raw(self, x):
+        """Return the coefficients and the intercepts at x."""
+        return self.feasible(*self.metric.to_raw(x.reshape(self.metric.inverse.shape)))
+
+    def feasible(self, coef, intercept):
+        """Return raw coefficients within bounds, and intercepts with the same mean margin.
+
+        What rounding moved off a bound, between one set of coordinates and another, is on it.
+        """
+        if not self.proximal:
+            return coef, intercept
+        moved = coef.copy()
+        self.penalty.apply_projection(moved)
+        return moved, intercept - (moved - coef) @ self.metric.mean
+
+    def losses(self, x):
+        """Return the loss of each output at x, which is known where x was the last point."""
+        if self.latest is None or not np.array_equal(self.latest[0], x):
+            self.value_and_gradient(x)
+        return self.latest[1]
+
+    def rest(self, x):
+        """Return the part of the penalty that is not smooth, in the units of the metric."""
+        if not self.proximal:
+            return 0.0
+        coef, _ = self.raw(x)
+        rest = self.penalty.apply_value(coef) - self.penalty.apply_smooth_value(coef)
+        return float(self.metric.unit @ (self.alpha * rest))
+
+    def prox(self, x, step):
+        """Return the proximal point of parameters after a step of a given size."""
+        if not self.proximal:
+            return x
+        u = x.reshape(self.metric.inverse.shape).copy()
+        d = len(self.metric.mean)
+        inverse = self.metric.inverse[:, :d]
+        coef = np.ascontiguousarray(u[:, :d] * inverse)
+        steps = step * inverse**2 * (self.metric.unit * self.alpha)[:, None]
+        self.penalty.apply_prox(coef, steps)
+        np.divide(coef, inverse, out=u[:, :d], where=inverse != 0)
+        return u.ravel()
+
+    def decrement(self, x, gradient):
+        """Return the squared length of the gradient, or of the proximal gradient's step."""
+        if not self.proximal:
+            return float(gradient @ gradient)
+        step = x - self.prox(x - gradient, 1.0)
+        return float(step @ step)

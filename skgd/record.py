@@ -1,0 +1,240 @@
+"""What a run remembers: its history, its best iterate and why it stopped."""
+
+import time
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from skgd.objective import ROUNDING
+
+# A run has exploded where its objective is this many times that of the best constant model.
+EXPLODED = 10.0
+# A run has ended worse than it began where its objective is higher by this share: noise is not.
+WORSE = 0.01
+
+HISTORY = (
+    "epoch", "step", "passes", "loss", "objective", "gradient_norm", "learning_rate", "seconds",
+    "validation_loss", "validation_score",
+)  # fmt: skip
+
+# What of a record a checkpoint keeps; the rest follows from the data and the parameters.
+STATE = (
+    "history", "stop_reason", "best_objective", "best", "best_validation", "best_validated",
+    "validated_at", "epochs_before", "waited", "waited_validation", "start_objective",
+)  # fmt: skip
+
+
+class DivergenceWarning(ConvergenceWarning):
+    """The descent exploded; the estimator has the best iterate from before."""
+
+
+@dataclass
+class Record:
+    """What a run remembers: its history, its best iterate and why it stopped.
+
+    Attributes
+    ----------
+    max_iter : int
+    tol : float or None
+    patience : int
+        The epochs without improvement after which a stochastic run stops.
+    constant_objectives : array of shape (n_outputs,)
+        The objective of the best constant model, output by output.
+    constant : tuple
+        Its coefficients and intercepts.
+    partial : bool
+        Whether the run is one epoch of a stream, whose rows may be harder than those before.
+    homogeneous : bool
+        Whether twice the coefficients have twice the loss: then neither the objective of the start
+        nor a rise tells anything.
+    validation : Validation or None
+    tasks : FitTasks or None
+        Who is told of each epoch.
+    attributes : callable
+        ``attributes(coef, intercept)``: those of an estimator that is fitted up to there.
+    """
+
+    max_iter: int
+    tol: float | None
+    patience: int
+    constant_objectives: np.ndarray
+    constant: tuple | None = None
+    partial: bool = False
+    homogeneous: bool = False
+    validation: object = None
+    tasks: object = None
+    attributes: object = None
+    history: dict = field(default_factory=lambda: {key: [] for key in HISTORY})
+    stop_reason: str | None = None
+    best_objective: float = np.inf
+    best: tuple | None = None
+    best_validation: float = np.inf
+    best_validated: tuple | None = None
+    validated_at: int = -1
+    started: float = field(default_factory=time.perf_counter)
+    epochs_before: int = 0
+    waited: int = 0
+    waited_validation: int = 0
+    exploded_at: int | None = None
+    start_objective: float = 0.0
+
+    @property
+    def constant_objective(self):
+        return float(self.constant_objectives.sum())
+
+    @property
+    def n_iter(self):
+        return len(self.history["epoch"])
+
+    def start(self, coef, intercept, objective):
+        """Count the starting point in as the first candidate for the best iterate."""
+        self.start_objective = objective
+        if np.isfinite(objective) and not self.homogeneous:
+            self.best, self.best_objective = (coef, intercept), objective
+
+    def begin_epoch(self):
+        """Hear that an epoch begins."""
+        if self.tasks is not None:
+            self.tasks.begin_epoch()
+
+    def add(
+        self, coef, intercept, *, step, passes, losses, objectives, decrement, unit, rate,
+        patience=None,
+    ):  # fmt: skip
+        """Enter an epoch and return whether the run shall stop.
+
+        Parameters
+        ----------
+        coef, intercept : array
+        step, passes : int
+            Update steps and passes over the rows so far.
+        losses, objectives : array of shape (n_outputs,)
+        decrement : float
+            The squared length of the gradient in the metric; NaN where it is not known.
+        unit : array of shape (n_outputs,)
+            The unit of the objective in the metric.
+        rate : float
+        patience : int or None
+            The epochs without improvement after which the run stops; None for no such stop.
+        """
+        objective = objectives.sum()
+        validation_loss = validation_score = np.nan
+        if self.validation is not None:
+            validation_loss, validation_score = self.validation(coef, intercept)
+        entries = {
+            "epoch": self.epochs_before + self.n_iter + 1, "step": step, "passes": passes,
+            "loss": losses.sum(), "objective": objective, "gradient_norm": np.sqrt(decrement),
+            "learning_rate": rate, "seconds": time.perf_counter() - self.started,
+            "validation_loss": validation_loss, "validation_score": validation_score,
+        }  # fmt: skip
+        for key, value in entries.items():
+            self.history[key].append(value)
+        if not np.isfinite(objective) or objective > self.bound:
+            self.stop_reason, self.exploded_at = "diverged", step
+            return True
+        self._compare(coef, intercept, objective)
+        if self.validation is not None and self._validated(
+            coef, intercept, validation_loss, validation_score
+        ):
+            self.stop_reason = "early_stopping"
+        elif self.n_iter >= self.max_iter:
+            self.stop_reason = "max_iter"
+        elif not self.flat(decrement, unit, objectives):
+            self._stall(patience)
+        if self.tasks is not None and self.tasks.end_epoch(
+            self.history, lambda: self.attributes(coef, intercept)
+        ):
+            self.stop_reason = "callback"
+        return self.stop_reason is not None
+
+    def _compare(self, coef, intercept, objective):
+        """Keep the best iterate and count the epochs since one was clearly better."""
+        improvement = self.best_objective - objective
+        if improvement > 0:
+            self.best, self.best_objective = (coef, intercept), objective
+        significant = improvement > (self.tol or 0.0) * max(
+            self.constant_objective - objective, 0.0
+        )
+        self.waited = 0 if significant and improvement > 0 else self.waited + 1
+
+    def _stall(self, patience):
+        """Stop where the last epochs brought nothing; a validation set would tell instead."""
+        if patience is None or self.tol is None or self.validation is not None:
+            return
+        if self.waited >= patience:
+            self.stop_reason = "tol"
+
+    def flat(self, decrement, unit, objectives):
+        """Return whether the squared gradient length says that the minimum is reached."""
+        if self.stop_reason is None and self.tol is not None:
+            possible = float(unit @ (self.constant_objectives - objectives))
+            if decrement <= self.tol**2 * possible:
+                self.stop_reason = "tol"
+            elif decrement <= ROUNDING**2 * float(unit @ np.abs(self.constant_objectives)):
+                self.stop_reason = "precision"
+        return self.stop_reason is not None
+
+    @property
+    def bound(self):
+        """The objective above which a run has exploded."""
+        if self.homogeneous:
+            return np.inf
+        known = np.array([self.constant_objective, self.start_objective])
+        return EXPLODED * max(np.abs(known[np.isfinite(known)]), default=0.0)
+
+    @property
+    def start_bound(self):
+        """The objective above which a run has ended worse than it began."""
+        if self.partial or self.homogeneous:
+            return self.bound
+        worst = max(self.constant_objective, self.start_objective)
+        return worst + WORSE * abs(worst) + np.finfo(float).tiny
+
+    def _validated(self, coef, intercept, loss, score):
+        measure = loss if np.isnan(score) else -score
+        improvement = self.best_validation - measure
+        significant = improvement > self.validation.least_change(loss, self.tol or 0.0)
+        self.waited_validation = 0 if significant else self.waited_validation + 1
+        if improvement > 0:
+            self.best_validation, self.best_validated = measure, (coef, intercept)
+            self.validated_at = self.n_iter - 1
+        return self.waited_validation >= self.patience
+
+    def state(self):
+        """Return what another record needs to go on from here, as a dict that can be pickled."""
+        state = {name: getattr(self, name) for name in STATE}
+        return state | {"seconds": time.perf_counter() - self.started}
+
+    def restore(self, state):
+        """Go on from the state of another record."""
+        for name in STATE:
+            setattr(self, name, state[name])
+        self.started = time.perf_counter() - state["seconds"]
+        if self.stop_reason == "callback" or (
+            self.stop_reason == "max_iter" and self.n_iter < self.max_iter
+        ):
+            self.stop_reason = None
+
+    def as_arrays(self):
+        """Return the history as a dict of arrays."""
+        return {key: np.array(values) for key, values in self.history.items()}
+
+
+def warn_diverged(record, plan, on_divergence):
+    """Say that the descent exploded, at which rate, and what to pass instead."""
+    rate = record.history["learning_rate"][-1]
+    at = f"update step {record.exploded_at} with learning rate {rate:.3g}"
+    if plan.schedule is None:
+        at = f"iteration {record.n_iter} of the full-batch optimizer"
+    message = (
+        f"The descent diverged at {at}: "
+        f"the objective rose to {record.history['objective'][-1]:.3g}, where the best constant "
+        f"model has {record.constant_objective:.3g}. {plan.remedy(rate)}"
+    )
+    if on_divergence == "raise":
+        raise FloatingPointError(message)
+    warnings.warn(
+        message + " The estimator has the best coefficients from before.", DivergenceWarning
+    )

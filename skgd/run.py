@@ -1,0 +1,419 @@
+"""One call of fit or partial_fit: what it needs, in the order in which it is made, and its course.
+
+The estimator hands over checked rows (`Sample`) and what earlier calls left (`Memory`). A `Run`
+makes the problem, the plan, the metric and the start from them, and descends.
+"""
+
+import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+from joblib import effective_n_jobs
+from scipy import sparse
+
+from skgd import auto
+from skgd._checks import given_start, make_generator
+from skgd._engine import Problem
+from skgd.batching import batch_bounds, batch_length, is_memory_map
+from skgd.metric import Moments
+from skgd.objective import Objective
+from skgd.optimizers import FullBatchOptimizer
+from skgd.penalties import L2, BoxRule
+from skgd.record import Record
+from skgd.schedules import as_schedule, checked_rates, same_rates
+from skgd.training import Steps, train_full_batch, train_steps
+from skgd.validation import Validation
+
+
+@dataclass
+class Sample:
+    """Checked rows.
+
+    Attributes
+    ----------
+    X : array or CSR matrix of shape (n_samples, n_features)
+    y : array
+        As the user passed it.
+    targets : float64 array
+        As the loss wants them.
+    weights : float64 array of shape (n_samples,) or None
+    n_outputs : int
+    rows : intp array or None
+        The numbers of the rows that count, in rising order; None for all.
+    """
+
+    X: object
+    y: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+    n_outputs: int
+    rows: np.ndarray | None = None
+
+    @property
+    def n_rows(self):
+        return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    def only(self, rows):
+        """Return a sample of some rows; nothing is copied."""
+        return replace(self, rows=rows)
+
+    def taken(self, array):
+        """Return the rows that count of an array that has all."""
+        return array if self.rows is None or array is None else array[self.rows]
+
+    def masked_weights(self):
+        """Return the weights with zeros for the rows that do not count."""
+        if self.rows is None:
+            return self.weights
+        weights = np.zeros(self.X.shape[0])
+        weights[self.rows] = 1.0 if self.weights is None else self.weights[self.rows]
+        return weights
+
+
+@dataclass
+class Memory:
+    """What lasts from one call of partial_fit, or a warm start, to the next.
+
+    Attributes
+    ----------
+    moments, target_moments : Moments
+        Of the rows of all calls.
+    rows : int
+    weight : float
+    class_weights : array of shape (n_classes,) or 0.0
+        The weight of each class in all calls.
+    steps : Steps or None
+    metric : Metric or None
+        The coordinates of the steps' parameters.
+    schedule : Schedule or None
+    learning_rate : object
+        What the user passed when the schedule was made.
+    returned : tuple or None
+        The coefficients and intercepts that the steps' parameters gave the estimator. Where the
+        estimator has others, the next call starts from those.
+    """
+
+    moments: Moments
+    target_moments: Moments
+    rows: int = 0
+    weight: float = 0.0
+    class_weights: object = 0.0
+    steps: Steps | None = None
+    metric: object = None
+    schedule: object = None
+    learning_rate: object = None
+    returned: tuple | None = None
+
+    @classmethod
+    def empty(cls, n_features, n_outputs):
+        return cls(Moments.empty(n_features), Moments.empty(n_outputs))
+
+
+class Run:
+    """One call of fit or partial_fit.
+
+    Parameters
+    ----------
+    estimator : BaseGD
+        Read for its parameters, never changed.
+    sample : Sample
+    held_out : Sample or None
+        The validation set.
+    memory : Memory
+        Changed in place.
+    partial : bool
+        Whether this is one epoch of a stream.
+    tasks : FitTasks
+        Who is told of each epoch.
+    state : dict or None
+        The `state` of an earlier run, to go on from.
+    """
+
+    def __init__(self, estimator, sample, held_out, memory, partial, tasks, state=None):
+        self.estimator, self.sample, self.tasks = estimator, sample, tasks
+        if state is not None:
+            memory = state["memory"]
+        self.memory, self.partial = memory, partial
+        self.loss = estimator._make_loss()
+        self.penalty = estimator._make_penalty()
+        self.generator = make_generator(estimator.random_state)
+        weights = sample.masked_weights()
+        self.class_factors = estimator._class_factors(sample.targets, weights, memory, partial)
+        self.problem = self._problem(sample, weights)
+        self.plan = self._make_plan()
+        self.objective = self._make_objective()
+        intercept, objectives = self._best_constant()
+        constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
+        if constant[0].any():
+            objectives = self.objective.values(*constant)[1]
+        validation = None
+        if held_out is not None:
+            problem = self._problem(held_out, held_out.weights)
+            validation = Validation(estimator, held_out, problem, sample.X.dtype, constant)
+        self.record = Record(
+            max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
+            patience=estimator.n_iter_no_change, constant_objectives=objectives,
+            constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
+            validation=validation,
+            tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
+        )  # fmt: skip
+        self.first_rate = 1.0
+        if state is None:
+            self.start = self.objective.feasible(*self._make_start())
+        else:
+            self.start = state["start"]
+            self.record.restore(state["record"])
+
+    # ---- the preparations -----------------------------------------------------------------------
+
+    def _problem(self, sample, weights):
+        """Return the rows for the engine, weighted by their classes too."""
+        if self.class_factors is not None:
+            factors = self.class_factors[class_codes(sample.targets)]
+            weights = factors if weights is None else weights * factors
+        loss = self.loss.compiled(sample.n_outputs)
+        return Problem(sample.X, sample.targets, weights, loss, sample.n_outputs)
+
+    def _make_plan(self):
+        estimator, memory, X = self.estimator, self.memory, self.sample.X
+        optimizer = auto.choose_optimizer(
+            estimator.optimizer, estimator.learning_rate, estimator.batch_size,
+            partial=self.partial,
+        )  # fmt: skip
+        if self.loss.homogeneous:
+            if auto.make_optimizer(estimator.optimizer) is None:
+                optimizer = auto.make_optimizer("sgd")
+            if isinstance(optimizer, FullBatchOptimizer):
+                raise ValueError(
+                    f"optimizer={estimator.optimizer!r} with loss={estimator.loss!r}, whose "
+                    "minimum is at zero coefficients: pass a step rule such as optimizer='sgd', or "
+                    "another loss."
+                )
+        n = self.sample.n_rows
+        length = n
+        if optimizer is not None and optimizer.takes_batches:
+            default = optimizer.automatic_batch(self.problem.d, self.problem.rows.width)
+            length = batch_length(estimator.batch_size, n, default)
+        steps = isinstance(optimizer, auto.Optimizer)
+        if estimator.precondition == "full" and steps:
+            raise ValueError(
+                f"precondition='full' with optimizer={estimator.optimizer!r}: step rules descend "
+                "in the diagonal metric; pass precondition='auto' or a full-batch optimizer "
+                "('lbfgs')."
+            )
+        rows, weight = n, self.problem.weight_sum
+        if self.partial:
+            memory.rows += rows
+            memory.weight += weight
+            rows, weight = memory.rows, memory.weight
+        average = estimator.average
+        return auto.Plan(
+            optimizer=optimizer,
+            schedule=None,
+            batch_length=length,
+            bounds=batch_bounds(n, length),
+            rows=self.sample.rows,
+            preconditioned=estimator.precondition is not None,
+            centred=not (steps and length == 1 and sparse.issparse(X)),
+            shuffle=estimator.shuffle,
+            in_blocks=is_memory_map(X),
+            average_from=-1 if average is False else int(average) - (average is True),
+            weight_scale=rows / weight,
+        )
+
+    def _make_objective(self):
+        estimator, problem, penalty = self.estimator, self.problem, self.penalty
+        rule = (penalty if penalty is not None else L2()).compiled()
+        rule.check(problem.d)
+        if estimator.positive:
+            rule = BoxRule(0.0, None, rule)
+        alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
+        bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
+        penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
+        if self.plan.preconditioned:
+            if not self.partial:
+                self.memory.moments = Moments.empty(problem.d)
+            self.memory.moments.merge(self.sample.X, problem.rows, problem.weights)
+        curvature, unit = self.loss.scales(*self._mean_and_spread())
+        metric = auto.make_metric(
+            self.plan, self.memory.moments, curvature, penalty_curvature, unit,
+            estimator.fit_intercept,
+        )  # fmt: skip
+        return Objective(
+            problem, rule, alpha, metric, curvature, penalty_curvature,
+            n_threads=effective_n_jobs(estimator.n_jobs),
+        )  # fmt: skip
+
+    def _mean_and_spread(self):
+        """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
+        problem, memory = self.problem, self.memory
+        if self.loss.task == "classification":
+            return np.zeros(problem.k), np.ones(problem.k)
+        weights = np.ones(problem.n) if problem.weights is None else problem.weights
+        if not self.partial:
+            memory.target_moments = Moments.empty(problem.k)
+        moments = memory.target_moments
+        mean = np.average(problem.targets, axis=0, weights=weights)
+        deviation = weights @ (problem.targets - mean) ** 2
+        moments.combine(weights.sum(), mean, deviation)
+        if not self.plan.preconditioned:
+            return moments.mean, np.ones(problem.k)
+        spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
+        size = np.sqrt(moments.variance(about_mean=False))
+        return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
+
+    def _best_constant(self):
+        """Return the best intercepts without coefficients and each output's objective there.
+
+        No pass over X: a constant model sees nothing but the targets, and of a classification
+        nothing but the weights of the classes.
+        """
+        problem, loss = self.problem, self.loss
+        weights = np.ones(problem.n) if problem.weights is None else problem.weights
+        targets = problem.targets
+        if loss.task == "regression":
+            outputs = [(targets, weights)]
+        elif loss.couples(problem.k):
+            outputs = [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
+        else:
+            signs = np.array([[-1.0], [1.0]])
+            positive = _class_sums(targets, weights, problem.k)
+            outputs = [(signs, np.array([weights.sum() - part, part])) for part in positive]
+        constants, losses = [], []
+        for y, s in outputs:
+            constant = np.zeros(y.shape[1])
+            if self.estimator.fit_intercept:
+                constant = np.asarray(loss.best_constant(y, s), dtype=float)
+            constants.append(constant)
+            losses.append(_constant_losses(loss, y, s, constant))
+        return np.concatenate(constants), np.concatenate(losses)
+
+    def _make_start(self):
+        """Return the coefficients and intercepts to start from."""
+        estimator = self.estimator
+        k, d = self.problem.k, self.problem.d
+        trained = getattr(estimator, "n_iter_", 0) > 0
+        if trained and (self.partial or self.memory.steps is not None or estimator.warm_start):
+            return estimator._raw_attributes(k, d)
+        if isinstance(estimator.init, str) and estimator.init in ("zeros", "random"):
+            # Where descent is free of scales, targets far from zero are no harder than others.
+            centred = self.plan.preconditioned and (
+                not self.plan.takes_steps or self.loss.task == "regression"
+            )
+            intercept = self.record.constant[1].copy() if centred else np.zeros(k)
+            coef = np.zeros((k, d))
+            if estimator.init == "random":
+                u = 0.1 * self.generator.normal(size=self.objective.metric.inverse.shape)
+                coef = self.objective.metric.to_raw(u)[0]
+            return coef, intercept
+        return given_start(estimator.init, k, d, estimator.fit_intercept)
+
+    # ---- the course -----------------------------------------------------------------------------
+
+    def descend(self):
+        """Return the coefficients and the intercepts at which the run ended."""
+        objective, plan, record, start = self.objective, self.plan, self.record, self.start
+        if record.n_iter:
+            objective.passes = record.history["passes"][-1]
+        else:
+            at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
+            value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
+            record.start(*start, value)
+        if record.stop_reason is not None:
+            return start
+        if plan.takes_steps:
+            return self._take_steps()
+        x = objective.metric.from_raw(*start).ravel()
+        if plan.optimizer is None:
+            x = auto.solve(objective, self.loss, self.sample.X, x, record)
+        else:
+            x = train_full_batch(plan.optimizer, objective, x, record)
+            record.stop_reason = record.stop_reason or "precision"
+        return objective.raw(x)
+
+    def _take_steps(self):
+        memory, metric, plan = self.memory, self.objective.metric, self.plan
+        if memory.steps is None:
+            parameters = metric.from_raw(*self.start)
+            memory.steps = Steps(
+                parameters=parameters,
+                state=np.zeros((self.problem.k, plan.optimizer.slots, parameters.shape[1])),
+                average=parameters.copy() if plan.average_from >= 0 else None,
+                generator=self.generator,
+            )
+        elif not self.record.n_iter:
+            memory.steps.move_to(memory.metric, metric)
+            if memory.returned is None or not all(map(np.array_equal, memory.returned, self.start)):
+                memory.steps.start_from(metric.from_raw(*self.start))
+        memory.metric = metric
+        steps = memory.steps
+        self.record.epochs_before = steps.epochs - self.record.n_iter
+        plan.schedule = self._schedule()
+        self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
+        return train_steps(
+            steps, self.objective, plan.optimizer, plan.schedule, plan, self.record
+        )
+
+    def _schedule(self):
+        """Return the run's own schedule, which lasts as long as the rate that the user passed."""
+        memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
+        steps = memory.steps
+        if memory.schedule is None or not same_rates(memory.learning_rate, rate):
+            memory.learning_rate = copy.deepcopy(rate)
+            memory.schedule = (
+                auto.automatic_schedule(
+                    plan.optimizer, self.objective, self.sample.X, plan, steps.generator,
+                    trained=bool(self.start[0].any()) and self.estimator.init != "random",
+                )
+                if isinstance(rate, str) else as_schedule(rate)
+            )  # fmt: skip
+        elif self.partial or self.record.n_iter:
+            return memory.schedule
+        n_batches = len(plan.bounds) - 1
+        memory.schedule = memory.schedule.bound(
+            steps.t + n_batches * self.estimator.max_iter, n_batches
+        )
+        return memory.schedule
+
+    # ---- what others may know of it -------------------------------------------------------------
+
+    def attributes(self, coef, intercept):
+        """Return the public attributes of an estimator that is fitted up to here."""
+        record, steps, estimator = self.record, self.memory.steps, self.estimator
+        if self.problem.k > 1:
+            coef, intercept = estimator._identified(coef, intercept, self.objective)
+        return estimator._coefficients(coef, intercept, self.sample.X.dtype) | {
+            "history_": record.as_arrays(),
+            "n_iter_": steps.epochs if steps is not None else max(1, record.n_iter),
+            "t_": steps.t if steps is not None else record.n_iter,
+            "stop_reason_": record.stop_reason,
+            "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
+            "learning_rate_": self.first_rate,
+        }
+
+    def epoch_attributes(self, coef, intercept):
+        """Return the attributes of an estimator that callbacks see after an epoch."""
+        state = {
+            "memory": self.memory, "record": self.record.state(), "start": (coef, intercept),
+            "fingerprint": self.tasks.fingerprint,
+        }  # fmt: skip
+        return self.attributes(coef, intercept) | {"_memory": None, "_state": state}
+
+
+def class_codes(targets):
+    """Return the number of each row's class: targets are signs for two classes."""
+    return (targets[:, 0] > 0 if targets.ndim == 2 else targets).astype(np.intp)
+
+
+def _class_sums(targets, weights, k):
+    """Return the weight of each class, or of the positive class for two."""
+    if targets.ndim == 1:
+        return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
+    return 0.5 * (weights.sum() + weights @ targets)
+
+
+def _constant_losses(loss, y, weights, constant):
+    """Return the mean loss of each output where all margins are one constant."""
+    margins = np.broadcast_to(constant, y.shape)
+    values = loss.compiled(y.shape[1]).apply("value", y, margins)
+    return weights @ values / weights.sum()

@@ -1,0 +1,521 @@
+"""Callbacks: scikit-learn's and ours, alone, in pipelines and in searches."""
+
+import builtins
+import importlib.util
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.callback import FitCallback, ScoringMonitor
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.metrics import accuracy_score
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import skgd.callbacks
+from skgd import GDClassifier, GDRegressor
+from skgd.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    PrintProgress,
+    StopAtLoss,
+    TimeLimit,
+)
+
+CANCER = load_breast_cancer(return_X_y=True)
+DIABETES = load_diabetes(return_X_y=True, scaled=False)
+IRIS = load_iris(return_X_y=True)
+WAYS = {
+    "auto": {},
+    "lbfgs": {"optimizer": "lbfgs"},
+    "accelerated": {"optimizer": "accelerated_gradient", "penalty": "l1"},
+    "adam": {"optimizer": "adam", "batch_size": 64, "learning_rate": 0.01},
+    "full": {"optimizer": "sgd", "batch_size": "full"},
+    "averaged": {"optimizer": "sgd", "average": True, "batch_size": 16, "learning_rate": 0.01},
+}
+each_way = pytest.mark.parametrize("settings", WAYS.values(), ids=WAYS)
+
+
+class Log(Callback):
+    """Keeps what it is told."""
+
+    def __init__(self, stop_after=None):
+        self.events, self.models, self.stop_after = [], [], stop_after
+
+    def setup(self, estimator, context):
+        self.events.append("setup")
+
+    def teardown(self, estimator, context):
+        self.events.append("teardown")
+
+    def on_fit_task_begin(self, estimator, context, *, X=None, y=None):
+        self.events.append(f"begin {context.task_name}")
+        self.shape = np.shape(X), np.shape(y)
+
+    def on_fit_task_end(self, estimator, context, *, metadata=None, fitted_estimator=None):
+        self.events.append(f"end {context.task_name}")
+        self.metadata = metadata
+        if context.task_name == "epoch" and fitted_estimator is not None:
+            self.models.append(fitted_estimator)
+            return len(self.models) == self.stop_after
+
+
+# ---- the protocol -------------------------------------------------------------------------------
+
+
+@each_way
+def test_a_fit_tells_of_itself_and_of_each_epoch_in_order(settings):
+    log = Log()
+    model = GDClassifier(tol=None, max_iter=3, random_state=0, **settings).set_callbacks(log)
+    model.fit(*CANCER)
+    epochs = ["begin epoch", "end epoch"] * model.n_iter_
+    assert log.events == ["setup", "begin fit", *epochs, "end fit", "teardown"]
+    assert log.shape == (CANCER[0].shape, CANCER[1].shape)
+    assert log.metadata is None
+
+
+@each_way
+def test_the_fitted_estimator_is_the_model_that_a_fit_up_to_there_gives(settings):
+    log = Log()
+    model = GDClassifier(tol=None, max_iter=4, random_state=0, **settings).set_callbacks(log)
+    model.fit(*CANCER)
+    assert len(log.models) == model.n_iter_ == 4
+    for k, seen in enumerate(log.models, start=1):
+        short = GDClassifier(tol=None, max_iter=k, random_state=0, **settings).fit(*CANCER)
+        assert_array_equal(seen.coef_, short.coef_)
+        assert_array_equal(seen.predict_proba(CANCER[0]), short.predict_proba(CANCER[0]))
+        assert seen.n_iter_ == short.n_iter_ == len(seen.history_["loss"]) == k
+        assert seen.t_ == short.t_
+
+
+@each_way
+def test_a_callback_that_returns_true_stops_the_fit(settings):
+    model = GDClassifier(max_iter=20, tol=1e-12, random_state=0, **settings)
+    model.set_callbacks(Log(stop_after=2)).fit(*CANCER)
+    assert model.n_iter_ == 2
+    assert model.stop_reason_ == "callback"
+    assert not model.converged_
+
+
+def test_weights_reach_the_callbacks_as_metadata():
+    log, s = Log(), np.arange(len(CANCER[1]), dtype=float)
+    GDClassifier(random_state=0).set_callbacks(log).fit(*CANCER, sample_weight=s)
+    assert_array_equal(log.metadata["sample_weight"], s)
+
+
+def test_callbacks_see_the_rows_that_are_trained_on():
+    log, n = Log(), len(CANCER[1])
+    s = np.ones(n)
+    model = GDClassifier(early_stopping=True, validation_fraction=0.25, random_state=0)
+    model.set_callbacks(log).fit(*CANCER, sample_weight=s)
+    assert log.shape == ((n - 143, 30), (n - 143,))
+    assert log.metadata["sample_weight"].shape == (n - 143,)
+
+
+def test_callbacks_change_nothing_but_the_end():
+    settings = {"optimizer": "adam", "batch_size": 32, "random_state": 0}
+    plain = GDClassifier(**settings).fit(*CANCER)
+    watched = GDClassifier(**settings).set_callbacks(Log(), ScoringMonitor(scoring="accuracy"))
+    watched.fit(*CANCER)
+    assert_array_equal(watched.coef_, plain.coef_)
+    assert watched.n_iter_ == plain.n_iter_
+
+
+def test_a_fit_leaves_no_trace_of_the_callbacks():
+    model = GDClassifier(random_state=0).set_callbacks(TimeLimit(60)).fit(*CANCER)
+    other = GDClassifier(random_state=0).fit(*CANCER)
+    assert set(vars(model)) - set(vars(other)) == {"_skl_callbacks"}
+
+
+def test_an_exploded_epoch_has_no_model_to_show():
+    log = Log()
+    model = GDClassifier(optimizer="sgd", learning_rate=1e6, precondition=None, batch_size=1)
+    with pytest.warns(skgd.DivergenceWarning):
+        model.set_callbacks(log).fit(*CANCER)
+    assert all(np.all(np.isfinite(seen.coef_)) for seen in log.models)
+    assert log.events.count("begin epoch") == log.events.count("end epoch")
+
+
+def test_an_error_in_a_callback_ends_the_fit_and_tears_down():
+    class Failing(Log):
+        def on_fit_task_end(self, estimator, context):
+            raise RuntimeError("my own")
+
+    failing = Failing()
+    with pytest.raises(RuntimeError, match="my own"):
+        GDClassifier().set_callbacks(failing).fit(*CANCER)
+    assert failing.events[-1] == "teardown"
+
+
+def test_partial_fit_calls_no_callbacks():
+    log = Log()
+    GDRegressor().set_callbacks(log).partial_fit(*DIABETES)
+    assert log.events == []
+
+
+# ---- scikit-learn's callbacks -------------------------------------------------------------------
+
+
+def test_a_scoring_monitor_logs_every_epoch():
+    monitor = ScoringMonitor(scoring="accuracy")
+    model = GDClassifier(optimizer="adam", tol=None, max_iter=5, random_state=0)
+    model.set_callbacks(monitor).fit(*CANCER)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    expected = [
+        clone(model).set_params(max_iter=k).set_callbacks().fit(*CANCER).score(*CANCER)
+        for k in range(1, 6)
+    ]
+    assert_allclose([row["accuracy"] for row in rows], expected)
+
+
+def test_a_scoring_monitor_counts_weights():
+    monitor = ScoringMonitor(scoring="accuracy")
+    s = np.random.default_rng(0).integers(0, 4, len(CANCER[1])).astype(float)
+    model = GDClassifier(optimizer="adam", tol=None, max_iter=2, random_state=0)
+    model.set_callbacks(monitor).fit(*CANCER, sample_weight=s)
+    last = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"][-1]
+    assert last["accuracy"] == pytest.approx(model.score(*CANCER, sample_weight=s))
+
+
+def test_a_scoring_monitor_works_in_a_pipeline():
+    monitor = ScoringMonitor(scoring="r2")
+    model = GDRegressor(optimizer="adam", tol=None, max_iter=3).set_callbacks(monitor)
+    pipeline = make_pipeline(StandardScaler(), model).fit(*DIABETES)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(rows) == 3
+    assert rows[-1]["r2"] == pytest.approx(pipeline.score(*DIABETES))
+
+
+def test_a_scoring_monitor_works_in_a_grid_search_with_two_workers():
+    monitor = ScoringMonitor(scoring="r2")
+    model = GDRegressor(optimizer="adam", tol=None, max_iter=3, random_state=0)
+    search = GridSearchCV(
+        model.set_callbacks(monitor), {"learning_rate": [0.01, 0.1]}, cv=2, n_jobs=2
+    ).fit(*DIABETES)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert len(rows) == 3 * (2 * 2 + 1)
+    refit = max(rows, key=lambda row: row["task_id_path"])
+    assert refit["r2"] == pytest.approx(search.score(*DIABETES))
+
+
+class Counter(Log):
+    """Goes down to the estimators inside of others, as scikit-learn's ProgressBar does."""
+
+    max_propagation_depth = None
+
+
+@pytest.mark.parametrize("depth", [None, 0])
+def test_a_callback_of_a_search_reaches_the_estimators_inside(depth):
+    counter = Counter()
+    counter.max_propagation_depth = depth
+    pipeline = make_pipeline(StandardScaler(), GDRegressor(optimizer="adam", tol=None, max_iter=3))
+    search = GridSearchCV(pipeline, {"gdregressor__alpha": [0, 1]}, cv=2).set_callbacks(counter)
+    search.fit(*DIABETES)
+    assert counter.events.count("end epoch") == (0 if depth == 0 else 3 * (2 * 2 + 1))
+    assert counter.events.count("setup") == 1
+
+
+OURS = {
+    "TimeLimit": lambda folder: TimeLimit(1e-3),
+    "StopAtLoss": lambda folder: StopAtLoss(0.2),
+    "EarlyStopping": lambda folder: EarlyStopping(*CANCER),
+    "Checkpoint": lambda folder: Checkpoint(folder / "fit"),
+    "PrintProgress": lambda folder: PrintProgress(),
+    "Callback": lambda folder: Callback(),
+}
+
+
+@pytest.mark.parametrize("name", skgd.callbacks.__all__)
+def test_ours_follow_the_protocol_and_survive_clone_pickle_and_pipelines(name, tmp_path, capsys):
+    callback = OURS[name](tmp_path)
+    assert isinstance(callback, FitCallback)
+    assert repr(callback).startswith(f"{name}(")
+    model = GDClassifier(max_iter=30, random_state=0).set_callbacks(callback)
+    again = pickle.loads(pickle.dumps(clone(model)))
+    assert make_pipeline(StandardScaler(), again).fit(*CANCER).score(*CANCER) > 0.9
+    assert model.fit(*CANCER).score(*CANCER) > 0.9
+
+
+def test_the_module_imports_where_scikit_learn_has_no_callbacks(monkeypatch):
+    import_module = builtins.__import__
+
+    def without_callbacks(name, *args, **kwargs):
+        if name == "sklearn.callback":
+            raise ImportError(name)
+        return import_module(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_callbacks)
+    spec = importlib.util.spec_from_file_location("skgd.again", skgd.callbacks.__file__)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "skgd.again", module)
+    spec.loader.exec_module(module)
+    assert module.CallbackSupportMixin.__module__ == "skgd.again"
+    assert module.with_callbacks(len) is len
+
+
+# ---- ours ---------------------------------------------------------------------------------------
+
+
+def test_a_time_limit_stops_at_the_end_of_an_epoch():
+    model = GDRegressor(optimizer="sgd", tol=None, max_iter=10**6, learning_rate=1e-4)
+    begun = time.perf_counter()
+    model.set_callbacks(TimeLimit(0.2)).fit(*DIABETES)
+    assert 0.2 <= time.perf_counter() - begun < 0.5
+    assert model.stop_reason_ == "callback"
+    assert model.n_iter_ < 10**6
+
+
+@pytest.mark.parametrize("monitor", ["loss", "objective", "validation_loss"])
+def test_a_fit_stops_at_a_loss(monitor):
+    model = GDClassifier(
+        optimizer="adam", early_stopping=True, learning_rate=0.01, random_state=0, tol=None
+    )
+    model.set_callbacks(StopAtLoss(0.3, monitor=monitor)).fit(*CANCER)
+    values = model.history_[monitor]
+    assert values[-1] <= 0.3
+    assert np.all(values[:-1] > 0.3)
+    assert model.stop_reason_ == "callback"
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: TimeLimit(-1), "seconds=-1: pass a number >= 0"),
+        (lambda: TimeLimit("1 min"), "seconds='1 min'"),
+        (lambda: StopAtLoss("0.1"), "threshold='0.1': pass a number"),
+        (lambda: EarlyStopping(*CANCER, patience=0), "patience=0: pass an integer >= 1"),
+        (lambda: EarlyStopping(*CANCER, min_delta=-1), "min_delta=-1"),
+        (lambda: Checkpoint("x", every=0), "every=0: pass an integer >= 1"),
+        (lambda: PrintProgress(every=0.5), "every=0.5: pass an integer >= 1"),
+    ],
+)
+def test_a_wrong_argument_is_named(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make()
+
+
+def test_a_monitor_that_is_no_key_of_the_history_is_named():
+    model = GDClassifier().set_callbacks(StopAtLoss(0, monitor="accuracy"))
+    with pytest.raises(ValueError, match="monitor='accuracy': pass one of 'epoch'"):
+        model.fit(*CANCER)
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss", "roc_auc"])
+def test_early_stopping_gives_the_weights_of_the_best_score_back(scoring):
+    X, X_val, y, y_val = train_test_split(*CANCER, test_size=100, random_state=2)
+    log, stop = Log(), EarlyStopping(X_val, y_val, scoring=scoring, patience=3)
+    model = GDClassifier(optimizer="adam", learning_rate=0.3, tol=None, random_state=0)
+    model.set_callbacks(stop, log).fit(X, y)
+    best = int(np.argmax(stop.scores_))
+    assert model.n_iter_ == len(stop.scores_) == best + 1 + 3
+    assert_array_equal(model.coef_, log.models[best].coef_)
+    assert_array_equal(model.intercept_, log.models[best].intercept_)
+
+
+def test_early_stopping_counts_weights_and_a_least_change():
+    X, X_val, y, y_val = train_test_split(*CANCER, test_size=100, random_state=2)
+    s = np.random.default_rng(0).integers(0, 3, 100)
+    stop = EarlyStopping(X_val, y_val, sample_weight_val=s, min_delta=0.5, patience=2)
+    model = GDClassifier(optimizer="adam", tol=None, random_state=0).set_callbacks(stop).fit(X, y)
+    assert model.n_iter_ == 3
+    assert accuracy_score(y_val, model.predict(X_val), sample_weight=s) == max(stop.scores_)
+
+
+def test_one_callback_serves_two_fits_one_in_the_other():
+    X, y = CANCER
+    stop = EarlyStopping(X, y, patience=1)
+    inner = GDClassifier(optimizer="adam", tol=None, max_iter=3).set_callbacks(stop)
+
+    def scoring(estimator, X, y):
+        inner.fit(X, y)
+        return estimator.score(X, y)
+
+    outer = EarlyStopping(X, y, scoring=scoring, patience=1)
+    model = GDClassifier(optimizer="adam", tol=None, max_iter=3).set_callbacks(outer, stop)
+    model.fit(X, y)
+    assert stop.scores_ == outer.scores_
+
+
+def test_verbose_and_print_progress_print_a_line_an_epoch(capsys):
+    settings = {"optimizer": "adam", "tol": None, "max_iter": 4, "random_state": 0}
+    GDClassifier(verbose=1, **settings).fit(*CANCER)
+    by_verbose = capsys.readouterr().out.splitlines()
+    GDClassifier(**settings).set_callbacks(PrintProgress(every=2)).fit(*CANCER)
+    by_callback = capsys.readouterr().out.splitlines()
+    assert len(by_verbose) == 4
+    assert [line.split("rate")[0] for line in by_callback] == [
+        line.split("rate")[0] for line in by_verbose[1::2]
+    ]
+    GDClassifier(early_stopping=True, verbose=1, **settings).fit(*CANCER)
+    assert "validation loss" in capsys.readouterr().out
+    GDClassifier(**settings).fit(*CANCER)
+    assert capsys.readouterr().out == ""
+
+
+# ---- checkpoints --------------------------------------------------------------------------------
+
+RULES = {
+    "sgd": {"optimizer": "sgd", "learning_rate": 0.01},
+    "single rows": {"optimizer": "sgd", "learning_rate": 0.001, "batch_size": 1},
+    "adam": {"optimizer": "adam", "batch_size": 32},
+    "momentum full": {"optimizer": "momentum", "batch_size": "full"},
+    "averaged": {"optimizer": "sgd", "average": 20, "learning_rate": 0.01, "batch_size": 16},
+    "early stopping": {"optimizer": "adam", "early_stopping": True, "scoring": "accuracy"},
+    "balanced": {"optimizer": "adagrad", "class_weight": "balanced", "batch_size": 8},
+    "until tol": {"optimizer": "adam", "max_iter": 1000, "tol": 1e-2, "batch_size": 32},
+}
+
+
+@pytest.mark.parametrize("stop_after", [1, 5])
+@pytest.mark.parametrize("settings", RULES.values(), ids=RULES)
+def test_a_step_rule_goes_on_to_the_same_weights_to_the_bit(stop_after, settings, tmp_path):
+    model = GDClassifier(max_iter=25, tol=None, random_state=0).set_params(**settings)
+    whole = clone(model).fit(*IRIS)
+    stopped = clone(model).set_callbacks(Checkpoint(tmp_path / "fit"), Log(stop_after=stop_after))
+    assert stopped.fit(*IRIS).n_iter_ == stop_after
+    again = clone(model).set_callbacks(Checkpoint(tmp_path / "fit")).fit(*IRIS)
+    assert_array_equal(again.coef_, whole.coef_)
+    assert_array_equal(again.intercept_, whole.intercept_)
+    assert again.stop_reason_ == whole.stop_reason_
+    assert again.t_ == whole.t_
+    assert again.n_iter_ == whole.n_iter_
+    for key in set(whole.history_) - {"seconds"}:
+        assert_array_equal(again.history_[key], whole.history_[key])
+    assert np.all(np.diff(again.history_["seconds"]) >= 0)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"optimizer": "lbfgs"}, {"optimizer": "gradient_descent"}, {"penalty": "l1"}],
+    ids=str,
+)
+def test_a_full_batch_optimizer_goes_on_to_the_same_minimum(settings, tmp_path):
+    model = GDClassifier(max_iter=10**5, tol=1e-8, alpha=0.01, **settings)
+    whole = clone(model).fit(*IRIS)
+    clone(model).set_callbacks(Checkpoint(tmp_path / "fit"), Log(stop_after=3)).fit(*IRIS)
+    again = clone(model).set_callbacks(Checkpoint(tmp_path / "fit")).fit(*IRIS)
+    assert again.history_["objective"][-1] == pytest.approx(
+        whole.history_["objective"][-1], rel=1e-12
+    )
+    assert_allclose(again.coef_, whole.coef_, atol=1e-5)
+    assert again.converged_
+    assert_array_equal(again.history_["objective"][:3], whole.history_["objective"][:3])
+    assert len(again.history_["epoch"]) == again.n_iter_
+    assert np.all(np.diff(again.history_["passes"]) > 0)
+
+
+KILLED = """
+import os, signal, sys
+from sklearn.datasets import load_iris
+from skgd import GDClassifier
+from skgd.callbacks import Callback, Checkpoint
+
+class Slow(Callback):
+    def on_fit_task_end(self, estimator, context):
+        if context.task_id == 6:
+            print("written", flush=True)
+            signal.pause()
+
+model = GDClassifier(optimizer=sys.argv[2], batch_size=16, max_iter=30, tol=None, random_state=0)
+model.set_callbacks(Checkpoint(sys.argv[1]), Slow()).fit(*load_iris(return_X_y=True))
+"""
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_fit_that_was_killed_goes_on_in_another_process(optimizer, tmp_path):
+    path = tmp_path / "fit"
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, path, optimizer], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "written\n"
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    log = Log()
+    model = GDClassifier(optimizer=optimizer, batch_size=16, max_iter=30, tol=None, random_state=0)
+    whole = clone(model).fit(*IRIS)
+    model.set_callbacks(Checkpoint(path), log).fit(*IRIS)
+    assert len(log.models) == 30 - 7
+    assert_array_equal(model.coef_, whole.coef_)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("done", [1, 2, 100])
+def test_a_kill_while_the_file_is_written_leaves_the_old_one(done, tmp_path, monkeypatch):
+    written, replace = [], os.replace
+
+    def replace_or_die(source, target):
+        written.append(source)
+        if len(written) > done:
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    model = GDClassifier(optimizer="adam", tol=None, max_iter=5, random_state=0)
+    whole = clone(model).fit(*IRIS)
+    model.set_callbacks(Checkpoint(tmp_path / "fit"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace_or_die)
+        if done < 5:
+            with pytest.raises(KeyboardInterrupt):
+                model.fit(*IRIS)
+            state = pickle.loads((tmp_path / "fit").read_bytes())
+            assert len(state["record"]["history"]["epoch"]) == done
+            assert os.listdir(tmp_path) == ["fit"]
+        else:
+            model.fit(*IRIS)
+    assert_array_equal(model.fit(*IRIS).coef_, whole.coef_)
+
+
+def test_the_file_is_written_every_so_many_epochs(tmp_path):
+    model = GDClassifier(optimizer="adam", tol=None, random_state=0)
+    model.set_callbacks(Checkpoint(tmp_path / "fit", every=3), Log(stop_after=8)).fit(*IRIS)
+    state = pickle.loads((tmp_path / "fit").read_bytes())
+    assert len(state["record"]["history"]["epoch"]) == 6
+
+
+def test_more_epochs_may_be_asked_for_after_a_stop(tmp_path):
+    model = GDClassifier(optimizer="adam", tol=None, random_state=0, max_iter=5)
+    stopped = clone(model).set_callbacks(Checkpoint(tmp_path / "fit"), Log(stop_after=3))
+    stopped.fit(*IRIS)
+    again = clone(model).set_params(max_iter=9).set_callbacks(Checkpoint(tmp_path / "fit"))
+    assert_array_equal(again.fit(*IRIS).coef_, model.set_params(max_iter=9).fit(*IRIS).coef_)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda model, X, y: model.fit(X, 2 - y), "y differed"),
+        (lambda model, X, y: model.fit(X[:, 1:], y), "X differed"),
+        (lambda model, X, y: model.fit(X, y, sample_weight=y + 1.0), "sample_weight differed"),
+        (lambda model, X, y: model.set_params(alpha=1.0).fit(X, y), "alpha differed"),
+        (lambda model, X, y: model.set_params(loss="hinge").fit(X, y), "loss differed"),
+    ],
+)
+def test_the_checkpoint_of_another_fit_is_not_gone_on_with(change, message, tmp_path):
+    model = GDClassifier(optimizer="adam", tol=None, random_state=0)
+    model.set_callbacks(Checkpoint(tmp_path / "fit"), Log(stop_after=2)).fit(*IRIS)
+    with pytest.raises(ValueError, match=message):
+        change(clone(model), *IRIS)
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("hello")
+    with pytest.raises(ValueError, match="notes.txt' is not a checkpoint"):
+        GDClassifier().set_callbacks(Checkpoint(path)).fit(*IRIS)
+    assert path.read_text() == "hello"
+
+
+def test_what_cannot_be_written_is_said():
+    model = GDRegressor(optimizer="adam", learning_rate=lambda t: 0.01 / (1 + t))
+    with pytest.raises(ValueError, match="defined in a module"):
+        model.set_callbacks(Checkpoint("nowhere")).fit(*DIABETES)
