@@ -1308,7 +1308,24 @@ def _reduced_batch(n_features, width):
 # ---- full-batch solvers -------------------------------------------------------------------------
 
 class FullBatchOptimizer(BaseEstimator):
-    """Base class of the optimizers that choose their own step lengths from full gradients."""
+    """Base class of the optimizers that choose their own step lengths from full gradients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd import GDRegressor
+    >>> from skgd.optimizers import FullBatchOptimizer
+    >>> class UnitSteps(FullBatchOptimizer):
+    ...     def solve(self, objective, x, monitor):
+    ...         value, gradient = objective.value_and_gradient(x)
+    ...         while not monitor(x, value, gradient, 1.0):
+    ...             x = x - gradient
+    ...             value, gradient = objective.value_and_gradient(x)
+    ...         return x
+    >>> X, y = np.arange(6.0).reshape(-1, 1), 3 * np.arange(6.0)
+    >>> GDRegressor(optimizer=UnitSteps(), alpha=0).fit(X, y).coef_.round(3)
+    array([3.])
+    """
 
     takes_batches = takes_streams = False
 

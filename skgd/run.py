@@ -11,7 +11,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 
-from skgd import auto
+from skgd import auto, certificate
 from skgd._checks import given_start, make_generator
 from skgd._engine import Problem
 from skgd.batching import batch_bounds, batch_length, is_memory_map
@@ -21,7 +21,7 @@ from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L2, BoxRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
-from skgd.training import Steps, train_full_batch, train_steps
+from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
 from skgd.validation import Validation
 
 
@@ -141,8 +141,10 @@ class Run:
         self.class_factors = estimator._class_factors(sample.targets, weights, memory, partial)
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
-        self.objective = self._make_objective()
-        intercept, objectives = self._best_constant()
+        self.objective = self._make_objective(self.plan, memory)
+        self.constant_targets = self._constant_targets()
+        intercept = self._best_constant()
+        objectives = self._constant_objectives(intercept)
         constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
         if constant[0].any():
             objectives = self.objective.values(*constant)[1]
@@ -155,7 +157,8 @@ class Run:
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
             constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
             validation=validation,
-            tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
+            tasks=tasks if tasks is not None and tasks.has_listeners else None,
+            attributes=self.epoch_attributes,
         )  # fmt: skip
         self.first_rate = 1.0
         if state is None:
@@ -221,7 +224,7 @@ class Run:
             weight_scale=rows / weight,
         )
 
-    def _make_objective(self):
+    def _make_objective(self, plan, memory):
         estimator, problem, penalty = self.estimator, self.problem, self.penalty
         rule = (penalty if penalty is not None else L2()).compiled()
         rule.check(problem.d)
@@ -230,13 +233,13 @@ class Run:
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
         bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
         penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
-        if self.plan.preconditioned:
+        if plan.preconditioned:
             if not self.partial:
-                self.memory.moments = Moments.empty(problem.d)
-            self.memory.moments.merge(self.sample.X, problem.rows, problem.weights)
-        curvature, unit = self.loss.scales(*self._mean_and_spread())
+                memory.moments = Moments.empty(problem.d)
+            memory.moments.merge(self.sample.X, problem.rows, problem.weights)
+        curvature, unit = self.loss.scales(*self._mean_and_spread(plan, memory))
         metric = auto.make_metric(
-            self.plan, self.memory.moments, curvature, penalty_curvature, unit,
+            plan, memory.moments, curvature, penalty_curvature, unit,
             estimator.fit_intercept,
         )  # fmt: skip
         return Objective(
@@ -244,9 +247,9 @@ class Run:
             n_threads=effective_n_jobs(estimator.n_jobs),
         )  # fmt: skip
 
-    def _mean_and_spread(self):
+    def _mean_and_spread(self, plan, memory):
         """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
-        problem, memory = self.problem, self.memory
+        problem = self.problem
         if self.loss.task == "classification":
             return np.zeros(problem.k), np.ones(problem.k)
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
@@ -256,37 +259,46 @@ class Run:
         mean = np.average(problem.targets, axis=0, weights=weights)
         deviation = weights @ (problem.targets - mean) ** 2
         moments.combine(weights.sum(), mean, deviation)
-        if not self.plan.preconditioned:
+        if not plan.preconditioned:
             return moments.mean, np.ones(problem.k)
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
         return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
-    def _best_constant(self):
-        """Return the best intercepts without coefficients and each output's objective there.
+    def _constant_targets(self):
+        """Return the targets and weights that a constant model sees, for some outputs each.
 
-        No pass over X: a constant model sees nothing but the targets, and of a classification
-        nothing but the weights of the classes.
+        No pass over X: of a classification they are nothing but the weights of the classes.
         """
         problem, loss = self.problem, self.loss
         weights = np.ones(problem.n) if problem.weights is None else problem.weights
         targets = problem.targets
         if loss.task == "regression":
-            outputs = [(targets, weights)]
-        elif loss.couples(problem.k):
-            outputs = [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
-        else:
-            signs = np.array([[-1.0], [1.0]])
-            positive = _class_sums(targets, weights, problem.k)
-            outputs = [(signs, np.array([weights.sum() - part, part])) for part in positive]
-        constants, losses = [], []
-        for y, s in outputs:
-            constant = np.zeros(y.shape[1])
-            if self.estimator.fit_intercept:
-                constant = np.asarray(loss.best_constant(y, s), dtype=float)
-            constants.append(constant)
-            losses.append(_constant_losses(loss, y, s, constant))
-        return np.concatenate(constants), np.concatenate(losses)
+            return [(targets, weights)]
+        if loss.couples(problem.k):
+            return [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
+        signs = np.array([[-1.0], [1.0]])
+        total, positive = weights.sum(), _class_sums(targets, weights, problem.k)
+        return [(signs, np.array([total - part, part])) for part in positive]
+
+    def _best_constant(self):
+        """Return the best intercepts without coefficients, for each output."""
+        if not self.estimator.fit_intercept:
+            return np.zeros(self.problem.k)
+        return np.concatenate([
+            np.asarray(self.loss.best_constant(*outputs), dtype=float)
+            for outputs in self.constant_targets
+        ])  # fmt: skip
+
+    def _constant_objectives(self, intercept):
+        """Return each output's objective without coefficients."""
+        losses, first = [], 0
+        for y, s in self.constant_targets:
+            margins = np.broadcast_to(intercept[first:first + y.shape[1]], y.shape)
+            values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
+            losses.append(s @ values / s.sum())
+            first += y.shape[1]
+        return np.concatenate(losses)
 
     def _make_start(self):
         """Return the coefficients and intercepts to start from."""
@@ -316,8 +328,10 @@ class Run:
         if record.n_iter:
             objective.passes = record.history["passes"][-1]
         else:
-            at_constant = not start[0].any() and np.array_equal(start[1], record.constant[1])
-            value = record.constant_objective if at_constant else objective.values(*start)[1].sum()
+            if start[0].any():
+                value = objective.values(*start)[1].sum()
+            else:
+                value = self._constant_objectives(start[1]).sum()
             record.start(*start, value)
         if record.stop_reason is not None:
             return start
@@ -377,6 +391,64 @@ class Run:
 
     # ---- what others may know of it -------------------------------------------------------------
 
+    def certificate(self, coef, intercept, budget=None):
+        """Return an upper bound on how far the objective is from its minimum.
+
+        NaN where it takes more work than the budget, or where the run has seen a part of the rows.
+        """
+        objective, plan = self.objective, self.plan
+        if budget is None:
+            budget = certificate.AFFORDABLE * (0.1 if plan.takes_steps else 1.0)
+        if self.partial or certificate.work(objective, self.loss) > budget:
+            return np.nan
+        if not (plan.preconditioned and plan.centred):
+            whole = replace(plan, preconditioned=True, centred=True)
+            objective = self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
+        return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
+
+    @property
+    def watches_a_part(self):
+        """Whether the objectives in the history are those of a part of the rows."""
+        return self.plan.takes_steps and self.problem.n > WATCHED_ROWS
+
+    def place(self):
+        """Say where the run exploded."""
+        record = self.record
+        if self.plan.schedule is None:
+            return f"iteration {record.n_iter} of the full-batch optimizer"
+        rate = record.history["learning_rate"][-1]
+        return f"update step {record.exploded_at} with learning rate {rate:.3g}"
+
+    def remedy(self, names):
+        """Say what to pass instead of what made the run explode.
+
+        Parameters
+        ----------
+        names : array of str or None
+            Those of the columns.
+        """
+        plan, problem, X = self.plan, self.problem, self.sample.X
+        if plan.schedule is None:
+            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
+        automatic = auto.automatic_schedule(
+            plan.optimizer, self.objective, X, plan, np.random.default_rng(0), trained=False
+        )
+        rate = min(
+            self.record.history["learning_rate"][-1] / 10, automatic.rates(np.arange(1))[0]
+        )
+        if plan.preconditioned:
+            return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
+        moments = Moments.empty(problem.d)
+        moments.merge(X, problem.rows, problem.weights)
+        sizes = np.sqrt(moments.variance(about_mean=False))
+        largest = int(np.argmax(sizes))
+        column = largest if names is None else repr(str(names[largest]))
+        return (
+            f"Column {column} has the largest scale, {sizes[largest]:.3g}: pass "
+            "precondition='auto', which makes the descent independent of the columns' scales, or "
+            f"scale the columns, or pass learning_rate={rate:.1g} or less."
+        )
+
     def attributes(self, coef, intercept):
         """Return the public attributes of an estimator that is fitted up to here."""
         record, steps, estimator = self.record, self.memory.steps, self.estimator
@@ -389,6 +461,8 @@ class Run:
             "stop_reason_": record.stop_reason,
             "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
             "learning_rate_": self.first_rate,
+            "optimality_": np.nan,
+            "_weight_sum": self.memory.weight if self.partial else self.problem.weight_sum,
         }
 
     def epoch_attributes(self, coef, intercept):
@@ -410,10 +484,3 @@ def _class_sums(targets, weights, k):
     if targets.ndim == 1:
         return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
     return 0.5 * (weights.sum() + weights @ targets)
-
-
-def _constant_losses(loss, y, weights, constant):
-    """Return the mean loss of each output where all margins are one constant."""
-    margins = np.broadcast_to(constant, y.shape)
-    values = loss.compiled(y.shape[1]).apply("value", y, margins)
-    return weights @ values / weights.sum()

@@ -15,8 +15,9 @@ from skgd._engine import ReducedSweep, Sweep
 from skgd.batching import epoch_order
 from skgd.schedules import checked_rates
 
-# Rows on which a stochastic run watches its objective between the epochs.
-WATCHED_ROWS = 16384
+# Rows on which a stochastic run watches its objective between the epochs, in runs of neighbours,
+# which are faster to read.
+WATCHED_ROWS, NEIGHBOURS = 16384, 16
 # Multiplications between two looks at signals: some milliseconds. Not seconds: where an epoch is
 # cut must not depend on the machine's load, because rounding may depend on it.
 SLICE_WORK = 1e7
@@ -91,8 +92,13 @@ class Steps:
 
     @property
     def kept(self):
-        """The parameters that a run would return: the average, if it has begun."""
-        return self.average if self.averaged else self.parameters
+        """The parameters that a run would return: the average, if it has begun.
+
+        A mean of iterates is hardly ever zero: the zeros of l1 and of bounds are the last one's.
+        """
+        if not self.averaged:
+            return self.parameters
+        return np.where(self.parameters == 0.0, 0.0, self.average)
 
     def start_from(self, parameters):
         """Put other parameters in the place of what the steps have led to."""
@@ -112,14 +118,13 @@ class Steps:
 
 def sweep_epoch(steps, sweep, objective, schedule, plan):
     """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rate."""
-    bounds, problem = plan.bounds, objective.problem
+    bounds = plan.bounds
     order = epoch_order(
         bounds[-1], steps.generator, shuffle=plan.shuffle, in_blocks=plan.in_blocks
     )
     if plan.rows is not None:
         order = plan.rows[order]
-    work = problem.k * (plan.batch_length * (problem.rows.width + 64) + 16 * problem.d)
-    size, first, rate = max(1, int(SLICE_WORK / work)), 0, np.nan
+    size, first, rate = max(1, int(SLICE_WORK / sweep.work(plan.batch_length))), 0, np.nan
     while first < len(bounds) - 1:
         last = min(first + size, len(bounds) - 1)
         averaged = _average_count(steps, plan)
@@ -181,6 +186,8 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
         while record.stop_reason is None:
             record.begin_epoch()
             epoch = next(course)
+            # Before callbacks are told, who may keep the run's state.
+            schedule.observe(epoch.values.sum())
             passes += epoch.passes
             record.add(
                 epoch.coef, epoch.intercept, step=steps.t, passes=passes,
@@ -188,7 +195,6 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
                 unit=objective.metric.unit, rate=epoch.rate,
                 patience=patience if schedule.settled(steps.t) else None,
             )  # fmt: skip
-            schedule.observe(epoch.values.sum())
     return epoch.coef, epoch.intercept
 
 
@@ -242,5 +248,8 @@ def _watched_rows(problem, rows):
     n = problem.n if rows is None else len(rows)
     if n <= WATCHED_ROWS:
         return rows
-    chosen = np.sort(np.random.default_rng(0).choice(n, WATCHED_ROWS, replace=False))
+    starts = NEIGHBOURS * np.sort(
+        np.random.default_rng(0).choice(n // NEIGHBOURS, WATCHED_ROWS // NEIGHBOURS, replace=False)
+    )
+    chosen = (starts[:, None] + np.arange(NEIGHBOURS)).ravel()
     return chosen if rows is None else rows[chosen]
