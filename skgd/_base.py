@@ -12,7 +12,6 @@ from skgd import auto
 from skgd._checks import canonical, check_parameters, check_weights, naming_columns
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from skgd.losses import Loss, by_name
-from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty
 from skgd.record import warn_diverged
 from skgd.run import Memory, Run, Sample
@@ -23,7 +22,8 @@ FLOATS = (np.float64, np.float32)
 
 def takes_batches(estimator):
     """Whether the optimizer can learn from a part of the rows; the message says which can."""
-    if isinstance(auto.make_optimizer(estimator.optimizer), FullBatchOptimizer):
+    optimizer = auto.make_optimizer(estimator.optimizer)
+    if optimizer is not None and not optimizer.takes_streams:
         raise AttributeError(
             f"partial_fit with optimizer={estimator.optimizer!r}, which needs all rows: pass a "
             "step rule such as optimizer='adam'."

@@ -18,7 +18,7 @@ from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments
 from skgd.objective import Objective
 from skgd.optimizers import FullBatchOptimizer
-from skgd.penalties import L2, PositiveRule
+from skgd.penalties import L2, BoxRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
@@ -163,7 +163,9 @@ class Run:
         self.plan = self._make_plan()
         self.objective = self._make_objective(self.plan, memory)
         intercept, objectives = self._best_constant()
-        constant = np.zeros((self.problem.k, self.problem.d)), intercept
+        constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
+        if constant[0].any():
+            objectives = self.objective.values(*constant)[1]
         validation = None
         if held_out is not None:
             problem = self._problem(held_out, held_out.weights)
@@ -178,7 +180,7 @@ class Run:
         )  # fmt: skip
         self.first_rate = 1.0
         if state is None:
-            self.start = self._make_start()
+            self.start = self.objective.feasible(*self._make_start())
         else:
             self.start = state["start"]
             self.record.restore(state["record"])
@@ -218,7 +220,10 @@ class Run:
                     "another loss."
                 )
         n = self.sample.n_rows
-        length = batch_length(estimator.batch_size, n, auto.AUTO_BATCH)
+        length = n
+        if optimizer is not None and optimizer.takes_batches:
+            default = optimizer.automatic_batch(self.problem.d, self.problem.rows.width)
+            length = batch_length(estimator.batch_size, n, default)
         steps = isinstance(optimizer, auto.Optimizer)
         if estimator.precondition == "full" and steps:
             raise ValueError(
@@ -235,8 +240,8 @@ class Run:
         return auto.Plan(
             optimizer=optimizer,
             schedule=None,
-            batch_length=length if steps else n,
-            bounds=batch_bounds(n, length if steps else n),
+            batch_length=length,
+            bounds=batch_bounds(n, length),
             rows=self.sample.rows,
             preconditioned=estimator.precondition is not None,
             centred=not (steps and length == 1 and sparse.issparse(X)),
@@ -251,7 +256,7 @@ class Run:
         rule = (penalty if penalty is not None else L2()).compiled()
         rule.check(problem.d)
         if estimator.positive:
-            rule = PositiveRule(rule)
+            rule = BoxRule(0.0, None, rule)
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
         bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
         penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
