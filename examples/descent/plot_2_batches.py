@@ -5,8 +5,7 @@ Batch, stochastic and mini-batch descent
 How many rows should a step look at? All of them, one, or something between?
 
 Two columns of the diabetes data, so that the path can be drawn. The ellipses join coefficients
-with the same objective. Each path shows 5 passes over the 442 rows, with the same kind of falling
-rate.
+with the same objective. Each path shows 5 passes over the 442 rows; the rates of the batches fall.
 """
 # sphinx_gallery_thumbnail_number = 2
 
