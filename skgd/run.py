@@ -445,6 +445,22 @@ class Run:
         return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
 
     @property
+    def without_minimum(self):
+        """Whether the run found that the objective falls for ever, along infinite coefficients.
+
+        Where the mean loss is so small that no row can be on the wrong side, and nothing else than
+        the loss counts, twice the coefficients are better still.
+        """
+        limit, problem, record = self.loss.decided_below, self.problem, self.record
+        if limit is None or self.objective.alpha.any() or self.partial or not record.n_iter:
+            return False
+        if record.stop_reason == "diverged" or self.watches_a_part:
+            return False
+        weights = problem.weights
+        least = 1.0 if weights is None else weights[weights > 0].min()
+        return record.history["loss"][-1] * problem.weight_sum < limit * least
+
+    @property
     def watches_a_part(self):
         """Whether the objectives in the history are those of a part of the rows."""
         return self.plan.takes_steps and self.problem.n > WATCHED_ROWS
