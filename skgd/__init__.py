@@ -4,6 +4,7 @@ from skgd.classifier import GDClassifier
 from skgd.display import DescentDisplay, LearningRateDisplay, PathDisplay
 from skgd.learning_rate import RateTest, find_learning_rate
 from skgd.minimize import minimize
+from skgd.model_selection import GDSearchCV
 from skgd.record import DivergenceWarning
 from skgd.regressor import GDRegressor
 
@@ -12,6 +13,7 @@ __all__ = [
     "DivergenceWarning",
     "GDClassifier",
     "GDRegressor",
+    "GDSearchCV",
     "LearningRateDisplay",
     "PathDisplay",
     "RateTest",

@@ -320,14 +320,17 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     # ---- after the fit --------------------------------------------------------------------------
 
-    def _decision(self, X):
-        check_is_fitted(self)
+    def _check_rows(self, X):
         try:
-            X = validate_data(
+            return validate_data(
                 self, X, reset=False, accept_sparse="csr", dtype=FLOATS, accept_large_sparse=True
             )
         except (ValueError, TypeError) as error:
             raise naming_columns(X, error) from error
+
+    def _decision(self, X):
+        check_is_fitted(self)
+        X = self._check_rows(X)
         margins = X @ self.coef_.T
         margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
         return margins.reshape(X.shape[0], -1) + self.intercept_

@@ -14,6 +14,7 @@ Binary targets are -1 and +1; with several classes each output has its own -1 an
 """
 
 import re
+from functools import cache
 from numbers import Real
 
 import numpy as np
@@ -88,12 +89,14 @@ cdef class LossRule:
         cdef const double* a = floats(targets, margins.shape)
         cdef const double* b = floats(margins, margins.shape)
         cdef double* out = writeable_floats(result, margins.shape)
-        if what == "value":
-            self.value(k, m, a, b, out)
-        elif what == "gradient":
-            self.gradient(k, m, a, b, out)
-        else:
-            self.hessian(k, m, a, b, out)
+        cdef int which = ("value", "gradient", "hessian").index(what)
+        with nogil:
+            if which == 0:
+                self.value(k, m, a, b, out)
+            elif which == 1:
+                self.gradient(k, m, a, b, out)
+            else:
+                self.hessian(k, m, a, b, out)
         return result.T
 
 
@@ -141,12 +144,18 @@ def make_rule(piece, needed, **more):
     """Return the rule of a loss, penalty or optimizer with its hyperparameters."""
     for base in type(piece).__mro__:
         if base.__dict__.get("Rule") is not None:
-            parameters = {name: getattr(piece, name) for name in base._get_param_names()}
+            parameters = {name: getattr(piece, name) for name in parameter_names(base)}
             try:
                 return base.Rule(**parameters, **more)
             except TypeError as error:
                 raise TypeError(f"{piece!r}: pass numbers for its parameters ({error}).") from error
     raise NotImplementedError(f"{type(piece).__name__} needs {needed} of its own: define it.")
+
+
+@cache
+def parameter_names(cls):
+    """Return the names of a class's hyperparameters; a search asks for thousands of rules."""
+    return cls._get_param_names()
 
 
 def check_complete(piece, needed):

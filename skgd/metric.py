@@ -30,11 +30,17 @@ class Moments:
     def empty(cls, n_features):
         return cls(0.0, np.zeros(n_features), np.zeros(n_features))
 
+    @classmethod
+    def of(cls, X, rows, weights):
+        """Return the moments of X, whose `Rows` are given too."""
+        moments = cls.empty(rows.d)
+        moments.merge(X, rows, weights)
+        return moments
+
     def merge(self, X, rows, weights):
         """Take more rows in; X is read once, in blocks."""
         if sparse.issparse(X):
-            mean, variance, total = _sparse_moments(X, weights)
-            self.combine(total, mean, variance * total)
+            self.combine(_sparse_moments(X, weights))
             return
         starts = chunk_starts(rows, rows.n)
         for start in starts:
@@ -43,13 +49,16 @@ class Moments:
                 weights, start, stop, self.weight, self.mean, self.deviation
             )
 
-    def combine(self, weight, mean, deviation):
-        """Take in rows of which weight, means and sums of squared deviations are known."""
-        total = self.weight + weight
-        if weight > 0:
-            change = mean - self.mean
-            self.deviation += deviation + change**2 * (self.weight * weight / total)
-            self.mean += change * (weight / total)
+    def combine(self, other):
+        """Take in rows whose moments are known."""
+        if not self.weight:
+            self.weight = other.weight
+            self.mean, self.deviation = other.mean.copy(), other.deviation.copy()
+        elif other.weight:
+            total = self.weight + other.weight
+            change = other.mean - self.mean
+            self.deviation += other.deviation + change**2 * (self.weight * other.weight / total)
+            self.mean += change * (other.weight / total)
             self.weight = total
 
     def variance(self, *, about_mean):
@@ -63,7 +72,8 @@ def _sparse_moments(X, weights):
     mean, variance, total = mean_variance_axis(
         X, axis=0, weights=weights, return_sum_weights=True
     )
-    return mean.astype(float), variance.astype(float), float(np.max(total))
+    total = float(np.max(total))
+    return Moments(total, mean.astype(float), variance.astype(float) * total)
 
 
 @dataclass

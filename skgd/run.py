@@ -5,7 +5,7 @@ makes the problem, the plan, the metric and the start from them, and descends.
 """
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -13,7 +13,7 @@ from scipy import sparse
 
 from skgd import auto, certificate
 from skgd._checks import given_start, make_generator
-from skgd._engine import Problem
+from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments
 from skgd.objective import Objective
@@ -40,6 +40,8 @@ class Sample:
     n_outputs : int
     rows : intp array or None
         The numbers of the rows that count, in rising order; None for all.
+    known : dict
+        What was worked out already, for all runs over the sample.
     """
 
     X: object
@@ -48,6 +50,21 @@ class Sample:
     weights: np.ndarray | None
     n_outputs: int
     rows: np.ndarray | None = None
+    known: dict = field(default_factory=dict, repr=False)
+
+    def once(self, key, make):
+        """Return what `make` returns, made for the first run that asks."""
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
+
+    def engine_rows(self):
+        """Return the engine's `Rows` of X."""
+        return self.once("rows", lambda: rows_of(self.X))
+
+    def weighted(self, weights):
+        """Return a sample of the same rows with other weights; nothing is copied."""
+        return replace(self, weights=weights, known={"rows": self.engine_rows()})
 
     @property
     def n_rows(self):
@@ -55,7 +72,7 @@ class Sample:
 
     def only(self, rows):
         """Return a sample of some rows; nothing is copied."""
-        return replace(self, rows=rows)
+        return replace(self, rows=rows, known={"rows": self.engine_rows()})
 
     def taken(self, array):
         """Return the rows that count of an array that has all."""
@@ -137,14 +154,15 @@ class Run:
         self.loss = estimator._make_loss()
         self.penalty = estimator._make_penalty()
         self.generator = make_generator(estimator.random_state)
-        weights = sample.masked_weights()
-        self.class_factors = estimator._class_factors(sample.targets, weights, memory, partial)
+        self.weighting = repr(getattr(estimator, "class_weight", None))
+        weights = sample.once("weights", sample.masked_weights)
+        self.class_factors = self._once("class factors", lambda: estimator._class_factors(
+            sample.targets, weights, memory, partial
+        ))  # fmt: skip
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
         self.objective = self._make_objective(self.plan, memory)
-        self.constant_targets = self._constant_targets()
-        intercept = self._best_constant()
-        objectives = self._constant_objectives(intercept)
+        intercept, objectives = self._best_constant()
         constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
         if constant[0].any():
             objectives = self.objective.values(*constant)[1]
@@ -169,13 +187,22 @@ class Run:
 
     # ---- the preparations -----------------------------------------------------------------------
 
+    def _once(self, what, make):
+        """Return what runs with the same class weights share."""
+        return self.sample.once((what, self.weighting), make)
+
     def _problem(self, sample, weights):
         """Return the rows for the engine, weighted by their classes too."""
         if self.class_factors is not None:
-            factors = self.class_factors[class_codes(sample.targets)]
-            weights = factors if weights is None else weights * factors
+            weights = sample.once(
+                ("weights", self.weighting), lambda: self._class_weighted(sample, weights)
+            )
         loss = self.loss.compiled(sample.n_outputs)
-        return Problem(sample.X, sample.targets, weights, loss, sample.n_outputs)
+        return Problem(sample.engine_rows(), sample.targets, weights, loss, sample.n_outputs)
+
+    def _class_weighted(self, sample, weights):
+        factors = self.class_factors[class_codes(sample.targets)]
+        return factors if weights is None else weights * factors
 
     def _make_plan(self):
         estimator, memory, X = self.estimator, self.memory, self.sample.X
@@ -236,7 +263,9 @@ class Run:
         if plan.preconditioned:
             if not self.partial:
                 memory.moments = Moments.empty(problem.d)
-            memory.moments.merge(self.sample.X, problem.rows, problem.weights)
+            memory.moments.combine(self._once(
+                "moments", lambda: Moments.of(self.sample.X, problem.rows, problem.weights)
+            ))  # fmt: skip
         curvature, unit = self.loss.scales(*self._mean_and_spread(plan, memory))
         metric = auto.make_metric(
             plan, memory.moments, curvature, penalty_curvature, unit,
@@ -252,53 +281,59 @@ class Run:
         problem = self.problem
         if self.loss.task == "classification":
             return np.zeros(problem.k), np.ones(problem.k)
-        weights = np.ones(problem.n) if problem.weights is None else problem.weights
         if not self.partial:
             memory.target_moments = Moments.empty(problem.k)
         moments = memory.target_moments
-        mean = np.average(problem.targets, axis=0, weights=weights)
-        deviation = weights @ (problem.targets - mean) ** 2
-        moments.combine(weights.sum(), mean, deviation)
+        moments.combine(self._once("target moments", self._target_moments))
         if not plan.preconditioned:
             return moments.mean, np.ones(problem.k)
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
         return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
-    def _constant_targets(self):
-        """Return the targets and weights that a constant model sees, for some outputs each.
+    def _target_moments(self):
+        targets, weights = self.problem.targets, self._row_weights()
+        mean = np.average(targets, axis=0, weights=weights)
+        return Moments(weights.sum(), mean, weights @ (targets - mean) ** 2)
 
-        No pass over X: of a classification they are nothing but the weights of the classes.
-        """
-        problem, loss = self.problem, self.loss
-        weights = np.ones(problem.n) if problem.weights is None else problem.weights
-        targets = problem.targets
-        if loss.task == "regression":
-            return [(targets, weights)]
-        if loss.couples(problem.k):
-            return [(2.0 * np.eye(problem.k) - 1.0, _class_sums(targets, weights, problem.k))]
-        signs = np.array([[-1.0], [1.0]])
-        total, positive = weights.sum(), _class_sums(targets, weights, problem.k)
-        return [(signs, np.array([total - part, part])) for part in positive]
+    def _row_weights(self):
+        weights = self.problem.weights
+        return np.ones(self.problem.n) if weights is None else weights
 
     def _best_constant(self):
-        """Return the best intercepts without coefficients, for each output."""
-        if not self.estimator.fit_intercept:
-            return np.zeros(self.problem.k)
-        return np.concatenate([
-            np.asarray(self.loss.best_constant(*outputs), dtype=float)
-            for outputs in self.constant_targets
-        ])  # fmt: skip
+        """Return the best intercepts without coefficients and each output's loss there."""
+        constants = []
+        for y, s in self._targets_alone():
+            constant = self.loss.best_constant(y, s) if self.estimator.fit_intercept else None
+            constants.append(np.zeros(y.shape[1]) if constant is None else constant)
+        constant = np.concatenate(constants).astype(float)
+        return constant, self._constant_losses(constant)
 
-    def _constant_objectives(self, intercept):
-        """Return each output's objective without coefficients."""
+    def _constant_losses(self, intercept):
+        """Return the mean loss of each output where all coefficients are zero.
+
+        No pass over X: a constant model sees nothing but the targets, and of a classification
+        nothing but the weights of the classes.
+        """
         losses, first = [], 0
-        for y, s in self.constant_targets:
-            margins = np.broadcast_to(intercept[first:first + y.shape[1]], y.shape)
+        for y, s in self._targets_alone():
+            last = first + y.shape[1]
+            margins = np.broadcast_to(intercept[first:last], y.shape)
             values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
             losses.append(s @ values / s.sum())
-            first += y.shape[1]
+            first = last
         return np.concatenate(losses)
+
+    def _targets_alone(self):
+        """Return targets and their weights, for one output after the other or for all at once."""
+        k, targets = self.problem.k, self.problem.targets
+        if self.loss.task == "regression":
+            return [(targets, self._row_weights())]
+        sums = self._once("class sums", lambda: _class_sums(targets, self._row_weights(), k))
+        if self.loss.couples(k):
+            return [(2.0 * np.eye(k) - 1.0, sums)]
+        total, signs = self.problem.weight_sum, np.array([[-1.0], [1.0]])
+        return [(signs, np.array([total - part, part])) for part in sums]
 
     def _make_start(self):
         """Return the coefficients and intercepts to start from."""
@@ -322,22 +357,28 @@ class Run:
 
     # ---- the course -----------------------------------------------------------------------------
 
+    def begin(self):
+        """Enter the start into the record and make ready for the first step."""
+        (coef, intercept), record = self.start, self.record
+        if record.n_iter:
+            self.objective.passes = record.history["passes"][-1]
+        else:
+            values = self._constant_losses(intercept)
+            if coef.any():
+                values = self.objective.values(coef, intercept)[1]
+            record.start(coef, intercept, values.sum())
+        if self.plan.takes_steps and record.stop_reason is None:
+            self._begin_steps()
+
     def descend(self):
         """Return the coefficients and the intercepts at which the run ended."""
-        objective, plan, record, start = self.objective, self.plan, self.record, self.start
-        if record.n_iter:
-            objective.passes = record.history["passes"][-1]
-        else:
-            if start[0].any():
-                value = objective.values(*start)[1].sum()
-            else:
-                value = self._constant_objectives(start[1]).sum()
-            record.start(*start, value)
+        self.begin()
+        objective, plan, record = self.objective, self.plan, self.record
         if record.stop_reason is not None:
-            return start
+            return self.start
         if plan.takes_steps:
-            return self._take_steps()
-        x = objective.metric.from_raw(*start).ravel()
+            return train_steps(self.memory.steps, objective, plan, record)
+        x = objective.metric.from_raw(*self.start).ravel()
         if plan.optimizer is None:
             x = auto.solve(objective, self.loss, self.sample.X, x, record)
         else:
@@ -345,7 +386,7 @@ class Run:
             record.stop_reason = record.stop_reason or "precision"
         return objective.raw(x)
 
-    def _take_steps(self):
+    def _begin_steps(self):
         memory, metric, plan = self.memory, self.objective.metric, self.plan
         if memory.steps is None:
             parameters = metric.from_raw(*self.start)
@@ -364,9 +405,6 @@ class Run:
         self.record.epochs_before = steps.epochs - self.record.n_iter
         plan.schedule = self._schedule()
         self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
-        return train_steps(
-            steps, self.objective, plan.optimizer, plan.schedule, plan, self.record
-        )
 
     def _schedule(self):
         """Return the run's own schedule, which lasts as long as the rate that the user passed."""

@@ -116,31 +116,53 @@ class Steps:
                 setattr(self, name, new.from_raw(*old.to_raw(array)))
 
 
-def sweep_epoch(steps, sweep, objective, schedule, plan):
-    """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rate."""
+def make_sweep(steps, objective, plan):
+    """Return the engine's sweep for a run of update steps."""
+    plan.optimizer.check(objective)
+    rules = [plan.optimizer.compiled() for _ in range(objective.problem.k)]
+    every = plan.optimizer.snapshots
+    kind = Sweep if every is None else partial(ReducedSweep, every)
+    return kind(
+        objective.problem, objective.penalty, rules, steps.parameters, steps.state,
+        objective.alpha, objective.metric, plan.weight_scale, steps.average,
+    )  # fmt: skip
+
+
+def sweep_epoch(steps, sweep, plan, rates_of):
+    """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rates.
+
+    Parameters
+    ----------
+    steps : Steps
+    sweep : Sweep, or models in lock step
+        With ``run`` and ``work``.
+    plan : Plan
+    rates_of : callable
+        Returns what the sweep takes as rates, for an array of step numbers.
+    """
     bounds = plan.bounds
     order = epoch_order(
         bounds[-1], steps.generator, shuffle=plan.shuffle, in_blocks=plan.in_blocks
     )
     if plan.rows is not None:
         order = plan.rows[order]
-    size, first, rate = max(1, int(SLICE_WORK / sweep.work(plan.batch_length))), 0, np.nan
+    size, first = max(1, int(SLICE_WORK / sweep.work(plan.batch_length))), 0
     while first < len(bounds) - 1:
         last = min(first + size, len(bounds) - 1)
         averaged = _average_count(steps, plan)
         if averaged < 0 <= plan.average_from < steps.t + last - first:
             last = max(first + 1, first + plan.average_from - steps.t)
-        rates = checked_rates(schedule, np.arange(steps.t, steps.t + last - first))
+        rates = rates_of(np.arange(steps.t, steps.t + last - first))
         sweep.run(order, bounds[first:last + 1], rates, steps.t, averaged)
         steps.t += last - first
         steps.averaged += (last - first) if averaged >= 0 else 0
-        first, rate = last, rates[-1]
-    return rate
+        first = last
+    return rates[..., -1]
 
 
-def full_step(steps, sweep, objective, schedule, plan, gradients):
+def full_step(steps, sweep, objective, plan, gradients):
     """Take one step along the gradient of all rows; return its rate."""
-    rate = checked_rates(schedule, np.array([steps.t]))[0]
+    rate = checked_rates(plan.schedule, np.array([steps.t]))[0]
     # In partial_fit the totals so far may differ from those of this call's rows.
     factor = plan.weight_scale * objective.problem.weight_sum / plan.bounds[-1]
     averaged = _average_count(steps, plan)
@@ -155,7 +177,7 @@ def _average_count(steps, plan):
     return steps.averaged if 0 <= plan.average_from <= steps.t else -1
 
 
-def train_steps(steps, objective, optimizer, schedule, plan, record):
+def train_steps(steps, objective, plan, record):
     """Run epochs of update steps until the record says stop; return the raw parameters to keep.
 
     Parameters
@@ -163,39 +185,34 @@ def train_steps(steps, objective, optimizer, schedule, plan, record):
     steps : Steps
         Changed in place.
     objective : Objective
-    optimizer : Optimizer
-    schedule : Schedule
-        Bound to the horizon of the run.
     plan : Plan
+        With a schedule that is bound to the horizon of the run.
     record : Record
     """
-    optimizer.check(objective)
-    problem = objective.problem
-    rules = [optimizer.compiled() for _ in range(problem.k)]
-    kind = Sweep if optimizer.snapshots is None else partial(ReducedSweep, optimizer.snapshots)
-    sweep = kind(
-        problem, objective.penalty, rules, steps.parameters, steps.state, objective.alpha,
-        objective.metric, plan.weight_scale, steps.average,
-    )  # fmt: skip
+    sweep = make_sweep(steps, objective, plan)
     one_step = len(plan.bounds) == 2
     epochs = _full_epochs if one_step and plan.average_from < 0 else _batch_epochs
     patience = record.patience * (FULL_PATIENCE if epochs is _full_epochs else 1)
-    passes = record.history["passes"][-1] if record.n_iter else 0
     with np.errstate(over="ignore", invalid="ignore"):
-        course = epochs(steps, sweep, objective, schedule, plan)
+        course = epochs(steps, sweep, objective, plan)
         while record.stop_reason is None:
             record.begin_epoch()
             epoch = next(course)
-            # Before callbacks are told, who may keep the run's state.
-            schedule.observe(epoch.values.sum())
-            passes += epoch.passes
-            record.add(
-                epoch.coef, epoch.intercept, step=steps.t, passes=passes,
-                losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
-                unit=objective.metric.unit, rate=epoch.rate,
-                patience=patience if schedule.settled(steps.t) else None,
-            )  # fmt: skip
+            enter(epoch, steps, objective, plan.schedule, record, patience)
     return epoch.coef, epoch.intercept
+
+
+def enter(epoch, steps, objective, schedule, record, patience):
+    """Enter an epoch of update steps into the record, and let the schedule know."""
+    # Before callbacks are told, who may keep the run's state.
+    schedule.observe(epoch.values.sum())
+    passes = epoch.passes + (record.history["passes"][-1] if record.n_iter else 0)
+    record.add(
+        epoch.coef, epoch.intercept, step=steps.t, passes=passes,
+        losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
+        unit=objective.metric.unit, rate=epoch.rate,
+        patience=patience if schedule.settled(steps.t) else None,
+    )  # fmt: skip
 
 
 class Epoch(NamedTuple):
@@ -210,11 +227,11 @@ class Epoch(NamedTuple):
     passes: int = 1
 
 
-def _full_epochs(steps, sweep, objective, schedule, plan):
+def _full_epochs(steps, sweep, objective, plan):
     """Yield after each step: the pass that gives the next gradient tells the objective too."""
     _, losses, gradients = objective.losses_and_gradients(steps.parameters.ravel())
     while True:
-        rate = full_step(steps, sweep, objective, schedule, plan, gradients)
+        rate = full_step(steps, sweep, objective, plan, gradients)
         steps.epochs += 1
         x = steps.parameters.ravel()
         gradient, losses, gradients = objective.losses_and_gradients(x)
@@ -223,23 +240,24 @@ def _full_epochs(steps, sweep, objective, schedule, plan):
         yield Epoch(coef, intercept, losses, values, rate, objective.decrement(x, gradient))
 
 
-def _batch_epochs(steps, sweep, objective, schedule, plan):
+def _batch_epochs(steps, sweep, objective, plan):
     """Yield after each epoch of steps; a large set is watched on a part of its rows."""
-    watched = _watched_rows(objective.problem, plan.rows)
+    watched = watched_rows(objective.problem, plan.rows)
+    rates_of = partial(checked_rates, plan.schedule)
     while True:
         passes = 1 + sweep.begin_epoch()
         if len(plan.bounds) == 2:
             gradients = objective.losses_and_gradients(steps.parameters.ravel())[2]
-            rate = full_step(steps, sweep, objective, schedule, plan, gradients)
+            rate = full_step(steps, sweep, objective, plan, gradients)
         else:
-            rate = sweep_epoch(steps, sweep, objective, schedule, plan)
+            rate = sweep_epoch(steps, sweep, plan, rates_of)
         steps.epochs += 1
         coef, intercept = objective.raw(steps.kept)
         losses, values = objective.values(coef, intercept, watched)
         yield Epoch(coef, intercept, losses, values, rate, passes=passes)
 
 
-def _watched_rows(problem, rows):
+def watched_rows(problem, rows):
     """Return the rows on which the objective is watched; None for all."""
     if problem.n <= WATCHED_ROWS:
         return None

@@ -1,0 +1,172 @@
+"""Many runs of update steps in one pass: the rows are read once for all of them.
+
+Runs that read the same rows in the same batches and in the same order take their steps together.
+Each keeps its own weights, loss, penalty, optimizer, rate, metric and record, and comes to the same
+coefficients as alone.
+"""
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+
+from skgd._engine import Fleet
+from skgd.schedules import checked_rates
+from skgd.scores import decision_values
+from skgd.training import Epoch, enter, make_sweep, sweep_epoch, watched_rows
+
+# Numbers in a block of margins on which objectives are watched.
+MARGINS = 2**21
+# How much faster many models multiply than one.
+SPEED = 8.0
+
+
+def meeting(run):
+    """Return what runs must have in common to read the rows together."""
+    plan, generator = run.plan, run.memory.steps.generator
+    return (
+        id(run.problem.rows), None if plan.rows is None else plan.rows.tobytes(), len(plan.bounds),
+        plan.average_from, repr(generator.bit_generator.state) if plan.shuffle else None,
+    )  # fmt: skip
+
+
+class Pass:
+    """Runs that take their steps together.
+
+    Parameters
+    ----------
+    runs : list of Run
+        Begun, and alike in what `meeting` returns.
+    n_threads : int
+        The threads among which the runs are shared out.
+    """
+
+    def __init__(self, runs, n_threads=1):
+        self.n_threads = n_threads
+        self.sweeps = {run: make_sweep(run.memory.steps, run.objective, run.plan) for run in runs}
+        self.rules = {run: run.loss.compiled(run.problem.k) for run in runs}
+        # One generator draws the order, and one clock counts the steps, for all.
+        self.clock, self.plan = copy.copy(runs[0].memory.steps), runs[0].plan
+        self.watched = {}
+        self._assemble()
+
+    @property
+    def runs(self):
+        return list(self.sweeps)
+
+    def keep(self, runs):
+        """Go on with some of the runs."""
+        self.sweeps = {run: self.sweeps[run] for run in runs}
+        if runs:
+            self._assemble()
+
+    def _assemble(self):
+        runs = self.runs
+        self.parts = np.array_split(np.arange(len(runs)), min(self.n_threads, len(runs)))
+        self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
+
+    def work(self, length):
+        """Return about how many multiplications of a single sweep a step of all takes."""
+        return sum(sweep.work(length) for sweep in self.sweeps.values()) / SPEED
+
+    # ---- an epoch -------------------------------------------------------------------------------
+
+    def epoch(self):
+        """Take the steps of one epoch and enter it into the records.
+
+        Returns
+        -------
+        dict
+            The coefficients and intercepts to which each run has come.
+        """
+        first = self.clock.t
+        t = np.arange(first, first + len(self.plan.bounds) - 1)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for run in self.runs:
+                run.record.begin_epoch()
+            rates = np.array([checked_rates(run.plan.schedule, t) for run in self.runs])
+            sweep_epoch(self.clock, self, self.plan, lambda t: rates[:, t - first])
+            for run in self.runs:
+                steps = run.memory.steps
+                steps.t, steps.averaged = self.clock.t, self.clock.averaged
+                steps.epochs += 1
+            ends = {run: run.objective.raw(run.memory.steps.kept) for run in self.runs}
+            for run, rate, (losses, values) in zip(
+                self.runs, rates[:, -1], self._objectives(ends), strict=True
+            ):
+                epoch = Epoch(*ends[run], losses, values, rate)
+                enter(
+                    epoch, run.memory.steps, run.objective, run.plan.schedule, run.record,
+                    run.record.patience,
+                )  # fmt: skip
+        return ends
+
+    def run(self, order, bounds, rates, t, averaged):
+        """Take one step per batch; as for `Sweep.run`, with a row of rates for each run."""
+        jobs = [
+            (fleet, order, bounds, rates[part], t, [averaged] * len(part))
+            for fleet, part in zip(self.fleets, self.parts, strict=True)
+        ]
+        _map(self.n_threads, _run_fleet, jobs)
+
+    # ---- the objectives, all at once ------------------------------------------------------------
+
+    def _objectives(self, ends):
+        """Return the losses and objectives of each run on the rows on which it is watched."""
+        found = {}
+        for part in _map(self.n_threads, partial(self._values, ends), list(self._watched_alike())):
+            found |= part
+        return [found[run] for run in self.runs]
+
+    def _values(self, ends, runs):
+        rows, targets, shares = self._watch(runs[0])
+        coef = np.vstack([ends[run][0] for run in runs])
+        intercept = np.concatenate([ends[run][1] for run in runs])
+        margins = decision_values(runs[0].sample.X, rows, coef, intercept)
+        found, last = {}, 0
+        for run in runs:
+            first, last = last, last + run.problem.k
+            values = self.rules[run].apply("value", targets, margins[:, first:last])
+            losses = (values.T * shares).sum(axis=1)
+            penalty = run.objective.penalty.apply_value(ends[run][0])
+            found[run] = losses, losses + run.objective.alpha * penalty
+        return found
+
+    def _watched_alike(self):
+        """Yield runs with the same weights, as many as their block of margins may have."""
+        alike = {}
+        for run in self.runs:
+            alike.setdefault(id(run.problem.weights), []).append(run)
+        for runs in alike.values():
+            width = len(self._watch(runs[0])[0]) * max(run.problem.k for run in runs)
+            size = max(1, MARGINS // width)
+            for start in range(0, len(runs), size):
+                yield runs[start:start + size]
+
+    def _watch(self, run):
+        """Return rows on which a run is watched, their targets and their shares of the weight."""
+        problem, key = run.problem, id(run.problem.weights)
+        if key not in self.watched:
+            weights, rows = problem.weights, watched_rows(problem, self.plan.rows)
+            if rows is None:
+                rows = np.arange(problem.n) if weights is None else np.flatnonzero(weights)
+            shares = np.ones(len(rows)) if weights is None else weights[rows]
+            targets = problem.targets[rows]
+            if targets.ndim == 1:
+                targets = np.where(targets[:, None] == np.arange(problem.k), 1.0, -1.0)
+            self.watched[key] = rows, np.asfortranarray(targets), shares / shares.sum()
+        return self.watched[key]
+
+
+def _run_fleet(job):
+    fleet, *arguments = job
+    fleet.run(*arguments)
+
+
+def _map(n_threads, function, jobs):
+    """Return the results of all jobs."""
+    if min(n_threads, len(jobs)) == 1:
+        return [function(job) for job in jobs]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, jobs))

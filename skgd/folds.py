@@ -1,0 +1,204 @@
+"""The folds of a search: the rows to train on, as weights or as a matrix, and those to score on."""
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+from sklearn.utils.validation import _check_method_params, _num_samples
+
+from skgd._checks import check_weights
+from skgd.run import Sample
+from skgd.scores import decision_values
+from skgd.validation import split as split_off
+
+# Decision values are taken for this many outputs at once.
+OUTPUTS = 64
+
+
+@dataclass
+class Part:
+    """Rows to score on.
+
+    Attributes
+    ----------
+    X : array or CSR matrix
+        Checked, as the models were trained on.
+    rows : array of int
+        The numbers of the rows in X.
+    y : array of shape (n_rows,) or (n_rows, n_targets)
+    params : dict
+        More arguments for the scorer.
+    raw : callable
+        Returns X and y as the user passed them.
+    """
+
+    X: object
+    rows: np.ndarray
+    y: np.ndarray
+    params: dict
+    raw: object
+
+
+@dataclass
+class Fold:
+    """A split of the rows.
+
+    Attributes
+    ----------
+    number : int
+    template : GDClassifier or GDRegressor
+        Not fitted, but with the attributes that come from the data.
+    sample : Sample
+        The rows to train on.
+    parts : dict
+        The `Part` "test" and, where asked for, "train".
+    whole : callable
+        Returns what the user's own scorer gets for a fitted model.
+    """
+
+    number: int
+    template: object
+    sample: Sample
+    parts: dict
+    whole: object
+
+    def informed(self, estimator):
+        """Return an estimator with the same parameters that knows the data."""
+        informed = copy.copy(self.template)
+        vars(informed).update(copy.deepcopy(vars(estimator)))
+        return informed
+
+    def stopping_early(self, estimator):
+        """Return the samples to train on and to validate on, of an estimator that stops early."""
+        fraction, random_state = estimator.validation_fraction, estimator.random_state
+        return self.sample.once((fraction, repr(random_state)), lambda: split_off(
+            self.sample, fraction, random_state, stratified=estimator._task == "classification"
+        ))  # fmt: skip
+
+    def scores(self, models, scoring, name):
+        """Return the score, or the dict of scores, of each fitted model on a part."""
+        part = self.parts[name]
+        if not scoring.needs_answers_alone:
+            X, y = part.raw()
+            return [scoring.score(self.whole(model), X, y, part.params) for model in models]
+        size, scores = max(1, OUTPUTS // self.sample.n_outputs), []
+        for start in range(0, len(models), size):
+            several = models[start:start + size]
+            values = decision_values(
+                part.X, part.rows, np.vstack([model.coef_ for model in several]),
+                np.concatenate([model.intercept_ for model in several]),
+            )  # fmt: skip
+            k = values.shape[1] // len(several)
+            scores += [
+                scoring.score_answers(model, values[:, i * k:i * k + k], part.y, part.params)
+                for i, model in enumerate(several)
+            ]
+        return scores
+
+
+@dataclass
+class Given:
+    """What a search was given.
+
+    Attributes
+    ----------
+    X, y : as passed
+    splits : list of (train, test)
+    weights : array of shape (n_samples,) or None
+        The sample weights.
+    score_params : dict
+        More arguments for the scorer.
+    train_scores : bool
+        Whether the rows trained on are scored, too.
+    """
+
+    X: object
+    y: object
+    splits: list
+    weights: object
+    score_params: dict
+    train_scores: bool
+
+    def rows(self, number):
+        """Return the numbers of the rows of a split, by the name of the part."""
+        everything = np.arange(_num_samples(self.X))
+        train, test = (everything[rows] for rows in self.splits[number])
+        return {"train": train, "test": test}
+
+    def part(self, number, name, X, rows, y):
+        """Return a part for checked rows, which are those of the user's split."""
+        index = self.rows(number)[name]
+        return Part(
+            X, rows, y, _check_method_params(self.X, self.score_params, index),
+            partial(self.taken, index),
+        )  # fmt: skip
+
+    def taken(self, index):
+        """Return some rows of X and y as the user passed them."""
+        return _safe_indexing(self.X, index), _safe_indexing(self.y, index)
+
+    @property
+    def parts(self):
+        return ("test", "train") if self.train_scores else ("test",)
+
+
+class MaskedFolds:
+    """The folds of an estimator: weights on the same rows of X, which are 0 for those held out."""
+
+    def __init__(self, given, estimator):
+        self.given = given
+        self.template = clone(estimator)
+
+    @cached_property
+    def _sample(self):
+        X, y = self.template._check_data(self.given.X, self.given.y, reset=True)
+        targets, n_outputs = self.template._encode(y, None, reset=True)
+        return Sample(X, y, targets, None, n_outputs)
+
+    def fold(self, number):
+        given, sample, rows = self.given, self._sample, self.given.rows(number)
+        counts = np.bincount(rows["train"], minlength=len(sample.y)).astype(float)
+        weights = check_weights(
+            counts if given.weights is None else counts * check_weights(given.weights, len(counts)),
+            len(counts),
+        )  # fmt: skip
+        # A split may leave a single class.
+        self.template._encode(sample.y, weights, reset=True)
+        parts = {
+            name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]])
+            for name in given.parts
+        }  # fmt: skip
+        return Fold(number, self.template, sample.weighted(weights), parts, lambda model: model)
+
+
+class TransformedFolds:
+    """The folds of a pipeline: X as the steps before the last make it from the rows of each."""
+
+    def __init__(self, given, pipeline):
+        self.given, self.pipeline = given, pipeline
+
+    def fold(self, number):
+        given, rows = self.given, self.given.rows(number)
+        name, last = self.pipeline.steps[-1]
+        before, template = clone(self.pipeline[:-1]), clone(last)
+        X, y = given.taken(rows["train"])
+        X, y = template._check_data(before.fit_transform(X, y), y, reset=True)
+        weights = None if given.weights is None else _safe_indexing(given.weights, rows["train"])
+        weights = check_weights(weights, len(y))
+        targets, n_outputs = template._encode(y, weights, reset=True)
+        held_out, y_test = given.taken(rows["test"])
+        held_out = template._check_rows(before.transform(held_out))
+        checked = {"train": (X, y), "test": (held_out, np.asarray(y_test))}
+        parts = {
+            part: given.part(number, part, checked[part][0], np.arange(len(rows[part])),
+                             checked[part][1])
+            for part in given.parts
+        }  # fmt: skip
+        return Fold(
+            number, template, Sample(X, y, targets, weights, n_outputs), parts,
+            lambda model: Pipeline([*before.steps, (name, model)]),
+        )  # fmt: skip

@@ -1,0 +1,153 @@
+"""Candidates of a search on the folds of a cross-validation, trained in as few passes as may be."""
+
+import copy
+import time
+import warnings
+from traceback import format_exc
+
+from sklearn.exceptions import ConvergenceWarning
+
+from skgd._checks import check_parameters
+from skgd.callbacks import FitTasks
+from skgd.fleet import Pass, meeting
+from skgd.run import Memory, Run
+
+
+class Entry:
+    """A candidate on a fold.
+
+    Parameters
+    ----------
+    candidate : int
+        The number of the candidate.
+    estimator : GDClassifier or GDRegressor
+        With the parameters of the candidate; not changed.
+    fold : Fold
+    strict : bool
+        Whether an error in the fit is raised.
+    """
+
+    def __init__(self, candidate, estimator, fold, strict):
+        self.candidate, self.fold, self.strict = candidate, fold, strict
+        self.estimator = fold.informed(estimator)
+        self.run = self.end = self.model = self.error = None
+        self.seconds = 0.0
+
+    def begin(self):
+        """Make the run; one that no pass can take up goes on alone, to its end."""
+        estimator, fold, started = self.estimator, self.fold, time.perf_counter()
+        try:
+            check_parameters(estimator)
+            sample, held_out = fold.sample, None
+            if estimator.early_stopping:
+                sample, held_out = fold.stopping_early(estimator)
+            memory = Memory.empty(sample.X.shape[1], sample.n_outputs)
+            tasks = FitTasks(estimator, sample)
+            self.run = Run(estimator, sample, held_out, memory, False, tasks)
+            if self.run.plan.shares_passes:
+                self.run.begin()
+            else:
+                self.end = self.run.descend()
+                self.finish()
+        except Exception:
+            self.fail()
+        self.seconds += time.perf_counter() - started
+
+    def model_by_now(self):
+        """Return a fitted estimator with the coefficients of the last epoch, or those kept."""
+        if self.run is None:
+            return self.model
+        return self._model(*self.end)
+
+    def _model(self, coef, intercept):
+        model = copy.copy(self.estimator)
+        vars(model).update(self.run.attributes(coef, intercept))
+        return model
+
+    def finish(self):
+        """Keep nothing of the run but the model."""
+        run = self.run
+        try:
+            coef, intercept, _ = self.estimator._kept(*self.end, run)
+            self.model = self._model(coef, intercept)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)  # stop_reason tells
+                self.model._tell(run)
+        except Exception:
+            self.fail()
+        self.run = self.end = None
+
+    def fail(self):
+        """Keep nothing but the error that is being handled."""
+        if self.strict:
+            raise
+        self.run = self.end = self.model = None
+        self.error = format_exc()
+
+    @property
+    def stop_reason(self):
+        """Why the entry is over; None where it is not."""
+        if self.run is not None:
+            return None
+        return "failed" if self.model is None else self.model.stop_reason_
+
+
+class Group:
+    """Entries whose runs share a pass."""
+
+    def __init__(self, entries, n_threads):
+        self.entries, self.n_threads = entries, n_threads
+        self.joint = Pass([entry.run for entry in entries], n_threads)
+
+    def epoch(self):
+        """Take an epoch; return the groups that go on."""
+        live = [entry for entry in self.entries if entry.run is not None]
+        if len(live) < len(self.entries):
+            self.entries = live
+            self.joint.keep([entry.run for entry in live])
+        if not live:
+            return []
+        started = time.perf_counter()
+        try:
+            ends = self.joint.epoch()
+        except Exception:
+            return self._fall_apart()
+        for entry in live:
+            entry.seconds += (time.perf_counter() - started) / len(live)
+            entry.end = ends[entry.run]
+            if entry.run.record.stop_reason is not None:
+                entry.finish()
+        return [self]
+
+    def _fall_apart(self):
+        """Find out whose error it is: each entry starts again, alone."""
+        if len(self.entries) == 1:
+            self.entries[0].fail()
+            return []
+        for entry in self.entries:
+            entry.begin()
+        return [Group([entry], 1) for entry in self.entries if entry.run is not None]
+
+
+def train(entries, n_threads, race=None):
+    """Train candidates on folds; each entry ends with a model or an error.
+
+    Parameters
+    ----------
+    entries : list of Entry
+    n_threads : int
+    race : callable or None
+        ``race(epoch, entries)`` returns after each epoch the entries that leave.
+    """
+    alike = {}
+    for entry in entries:
+        entry.begin()
+        if entry.run is not None:
+            alike.setdefault(meeting(entry.run), []).append(entry)
+    groups, epoch = [Group(several, n_threads) for several in alike.values()], 0
+    while groups:
+        epoch += 1
+        groups = [rest for group in groups for rest in group.epoch()]
+        for entry in race(epoch, entries) if race is not None else []:
+            entry.run.record.stop_reason = "race"
+            entry.finish()

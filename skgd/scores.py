@@ -1,0 +1,158 @@
+"""Scores of many models whose decision values are known: no model looks at X again.
+
+scikit-learn's scorers get copies of the models that answer with the known values. The scores that
+searches use most come straight from the answers, to the same numbers, without the checks of targets
+that take a scorer most of its time.
+"""
+
+import copy
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import ClassifierMixin
+from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
+from sklearn.model_selection._validation import _score
+
+# Decision values that are taken at once, and the fewest rows.
+NUMBERS = 2**18
+MIN_ROWS = 256
+
+
+def decision_values(X, rows, coef, intercept):
+    """Return the decision values of some rows for the coefficients of many models.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n_samples, n_features)
+    rows : array of int of shape (n_rows,)
+    coef : array of shape (n_outputs, n_features)
+    intercept : array of shape (n_outputs,)
+
+    Returns
+    -------
+    array of shape (n_rows, n_outputs)
+    """
+    values = np.empty((len(coef), len(rows)), dtype=np.result_type(X.dtype, coef.dtype))
+    size = max(MIN_ROWS, NUMBERS // len(coef))
+    for start in range(0, len(rows), size):
+        stop = start + size
+        block = X[rows[start:stop]]
+        values[:, start:stop] = (block @ coef.T).T if sparse.issparse(block) else coef @ block.T
+    values += intercept[:, None]
+    # Those of a model are adjacent.
+    return values.T
+
+
+def answering(estimator, values):
+    """Return a copy of a fitted estimator that answers with known decision values."""
+    model = copy.copy(estimator)
+    model._decision = lambda X: values
+    return model
+
+
+# ---- scores from answers; None where scikit-learn's scorer has something to say ------------------
+
+def _accuracy(model, y, weights):
+    return float(np.average(model.predict(None) == y, weights=weights))
+
+
+def _neg_log_loss(model, y, weights):
+    probabilities = model.predict_proba(None)
+    codes = _codes(model, y)
+    if codes is None:
+        return None
+    eps = np.finfo(probabilities.dtype).eps
+    chosen = np.clip(probabilities[np.arange(len(y)), codes], eps, 1 - eps)
+    return float(np.average(np.log(chosen), weights=weights))
+
+
+def _roc_auc(model, y, weights):
+    codes = _codes(model, y)
+    if codes is None or len(model.classes_) > 2:
+        return None
+    _, level = np.unique(model.decision_function(None), return_inverse=True)
+    weights = np.ones(len(y)) if weights is None else weights
+    positive = np.bincount(level, weights=weights * codes)
+    negative = np.bincount(level, weights=weights * (1 - codes))
+    below = np.cumsum(negative) - 0.5 * negative
+    return float(positive @ below / (positive.sum() * negative.sum()))
+
+
+def _codes(model, y):
+    """Return the positions of the labels among the classes, or None unless y has all of them."""
+    codes = np.searchsorted(model.classes_, y)
+    codes[codes == len(model.classes_)] = 0
+    if np.any(model.classes_[codes] != y) or not np.bincount(
+        codes, minlength=len(model.classes_)
+    ).all():
+        return None
+    return codes
+
+
+LEAN = {"accuracy": _accuracy, "neg_log_loss": _neg_log_loss, "roc_auc": _roc_auc}
+
+
+class Scoring:
+    """What the candidates of a search are scored with.
+
+    Parameters
+    ----------
+    scorer : callable
+        Of an estimator, X and y.
+    scoring : str, callable, list, dict or None
+        What the user passed for it.
+    error_score : "raise" or number
+        The score where scoring fails.
+    """
+
+    def __init__(self, scorer, scoring, error_score):
+        self.scorer, self.error_score = scorer, error_score
+        several = isinstance(scorer, _MultimetricScorer)
+        self.scorers = scorer._scorers if several else {"score": scorer}
+        if isinstance(scoring, dict):
+            self.names = dict(scoring)
+        elif several:
+            self.names = {name: name for name in self.scorers}
+        else:
+            self.names = {"score": scoring}
+        self.several = several
+
+    @property
+    def needs_answers_alone(self):
+        """Whether the scorers are scikit-learn's, which hand X to the model and to nothing else."""
+        known = _BaseScorer | _PassthroughScorer
+        return all(isinstance(scorer, known) for scorer in self.scorers.values())
+
+    def score_answers(self, estimator, values, y, params):
+        """Return the score, or the dict of scores, of a fitted estimator's decision values.
+
+        Parameters
+        ----------
+        estimator : GDClassifier or GDRegressor
+        values : array of shape (n_rows, n_outputs)
+        y : array of shape (n_rows,) or (n_rows, n_targets)
+        params : dict
+            More arguments for the scorer.
+        """
+        model = answering(estimator, values)
+        scores = self._lean_scores(model, y, params)
+        if scores is None:
+            return self.score(model, None, y, params)
+        return scores if self.several else scores["score"]
+
+    def score(self, estimator, X, y, params):
+        """Return the score, or the dict of scores, of a fitted estimator."""
+        return _score(estimator, X, y, self.scorer, params, self.error_score)
+
+    def _lean_scores(self, model, y, params):
+        rules = {name: self._lean_rule(model, scoring) for name, scoring in self.names.items()}
+        if None in rules.values() or params.keys() - {"sample_weight"}:
+            return None
+        scores = {name: rule(model, y, params.get("sample_weight"))
+                  for name, rule in rules.items()}  # fmt: skip
+        return None if None in scores.values() else scores
+
+    def _lean_rule(self, model, scoring):
+        if scoring is None and type(model).score is ClassifierMixin.score:
+            return _accuracy
+        return LEAN.get(scoring) if isinstance(scoring, str) else None
