@@ -202,7 +202,34 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         finally:
             if record.stop_reason is not None:
                 self._set_attributes(coef, intercept, run)
-        self._tell(record, run.plan)
+        self.optimality_ = run.certificate(*self._raw_attributes(*coef.shape))
+        self._tell(run)
+
+    def optimality(self, X, y, sample_weight=None):
+        """Return an upper bound on how far the objective is from its minimum, ``F - F*``.
+
+        Like ``optimality_``, for data of any size.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), default=None
+            All as passed to ``fit``.
+
+        Returns
+        -------
+        float
+            inf where no bound is known: for losses that are not convex or have no ``conjugate``.
+        """
+        check_is_fitted(self)
+        check_parameters(self)
+        X, y = self._check_data(X, y, reset=False)
+        weights = check_weights(sample_weight, len(y))
+        targets, n_outputs = self._encode(y, weights, reset=False)
+        sample = Sample(X, y, targets, weights, n_outputs)
+        run = Run(self, sample, None, Memory.empty(X.shape[1], n_outputs), False, None)
+        return run.certificate(*self._raw_attributes(n_outputs, X.shape[1]), budget=np.inf)
 
     def _raw_attributes(self, k, d):
         """Return the coefficients and intercepts of the last fit, to start from."""
@@ -223,7 +250,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         record, last = run.record, (coef, intercept)
         coef, intercept, entry = self._kept(coef, intercept, run)
         vars(self).update(run.attributes(coef, intercept))
-        if record.n_iter and record.stop_reason not in ("diverged", "interrupted"):
+        known = coef is last[0] and not run.watches_a_part
+        if not known and record.n_iter and record.stop_reason not in ("diverged", "interrupted"):
             losses, values = run.objective.values(
                 np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
             )
@@ -270,10 +298,13 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         coef, intercept = np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs)
         vars(self).update(self._coefficients(coef, intercept, X.dtype))
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
+        self._weight_sum, self.optimality_ = 0.0, np.nan
 
-    def _tell(self, record, plan):
+    def _tell(self, run):
+        record, plan = run.record, run.plan
         if record.stop_reason == "diverged":
-            warn_diverged(record, plan, self.on_divergence)
+            names = getattr(self, "feature_names_in_", None)
+            warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)
         elif record.stop_reason == "max_iter" and record.tol is not None:
             if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
                 return
@@ -303,6 +334,40 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         margins = X @ self.coef_.T
         margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
         return margins.reshape(X.shape[0], -1) + self.intercept_
+
+    def to_sklearn(self):
+        """Return the fitted estimator of scikit-learn that makes the same predictions.
+
+        Tools that know scikit-learn's classes alone (ONNX, PMML, SHAP) take it. Its parameters are
+        those of the same objective where the class has it: LinearSVC and LinearSVR penalise the
+        intercept, and not every class has every penalty. Several outputs of a loss whose class has
+        one output become a MultiOutputRegressor. Nothing is fitted again.
+
+        Returns
+        -------
+        LogisticRegression, Ridge, Lasso, LinearSVC, PoissonRegressor or another
+            With copies of the coefficients.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn has no class for the loss.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skgd import GDRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> GDRegressor(alpha=1 / len(y)).fit(X, y).to_sklearn()
+        Ridge()
+        >>> GDRegressor("poisson", alpha=0.5).fit(X, y).to_sklearn()
+        PoissonRegressor(alpha=0.5)
+        """
+        # Its imports take as long as all others of skgd.
+        from skgd import conversion
+
+        check_is_fitted(self)
+        return conversion.to_sklearn(self)
 
     def sparsify(self):
         """Convert ``coef_`` to a CSR matrix, which is smaller where most of it is zero.

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -19,6 +20,8 @@ from skgd.optimizers cimport Rule
 from skgd.penalties cimport PenaltyRule
 
 cdef extern from "_rows.h" nogil:
+    enum:
+        SKGD_RECORD
     void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z)
     void skgd_dot_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z)
     void skgd_add_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g)
@@ -56,34 +59,30 @@ cdef extern from "_rows.h" nogil:
     void skgd_csr_add_f32_i64(const void* x, const void* column, Py_ssize_t start,
                               Py_ssize_t stop, double c, double* g)
     double skgd_gather_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* pair, const double* a, double total, double l2,
-                               double* w, double* decay, double* since)
+                               const double* record, double total, double l2, double* w,
+                               double* since)
     void skgd_scatter_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* pair, const double* a, double total, double c,
-                              const double* w)
+                              double* record, double total, double c, const double* w)
     double skgd_gather_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* pair, const double* a, double total, double l2,
-                               double* w, double* decay, double* since)
+                               const double* record, double total, double l2, double* w,
+                               double* since)
     void skgd_scatter_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* pair, const double* a, double total, double c,
-                              const double* w)
+                              double* record, double total, double c, const double* w)
     double skgd_gather_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* pair, const double* a, double total, double l2,
-                               double* w, double* decay, double* since)
+                               const double* record, double total, double l2, double* w,
+                               double* since)
     void skgd_scatter_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* pair, const double* a, double total, double c,
-                              const double* w)
+                              double* record, double total, double c, const double* w)
     double skgd_gather_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* pair, const double* a, double total, double l2,
-                               double* w, double* decay, double* since)
+                               const double* record, double total, double l2, double* w,
+                               double* since)
     void skgd_scatter_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* pair, const double* a, double total, double c,
-                              const double* w)
+                              double* record, double total, double c, const double* w)
     double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
     double skgd_values_dot_f64(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
     double skgd_values_dot_f32(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
-    void skgd_settle(Py_ssize_t d, const double* pair, const double* a, double total, double l2,
-                     double* w, double* since)
+    void skgd_settle(Py_ssize_t d, const double* record, double total, double l2, double* w,
+                     double* since)
     void skgd_to_metric(Py_ssize_t d, double total, const double* mean, const double* inverse,
                         double unit, double* g)
     double skgd_from_metric(Py_ssize_t d, const double* u, const double* inverse,
@@ -113,10 +112,10 @@ ctypedef void (*take_function)(const char*, Py_ssize_t, const double*, double*) 
 ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
                                     const double*) noexcept nogil
 ctypedef double (*gather_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
-                                   const double*, const double*, double, double, double*,
-                                   double*, double*) noexcept nogil
+                                   const double*, double, double, double*,
+                                   double*) noexcept nogil
 ctypedef void (*scatter_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double*,
-                                  const double*, double, double, const double*) noexcept nogil
+                                  double, double, const double*) noexcept nogil
 ctypedef double (*values_function)(const void*, Py_ssize_t, Py_ssize_t,
                                    const double*) noexcept nogil
 ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double,
@@ -304,14 +303,17 @@ cdef class SparseRows(Rows):
             self.dot_row, self.add_row = skgd_csr_dot_f32_i64, skgd_csr_add_f32_i64
             self.gather, self.scatter = skgd_gather_f32_i64, skgd_scatter_f32_i64
 
-    cdef inline void prefetch_pairs(self, Py_ssize_t row, const double* pair) noexcept nogil:
-        """Fetch the pairs of numbers that belong to the columns of a row."""
+    cdef inline void prefetch_columns(self, Py_ssize_t row, const double* numbers,
+                                      Py_ssize_t stride) noexcept nogil:
+        """Fetch the numbers that belong to the columns of a row."""
         cdef Py_ssize_t k
         for k in range(self.start(row), self.start(row + 1)):
             if self.wide:
-                skgd_prefetch(<const char*>(pair + 2 * (<const long long*>self.indices)[k]), 1)
+                skgd_prefetch(
+                    <const char*>(numbers + stride * (<const long long*>self.indices)[k]), 1
+                )
             else:
-                skgd_prefetch(<const char*>(pair + 2 * (<const int*>self.indices)[k]), 1)
+                skgd_prefetch(<const char*>(numbers + stride * (<const int*>self.indices)[k]), 1)
 
     cdef inline Py_ssize_t start(self, Py_ssize_t row) noexcept nogil:
         if self.wide:
@@ -564,6 +566,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
             m = min(stop - row, <Py_ssize_t>BLOCK)
             for i in range(m):
                 index[i] = rows[row + i] if rows != NULL else row + i
+            if rows != NULL:
+                p.rows.prefetch(rows + row + m, min(stop - row - m, <Py_ssize_t>BLOCK))
             add_block(p, space, index, m, w, p.d, offset, 1.0, value, g, p.d, g_offset, 1)
             row += m
     return values, gradient, intercept_gradient
@@ -930,39 +934,77 @@ cdef class Sweep:
             c = c * weight if weight != 0.0 else 0.0
             last_rate = rate[i]
         before = ring + (n_steps - 1) % 4 * width
-        skgd_step_behind_metric(width, before, before, before, a, last_rate * c, last_rate * l2, 0.0,
-                                w, &p_next, &q_next)
+        skgd_step_behind_metric(
+            width, before, before, before, a, last_rate * c, last_rate * l2, 0.0, w, &p_next, &q_next
+        )
         if self.fit_intercept:
             self.u[d] = (b - last_rate * speed * c) / self.inverse[d]
         return 0
 
     cdef int single_sparse(self, Problem p, SparseRows rows, const Py_ssize_t* row,
                            Py_ssize_t n_steps, const double* rate) except -1:
-        """Steps along single rows' gradients that touch the coefficients of the row alone.
-
-        The penalty reaches a coefficient when a row next needs it: with the rates summed up since,
-        its l2 part is a decay, its l1 part one threshold. Coefficients and the sums at which they
-        were last brought up to date lie in pairs.
-        """
+        """Steps along single rows' gradients that touch the coefficients of the row alone."""
         cdef Py_ssize_t j, d = self.d
-        cdef double* a = self.step
-        pairs, buffers = np.zeros((d, 2)), np.empty((4, rows.widest))
-        cdef double* pair = writeable_floats(pairs, (d, 2))
-        cdef double* space = writeable_floats(buffers, (4, rows.widest))
+        cdef double* space
+        if self.identity and not self.penalty.proximal:
+            with nogil:
+                self.scaled_steps(p, rows, row, n_steps, rate)
+            self.refresh(0)
+            return 0
+        records = np.zeros((d, SKGD_RECORD))
+        buffers = np.empty((2, rows.widest))
+        cdef double* record = writeable_floats(records, (d, SKGD_RECORD))
+        space = writeable_floats(buffers, (2, rows.widest))
         for j in range(d):
-            pair[2 * j] = self.u[j] * self.inverse[j]
-            a[j] = self.inverse[j] * self.inverse[j] * self.unit[0]
+            record[SKGD_RECORD * j] = self.u[j] * self.inverse[j]
+            record[SKGD_RECORD * j + 2] = self.inverse[j] * self.inverse[j] * self.unit[0]
         with nogil:
-            self.sparse_steps(p, rows, row, n_steps, rate, pair, space)
+            self.sparse_steps(p, rows, row, n_steps, rate, record, space)
         for j in range(d):
             if self.inverse[j] != 0.0:
                 self.u[j] = self.w[j] / self.inverse[j]
         self.refresh(0)
         return 0
 
+    cdef int scaled_steps(self, Problem p, SparseRows rows, const Py_ssize_t* row,
+                          Py_ssize_t n_steps, const double* rate) except -1 nogil:
+        """Steps whose l2 decay is that of one number, which multiplies all coefficients."""
+        cdef Py_ssize_t i, j, start, stop
+        cdef double y, z, c, weight, scale = 1.0, l2 = self.alpha[0] * self.penalty.bend
+        cdef double b = self.u[self.d] if self.fit_intercept else 0.0
+        cdef double* v = self.w
+        for i in range(n_steps):
+            if i + AHEAD < n_steps:
+                rows.prefetch(row + i + AHEAD, 1)
+                p.prefetch_target(row[i + AHEAD])
+            if i + 2 < n_steps:
+                rows.prefetch_columns(row[i + 2], v, 1)
+            start, stop = rows.start(row[i]), rows.start(row[i] + 1)
+            z = b + scale * rows.dot_row(rows.data, rows.indices, start, stop, v)
+            y = p.numbers[row[i]]
+            p.loss.gradient(1, 1, &y, &z, &c)
+            weight = self.weight_scale * p.s[row[i]] if p.s != NULL else self.weight_scale
+            c = c * weight if weight != 0.0 else 0.0
+            scale *= 1.0 - rate[i] * l2
+            if fabs(scale) < 1e-100:
+                for j in range(self.d):
+                    v[j] *= scale
+                scale = 1.0
+            rows.add_row(rows.data, rows.indices, start, stop, -rate[i] * c / scale, v)
+            b -= rate[i] * c
+        for j in range(self.d):
+            v[j] *= scale
+        if self.fit_intercept:
+            self.u[self.d] = b
+        return 0
+
     cdef int sparse_steps(self, Problem p, SparseRows rows, const Py_ssize_t* row,
-                          Py_ssize_t n_steps, const double* rate, double* pair,
+                          Py_ssize_t n_steps, const double* rate, double* record,
                           double* space) except -1 nogil:
+        """Steps after which the penalty reaches a coefficient when a row next needs it.
+
+        With the rates summed up since, its l2 part is a decay, its l1 part one threshold.
+        """
         cdef Py_ssize_t i, j, start, stop, m
         cdef double y, z, c, weight, total = 0.0
         cdef double l2 = self.alpha[0] * self.penalty.bend
@@ -971,19 +1013,16 @@ cdef class Sweep:
             self.inverse[self.d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
         )
         cdef double* w = space
-        cdef double* decay = space + rows.widest
-        cdef double* since = space + 2 * rows.widest
+        cdef double* since = space + rows.widest
         for i in range(n_steps):
             if i + AHEAD < n_steps:
                 rows.prefetch(row + i + AHEAD, 1)
                 p.prefetch_target(row[i + AHEAD])
             if i + 2 < n_steps:
-                rows.prefetch_pairs(row[i + 2], pair)
+                rows.prefetch_columns(row[i + 2], record, SKGD_RECORD)
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
             m = stop - start
-            z = b + rows.gather(
-                rows.data, rows.indices, start, stop, pair, self.step, total, l2, w, decay, since
-            )
+            z = b + rows.gather(rows.data, rows.indices, start, stop, record, total, l2, w, since)
             if self.penalty.proximal:
                 for j in range(m):
                     since[j] *= self.alpha[0]
@@ -993,11 +1032,10 @@ cdef class Sweep:
             p.loss.gradient(1, 1, &y, &z, &c)
             weight = self.weight_scale * p.s[row[i]] if p.s != NULL else self.weight_scale
             c = c * weight if weight != 0.0 else 0.0
-            rows.scatter(rows.data, rows.indices, start, stop, pair, self.step, total, rate[i] * c,
-                         w)
+            rows.scatter(rows.data, rows.indices, start, stop, record, total, rate[i] * c, w)
             total += rate[i]
             b -= rate[i] * speed * c
-        skgd_settle(self.d, pair, self.step, total, l2, self.w, self.g)
+        skgd_settle(self.d, record, total, l2, self.w, self.g)
         if self.penalty.proximal:
             for j in range(self.d):
                 self.g[j] *= self.alpha[0]
@@ -1056,6 +1094,11 @@ cdef class Sweep:
                 if self.fit_intercept:
                     self.g[c * self.p + self.d] = g_offset[c]
             self.finish_all(g, rate, t, share)
+
+    def work(self, Py_ssize_t length):
+        """Return about how many multiplications a step along a batch of some rows takes."""
+        rows = self.k * length * (self.problem.rows.width + BLOCK)
+        return rows if length == 1 and self.goes_row_by_row() else rows + 16 * self.k * self.d
 
     cdef bint goes_row_by_row(self):
         """Whether margin, slope and step of a row can be done on its coefficients at once."""

@@ -231,36 +231,46 @@ SKGD_CLONES static double skgd_weigh(ptrdiff_t m, double factor, const double *w
 SKGD_VALUES(double, f64)
 SKGD_VALUES(float, f32)
 
+/* In loops over the columns of a row: numbers that lie anywhere are faster fetched one by one than
+   gathered into vectors, as GCC would. */
+#if defined(__GNUC__)
+#define SKGD_ONE_BY_ONE __asm__ volatile("")
+#else
+#define SKGD_ONE_BY_ONE (void)0
+#endif
+
+/* What single sparse rows need of column j lies together, in record + SKGD_RECORD j: the coefficient, the
+   total of the rates up to which it has decayed, and its squared scale in the metric. */
+#define SKGD_RECORD 4
+
 /* gather brings the coefficients of a row up to date: each has decayed by exp(-l2 a (total - last)),
    which is a short polynomial as long as the exponent is small; since holds a (total - last), for a
-   threshold. It returns the margin. scatter steps along the row and puts them back.
-   pair[2 j] is the coefficient of column j and pair[2 j + 1] its last total. */
-#define SKGD_PAIRS(T, I, NAME)                                                             \
+   threshold. It returns the margin. scatter steps along the row and puts them back. */
+#define SKGD_RECORDS(T, I, NAME)                                                           \
     SKGD_CLONES static double skgd_gather_##NAME(                                          \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        const double *pair, const double *a, double total, double l2, double *w,           \
-        double *decay, double *since)                                                      \
+        const double *record, double total, double l2, double *w, double *since)           \
     {                                                                                      \
         const T *x = (const T *)data + start;                                              \
         const I *column = (const I *)indices + start;                                      \
         ptrdiff_t m = stop - start;                                                        \
-        double s = 0, least = 0;                                                           \
-        _Pragma("omp simd reduction(min : least)")                                         \
+        double s = 0, longest = 0;                                                         \
         for (ptrdiff_t k = 0; k < m; k++) {                                                \
-            ptrdiff_t j = column[k];                                                       \
-            w[k] = pair[2 * j];                                                            \
-            since[k] = a[j] * (total - pair[2 * j + 1]);                                   \
-            decay[k] = -l2 * since[k];                                                     \
-            least = decay[k] < least ? decay[k] : least;                                   \
+            const double *r = record + SKGD_RECORD * column[k];                            \
+            w[k] = r[0];                                                                   \
+            since[k] = r[2] * (total - r[1]);                                              \
+            SKGD_ONE_BY_ONE;                                                               \
         }                                                                                  \
-        if (least < -1e-3) {                                                               \
-            skgd_exp(m, decay, decay);                                                     \
+        _Pragma("omp simd reduction(max : longest)")                                       \
+        for (ptrdiff_t k = 0; k < m; k++)                                                  \
+            longest = since[k] > longest ? since[k] : longest;                             \
+        if (l2 * longest > 1e-3) {                                                         \
             for (ptrdiff_t k = 0; k < m; k++)                                              \
-                w[k] *= decay[k];                                                          \
-        } else if (least < 0) {                                                            \
+                w[k] *= skgd_exp1(-l2 * since[k]);                                         \
+        } else if (l2 * longest > 0) {                                                     \
             _Pragma("omp simd")                                                            \
             for (ptrdiff_t k = 0; k < m; k++) {                                            \
-                double e = decay[k];                                                       \
+                double e = -l2 * since[k];                                                 \
                 w[k] *= 1 + e * (1 + e * (1.0 / 2 + e * (1.0 / 6 + e * (1.0 / 24))));      \
             }                                                                              \
         }                                                                                  \
@@ -271,31 +281,32 @@ SKGD_VALUES(float, f32)
     }                                                                                      \
     SKGD_CLONES static void skgd_scatter_##NAME(                                           \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        double *pair, const double *a, double total, double c, const double *w)            \
+        double *record, double total, double c, const double *w)                           \
     {                                                                                      \
         const T *x = (const T *)data + start;                                              \
         const I *column = (const I *)indices + start;                                      \
         ptrdiff_t m = stop - start;                                                        \
         for (ptrdiff_t k = 0; k < m; k++) {                                                \
-            ptrdiff_t j = column[k];                                                       \
-            pair[2 * j] = w[k] - c * a[j] * x[k];                                          \
-            pair[2 * j + 1] = total;                                                       \
+            double *r = record + SKGD_RECORD * column[k];                                  \
+            r[0] = w[k] - c * r[2] * x[k];                                                 \
+            r[1] = total;                                                                  \
+            SKGD_ONE_BY_ONE;                                                               \
         }                                                                                  \
     }
 
-SKGD_PAIRS(double, int32_t, f64_i32)
-SKGD_PAIRS(double, int64_t, f64_i64)
-SKGD_PAIRS(float, int32_t, f32_i32)
-SKGD_PAIRS(float, int64_t, f32_i64)
+SKGD_RECORDS(double, int32_t, f64_i32)
+SKGD_RECORDS(double, int64_t, f64_i64)
+SKGD_RECORDS(float, int32_t, f32_i32)
+SKGD_RECORDS(float, int64_t, f32_i64)
 
 /* Bring all coefficients up to date at the end: w has decayed, since is left for a threshold. */
 SKGD_CLONES static void skgd_settle(
-    ptrdiff_t d, const double *pair, const double *a, double total, double l2, double *w,
-    double *since)
+    ptrdiff_t d, const double *record, double total, double l2, double *w, double *since)
 {
     for (ptrdiff_t j = 0; j < d; j++) {
-        since[j] = a[j] * (total - pair[2 * j + 1]);
-        w[j] = pair[2 * j] * skgd_exp1(-l2 * since[j]);
+        const double *r = record + SKGD_RECORD * j;
+        since[j] = r[2] * (total - r[1]);
+        w[j] = r[0] * skgd_exp1(-l2 * since[j]);
     }
 }
 
@@ -306,11 +317,18 @@ SKGD_CLONES static void skgd_settle(
     {                                                                                      \
         const T *x = (const T *)data;                                                      \
         const I *column = (const I *)indices;                                              \
-        double s = 0;                                                                      \
-        _Pragma("omp simd reduction(+ : s)")                                               \
-        for (ptrdiff_t k = start; k < stop; k++)                                           \
-            s += x[k] * w[column[k]];                                                      \
-        return s;                                                                          \
+        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                             \
+        ptrdiff_t k = start;                                                               \
+        for (; k + 4 <= stop; k += 4) {                                                    \
+            s0 += x[k] * w[column[k]];                                                     \
+            s1 += x[k + 1] * w[column[k + 1]];                                             \
+            s2 += x[k + 2] * w[column[k + 2]];                                             \
+            s3 += x[k + 3] * w[column[k + 3]];                                             \
+            SKGD_ONE_BY_ONE;                                                               \
+        }                                                                                  \
+        for (; k < stop; k++)                                                              \
+            s0 += x[k] * w[column[k]];                                                     \
+        return (s0 + s2) + (s1 + s3);                                                      \
     }                                                                                      \
     SKGD_CLONES static void skgd_csr_add_##NAME(                                           \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop, double c,  \

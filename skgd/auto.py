@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from skgd.curvature import takes_kinks
+from skgd.interior import InteriorPoint, takes_hinges
 from skgd.metric import diagonal_metric, identity_metric
-from skgd.newton import Newton
+from skgd.newton import Newton, stand_ins
 from skgd.optimizers import (
     LBFGS,
     SGD,
@@ -35,8 +37,6 @@ OPTIMIZERS = {
 AUTO_BATCH = 256
 # The share of its first rate with which a step rule goes on after another optimizer's fit.
 REFINED = 0.03
-# Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
-SMOOTHING = 10.0 ** np.arange(0.0, -6.5, -1.0)
 
 
 @dataclass
@@ -79,17 +79,6 @@ class Plan:
     @property
     def takes_steps(self):
         return isinstance(self.optimizer, Optimizer)
-
-    def remedy(self, rate):
-        """Say what to pass instead of a learning rate with which the descent exploded."""
-        if self.schedule is None:
-            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
-        if self.preconditioned:
-            return f"Pass learning_rate={min(rate / 10, 0.1):.1g} or learning_rate='auto'."
-        return (
-            "Pass precondition='auto', which makes the descent independent of the columns' scales, "
-            f"or scale the columns, or pass learning_rate={rate / 10:.1g} or less."
-        )
 
 
 def make_optimizer(optimizer):
@@ -231,26 +220,21 @@ def make_metric(plan, moments, loss_curvature, penalty_curvature, unit, fit_inte
 def solve(objective, loss, X, x, record):
     """Descend to the minimum without a rate; return the last iterate.
 
-    Newton's method for smooth objectives, L-BFGS where a loss is not convex or has no second
-    derivative, accelerated proximal gradient for penalties that are not smooth. A loss that is not
-    smooth is replaced by smooth ones that come ever closer to it, each started from the last one's
-    minimum.
-
-    References
-    ----------
-    Nesterov, Smooth minimization of non-smooth functions, 2005.
+    Newton's method, proximal where the penalty has kinks coordinate by coordinate; L-BFGS and
+    accelerated proximal gradient where a loss is not convex or the Hessian is unknown or too large.
+    Losses of straight pieces have an interior point method; where there are too many parameters, a
+    loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
+    from the last one's minimum.
     """
-    if loss.smooth:
-        x = train_full_batch(_solver(objective, loss, X), objective, x, record)
+    if takes_hinges(objective, loss):
+        x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
         record.stop_reason = record.stop_reason or "precision"
         return x
-    size = 1.0 if loss.task == "classification" else float(np.max(1.0 / objective.metric.unit))
-    for width in size * SMOOTHING:
-        smooth = loss.smoothed(width)
-        inner = replace(
-            objective, problem=objective.problem.with_loss(smooth.compiled(objective.problem.k)),
-            latest=None, reported=objective,
-        )  # fmt: skip
+    for smooth in stand_ins(objective, loss):
+        inner = objective
+        if smooth is not loss:
+            problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
+            inner = replace(objective, problem=problem, latest=None, reported=objective)
         record.stop_reason = None
         x = train_full_batch(_solver(inner, smooth, X), inner, x, record)
         record.stop_reason = record.stop_reason or "precision"
@@ -260,6 +244,7 @@ def solve(objective, loss, X, x, record):
 
 
 def _solver(objective, loss, X):
-    if objective.proximal:
+    bends = loss.has_hessian and loss.convex
+    if objective.proximal and not (bends and takes_kinks(objective, loss)):
         return AcceleratedGradient()
-    return Newton(loss, X) if loss.has_hessian and loss.convex else LBFGS()
+    return Newton(loss, X) if bends else LBFGS()

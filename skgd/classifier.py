@@ -278,7 +278,7 @@ def _shared(section):
     doc = GDRegressor.__doc__
     if section == "parameters":
         return doc[doc.index("    penalty :"):doc.index("\n    Attributes")]
-    return doc[doc.index("    n_features_in_ :"):doc.index("    Examples")]
+    return doc[doc.index("    n_features_in_ :"):doc.index("\n    Examples")]
 
 
 if GDClassifier.__doc__:  # which `python -OO` strips

@@ -4,12 +4,18 @@ They follow scikit-learn's convention: ``from_...`` makes and draws one, ``plot(
 again, ``ax_``, ``figure_`` and ``lines_`` are what was drawn. matplotlib is needed only to draw.
 """
 
+import warnings
+
 import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skgd._checks import is_number
-from skgd.learning_rate import find_learning_rate
+from skgd._checks import check_weights, is_number
+from skgd.callbacks import Callback, FitTasks
+from skgd.learning_rate import drawn_rows, find_learning_rate
+from skgd.run import Memory, Run, Sample
 
 __all__ = ["DescentDisplay", "LearningRateDisplay", "PathDisplay"]
 
@@ -27,6 +33,8 @@ Y_LABELS = {
 }  # fmt: skip
 # Points of a curve, and of each side of a grid of contours.
 CURVE_POINTS, GRID_POINTS, LEVELS = 400, 80, 18
+# Rows on which the objective is evaluated for the contours.
+SURFACE_ROWS = 1000
 # A path of no more points than this has a mark for each.
 MARKED_POINTS = 300
 
@@ -464,9 +472,9 @@ def _searched_rates(results):
 class PathDisplay(_Display):
     """The path of a descent, over contours of the function or on its curve.
 
-    Make it by `from_result` or `from_results` for what `skgd.minimize` returns. A function of one
-    parameter is drawn as a curve; of more, two are chosen, and the contours are those where the
-    others are as at the end of the first path.
+    Make it by `from_result` or `from_results` for what `skgd.minimize` returns, by `from_estimator`
+    for two coefficients of a model. A function of one parameter is drawn as a curve; of more, two
+    are chosen, and the contours are those where the others are as at the end of the first path.
 
     Parameters
     ----------
@@ -575,6 +583,78 @@ class PathDisplay(_Display):
         )  # fmt: skip
         return display.plot(ax=ax, **plot_settings)
 
+    @classmethod
+    def from_estimator(
+        cls, estimator, X, y, sample_weight=None, *, features=(0, 1), output=0, name=None, ax=None,
+        **plot_settings,
+    ):  # fmt: skip
+        """Fit a clone of an estimator and draw the path of two of its coefficients.
+
+        The contours are the objective where the other coefficients and the intercepts are as at the
+        end; of many rows, it is that of a sample.
+
+        Parameters
+        ----------
+        estimator : GDClassifier or GDRegressor
+            Unfitted or fitted; it is cloned.
+        X : array, data frame or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array of shape (n_samples,), default=None
+        features : pair of int or str, default=(0, 1)
+            The columns whose coefficients to draw, by their numbers or names.
+        output : int, default=0
+            Of which row of ``coef_``.
+        name : str, default=None
+            What the legend calls the path; None is the name of the class.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        **plot_settings
+            ``limits`` and ``line_kw`` of `plot`.
+
+        Returns
+        -------
+        PathDisplay
+
+        Examples
+        --------
+        >>> import matplotlib
+        >>> matplotlib.use("Agg")
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skgd import GDRegressor, PathDisplay
+        >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+        >>> model = GDRegressor(optimizer="momentum", batch_size="full")
+        >>> PathDisplay.from_estimator(model, X, y, features=("bmi", "bp")).labels
+        ['coefficient of bmi', 'coefficient of bp']
+        """
+        model, recorder = clone(estimator), _Recorder()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.set_callbacks(recorder).fit(X, y, sample_weight=sample_weight)
+        coef = np.atleast_2d(model.coef_).astype(float)
+        intercept = np.atleast_1d(model.intercept_).astype(float)
+        numbers, columns = _chosen_columns(model, features)
+        if not 0 <= output < len(coef):
+            raise ValueError(f"output={output!r}: pass a number from 0 to {len(coef) - 1}.")
+        path = [np.atleast_2d(point)[output, numbers] for point in recorder.coefs]
+        if not isinstance(model.init, str):
+            path.insert(0, np.reshape(model.init[0], coef.shape)[output, numbers])
+        elif model.init == "zeros":
+            path.insert(0, np.zeros(2))
+        if not np.array_equal(path[-1], coef[output, numbers]):
+            path.append(coef[output, numbers])
+        objective = _objective(model, X, y, sample_weight)
+
+        def surface(point):
+            there = coef.copy()
+            there[output, numbers] = point
+            return objective(there, intercept)
+
+        display = cls(
+            paths=[np.array(path)], names=[type(model).__name__ if name is None else name],
+            surface=surface, labels=[f"coefficient of {column}" for column in columns],
+        )  # fmt: skip
+        return display.plot(ax=ax, **plot_settings)
+
     def plot(self, ax=None, *, limits=None, line_kw=None):
         """Draw the function and the paths.
 
@@ -653,6 +733,48 @@ class PathDisplay(_Display):
         ax.plot(
             path[-1, 0], heights[-1], marker="*", markersize=13, markeredgecolor="white", **ends
         )
+
+
+class _Recorder(Callback):
+    """Keeps the coefficients of each epoch."""
+
+    def __init__(self):
+        self.coefs = []
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if context.task_name == "epoch":
+            self.coefs.append(fitted_estimator.coef_.copy())
+
+
+def _objective(model, X, y, sample_weight):
+    """Return a fitted model's objective as a function of coefficients and intercepts."""
+    if len(y) > SURFACE_ROWS:
+        X, y, sample_weight = drawn_rows(model, X, y, sample_weight, SURFACE_ROWS, 0)
+    X, y = model._check_data(X, y, reset=False)
+    weights = check_weights(sample_weight, len(y))
+    targets, n_outputs = model._encode(y, weights, reset=False)
+    sample, memory = Sample(X, y, targets, weights, n_outputs), Memory.empty(X.shape[1], n_outputs)
+    objective = Run(model, sample, None, memory, False, FitTasks(model, sample)).objective
+    return lambda coef, intercept: float(objective.values(coef, intercept)[1].sum())
+
+
+def _chosen_columns(model, features):
+    """Return the numbers and the names of two columns."""
+    numbered = np.array([f"column {number}" for number in range(model.n_features_in_)])
+    names = getattr(model, "feature_names_in_", numbered).tolist()
+    try:
+        numbers = [
+            names.index(feature) if isinstance(feature, str) else range(len(names))[feature]
+            for feature in features
+        ]
+    except (TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"features={features!r}: pass two numbers from 0 to {len(names) - 1}, or two names of "
+            "columns."
+        ) from error
+    if len(set(numbers)) != 2 or len(numbers) != 2:
+        raise ValueError(f"features={features!r}: pass two different columns.")
+    return numbers, [names[number] for number in numbers]
 
 
 def _chosen(parameters, n):

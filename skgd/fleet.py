@@ -14,7 +14,7 @@ import numpy as np
 from skgd._engine import Fleet
 from skgd.schedules import checked_rates
 from skgd.scores import decision_values
-from skgd.training import Epoch, enter, make_sweep, step_work, sweep_epoch, watched_rows
+from skgd.training import Epoch, enter, make_sweep, sweep_epoch, watched_rows
 
 # Numbers in a block of margins on which objectives are watched.
 MARGINS = 2**21
@@ -65,7 +65,10 @@ class Pass:
         runs = self.runs
         self.parts = np.array_split(np.arange(len(runs)), min(self.n_threads, len(runs)))
         self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
-        self.work = sum(step_work(run.problem, run.plan) for run in runs) / SPEED
+
+    def work(self, length):
+        """Return about how long a step takes, in multiplications of a single sweep."""
+        return sum(sweep.work(length) for sweep in self.sweeps.values()) / SPEED
 
     # ---- an epoch -------------------------------------------------------------------------------
 
@@ -83,9 +86,7 @@ class Pass:
             for run in self.runs:
                 run.record.begin_epoch()
             rates = np.array([checked_rates(run.plan.schedule, t) for run in self.runs])
-            sweep_epoch(
-                self.clock, self, self.plan, lambda t: rates[:, t - first], self.work
-            )
+            sweep_epoch(self.clock, self, self.plan, lambda t: rates[:, t - first])
             for run in self.runs:
                 steps = run.memory.steps
                 steps.t, steps.averaged = self.clock.t, self.clock.averaged

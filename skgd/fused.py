@@ -72,7 +72,7 @@ class Entry:
             self.model = self._model(coef, intercept)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)  # stop_reason tells
-                self.model._tell(run.record, run.plan)
+                self.model._tell(run)
         except Exception:
             self.fail()
         self.run = self.end = None

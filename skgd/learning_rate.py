@@ -26,7 +26,7 @@ SKIPPED = 0.25
 class RateTest:
     """What a range test has found.
 
-    Attributes
+    Parameters
     ----------
     rates : array of shape (n_rates,)
         In rising order.
@@ -34,6 +34,15 @@ class RateTest:
         The mean objective of the short run at each rate; infinite where it diverged.
     suggestion : float
         The rate to take.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import GDRegressor, find_learning_rate
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> test = find_learning_rate(GDRegressor(optimizer="adam"), X, y, rates=[1e-5, 0.1, 1e3])
+    >>> test.suggestion
+    0.1
     """
 
     rates: np.ndarray
@@ -96,9 +105,9 @@ def find_learning_rate(
     rates = _checked_rates(rates)
     max_samples = _checked_count("max_samples", max_samples, None)
     if max_samples is not None and len(y) > max_samples:
-        X, y, sample_weight = _drawn(estimator, X, y, sample_weight, max_samples, random_state)
+        X, y, sample_weight = drawn_rows(estimator, X, y, sample_weight, max_samples, random_state)
     model, X = _last_step(estimator, X, y)
-    model = clone(model).set_params(
+    model = clone(model).set_callbacks().set_params(
         tol=None, early_stopping=False, warm_start=False, on_divergence="recover", verbose=0,
         random_state=random_state if model.random_state is None else model.random_state,
     )
@@ -166,7 +175,8 @@ def _last_step(estimator, X, y):
     return estimator, X
 
 
-def _drawn(estimator, X, y, sample_weight, n_samples, random_state):
+def drawn_rows(estimator, X, y, sample_weight, n_samples, random_state):
+    """Return a sample of the rows, with as many of each class as in all."""
     weights = () if sample_weight is None else (sample_weight,)
     X, y, *weights = resample(
         X, y, *weights, replace=False, n_samples=n_samples, random_state=random_state,

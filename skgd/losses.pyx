@@ -18,7 +18,7 @@ from functools import cache
 from numbers import Real
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, special
 from sklearn.base import BaseEstimator
 from sklearn.metrics import d2_pinball_score, r2_score
 
@@ -242,25 +242,64 @@ class Loss(BaseEstimator):
         return self._apply("value", y, z)
 
     def gradient(self, y, z):
-        """Return the derivative of the loss with respect to each margin, shaped like ``z``."""
+        """Return the derivative of the loss with respect to each margin, shaped like ``z``.
+
+        Parameters
+        ----------
+        y, z : arrays of the same shape
+            Targets and margins, as in ``value``.
+        """
         return self._apply("gradient", y, z)
 
     def hessian(self, y, z):
-        """Return the second derivative with respect to each margin, shaped like ``z``."""
+        """Return the second derivative with respect to each margin, shaped like ``z``.
+
+        Parameters
+        ----------
+        y, z : arrays of the same shape
+            Targets and margins, as in ``value``.
+        """
         return self._apply("hessian", y, z)
 
     def bends(self, y, z):
-        """Return what ``bend`` needs to know of the targets and margins, (n_samples, n_outputs)."""
+        """Return what ``bend`` needs to know of the targets and margins.
+
+        Parameters
+        ----------
+        y, z : arrays of shape (n_samples, n_outputs)
+            Targets and margins.
+        """
         if np.ndim(z) != 2:
             raise ValueError(f"z has shape {np.shape(z)}: pass (n_samples, n_outputs).")
         return self.hessian(y, z)
 
     def bend(self, bends, direction):
-        """Return the second derivative times a direction of shape (n_samples, n_outputs)."""
+        """Return the second derivative times a direction.
+
+        Parameters
+        ----------
+        bends : object
+            What ``bends`` returned.
+        direction : array of shape (n_samples, n_outputs)
+            A change of the margins.
+        """
         return bends * direction
 
+    def conjugate(self, y, slope):
+        """Return ``sup_z slope z - loss(y, z)`` for slopes shaped like ``y``; inf if unknown.
+
+        With it a fit can say how far from the minimum it ended; the loss must be convex.
+        """
+        return np.full(np.shape(slope), np.inf)
+
     def compiled(self, n_outputs=1):
-        """Return the rule that the engine runs; one that calls back where a subclass overrides."""
+        """Return the rule that the engine runs; one that calls back where a subclass overrides.
+
+        Parameters
+        ----------
+        n_outputs : int, default=1
+            The number of margins of a row.
+        """
         if overrides(type(self), Loss, {"value", "gradient", "hessian"}):
             return PythonLossRule(self)
         check_complete(self, "value(y, z) and gradient(y, z)")
@@ -270,6 +309,13 @@ class Loss(BaseEstimator):
         """Return the constant margin with the least weighted loss, one per column of ``y``.
 
         The root of the derivative, by Brent's method in a bracket grown around the targets.
+
+        Parameters
+        ----------
+        y : array of shape (n_samples, n_outputs)
+            Targets.
+        sample_weight : array of shape (n_samples,)
+            The weight of each row.
         """
         result = np.empty(y.shape[1])
         for c, column in enumerate(y.T):
@@ -294,12 +340,32 @@ class Loss(BaseEstimator):
                 result[c] = 0.5 * (low + high)
         return result
 
+    def hinges(self, y):
+        """Return (position, low, high) for targets of shape (n_samples, n_outputs).
+
+        For losses that are sums of hinges, ``max over low <= a <= high of a (z - position)``: the
+        position has the shape (hinges, n_samples, n_outputs); None for other losses.
+        """
+        return None
+
     def smoothed(self, width):
-        """Return a smooth loss within ``width`` of this one, for the losses that are not smooth."""
+        """Return a smooth loss within ``width`` of this one, for the losses that are not smooth.
+
+        Parameters
+        ----------
+        width : float
+            How far the two may differ.
+        """
         return self
 
     def couples(self, n_outputs):
-        """Tell whether the outputs enter the loss of a row together, as in a softmax."""
+        """Tell whether the outputs enter the loss of a row together, as in a softmax.
+
+        Parameters
+        ----------
+        n_outputs : int
+            The number of margins of a row.
+        """
         return False
 
     def predictions(self, z):
@@ -419,6 +485,9 @@ class SquaredError(Loss):
     def best_constant(self, y, sample_weight):
         return np.average(y, axis=0, weights=sample_weight)
 
+    def conjugate(self, y, slope):
+        return slope * (y + 0.5 * slope)
+
 
 cdef inline double rounded(double t, double width) noexcept nogil:
     """max(0, t), with the kink at 0 rounded over a width: at most width / 2 below it."""
@@ -537,6 +606,12 @@ class AbsoluteError(_PiecewiseLinear):
     def best_constant(self, y, sample_weight):
         return _weighted_quantiles(y, sample_weight, 0.5)
 
+    def conjugate(self, y, slope):
+        return np.where(np.abs(slope) <= 1.0, slope * y, np.inf)
+
+    def hinges(self, y):
+        return y[None], -1.0, 1.0
+
 
 def _weighted_quantiles(y, sample_weight, quantile):
     """Return the smallest target of each column with a share of the weight up to it."""
@@ -600,6 +675,14 @@ class Quantile(_PiecewiseLinear):
             _weighted_quantiles(y[:, c:c + 1], sample_weight, quantile)
             for c, quantile in enumerate(columns)
         ])
+
+    def conjugate(self, y, slope):
+        below = self._quantiles()
+        inside = (slope >= -below) & (slope <= 1.0 - below)
+        return np.where(inside, slope * y, np.inf)
+
+    def hinges(self, y):
+        return y[None], -self._quantiles(), 1.0 - self._quantiles()
 
     def encoded(self, y):
         y = _PiecewiseLinear.encoded(self, y)
@@ -665,6 +748,13 @@ class EpsilonInsensitive(_PiecewiseLinear):
     def __init__(self, epsilon=0.1):
         self.epsilon = epsilon
 
+    def conjugate(self, y, slope):
+        return np.where(np.abs(slope) <= 1.0, slope * y + self.epsilon * np.abs(slope), np.inf)
+
+    def hinges(self, y):
+        below = np.array([-1.0, 0.0]).reshape(2, *np.ones(y.ndim, dtype=int))
+        return np.array([y - self.epsilon, y + self.epsilon]), below, below + 1.0
+
     def best_constant(self, y, sample_weight):
         # Half the absolute residuals of both edges of the band, up to a constant.
         edges = np.vstack([y - self.epsilon, y + self.epsilon])
@@ -705,6 +795,9 @@ class Huber(Loss):
 
     def __init__(self, delta=1.35):
         self.delta = delta
+
+    def conjugate(self, y, slope):
+        return np.where(np.abs(slope) <= self.delta, slope * (y + 0.5 * slope), np.inf)
 
 
 cdef class SquaredEpsilonInsensitiveRule(LossRule):
@@ -768,6 +861,9 @@ class SquaredEpsilonInsensitive(Loss):
     def __init__(self, epsilon=0.1):
         self.epsilon = epsilon
 
+    def conjugate(self, y, slope):
+        return slope * y + self.epsilon * np.abs(slope) + 0.25 * slope**2
+
 
 cdef class LogCoshRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -815,6 +911,11 @@ class LogCosh(Loss):
     Rule = LogCoshRule
     curvature = 1.0
     has_hessian = True
+
+    def conjugate(self, y, slope):
+        with np.errstate(invalid="ignore"):
+            ends = special.xlog1py(1.0 + slope, slope) + special.xlog1py(1.0 - slope, -slope)
+        return np.where(np.abs(slope) <= 1.0, slope * y + 0.5 * ends, np.inf)
 
 
 cdef class CauchyRule(LossRule):
@@ -919,20 +1020,21 @@ cdef inline int exponentials(Py_ssize_t n, double factor, const double* x,
 
 cdef inline int excesses(Py_ssize_t n, double factor, const double* x, double* out) noexcept nogil:
     """(exp(factor x) - 1 - factor x) / factor, and its limit 0 where the factor is 0."""
-    cdef Py_ssize_t i, j
-    cdef double t, series
+    cdef Py_ssize_t i
+    cdef double t, series, share
     if factor == 0.0:
         memset(out, 0, n * sizeof(double))
         return 0
+    share = 1.0 / factor
     exponentials(n, factor, x, out)
     for i in range(n):
         t = factor * x[i]
-        # Near 0 the difference would lose its digits.
-        series = 1.0 + t / 13.0
-        for j in range(12, 2, -1):
-            series = 1.0 + t / j * series
-        t = 0.5 * t * t * series if fabs(t) < 0.25 else out[i] - 1.0 - t
-        out[i] = t / factor
+        # Near 0 the difference would lose its digits: Taylor's terms 2 t^j / (j + 2)!.
+        series = 1.0 / 19958400.0 + t * (1.0 / 239500800.0 + t * (1.0 / 3113510400.0))
+        series = 1.0 / 20160.0 + t * (1.0 / 181440.0 + t * (1.0 / 1814400.0 + t * series))
+        series = 1.0 / 60.0 + t * (1.0 / 360.0 + t * (1.0 / 2520.0 + t * series))
+        series = 1.0 + t * (1.0 / 3.0 + t * (1.0 / 12.0 + t * series))
+        out[i] = share * (0.5 * t * t * series if fabs(t) < 0.25 else out[i] - 1.0 - t)
     return 0
 
 
@@ -1068,6 +1170,11 @@ class Poisson(_LogLink):
     Rule = PoissonRule
     power = 1.0
 
+    def conjugate(self, y, slope):
+        mean = slope + y
+        inside = special.xlogy(mean, np.maximum(mean, 0.0)) - special.xlogy(y, y) - slope
+        return np.where(mean >= 0, inside, np.inf)
+
 
 class Gamma(_LogLink):
     """Half the gamma deviance, for positive amounts; the margin is the logarithm of the mean.
@@ -1091,6 +1198,11 @@ class Gamma(_LogLink):
 
     Rule = GammaRule
     power = 2.0
+
+    def conjugate(self, y, slope):
+        rest = np.maximum(1.0 - slope, 0.0)
+        inside = special.xlogy(rest, rest) + slope * (1.0 + np.log(y))
+        return np.where(slope <= 1.0, inside, np.inf)
 
 
 class Tweedie(_LogLink):
@@ -1227,6 +1339,12 @@ class Hinge(_PiecewiseLinear):
     Rule = HingeRule
     task = "classification"
 
+    def conjugate(self, y, slope):
+        return np.where(np.abs(y * slope + 0.5) <= 0.5, y * slope, np.inf)
+
+    def hinges(self, y):
+        return y[None], np.where(y > 0, -1.0, 0.0), np.where(y > 0, 0.0, 1.0)
+
 
 cdef class SquaredHingeRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -1273,6 +1391,9 @@ class SquaredHinge(Loss):
     task = "classification"
     curvature = 2.0
     has_hessian = True
+
+    def conjugate(self, y, slope):
+        return np.where(y * slope <= 0.0, y * slope + 0.25 * slope**2, np.inf)
 
 
 cdef class ModifiedHuberRule(LossRule):
@@ -1330,8 +1451,17 @@ class ModifiedHuber(Loss):
     curvature = 2.0
     has_hessian = True
 
+    def conjugate(self, y, slope):
+        return np.where(np.abs(y * slope + 2.0) <= 2.0, y * slope + 0.25 * slope**2, np.inf)
+
     def probabilities(self, z):
-        """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        z : array of shape (n_samples, n_outputs)
+            Margins.
+        """
         return _against_the_rest((np.clip(z, -1, 1) + 1) / 2)
 
 
@@ -1429,12 +1559,28 @@ class LogLoss(Loss):
     def couples(self, n_outputs):
         return n_outputs > 1
 
+    def conjugate(self, y, slope):
+        if self.couples(1 if np.ndim(y) == 1 else y.shape[1]):
+            p = slope + (y > 0)
+            balanced = np.abs(p.sum(axis=1) - 1.0) <= 1e-9
+            balanced &= np.all(p >= 0, axis=1)
+            return np.where(balanced, special.xlogy(p, p).sum(axis=1), np.inf)
+        p = -y * slope
+        entropy = special.xlogy(p, p) + special.xlog1py(1.0 - p, -p)
+        return np.where((p >= 0) & (p <= 1), entropy, np.inf)
+
     def scales(self, mean, spread):
         k = len(spread)
         return np.full(k, 0.25 if k == 1 else 0.5 * (1 - 1 / k)), np.ones(k)
 
     def probabilities(self, z):
-        """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        z : array of shape (n_samples, n_outputs)
+            Margins.
+        """
         if z.shape[1] == 1:
             z = np.hstack([np.zeros_like(z), z])
         exponentials = np.exp(z - z.max(axis=1, keepdims=True))

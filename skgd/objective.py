@@ -29,6 +29,8 @@ class Objective:
         The step that a line search tries first.
     reported : Objective or None
         The objective whose values a record gets, where this one stands in for it.
+    slopes : array of shape (n_samples, n_outputs) or None
+        Slopes of the rows that a descent found to bound the minimum.
     """
 
     problem: object
@@ -42,6 +44,7 @@ class Objective:
     passes: int = 0
     latest: tuple | None = None
     reported: object = None
+    slopes: np.ndarray | None = None
 
     @property
     def proximal(self):

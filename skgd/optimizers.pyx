@@ -481,7 +481,24 @@ class Adam(Optimizer):
 # ---- full-batch solvers -------------------------------------------------------------------------
 
 class FullBatchOptimizer(BaseEstimator):
-    """Base class of the optimizers that choose their own step lengths from full gradients."""
+    """Base class of the optimizers that choose their own step lengths from full gradients.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skgd import GDRegressor
+    >>> from skgd.optimizers import FullBatchOptimizer
+    >>> class UnitSteps(FullBatchOptimizer):
+    ...     def solve(self, objective, x, monitor):
+    ...         value, gradient = objective.value_and_gradient(x)
+    ...         while not monitor(x, value, gradient, 1.0):
+    ...             x = x - gradient
+    ...             value, gradient = objective.value_and_gradient(x)
+    ...         return x
+    >>> X, y = np.arange(6.0).reshape(-1, 1), 3 * np.arange(6.0)
+    >>> GDRegressor(optimizer=UnitSteps(), alpha=0).fit(X, y).coef_.round(3)
+    array([3.])
+    """
 
     def solve(self, objective, x, monitor):
         """Descend from ``x`` until ``monitor`` says stop or rounding ends the descent.

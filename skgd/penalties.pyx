@@ -51,6 +51,12 @@ cdef class PenaltyRule:
     def check(self, Py_ssize_t d):
         """Raise ValueError where the penalty does not fit d features."""
 
+    def separated(self, Py_ssize_t d):
+        """Return (l1, lower, upper) of each of d coefficients, or None where there is no such form.
+
+        The part that is not smooth is then ``sum_j l1_j |w_j|`` within the bounds.
+        """
+
     def apply_value(self, coef):
         """Return the penalty of each row of coef, of shape (n_outputs, n_features)."""
         cdef Py_ssize_t c, d = coef.shape[1]
@@ -150,6 +156,12 @@ cdef class PositiveRule(PenaltyRule):
     def check(self, Py_ssize_t d):
         self.penalty.check(d)
 
+    def separated(self, Py_ssize_t d):
+        parts = self.penalty.separated(d)
+        if parts is not None:
+            l1, lower, upper = parts
+            return l1, np.maximum(lower, 0.0), np.maximum(upper, 0.0)
+
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         return self.penalty.value(d, w)
 
@@ -192,13 +204,24 @@ class Penalty(BaseEstimator):
     Rule = None
 
     def value(self, coef):
-        """Return the penalty of one row of coefficients, of shape (n_features,)."""
+        """Return the penalty of one row of coefficients.
+
+        Parameters
+        ----------
+        coef : array of shape (n_features,)
+            One row of coefficients.
+        """
         return float(self._rule().apply_value(_row(coef))[0])
 
     def smooth_value(self, coef):
         """Return the part of the value whose gradient ``gradient`` gives.
 
         A penalty of your own needs it only if it has both ``gradient`` and ``prox``.
+
+        Parameters
+        ----------
+        coef : array of shape (n_features,)
+            One row of coefficients.
         """
         if type(self).Rule is None and not self._has("gradient"):
             return 0.0
@@ -207,7 +230,13 @@ class Penalty(BaseEstimator):
         return float(self._rule().apply_smooth_value(_row(coef))[0])
 
     def gradient(self, coef):
-        """Return the gradient of the smooth part, of shape (n_features,)."""
+        """Return the gradient of the smooth part, of shape (n_features,).
+
+        Parameters
+        ----------
+        coef : array of shape (n_features,)
+            One row of coefficients.
+        """
         if type(self).Rule is None:
             return np.zeros(len(coef))
         return self._rule().apply_gradient(_row(coef))[0]
@@ -235,7 +264,13 @@ class Penalty(BaseEstimator):
         return row[0]
 
     def curvature(self, n_features):
-        """Return the second derivative of the smooth part for each feature."""
+        """Return the second derivative of the smooth part for each feature.
+
+        Parameters
+        ----------
+        n_features : int
+            The number of coefficients in a row.
+        """
         return np.zeros(n_features)
 
     def compiled(self):
@@ -292,6 +327,10 @@ cdef class ElasticNetRule(PenaltyRule):
                 f"weights of the penalty has {len(self.owner)} numbers and X has {d} "
                 "features: pass one weight per feature."
             )
+
+    def separated(self, Py_ssize_t d):
+        weights = np.ones(d) if self.weights == NULL else self.owner
+        return self.l1_ratio * weights, np.full(d, -np.inf), np.full(d, np.inf)
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         cdef Py_ssize_t j

@@ -27,7 +27,19 @@ STATE = (
 
 
 class DivergenceWarning(ConvergenceWarning):
-    """The descent exploded; the estimator has the best iterate from before."""
+    """The descent exploded; the estimator has the best iterate from before.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_diabetes
+    >>> from skgd import DivergenceWarning, GDRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", DivergenceWarning)
+    ...     GDRegressor(optimizer="sgd", learning_rate=1e3).fit(X, y).stop_reason_
+    'diverged'
+    """
 
 
 @dataclass
@@ -222,16 +234,12 @@ class Record:
         return {key: np.array(values) for key, values in self.history.items()}
 
 
-def warn_diverged(record, plan, on_divergence):
-    """Say that the descent exploded, at which rate, and what to pass instead."""
-    rate = record.history["learning_rate"][-1]
-    at = f"update step {record.exploded_at} with learning rate {rate:.3g}"
-    if plan.schedule is None:
-        at = f"iteration {record.n_iter} of the full-batch optimizer"
+def warn_diverged(record, place, remedy, on_divergence):
+    """Say that the descent exploded, where, and what to pass instead."""
     message = (
-        f"The descent diverged at {at}: "
-        f"the objective rose to {record.history['objective'][-1]:.3g}, where the best constant "
-        f"model has {record.constant_objective:.3g}. {plan.remedy(rate)}"
+        f"The descent diverged at {place}: the objective rose to "
+        f"{record.history['objective'][-1]:.3g}, where the best constant model has "
+        f"{record.constant_objective:.3g}. {remedy}"
     )
     if on_divergence == "raise":
         raise FloatingPointError(message)

@@ -76,7 +76,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         Intercepts.
     n_features_in_ : int
         Features seen during fit.
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
         Their names, where X had names.
     n_iter_ : int
         Epochs or iterations.
@@ -91,6 +91,9 @@ class GDRegressor(RegressorMixin, BaseGD):
         "tol", "precision", "max_iter", "early_stopping", "callback", "diverged" or "interrupted".
     learning_rate_ : float
         The first rate.
+    optimality_ : float
+        An upper bound on how far the objective is from its minimum; inf where none is known, NaN
+        where it is much work, which ``optimality(X, y)`` does on request.
 
     Examples
     --------

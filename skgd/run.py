@@ -11,7 +11,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 
-from skgd import auto
+from skgd import auto, certificate
 from skgd._checks import given_start, make_generator
 from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
@@ -21,7 +21,7 @@ from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L2, PositiveRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
-from skgd.training import Steps, train_full_batch, train_steps
+from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
 from skgd.validation import Validation
 
 
@@ -161,8 +161,10 @@ class Run:
         ))  # fmt: skip
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
-        self.objective = self._make_objective()
-        intercept, objectives = self._best_constant()
+        self.objective = self._make_objective(self.plan, memory)
+        self.constant_targets = self._constant_targets()
+        intercept = self._best_constant()
+        objectives = self._constant_objectives(intercept)
         constant = np.zeros((self.problem.k, self.problem.d)), intercept
         validation = None
         if held_out is not None:
@@ -173,7 +175,8 @@ class Run:
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
             constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
             validation=validation,
-            tasks=tasks if tasks.has_listeners else None, attributes=self.epoch_attributes,
+            tasks=tasks if tasks is not None and tasks.has_listeners else None,
+            attributes=self.epoch_attributes,
         )  # fmt: skip
         self.first_rate = 1.0
         if state is None:
@@ -245,7 +248,7 @@ class Run:
             weight_scale=rows / weight,
         )
 
-    def _make_objective(self):
+    def _make_objective(self, plan, memory):
         estimator, problem, penalty = self.estimator, self.problem, self.penalty
         rule = (penalty if penalty is not None else L2()).compiled()
         rule.check(problem.d)
@@ -254,15 +257,15 @@ class Run:
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
         bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
         penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
-        if self.plan.preconditioned:
+        if plan.preconditioned:
             if not self.partial:
-                self.memory.moments = Moments.empty(problem.d)
-            self.memory.moments.combine(self._once(
+                memory.moments = Moments.empty(problem.d)
+            memory.moments.combine(self._once(
                 "moments", lambda: Moments.of(self.sample.X, problem.rows, problem.weights)
             ))  # fmt: skip
-        curvature, unit = self.loss.scales(*self._mean_and_spread())
+        curvature, unit = self.loss.scales(*self._mean_and_spread(plan, memory))
         metric = auto.make_metric(
-            self.plan, self.memory.moments, curvature, penalty_curvature, unit,
+            plan, memory.moments, curvature, penalty_curvature, unit,
             estimator.fit_intercept,
         )  # fmt: skip
         return Objective(
@@ -270,16 +273,16 @@ class Run:
             n_threads=effective_n_jobs(estimator.n_jobs),
         )  # fmt: skip
 
-    def _mean_and_spread(self):
+    def _mean_and_spread(self, plan, memory):
         """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
-        problem, memory = self.problem, self.memory
+        problem = self.problem
         if self.loss.task == "classification":
             return np.zeros(problem.k), np.ones(problem.k)
         if not self.partial:
             memory.target_moments = Moments.empty(problem.k)
         moments = memory.target_moments
         moments.combine(self._once("target moments", self._target_moments))
-        if not self.plan.preconditioned:
+        if not plan.preconditioned:
             return moments.mean, np.ones(problem.k)
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
@@ -294,32 +297,11 @@ class Run:
         weights = self.problem.weights
         return np.ones(self.problem.n) if weights is None else weights
 
-    def _best_constant(self):
-        """Return the best intercepts without coefficients and each output's loss there."""
-        constants = []
-        for y, s in self._targets_alone():
-            constant = self.loss.best_constant(y, s) if self.estimator.fit_intercept else None
-            constants.append(np.zeros(y.shape[1]) if constant is None else constant)
-        constant = np.concatenate(constants).astype(float)
-        return constant, self._constant_losses(constant)
+    def _constant_targets(self):
+        """Return the targets and weights that a constant model sees, for some outputs each.
 
-    def _constant_losses(self, intercept):
-        """Return the mean loss of each output where all coefficients are zero.
-
-        No pass over X: a constant model sees nothing but the targets, and of a classification
-        nothing but the weights of the classes.
+        No pass over X: of a classification they are nothing but the weights of the classes.
         """
-        losses, first = [], 0
-        for y, s in self._targets_alone():
-            last = first + y.shape[1]
-            margins = np.broadcast_to(intercept[first:last], y.shape)
-            values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
-            losses.append(s @ values / s.sum())
-            first = last
-        return np.concatenate(losses)
-
-    def _targets_alone(self):
-        """Return targets and their weights, for one output after the other or for all at once."""
         k, targets = self.problem.k, self.problem.targets
         if self.loss.task == "regression":
             return [(targets, self._row_weights())]
@@ -328,6 +310,25 @@ class Run:
             return [(2.0 * np.eye(k) - 1.0, sums)]
         total, signs = self.problem.weight_sum, np.array([[-1.0], [1.0]])
         return [(signs, np.array([total - part, part])) for part in sums]
+
+    def _best_constant(self):
+        """Return the best intercepts without coefficients, for each output."""
+        if not self.estimator.fit_intercept:
+            return np.zeros(self.problem.k)
+        return np.concatenate([
+            np.asarray(self.loss.best_constant(*outputs), dtype=float)
+            for outputs in self.constant_targets
+        ])  # fmt: skip
+
+    def _constant_objectives(self, intercept):
+        """Return each output's objective without coefficients."""
+        losses, first = [], 0
+        for y, s in self.constant_targets:
+            margins = np.broadcast_to(intercept[first:first + y.shape[1]], y.shape)
+            values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
+            losses.append(s @ values / s.sum())
+            first += y.shape[1]
+        return np.concatenate(losses)
 
     def _make_start(self):
         """Return the coefficients and intercepts to start from."""
@@ -356,11 +357,10 @@ class Run:
         (coef, intercept), record = self.start, self.record
         if record.n_iter:
             self.objective.passes = record.history["passes"][-1]
+        elif coef.any():
+            record.start(coef, intercept, self.objective.values(coef, intercept)[1].sum())
         else:
-            values = self._constant_losses(intercept)
-            if coef.any():
-                values = self.objective.values(coef, intercept)[1]
-            record.start(coef, intercept, values.sum())
+            record.start(coef, intercept, self._constant_objectives(intercept).sum())
         if self.plan.takes_steps and record.stop_reason is None:
             self._begin_steps()
 
@@ -423,6 +423,64 @@ class Run:
 
     # ---- what others may know of it -------------------------------------------------------------
 
+    def certificate(self, coef, intercept, budget=None):
+        """Return an upper bound on how far the objective is from its minimum.
+
+        NaN where it takes more work than the budget, or where the run has seen a part of the rows.
+        """
+        objective, plan = self.objective, self.plan
+        if budget is None:
+            budget = certificate.AFFORDABLE * (0.1 if plan.takes_steps else 1.0)
+        if self.partial or certificate.work(objective, self.loss) > budget:
+            return np.nan
+        if not (plan.preconditioned and plan.centred):
+            whole = replace(plan, preconditioned=True, centred=True)
+            objective = self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
+        return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
+
+    @property
+    def watches_a_part(self):
+        """Whether the objectives in the history are those of a part of the rows."""
+        return self.plan.takes_steps and self.problem.n > WATCHED_ROWS
+
+    def place(self):
+        """Say where the run exploded."""
+        record = self.record
+        if self.plan.schedule is None:
+            return f"iteration {record.n_iter} of the full-batch optimizer"
+        rate = record.history["learning_rate"][-1]
+        return f"update step {record.exploded_at} with learning rate {rate:.3g}"
+
+    def remedy(self, names):
+        """Say what to pass instead of what made the run explode.
+
+        Parameters
+        ----------
+        names : array of str or None
+            Those of the columns.
+        """
+        plan, problem, X = self.plan, self.problem, self.sample.X
+        if plan.schedule is None:
+            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
+        automatic = auto.automatic_schedule(
+            plan.optimizer, self.objective, X, plan, np.random.default_rng(0), trained=False
+        )
+        rate = min(
+            self.record.history["learning_rate"][-1] / 10, automatic.rates(np.arange(1))[0]
+        )
+        if plan.preconditioned:
+            return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
+        moments = Moments.empty(problem.d)
+        moments.merge(X, problem.rows, problem.weights)
+        sizes = np.sqrt(moments.variance(about_mean=False))
+        largest = int(np.argmax(sizes))
+        column = largest if names is None else repr(str(names[largest]))
+        return (
+            f"Column {column} has the largest scale, {sizes[largest]:.3g}: pass "
+            "precondition='auto', which makes the descent independent of the columns' scales, or "
+            f"scale the columns, or pass learning_rate={rate:.1g} or less."
+        )
+
     def attributes(self, coef, intercept):
         """Return the public attributes of an estimator that is fitted up to here."""
         record, steps, estimator = self.record, self.memory.steps, self.estimator
@@ -435,6 +493,8 @@ class Run:
             "stop_reason_": record.stop_reason,
             "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),
             "learning_rate_": self.first_rate,
+            "optimality_": np.nan,
+            "_weight_sum": self.memory.weight if self.partial else self.problem.weight_sum,
         }
 
     def epoch_attributes(self, coef, intercept):

@@ -608,7 +608,8 @@ def checked_rates(schedule, t):
             f"learning_rate={name!r} returned shape {rates.shape} for {len(t)} step numbers: "
             "return one rate for each."
         )
-    if not np.all(rates >= 0) or np.any(np.isinf(rates)):
+    # NaN fails both comparisons.
+    if not (rates.min(initial=0.0) >= 0 and rates.max(initial=0.0) < np.inf):
         bad = rates[~(rates >= 0) | np.isinf(rates)][0]
         raise ValueError(
             f"learning_rate={name!r} gives the rate {bad}: pass finite rates above or equal to 0."

@@ -15,8 +15,9 @@ from skgd._engine import Sweep
 from skgd.batching import epoch_order
 from skgd.schedules import checked_rates
 
-# Rows on which a stochastic run watches its objective between the epochs.
-WATCHED_ROWS = 16384
+# Rows on which a stochastic run watches its objective between the epochs, in runs of neighbours,
+# which are faster to read.
+WATCHED_ROWS, NEIGHBOURS = 16384, 16
 # Multiplications between two looks at signals: some milliseconds. Not seconds: where an epoch is
 # cut must not depend on the machine's load, because rounding may depend on it.
 SLICE_WORK = 1e7
@@ -91,8 +92,13 @@ class Steps:
 
     @property
     def kept(self):
-        """The parameters that a run would return: the average, if it has begun."""
-        return self.average if self.averaged else self.parameters
+        """The parameters that a run would return: the average, if it has begun.
+
+        A mean of iterates is hardly ever zero: the zeros of l1 and of bounds are the last one's.
+        """
+        if not self.averaged:
+            return self.parameters
+        return np.where(self.parameters == 0.0, 0.0, self.average)
 
     def start_from(self, parameters):
         """Put other parameters in the place of what the steps have led to."""
@@ -119,23 +125,16 @@ def make_sweep(steps, objective, plan):
     )  # fmt: skip
 
 
-def step_work(problem, plan):
-    """Return about how many multiplications an update step takes."""
-    return problem.k * (plan.batch_length * (problem.rows.width + 64) + 16 * problem.d)
-
-
-def sweep_epoch(steps, sweep, plan, rates_of, work):
-    """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rates.
+def sweep_epoch(steps, sweep, plan, rates_of):
+    """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rate.
 
     Parameters
     ----------
     steps : Steps
-    sweep : Sweep or Fleet
+    sweep : Sweep or Pass
     plan : Plan
     rates_of : callable
         Returns what the sweep takes as rates, for an array of step numbers.
-    work : float
-        The multiplications of an update step.
     """
     bounds = plan.bounds
     order = epoch_order(
@@ -143,7 +142,7 @@ def sweep_epoch(steps, sweep, plan, rates_of, work):
     )
     if plan.rows is not None:
         order = plan.rows[order]
-    size, first = max(1, int(SLICE_WORK / work)), 0
+    size, first = max(1, int(SLICE_WORK / sweep.work(plan.batch_length))), 0
     while first < len(bounds) - 1:
         last = min(first + size, len(bounds) - 1)
         averaged = _average_count(steps, plan)
@@ -200,14 +199,15 @@ def train_steps(steps, objective, plan, record):
 
 
 def enter(epoch, steps, objective, schedule, record, patience):
-    """Enter an epoch of update steps into the record, and let the schedule know."""
+    """Tell the schedule of an epoch, and then the record."""
+    # Before callbacks are told, who may keep the run's state.
+    schedule.observe(epoch.values.sum())
     record.add(
         epoch.coef, epoch.intercept, step=steps.t, passes=record.n_iter + 1,
         losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
         unit=objective.metric.unit, rate=epoch.rate,
         patience=patience if schedule.settled(steps.t) else None,
     )  # fmt: skip
-    schedule.observe(epoch.values.sum())
 
 
 class Epoch(NamedTuple):
@@ -237,13 +237,13 @@ def _full_epochs(steps, sweep, objective, plan):
 def _batch_epochs(steps, sweep, objective, plan):
     """Yield after each epoch of steps; a large set is watched on a part of its rows."""
     watched = watched_rows(objective.problem, plan.rows)
-    work, rates_of = step_work(objective.problem, plan), partial(checked_rates, plan.schedule)
+    rates_of = partial(checked_rates, plan.schedule)
     while True:
         if len(plan.bounds) == 2:
             gradients = objective.losses_and_gradients(steps.parameters.ravel())[2]
             rate = full_step(steps, sweep, objective, plan, gradients)
         else:
-            rate = sweep_epoch(steps, sweep, plan, rates_of, work)
+            rate = sweep_epoch(steps, sweep, plan, rates_of)
         steps.epochs += 1
         coef, intercept = objective.raw(steps.kept)
         losses, values = objective.values(coef, intercept, watched)
@@ -259,5 +259,8 @@ def watched_rows(problem, rows):
     n = problem.n if rows is None else len(rows)
     if n <= WATCHED_ROWS:
         return rows
-    chosen = np.sort(np.random.default_rng(0).choice(n, WATCHED_ROWS, replace=False))
+    starts = NEIGHBOURS * np.sort(
+        np.random.default_rng(0).choice(n // NEIGHBOURS, WATCHED_ROWS // NEIGHBOURS, replace=False)
+    )
+    chosen = (starts[:, None] + np.arange(NEIGHBOURS)).ravel()
     return chosen if rows is None else rows[chosen]

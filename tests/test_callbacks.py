@@ -30,6 +30,7 @@ from skgd.callbacks import (
     StopAtLoss,
     TimeLimit,
 )
+from skgd.schedules import ReduceOnPlateau
 
 CANCER = load_breast_cancer(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True, scaled=False)
@@ -371,6 +372,9 @@ RULES = {
     "averaged": {"optimizer": "sgd", "average": 20, "learning_rate": 0.01, "batch_size": 16},
     "early stopping": {"optimizer": "adam", "early_stopping": True, "scoring": "accuracy"},
     "balanced": {"optimizer": "adagrad", "class_weight": "balanced", "batch_size": 8},
+    "on plateau": {
+        "optimizer": "sgd", "batch_size": 16, "learning_rate": ReduceOnPlateau(0.1, patience=1),
+    },
     "until tol": {"optimizer": "adam", "max_iter": 1000, "tol": 1e-2, "batch_size": 32},
 }
 

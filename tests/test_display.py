@@ -30,6 +30,7 @@ from skgd import (
     find_learning_rate,
     minimize,
 )
+from skgd.callbacks import Callback
 from skgd.schedules import Constant, Cosine, OneCycle, Schedule, Warmup
 
 matplotlib.use("Agg")
@@ -566,3 +567,91 @@ def test_a_result_without_a_path_is_an_error():
     result = minimize(rosen, [-1.0, 1.0], max_iter=3, keep_path=False)
     with pytest.raises(ValueError, match="has no path; pass keep_path=True"):
         PathDisplay.from_result(result, rosen)
+
+
+# ---- paths of estimators ------------------------------------------------------------------------
+
+def test_the_path_of_two_coefficients_is_that_of_ever_longer_fits():
+    model = GDRegressor(optimizer="adam", batch_size=64, learning_rate=0.1, random_state=0)
+    model.set_params(max_iter=6, tol=None)
+    display = PathDisplay.from_estimator(model, *DIABETES, features=(2, 8))
+    expected = [
+        clone(model).set_params(max_iter=epochs).fit(*DIABETES).coef_[[2, 8]]
+        for epochs in range(1, 7)
+    ]
+    assert_array_equal(display.paths[0], [[0, 0], *expected])
+    assert not hasattr(model, "coef_")
+    assert display.labels == ["coefficient of column 2", "coefficient of column 8"]
+    assert labels_of(display) == ["GDRegressor", "start", "end"]
+
+
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        (GDRegressor(), DIABETES),
+        (GDRegressor("huber", penalty="l1", alpha=0.1), DIABETES),
+        (GDClassifier(class_weight="balanced", tol=1e-8), CANCER),
+        (GDClassifier(optimizer="lbfgs", alpha=0.01), WINE),
+    ],
+    ids=["regression", "l1", "class weights", "softmax"],
+)
+def test_the_surface_is_the_objective(model, data):
+    weights = np.random.default_rng(0).uniform(0.5, 2, len(data[1]))
+    display = PathDisplay.from_estimator(model, *data, weights, features=(0, -1))
+    reached = clone(model).fit(*data, sample_weight=weights).history_["objective"][-1]
+    end = display.paths[0][-1]
+    assert_allclose(display.surface(end), reached, rtol=1e-10)
+    for move in ([0.1, 0.0], [0.0, 0.1], [-0.1, 0.1]):
+        assert display.surface(end * (1 + np.array(move)) + np.array(move)) > reached
+
+
+def test_columns_are_chosen_by_name_and_outputs_by_number():
+    frame, y = load_wine(return_X_y=True, as_frame=True)
+    model = GDClassifier(optimizer="adam", max_iter=3, tol=None, random_state=0)
+    display = PathDisplay.from_estimator(
+        model, frame, y, features=("hue", "ash"), output=2, name="mine"
+    )
+    assert display.labels == ["coefficient of hue", "coefficient of ash"]
+    fit = clone(model).fit(frame, y)
+    columns = [list(frame.columns).index(name) for name in ("hue", "ash")]
+    assert_array_equal(display.paths[0][-1], fit.coef_[2, columns])
+    assert labels_of(display)[0] == "mine"
+
+
+def test_the_contours_of_many_rows_are_those_of_a_sample():
+    X, y = np.tile(CANCER[0], (3, 1)), np.tile(CANCER[1], 3)
+    display = PathDisplay.from_estimator(GDClassifier(), X, y, np.ones(len(y)))
+    reached = GDClassifier().fit(X, y).history_["objective"][-1]
+    assert_allclose(display.surface(display.paths[0][-1]), reached, rtol=0.2)
+
+
+def test_a_start_that_is_given_is_not_taken_for_zeros():
+    model = GDRegressor(init=(np.ones(10), 0.0), optimizer="sgd", max_iter=2, tol=None)
+    display = PathDisplay.from_estimator(model, *DIABETES)
+    assert len(display.paths[0]) == 3
+    assert_array_equal(display.paths[0][0], [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"features": (0, 10)}, "features=.*: pass two numbers from 0 to 9, or two names"),
+        ({"features": ("a", "b")}, "features=.*: pass two numbers from 0 to 9, or two names"),
+        ({"features": (0, 0)}, "features=.*: pass two different columns"),
+        ({"features": (0, 1, 2)}, "features=.*: pass two different columns"),
+        ({"output": 1}, "output=1: pass a number from 0 to 0"),
+    ],
+)
+def test_columns_that_are_not_there_are_an_error(settings, message):
+    with pytest.raises(ValueError, match=message):
+        PathDisplay.from_estimator(GDRegressor(), *DIABETES, **settings)
+
+
+def test_callbacks_of_the_estimator_hear_nothing():
+    class Listener(Callback):
+        def on_fit_task_end(self, estimator, context):
+            raise AssertionError("called")
+
+    model = GDRegressor(optimizer="sgd", max_iter=2).set_callbacks(Listener())
+    find_learning_rate(model, *DIABETES, rates=[0.1])
+    PathDisplay.from_estimator(model, *DIABETES)

@@ -54,6 +54,14 @@ def test_example(test):
     assert not result.failed, "".join(report)
 
 
+PUBLIC = {getattr(module, name) for module in MODULES for name in getattr(module, "__all__", [])}
+
+
+@pytest.mark.parametrize("thing", sorted(PUBLIC, key=repr), ids=lambda thing: thing.__name__)
+def test_public_name_has_an_example(thing):
+    assert ">>> " in inspect.getdoc(thing)
+
+
 @pytest.mark.parametrize("name", ["losses", "penalties", "optimizers"])
 def test_examples_of_compiled_modules_are_found(name):
     module = importlib.import_module(f"skgd.{name}")

@@ -1,15 +1,20 @@
 """partial_fit: an epoch at a time, with all state kept from one call to the next."""
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris, load_wine
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.model_selection import HalvingGridSearchCV
 
-from skgd import GDClassifier, GDRegressor
+from skgd import DivergenceWarning, GDClassifier, GDRegressor
 from skgd.optimizers import SGD, Adam, RMSprop
-from skgd.schedules import InverseScaling
+from skgd.schedules import InverseScaling, Step
 
 DIABETES = load_diabetes(return_X_y=True, scaled=False)
 IRIS = load_iris(return_X_y=True)
@@ -249,3 +254,116 @@ def test_streams_of_many_small_calls_learn():
         rows = np.arange(k * 20, k * 20 + 20) % len(y)
         model.partial_fit(X[rows], y[rows])
     assert model.score(X, y) > 0.45
+
+
+IN_ANOTHER_PROCESS = """
+import pickle, sys
+from sklearn.datasets import load_wine
+model = pickle.load(open(sys.argv[1], "rb"))
+for _ in range(2):
+    model.partial_fit(*load_wine(return_X_y=True))
+pickle.dump(model, open(sys.argv[1], "wb"))
+"""
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("optimizer", ["nesterov", "adam"])
+def test_another_process_goes_on_as_if_it_had_never_stopped(optimizer, average, tmp_path):
+    settings = {
+        "optimizer": optimizer, "average": average, "batch_size": 16, "random_state": 0,
+        "learning_rate": Step(0.01, factor=0.5, epochs=1),
+    }  # fmt: skip
+    whole = GDClassifier(**settings)
+    for _ in range(4):
+        whole.partial_fit(*WINE, classes=[0, 1, 2])
+    path, parts = tmp_path / "model", GDClassifier(**settings)
+    for _ in range(2):
+        parts.partial_fit(*WINE, classes=[0, 1, 2])
+    path.write_bytes(pickle.dumps(parts))
+    subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, path], check=True)
+    again = pickle.loads(path.read_bytes())
+    assert_array_equal(again.coef_, whole.coef_)
+    assert_array_equal(again.intercept_, whole.intercept_)
+    assert again.t_ == whole.t_
+
+
+def test_a_new_learning_rate_takes_effect_at_the_next_call():
+    settings = {"optimizer": "sgd", "batch_size": 16, "shuffle": False}
+    model = GDRegressor(learning_rate=0.01, **settings).partial_fit(*DIABETES)
+    before = model.coef_.copy()
+    model.set_params(learning_rate=0.0).partial_fit(*DIABETES)
+    assert_allclose(model.coef_, before, rtol=1e-12)
+    assert model.history_["learning_rate"][-1] == 0.0
+    model.set_params(learning_rate=0.02).partial_fit(*DIABETES)
+    assert model.history_["learning_rate"][-1] == 0.02
+    assert np.abs(model.coef_ - before).max() > 1e-3
+
+
+def test_coefficients_that_the_user_sets_are_gone_on_from():
+    settings = {"optimizer": "adam", "batch_size": 32, "learning_rate": 0.0}
+    for average in (False, True):
+        model = GDRegressor(average=average, **settings).partial_fit(*DIABETES)
+        model.coef_, model.intercept_ = np.arange(10.0), np.array([3.0])
+        model.partial_fit(*DIABETES)
+        assert_allclose(model.coef_, np.arange(10.0), rtol=1e-9, atol=1e-9)
+        assert_allclose(model.intercept_, 3.0, rtol=1e-6)
+
+
+def test_partial_fit_after_a_solved_fit_stays_near_the_minimum():
+    model = GDRegressor(random_state=0).fit(*DIABETES)
+    score = model.score(*DIABETES)
+    for _ in range(3):
+        model.partial_fit(*DIABETES)
+    assert model.score(*DIABETES) > score - 0.01
+
+
+def test_partial_fit_goes_on_after_an_explosion():
+    X, y = DIABETES
+    model = GDRegressor(optimizer="momentum", learning_rate=0.01, batch_size=16, random_state=0)
+    for _ in range(5):
+        model.partial_fit(X, y)
+    with pytest.warns(DivergenceWarning):
+        model.set_params(learning_rate=1e3).partial_fit(X, y)
+    model.set_params(learning_rate=0.01)
+    for _ in range(5):
+        model.partial_fit(X, y)
+    assert model.score(X, y) > 0.45
+
+
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_halving_search_spends_epochs_as_its_resource(warm_start):
+    model = GDClassifier(
+        optimizer="adam", batch_size=16, tol=None, random_state=0, warm_start=warm_start
+    )
+    search = HalvingGridSearchCV(
+        model, {"learning_rate": [1e-6, 1e-4, 1e-2, 1e-1]}, resource="max_iter", max_resources=32,
+        min_resources=8, factor=2, cv=3, random_state=0,
+    ).fit(*WINE)  # fmt: skip
+    assert search.best_params_["learning_rate"] >= 1e-2
+    assert search.best_estimator_.n_iter_ == 32
+    assert search.score(*WINE) > 0.95
+
+
+def test_blocks_of_rows_learn_as_an_incremental_wrapper_passes_them():
+    # dask-ml's Incremental calls partial_fit with one block after the other, with keywords only.
+    X, y = WINE
+    order = np.random.default_rng(0).permutation(len(y))
+    model = clone(GDClassifier(random_state=0))
+    for _ in range(20):
+        for block in np.array_split(order, 6):
+            model.partial_fit(X=X[block], y=y[block], classes=[0, 1, 2])
+    assert model.score(X, y) > 0.95
+
+
+@pytest.mark.parametrize("batch_size", [1, 16, "full"])
+def test_a_warm_start_keeps_the_state_of_a_run(batch_size):
+    settings = {
+        "optimizer": "nesterov", "batch_size": batch_size, "learning_rate": 0.003, "tol": None,
+        "random_state": 0,
+    }  # fmt: skip
+    whole = GDRegressor(max_iter=7, **settings).fit(*DIABETES)
+    parts = GDRegressor(max_iter=4, warm_start=True, **settings).fit(*DIABETES)
+    parts.set_params(max_iter=3).fit(*DIABETES)
+    assert_array_equal(parts.coef_, whole.coef_)
+    assert parts.t_ == whole.t_
+    assert_array_equal(parts.history_["epoch"], [5, 6, 7])

@@ -12,6 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import GDClassifier, GDRegressor, schedules
+from skgd.callbacks import Callback, Checkpoint
 from skgd.schedules import (
     Constant,
     Cosine,
@@ -223,15 +224,19 @@ def test_a_fit_takes_the_rates_of_the_bound_schedule(kind):
     assert vars(model.learning_rate) == vars(kind())
 
 
+# Where the rate depends on the objective, it falls within the few epochs of a test.
+LIVELY = {
+    ReduceOnPlateau: ReduceOnPlateau(0.5, factor=0.3, patience=0, threshold=0.1),
+    Warmup: Warmup(10, then=ReduceOnPlateau(0.5, patience=0, threshold=0.1)),
+}
+
+
 @every_class
 def test_calls_of_partial_fit_equal_as_many_epochs_of_fit(kind):
     settings = {
         "optimizer": "adam", "batch_size": 64, "shuffle": False, "max_iter": 6, "tol": None,
     }  # fmt: skip
-    schedule = {
-        ReduceOnPlateau: ReduceOnPlateau(0.5, factor=0.3, patience=0, threshold=0.1),
-        Warmup: Warmup(10, then=ReduceOnPlateau(0.5, patience=0, threshold=0.1)),
-    }.get(kind, kind())
+    schedule = LIVELY.get(kind, kind())
     whole = GDRegressor(learning_rate=schedule, **settings).fit(*DIABETES)
     parts, rates = GDRegressor(learning_rate=schedule, **settings), []
     for _ in range(6):
@@ -239,6 +244,25 @@ def test_calls_of_partial_fit_equal_as_many_epochs_of_fit(kind):
         rates.append(parts.history_["learning_rate"][-1])
     assert_allclose(parts.coef_, whole.coef_, rtol=1e-10)
     assert_array_equal(rates, whole.history_["learning_rate"])
+
+
+class StopAtThird(Callback):
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        return context.task_name == "epoch" and len(fitted_estimator.history_["epoch"]) == 3
+
+
+@every_class
+def test_a_fit_goes_on_from_a_checkpoint_with_the_rates_that_it_would_have_had(kind, tmp_path):
+    schedule = LIVELY.get(kind, kind())
+    model = GDRegressor(
+        optimizer="adam", learning_rate=schedule, batch_size=64, max_iter=6, tol=None,
+        random_state=0,
+    )  # fmt: skip
+    whole = clone(model).fit(*DIABETES)
+    clone(model).set_callbacks(Checkpoint(tmp_path / "fit"), StopAtThird()).fit(*DIABETES)
+    again = clone(model).set_callbacks(Checkpoint(tmp_path / "fit")).fit(*DIABETES)
+    assert_array_equal(again.history_["learning_rate"], whole.history_["learning_rate"])
+    assert_array_equal(again.coef_, whole.coef_)
 
 
 def test_an_epoch_of_a_stream_stays_as_long_as_its_first_call():

@@ -21,13 +21,20 @@ def settings(**more):
 
 
 def steps(rows, targets, weights, *, alpha, l1_ratio, rate, epochs):
-    """The same steps in NumPy: each shrinks all coefficients and then goes along one row."""
+    """The same steps in NumPy: along one row, with all coefficients shrunk.
+
+    Without l1 the shrinkage is the gradient's; with it, the flow's decay and the threshold follow.
+    """
     w, b = np.zeros(rows.shape[1]), 0.0
     scale = len(targets) / weights.sum()
     for _ in range(epochs):
         for row, y, s in zip(rows, targets, weights, strict=True):
             slope = scale * s * (row @ w + b - y)
+            if not l1_ratio:
+                w = w * (1 - rate * alpha)
             w, b = w - rate * slope * row, b - rate * slope
+            if not l1_ratio:
+                continue
             w = w * np.exp(-rate * alpha * (1 - l1_ratio))
             w = np.sign(w) * np.maximum(np.abs(w) - rate * alpha * l1_ratio, 0)
     return w, b
@@ -74,7 +81,9 @@ def test_decaying_rates_lead_to_the_minimum_of_the_objective(precondition):
     np.testing.assert_allclose(model.coef_, oracle.coef_, atol=0.02 * np.abs(oracle.coef_).max())
 
 
-def test_single_rows_of_sparse_and_dense_matrices_give_one_model():
-    kwargs = settings(alpha=0.0, shuffle=True, random_state=0)
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 90.0])
+def test_single_rows_of_sparse_and_dense_matrices_give_one_model(alpha):
+    # At the largest alpha the factor of all coefficients falls by 0.1 a step.
+    kwargs = settings(alpha=alpha, shuffle=True, random_state=0)
     sparse, dense = GDRegressor(**kwargs).fit(X, Y), GDRegressor(**kwargs).fit(X.toarray(), Y)
     np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-10)

@@ -1,13 +1,19 @@
 """When a run stops, what it says then, and what it gives back."""
 
+import os
+import pickle
+import re
 import signal
 import threading
 import time
 import tracemalloc
-import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+from joblib import Parallel, delayed
+from joblib.externals.loky import ProcessPoolExecutor
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import config_context
@@ -21,6 +27,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgd import DivergenceWarning, GDClassifier, GDRegressor
+from skgd.callbacks import Callback, TimeLimit
 from skgd.losses import Loss
 
 DIABETES = load_diabetes(return_X_y=True, scaled=False)
@@ -216,22 +223,35 @@ def test_divergence_warns_and_gives_the_best_model_back(estimator, data, precond
     assert objective <= constant * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("precondition", [None, "auto"])
+@pytest.mark.parametrize("batch_size", [16, "full"])
 @pytest.mark.parametrize("estimator, data", [(GDClassifier(), CANCER), (GDRegressor(), DIABETES)])
-def test_the_rate_that_the_warning_advises_does_not_diverge(estimator, data):
-    rate = 300.0
-    estimator.set_params(optimizer="sgd", batch_size="full", tol=None, max_iter=20)
-    for _ in range(12):
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            estimator.set_params(learning_rate=rate).fit(*data)
-        if not caught:
-            break
-        words = str(caught[0].message).split("learning_rate=")[1]
-        advised = float(words.split()[0].rstrip(".,"))
-        assert advised < rate
-        rate = advised
+def test_the_rate_that_the_warning_advises_does_not_diverge(
+    estimator, data, batch_size, precondition
+):
+    estimator.set_params(
+        optimizer="sgd", batch_size=batch_size, tol=None, max_iter=20, precondition=precondition,
+        random_state=0,
+    )  # fmt: skip
+    with pytest.warns(DivergenceWarning) as caught:
+        estimator.set_params(learning_rate=1e4).fit(*data)
+    words = str(caught[0].message).split("learning_rate=")[1]
+    estimator.set_params(learning_rate=float(words.split()[0].rstrip(".,"))).fit(*data)
     assert estimator.stop_reason_ == "max_iter"
     assert estimator.history_["objective"][-1] < estimator.history_["objective"][0]
+
+
+def test_the_warning_names_the_step_and_the_column_with_the_largest_scale():
+    X, y = CANCER
+    model = GDClassifier(optimizer="sgd", learning_rate=1.0, precondition=None, batch_size="full")
+    size = re.escape(f"{np.sqrt((X**2).mean(axis=0).max()):.3g}")
+    with pytest.warns(DivergenceWarning, match=f"Column 23 has the largest scale, {size}:"):
+        model.fit(X, y)
+    frame = pd.DataFrame(X, columns=load_breast_cancer().feature_names)
+    with pytest.warns(DivergenceWarning, match="Column 'worst area' has the largest scale"):
+        model.fit(frame, y)
+    with pytest.warns(DivergenceWarning, match="at update step 1 with learning rate 1:"):
+        model.fit(X, y)
 
 
 @pytest.mark.parametrize("estimator, data", [(GDClassifier(), CANCER), (GDRegressor(), DIABETES)])
@@ -317,7 +337,7 @@ def test_a_split_trains_as_if_its_rows_had_been_passed(model, data, form, weight
     X = form(X)
     s = np.random.default_rng(0).integers(0 if weighted else 1, 3 if weighted else 2, len(y))
     model = clone(model).set_params(
-        early_stopping=True, validation_fraction=0.2, max_iter=12, tol=None, random_state=0
+        early_stopping=True, validation_fraction=0.2, max_iter=6, tol=None, random_state=0
     )
     split = clone(model).fit(X, y, sample_weight=s if weighted else None)
     train, test = map(np.sort, train_test_split(
@@ -557,6 +577,109 @@ def test_ctrl_c_is_answered_at_once_and_leaves_a_model(settings):
     assert model.stop_reason_ == "interrupted"
     assert not model.converged_
     assert np.all(np.isfinite(model.predict(X)))
+
+
+def test_an_interrupted_fit_keeps_its_best_epoch_and_says_so():
+    class Interrupting(Callback):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            seen.append(fitted_estimator)
+            if context.task_id == 7:
+                raise KeyboardInterrupt
+
+    seen = []
+    model = GDRegressor(optimizer="adam", learning_rate=0.5, tol=None, random_state=0)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        model.set_callbacks(Interrupting()).fit(*DIABETES)
+    assert caught.value.__notes__ == [
+        "GDRegressor keeps the best coefficients so far; stop_reason_ is 'interrupted'."
+    ]
+    best = int(np.argmin(model.history_["objective"]))
+    assert_array_equal(model.coef_, seen[best].coef_)
+    assert model.n_iter_ == len(model.history_["objective"]) == 8
+    assert model.stop_reason_ == "interrupted"
+    assert GDRegressor().fit(*DIABETES).score(*DIABETES) > 0.5
+
+
+@pytest.mark.parametrize("settings", [{"batch_size": 1, "optimizer": "sgd"}, {"batch_size": 64}])
+def test_a_fit_in_a_thread_does_not_block_others(settings):
+    X, y = np.tile(DIABETES[0], (500, 1)), np.tile(DIABETES[1], 500)
+    model = GDRegressor(
+        learning_rate=1e-5, tol=None, max_iter=10**6, **settings
+    ).set_callbacks(TimeLimit(0.5))  # fmt: skip
+    thread = threading.Thread(target=model.fit, args=(X, y))
+    thread.start()
+    turns = 0
+    while thread.is_alive():
+        time.sleep(1e-3)
+        turns += 1
+    assert turns > 50
+    assert model.stop_reason_ == "callback"
+
+
+def test_fits_in_threads_give_what_they_give_alone():
+    models = [
+        GDClassifier(optimizer="adam", batch_size=16, tol=None, max_iter=30, random_state=k)
+        for k in range(4)
+    ]
+    together = Parallel(n_jobs=4, backend="threading")(
+        delayed(clone(model).fit)(*IRIS) for model in models
+    )
+    for model, other in zip(models, together, strict=True):
+        assert_array_equal(model.fit(*IRIS).coef_, other.coef_)
+
+
+class Deadly(Loss):
+    """Kills its process, if the file that it is given is there."""
+
+    def __init__(self, path=None):
+        self.path = path
+
+    def value(self, y, z):
+        return 0.5 * (z - y) ** 2
+
+    def gradient(self, y, z):
+        if self.path is not None and os.path.exists(self.path):
+            os.remove(self.path)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return z - y
+
+
+def fit_and_write(model, X, y, path):
+    with open(path, "wb") as file:
+        pickle.dump(model.fit(X, y), file)
+
+
+def test_a_worker_that_is_killed_loses_nothing_of_the_others(tmp_path):
+    mine = tmp_path / "kill"
+    mine.touch()
+    settings = {"optimizer": "sgd", "batch_size": "full", "tol": None, "max_iter": 20}
+    models = [GDRegressor(loss="huber", alpha=a, **settings) for a in (0.1, 1.0)]
+    models.append(GDRegressor(loss=Deadly(str(mine)), **settings))
+    with ProcessPoolExecutor(1) as pool:
+        futures = [
+            pool.submit(fit_and_write, model, *DIABETES, tmp_path / f"{k}")
+            for k, model in enumerate(models)
+        ]
+        with pytest.raises(TerminatedWorkerError):
+            futures[2].result()
+    for k, model in enumerate(models):
+        if k < 2:
+            found = pickle.loads((tmp_path / f"{k}").read_bytes())
+            assert_allclose(found.coef_, model.fit(*DIABETES).coef_, rtol=1e-10)
+    assert (tmp_path / "2").read_bytes() == b""
+    # The process that started the worker can go on with the same object.
+    assert models[2].fit(*DIABETES).stop_reason_ == "max_iter"
+
+
+# ---- the HTML representation --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("epochs", [10, 1000])
+def test_a_long_history_does_not_clutter_the_html(epochs):
+    model = GDRegressor(optimizer="sgd", batch_size="full", tol=None, max_iter=epochs)
+    html = model.fit(*DIABETES)._repr_html_()
+    assert "history_" in html
+    assert len(html) < 1.02 * len(model.set_params(max_iter=1).fit(*DIABETES)._repr_html_()) + 500
 
 
 # ---- warm starts --------------------------------------------------------------------------------

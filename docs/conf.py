@@ -1,0 +1,112 @@
+"""How Sphinx builds the documentation: ``sphinx-build -W docs docs/_build``."""
+
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import skgd
+
+project = "skgd"
+author = "the skgd developers"
+copyright = "the skgd developers, BSD-3-Clause"
+version = release = skgd.__version__
+
+extensions = ["sphinx.ext.autosummary", "numpydoc", "sphinx_gallery.gen_gallery"]
+templates_path = ["_templates"]
+exclude_patterns = ["_build", "_templates", "sg_execution_times.rst"]
+
+# ---- the API reference: every public name, found by enumeration ---------------------------------
+
+autosummary_generate = True
+autodoc_inherit_docstrings = False
+numpydoc_show_class_members = False
+smartquotes = False
+default_role = "py:obj"
+numpydoc_validation_checks = {
+    "all",
+    "GL08",  # members without a docstring of their own inherit it
+    "ES01",  # one sentence can be enough
+    "SA01",  # the reference has its own lists
+    "EX01",  # classes and functions have examples (a test asks for them), methods need none
+    "RT03",  # "self" says it all
+    "PR07",  # so does an X of shape (n_samples, n_features)
+    "RT01",
+}
+# The methods of the pieces are small and have their words in the base class.
+numpydoc_validation_exclude = {r"^skgd\.[a-z_]+\.\w+\.\w+$"}
+
+
+def public_modules():
+    """Return the modules with public names, the package first."""
+    names = [name for _, name, _ in pkgutil.iter_modules(skgd.__path__) if not name.startswith("_")]
+    modules = [skgd, *(importlib.import_module(f"skgd.{name}") for name in names)]
+    return [module for module in modules if hasattr(module, "__all__")]
+
+
+def write_api_reference(app, config):
+    """Write the page that lists the public names; autosummary writes a page for each of them."""
+    lines = ["API reference", "============="]
+    listed = set()
+    for module in public_modules():
+        names = [name for name in module.__all__ if id(getattr(module, name)) not in listed]
+        listed.update(id(getattr(module, name)) for name in names)
+        if not names:
+            continue
+        title, summary = module.__name__, inspect.getdoc(module).splitlines()[0]
+        lines += ["", title, "-" * len(title), "", f".. module:: {title}", "", summary, ""]
+        lines += [".. autosummary::", "   :toctree:", ""]
+        lines += [f"   {name}" for name in names]
+    page = Path(app.srcdir, "api", "index.rst")
+    page.parent.mkdir(exist_ok=True)
+    page.write_text("\n".join(lines) + "\n")
+
+
+def skip_member(app, what, name, thing, skip, options):
+    """Leave out what scikit-learn adds to each estimator."""
+    inherited = (getattr(thing, "__module__", None) or "").startswith("sklearn")
+    return True if inherited or name.endswith("_request") else None
+
+
+def setup(app):
+    app.connect("config-inited", write_api_reference)
+    app.connect("autodoc-skip-member", skip_member)
+    return {"parallel_read_safe": True}
+
+
+# ---- the gallery --------------------------------------------------------------------------------
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"/plot_",
+    "ignore_pattern": r"^(?!.*plot_)",
+    "subsection_order": [f"../examples/{name}" for name in ("descent", "choices", "data")],
+    "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "api/backreferences",
+    "doc_module": ("skgd",),
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "capture_repr": (),
+}
+
+# ---- the pages ----------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_static_path = ["_static"]
+html_css_files = ["skgd.css"]
+html_show_sourcelink = False
+html_title = f"skgd {version}"
+html_theme_options = {
+    "logo": {"text": "skgd"},
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "show_prev_next": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}

@@ -1,0 +1,76 @@
+"""What watching costs: the share of a fit's time that history_ takes.
+
+The clock runs in the two places that exist for the history alone: the objective between the epochs
+of mini-batches, and the entry in the record.
+"""
+
+import time
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import numpy as np
+from _shared import csr, dense
+
+from skgd import GDClassifier
+from skgd.objective import Objective
+from skgd.record import Record
+
+
+@contextmanager
+def stopwatch(*methods):
+    """Add up the seconds spent in methods, each given as its class and its name."""
+    seconds, inside = [0.0], [False]
+
+    def timed(method):
+        def run(*args, **kwargs):
+            if inside[0]:
+                return method(*args, **kwargs)
+            inside[0], start = True, time.perf_counter()
+            try:
+                return method(*args, **kwargs)
+            finally:
+                seconds[0] += time.perf_counter() - start
+                inside[0] = False
+        return run
+
+    patches = [patch.object(kind, name, timed(getattr(kind, name))) for kind, name in methods]
+    for each in patches:
+        each.start()
+    yield seconds
+    for each in patches:
+        each.stop()
+
+
+def share(X, y, epochs, repetitions=3, **settings):
+    """Return the median share of the history in a fit's time, and the seconds of an epoch."""
+    model = GDClassifier(tol=None, max_iter=epochs, random_state=0, **settings)
+    shares, times = [], []
+    for _ in range(repetitions):
+        with stopwatch((Objective, "values"), (Record, "add")) as watching:
+            start = time.perf_counter()
+            model.fit(X, y)
+            times.append(time.perf_counter() - start)
+            shares.append(watching[0] / times[-1])
+    return float(np.median(shares)), float(np.median(times)) / model.n_iter_
+
+
+if __name__ == "__main__":
+    print("share of history_  epoch      rows x columns, optimizer")
+    cases = [
+        (dense(200_000, 100), 20, {"optimizer": "adam"}),
+        (dense(200_000, 20), 20, {"optimizer": "adam"}),
+        (dense(200_000, 100), 20, {"optimizer": "sgd", "batch_size": 1, "learning_rate": 1e-4}),
+        (dense(10_000, 20), 20, {"optimizer": "adam"}),
+        (dense(10_000, 20), 20, {"optimizer": "sgd", "batch_size": 1, "learning_rate": 1e-4}),
+        (dense(1_000, 20), 50, {"optimizer": "adam", "batch_size": 32}),
+        (dense(10_000, 20), 100, {"optimizer": "adam", "batch_size": "full"}),
+        (dense(200_000, 100), 5, {"optimizer": "lbfgs"}),
+        (dense(200_000, 100), 5, {}),
+        (csr(100_000, 10_000, 50), 20, {"optimizer": "adagrad"}),
+    ]
+    for (X, y), epochs, settings in cases:
+        part, seconds = share(X, y, epochs, **settings)
+        words = ", ".join(str(value) for value in settings.values()) or "auto"
+        print(
+            f"{100 * part:13.1f} %  {1e3 * seconds:8.2f} ms   {X.shape[0]} x {X.shape[1]}, {words}"
+        )

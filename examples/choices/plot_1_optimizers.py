@@ -1,0 +1,65 @@
+"""
+Optimizers on raw and on standardised columns
+=============================================
+
+Which optimizer is best? It depends on what is done about the scales of the columns.
+
+Five step rules learn the breast cancer data on batches of 32 rows. Each gets the rate, out of ten
+from 1e-8 to 3, with which it ends lowest after 30 epochs. The columns are raw, with standard
+deviations from 0.003 to 569, or standardised. ``precondition=None`` descends in the coordinates of
+X; the default descends in a metric of its own.
+"""
+
+import warnings
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_breast_cancer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+
+from skgd import GDClassifier
+
+X, y = load_breast_cancer(return_X_y=True)
+X_scaled = StandardScaler().fit_transform(X)
+RULES = ("sgd", "momentum", "adagrad", "rmsprop", "adam")
+RATES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.5, 3.0)
+
+
+def best_history(optimizer, X, precondition):
+    """Return the objectives of the rate that ends lowest, and that rate."""
+    runs = []
+    for rate in RATES:
+        model = GDClassifier(optimizer=optimizer, learning_rate=rate, batch_size=32, max_iter=30,
+                             tol=None, precondition=precondition, random_state=0)
+        objective = model.fit(X, y).history_["objective"]
+        if len(objective) == 30:
+            runs.append((objective[-1], rate, objective))
+    _, rate, objective = min(runs)
+    return objective, rate
+
+
+panels = {
+    "raw columns, plain": (X, None),
+    "standardised columns, plain": (X_scaled, None),
+    "raw columns, default metric": (X, "auto"),
+}
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.8), sharey=True, layout="constrained")
+for ax, (title, (columns, precondition)) in zip(axes, panels.items(), strict=True):
+    for rule in RULES:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # rates that are too large
+            objective, rate = best_history(rule, columns, precondition)
+        ax.semilogy(np.arange(1, 31), objective, label=f"{rule}, rate {rate:g}")
+    ax.axhline(GDClassifier().fit(columns, y).history_["objective"][-1], color="0.6", ls=":")
+    ax.set(title=title, xlabel="epoch")
+    ax.legend(fontsize=8)
+axes[0].set_ylabel("objective")
+plt.show()
+
+# %%
+# On raw columns plain descent needs a rate of 1e-5 and still swings; a rate for each coordinate, as
+# adagrad, rmsprop and adam have it, helps a little. On standardised columns all five come close to
+# the minimum. The default metric does for raw columns what standardising does, and the rates have
+# the same size. The dotted lines are the minima, which ``optimizer="auto"`` finds without a rate.
+# (They differ because the penalty weighs raw and standardised columns differently.)

@@ -1,0 +1,42 @@
+"""
+Quantile bands
+==============
+
+Not the mean but the range: between which values do nine of ten targets lie?
+
+``Quantile`` has a kink; its minimiser leaves a given share of the targets below. A list of
+quantiles is fitted at once, and ``predict`` has a column for each.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_diabetes
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
+
+from skgd import GDRegressor
+from skgd.losses import Quantile
+
+X, y = load_diabetes(return_X_y=True, scaled=False)
+bmi = X[:, [2]]
+quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
+model = make_pipeline(SplineTransformer(n_knots=4, degree=2),
+                      GDRegressor(Quantile(quantiles), alpha=1e-5)).fit(bmi, y)
+
+grid = np.linspace(bmi.min(), bmi.max(), 200)[:, None]
+bands = model.predict(grid)
+fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
+ax.plot(bmi, y, ".", color="0.6", ms=4)
+ax.fill_between(grid[:, 0], bands[:, 0], bands[:, 4], color="C0", alpha=0.15, label="9 of 10")
+ax.fill_between(grid[:, 0], bands[:, 1], bands[:, 3], color="C0", alpha=0.25, label="half")
+ax.plot(grid, bands[:, 2], "C0", label="median")
+ax.set(xlabel="body mass index", ylabel="progression")
+ax.legend(loc="upper left")
+plt.show()
+
+# %%
+# The share of the targets below each band:
+
+shares = np.mean(y[:, None] <= model.predict(bmi), axis=0)
+for quantile, share in zip(quantiles, shares, strict=True):
+    print(f"{quantile:4.2f} {share:.3f}")

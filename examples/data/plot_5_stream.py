@@ -1,0 +1,65 @@
+"""
+A stream, and a file larger than memory
+=======================================
+
+How does one learn from rows that come one after the other, or that do not fit in memory?
+
+``partial_fit`` takes rows as they come. A memory map can also be fitted as a whole: X is read where
+it lies, block by block.
+"""
+
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from skgd import GDClassifier
+
+rng = np.random.default_rng(0)
+N, D, CHUNK = 60_000, 30, 500
+scales = 10.0 ** rng.uniform(-3, 3, D)
+before, after = rng.normal(size=(2, D))
+
+with tempfile.TemporaryDirectory() as folder:
+    path = Path(folder, "rows.npy")
+    file = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=(N, D))
+    file[:] = rng.normal(size=(N, D)) * scales
+    file.flush()
+
+    # Halfway through the stream, the truth changes.
+    rows = np.load(path, mmap_mode="r")
+    weights = np.where(np.arange(N)[:, None] < N // 2, before, after)
+    y = np.sum(rows / scales * weights, axis=1) + rng.normal(size=N) > 0
+
+    models = {
+        "rate 0.02": GDClassifier(penalty=None, learning_rate=0.02, random_state=0),
+        "rate that falls": GDClassifier(
+            penalty=None, learning_rate=lambda t: 0.1 / np.sqrt(1 + t), random_state=0
+        ),
+    }
+    scores = {name: [] for name in models}
+    for start in range(0, N, CHUNK):
+        chunk = slice(start, start + CHUNK)
+        for name, model in models.items():
+            if start:  # first asked, then told
+                scores[name].append(model.score(rows[chunk], y[chunk]))
+            model.partial_fit(rows[chunk], y[chunk], classes=[False, True])
+
+    half = rows[: N // 2], y[: N // 2]
+    accuracy = GDClassifier(penalty=None).fit(*half).score(*half)
+    print(f"fitted on the memory map of the first half: accuracy {accuracy:.3f}")
+    del file, rows, half
+
+fig, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
+for name, values in scores.items():
+    ax.plot(CHUNK * np.arange(1, len(values) + 1), values, label=name)
+ax.axvline(N / 2, color="0.6", ls=":")
+ax.text(N / 2, 0.42, " the truth changes", color="0.4")
+ax.set(xlabel="rows seen", ylabel="accuracy on the next 500 rows", ylim=(0.4, 1))
+ax.legend(loc="lower left")
+plt.show()
+
+# %%
+# Both models learn the scales of the columns, from 0.001 to 1000, from the stream itself. A falling
+# rate settles better while the truth stays; a constant one follows it when it moves.

@@ -1,0 +1,51 @@
+"""
+A recommender: users and items one-hot
+======================================
+
+Which item is good, if each user rates only a few, and some users are generous?
+
+The mean rating of an item mixes its quality with the kindness of those who rated it. A linear model
+with one column for each user and one for each item takes the two apart. One row of X has two ones:
+the table is as wide as there are users and items, and all zeros but for those. The ratings are
+made, so that the truth is known.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.preprocessing import OneHotEncoder
+
+from skgd import GDRegressor
+
+rng = np.random.default_rng(0)
+USERS, ITEMS, RATINGS = 3000, 400, 30_000
+kindness, quality = rng.normal(size=USERS), rng.normal(size=ITEMS)
+
+# Kind users choose items with high numbers, the others those with low ones.
+user = rng.integers(0, USERS, RATINGS)
+item = np.clip(ITEMS * (0.5 + 0.2 * kindness[user] + 0.15 * rng.normal(size=RATINGS)), 0, ITEMS - 1)
+item = item.astype(int)
+rating = 5 + kindness[user] + quality[item] + rng.normal(size=RATINGS)
+
+encoder = OneHotEncoder()
+X = encoder.fit_transform(np.column_stack([user, item]))
+model = GDRegressor(alpha=1 / RATINGS).fit(X, rating)
+print(f"{X.shape[0]} ratings, {X.shape[1]} columns, {model.n_iter_} iterations")
+
+known = encoder.categories_[1]
+by_mean = np.array([rating[item == i].mean() for i in known])
+by_model = model.coef_[len(encoder.categories_[0]):]
+fig, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharex=True, layout="constrained")
+for ax, name in zip(axes, ("mean rating", "coefficient"), strict=True):
+    estimate = by_mean - by_mean.mean() if name == "mean rating" else by_model - by_model.mean()
+    ax.scatter(quality[known], estimate, c=known, s=12, cmap="viridis")
+    ax.plot([-3, 3], [-3, 3], color="0.7", ls=":")
+    correlation = np.corrcoef(quality[known], estimate)[0, 1]
+    ax.set(title=f"{name}: correlation {correlation:.2f}", xlabel="true quality of an item",
+           ylim=(-4, 4))
+axes[0].set_ylabel("estimate")
+plt.show()
+
+# %%
+# The colour is the number of the item. The mean rates items with high numbers, which kind users
+# choose, too high. l2 with ``alpha = 1 / n`` is what a mixed model assumes: effects with a
+# standard deviation as large as the noise's.

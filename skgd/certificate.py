@@ -1,0 +1,248 @@
+"""How far a model is from the minimum: an upper bound, and a true one.
+
+For squared errors with a smooth penalty the distance is ``g' H^-1 g / 2``. Otherwise any slopes
+``a_i`` of the rows that lie in the domain of the loss's conjugate bound the minimum from below::
+
+    F* >= -1/sum(s) sum_i s_i loss*(y_i, a_i) - sum_j penalty_j*(-q_j),
+          q_j = 1/sum(s) sum_i s_i a_i x_ij
+
+where the slopes' weighted sum is 0 with an intercept. The slopes after one Newton step,
+``a_i = loss'(z_i) + loss''(z_i) dz_i``, satisfy these conditions exactly, and near the minimum
+their bound misses it by the fourth power of the distance. Far from it a few Newton steps lead to
+points whose slopes are better; where all fails, the slopes 0 say that F* is not below the least
+value of the loss, so that the bound is F itself.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy import sparse
+
+from skgd.curvature import (
+    Curvature,
+    Kinks,
+    blocks_of_rows,
+    factorised_size,
+    signed_targets,
+    takes_kinks,
+)
+from skgd.interior import InteriorPoint, takes_hinges
+from skgd.newton import Newton, one_thread, stand_ins
+
+# Multiplications for a Hessian up to which a fit tells its distance unasked; a tenth for a fit of
+# update steps, whose end is several Newton steps away.
+AFFORDABLE = 3e8
+# Newton steps that may lead to better slopes.
+STEPS = 50
+# A bound is good enough where so small a share of it lies below the minimum, or of the objective.
+ENOUGH, SMALL = 0.05, 1e-6
+# Sums that must be zero may be this share of their terms, which is rounding and inexact solves.
+BALANCED = 1e-7
+# What slopes may be shrunk by to get from just outside the conjugate's domain into it.
+SHRUNK = (1.0, 1.0 - 1e-9, 1.0 - 1e-7)
+# The rounding of a sum that a bound allows for, as a share of its terms.
+ROUNDING = 32 * np.finfo(float).eps
+
+
+def work(objective, loss):
+    """Return the multiplications for the Hessian of all rows; inf where it cannot be factorised."""
+    size, blocks = factorised_size(objective, loss)
+    return max(objective.problem.n, size) * float(size) ** 2 * blocks if size else np.inf
+
+
+def optimality(objective, loss, X, coef, intercept):
+    """Return an upper bound on the distance of a model's objective from the minimum.
+
+    Parameters
+    ----------
+    objective : Objective
+        In a diagonal metric.
+    loss : Loss
+    X : array or CSR matrix of shape (n_samples, n_features)
+    coef : array of shape (n_outputs, n_features)
+    intercept : array of shape (n_outputs,)
+
+    Returns
+    -------
+    float
+        inf where no bound is known, as for losses without a conjugate.
+    """
+    if not _knows_conjugate(loss):
+        return np.inf
+    x = objective.metric.from_raw(coef, intercept).ravel()
+    with one_thread(), np.errstate(over="ignore", invalid="ignore"):
+        if loss.constant_hessian and not objective.proximal:
+            curvature = Curvature(objective, loss, X, x)
+            if curvature.exact:
+                return _of_quadratic(objective, curvature, x)
+        return _of_slopes(objective, loss, X, x, objective.values(coef, intercept)[1])
+
+
+def _of_quadratic(objective, curvature, x):
+    gradient = objective.value_and_gradient(x)[1]
+    products = (gradient * curvature.solve(gradient, 0.0)).reshape(curvature.shape)
+    return 0.5 * float(np.sum(products.sum(axis=1) / objective.metric.unit))
+
+
+def _of_slopes(objective, loss, X, x, values):
+    bound = LowerBound(objective, loss, X)
+    bound.improve(np.zeros((objective.problem.n, objective.problem.k)))
+    if bound.kinks is None or (objective.proximal and not takes_kinks(objective, loss)):
+        return bound.distance(values)
+    if takes_hinges(objective, loss):
+        if objective.slopes is None:
+            scale = float(objective.metric.unit @ np.abs(values))
+            InteriorPoint(loss, X).solve(objective, x, _ends(scale))
+        bound.improve(objective.slopes, np.abs(x).reshape(bound.bend.shape))
+        return bound.distance(values)
+    losses = stand_ins(objective, loss)
+    if not loss.smooth:
+        # Slopes of the closest stand-in will do at a point that its own descent found.
+        _improve_along(bound, objective, losses[-1], x, values, steps=1)
+        if bound.distance(values) <= SMALL * np.abs(values).sum():
+            return bound.distance(values)
+    for smooth in losses:
+        if smooth.has_hessian:
+            x = _improve_along(bound, objective, smooth, x, values, steps=STEPS)
+        end = objective.values(*objective.raw(x))[1]
+        if bound.distance(end) <= ENOUGH * bound.distance(values):
+            break
+    return bound.distance(values)
+
+
+def _ends(scale):
+    """Return a monitor that ends an interior point descent where its own gap is small."""
+    left = STEPS
+
+    def monitor(x, value, gradient, step, gap):
+        nonlocal left
+        left -= 1
+        return left < 0 or gap <= SMALL * scale
+
+    return monitor
+
+
+def _improve_along(bound, objective, smooth, x, values, steps):
+    """Take Newton steps on a smooth loss until their slopes bound the minimum well."""
+    problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
+    left = steps
+
+    def observe(curvature, x, value, move, fall):
+        nonlocal left
+        left -= 1
+        improved = bound.improve(curvature.slopes(move), np.abs(x + move).reshape(curvature.shape))
+        # Near the minimum half of the fall is what is left.
+        lower = float(bound.units @ bound.lower)
+        rest = value - 0.5 * fall - lower
+        total = float(objective.metric.unit @ values) - lower
+        return left == 0 or (improved and rest <= ENOUGH * total)
+
+    inner = replace(objective, problem=problem, latest=None)
+    return Newton(smooth, bound.X, observe).solve(inner, x, lambda *_: False)
+
+
+class LowerBound:
+    """The best lower bound so far on the minimum of an objective.
+
+    Attributes
+    ----------
+    lower : array of shape (n_outputs,), or (1,) where the loss couples the outputs
+    """
+
+    def __init__(self, objective, loss, X):
+        self.objective, self.loss, self.X = objective, loss, X
+        problem, metric = objective.problem, objective.metric
+        self.kinks = Kinks.of(objective)
+        self.coupled = loss.couples(problem.k)
+        self.units = metric.unit[:1] if self.coupled else metric.unit
+        self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
+        weights = np.ones(problem.n) if problem.weights is None else problem.weights
+        self.share = weights / weights.sum()
+        self.targets = signed_targets(problem)
+        self.bend = np.zeros(metric.inverse.shape)
+        self.bend[:, :problem.d] = objective.penalty_curvature
+        self.bend *= metric.inverse**2 * metric.unit[:, None]
+
+    def distance(self, values):
+        """Return how far values of the objective, output by output, can be from the minimum."""
+        values = self._by_group(values)
+        return float(np.sum(np.maximum(values - self.lower, 0.0) + self.rounding))
+
+    def improve(self, slopes, reach=0.0):
+        """Take slopes of the rows, of shape (n_samples, n_outputs), and tell if they bound better.
+
+        reach is the size of parameters near the minimum: sums that should be zero and are not quite
+        count with it.
+        """
+        for share in SHRUNK:
+            if np.all(np.isfinite(self.loss.conjugate(self.targets, share * slopes))):
+                lower, rounding = self._bound(share * slopes, reach)
+                better = lower - rounding > self.lower - self.rounding
+                self.lower = np.where(better, lower, self.lower)
+                self.rounding = np.where(better, rounding, self.rounding)
+                return bool(np.any(better))
+        return False
+
+    def _bound(self, slopes, reach):
+        """Return the bound of slopes and its rounding, by group of outputs."""
+        sums, sizes = self._sums(slopes)
+        penalties = np.zeros(sums.shape)
+        if self.kinks is not None:
+            l1, low, high = (
+                part.reshape(sums.shape)
+                for part in (self.kinks.l1, self.kinks.lower, self.kinks.upper)
+            )
+            # Slopes that ask for more than l1 allows are shrunk until they do not.
+            free = (self.bend == 0) & np.isinf(low) & np.isinf(high) & (l1 > 0)
+            allowed = np.divide(l1, np.abs(sums), out=np.ones(sums.shape), where=free & (sums != 0))
+            allowed = np.minimum(1.0, allowed.min(axis=1))
+            allowed = np.full(len(sums), allowed.min()) if self.coupled else allowed
+            slopes, sums = slopes * allowed, sums * allowed[:, None]
+            penalties = self._conjugates(sums, sizes, l1, low, high, reach)
+        penalties = self._by_group(penalties.sum(axis=1) / self.objective.metric.unit)
+        conjugates = self.loss.conjugate(self.targets, slopes).reshape(len(slopes), -1)
+        lower = -self.share @ conjugates - penalties
+        terms = self.share @ np.abs(conjugates) + np.abs(penalties)
+        return np.where(np.isfinite(lower), lower, -np.inf), ROUNDING * terms
+
+    def _sums(self, slopes):
+        """Return the weighted sums of slopes times features, and of the terms' sizes."""
+        metric, d = self.objective.metric, self.objective.problem.d
+        weighted = slopes * self.share[:, None]
+        sums, sizes = (np.zeros(metric.inverse.shape) for _ in range(2))
+        for part in blocks_of_rows(len(weighted), d):
+            rows, w = self.X[part], weighted[part]
+            if sparse.issparse(rows):
+                sums[:, :d] += (rows.T @ w).T - np.outer(w.sum(axis=0), metric.mean)
+                sizes[:, :d] += (abs(rows).T @ np.abs(w)).T
+                sizes[:, :d] += np.outer(np.abs(w).sum(axis=0), np.abs(metric.mean))
+            else:
+                rows = rows - metric.mean
+                sums[:, :d] += w.T @ rows
+                sizes[:, :d] += np.abs(w).T @ np.abs(rows)
+        sums[:, d:], sizes[:, d:] = (w.sum(axis=0)[:, None] for w in (weighted, np.abs(weighted)))
+        scale = metric.inverse * metric.unit[:, None]
+        return sums * scale, sizes * scale
+
+    def _conjugates(self, sums, sizes, l1, low, high, reach):
+        """Return ``sup_v -q v - l1 |v| - bend v^2 / 2`` within the bounds, for each parameter."""
+        pull = -np.sign(sums) * np.maximum(np.abs(sums) - l1, 0.0)
+        end = np.where(pull > 0, high, np.where(pull < 0, low, 0.0))
+        v = np.divide(pull, self.bend, out=end, where=self.bend > 0)
+        v = np.clip(v, low, high)
+        # What should be zero and is rounding counts with the size of the parameters.
+        rounding = np.isinf(v) & (np.abs(pull) <= BALANCED * sizes)
+        v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + reach), v)
+        return -sums * v - l1 * np.abs(v) - 0.5 * self.bend * v**2
+
+    def _by_group(self, values):
+        return values.sum(keepdims=True) if self.coupled else values
+
+
+def _knows_conjugate(loss):
+    """Tell whether a loss's conjugate is its own, and not that of a class whose loss it changed."""
+    def depth(*names):
+        classes = enumerate(type(loss).__mro__)
+        return next(i for i, owner in classes if any(name in vars(owner) for name in names))
+
+    return depth("conjugate") <= depth("value", "gradient", "Rule")

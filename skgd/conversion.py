@@ -1,0 +1,199 @@
+"""From a fitted estimator to scikit-learn's of the same model, for tools that know those alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from sklearn import linear_model, multioutput, svm
+from sklearn.base import clone
+
+from skgd import losses
+from skgd.penalties import L1, L2, ElasticNet
+
+
+@dataclass
+class Terms:
+    """What scikit-learn's constructors need to know of an objective.
+
+    Attributes
+    ----------
+    alpha : float
+        0 where scikit-learn does not have the penalty.
+    l1_ratio : float
+    weight : float
+        The sum of the weights of the rows.
+    shared : dict
+        Parameters that mean the same in both.
+    """
+
+    alpha: float
+    l1_ratio: float
+    weight: float
+    shared: dict
+
+    @classmethod
+    def of(cls, estimator):
+        penalty = estimator._make_penalty()
+        known = {L1: 1.0, L2: 0.0, ElasticNet: getattr(penalty, "l1_ratio", 0.0)}
+        plain = type(penalty) in known and getattr(penalty, "weights", None) is None
+        shared = ("fit_intercept", "positive", "class_weight")
+        return cls(
+            alpha=float(estimator.alpha) if plain else 0.0,
+            l1_ratio=float(known[type(penalty)]) if plain else 0.0,
+            weight=estimator._weight_sum,
+            shared={name: getattr(estimator, name) for name in shared if hasattr(estimator, name)},
+        )
+
+    @property
+    def l1(self):
+        """The factor of a penalty that is l1 alone."""
+        return self.alpha if self.l1_ratio == 1 else 0.0
+
+    @property
+    def l2(self):
+        """The factor of a penalty that is l2 alone."""
+        return self.alpha if self.l1_ratio == 0 else 0.0
+
+    @property
+    def C(self):
+        """The factor of summed losses beside a penalty without one."""
+        total = self.alpha * self.weight
+        return 1.0 / total if total > 0 else np.inf
+
+    def make(self, kind, **settings):
+        """Return an unfitted estimator with the settings and the shared parameters that it has."""
+        taken = kind._get_param_names()
+        shared = {name: value for name, value in self.shared.items() if name in taken}
+        return kind(**shared, **settings)
+
+    def make_sgd(self, kind, **settings):
+        """Return an unfitted estimator whose penalty has a name, as here."""
+        name = {0.0: "l2", 1.0: "l1"}.get(self.l1_ratio, "elasticnet") if self.alpha else None
+        return self.make(
+            kind, penalty=name, alpha=self.alpha, l1_ratio=self.l1_ratio, **settings
+        )
+
+
+def _least_squares(loss, terms):
+    if terms.alpha == 0:
+        return terms.make(linear_model.LinearRegression)
+    if terms.l1_ratio == 0:
+        return terms.make(linear_model.Ridge, alpha=terms.alpha * terms.weight)
+    if terms.l1_ratio == 1:
+        return terms.make(linear_model.Lasso, alpha=terms.alpha)
+    return terms.make(linear_model.ElasticNet, alpha=terms.alpha, l1_ratio=terms.l1_ratio)
+
+
+def _huber(loss, terms):
+    # HuberRegressor fits the scale of the residuals: delta is its epsilon times that.
+    model = terms.make(linear_model.HuberRegressor)
+    model.scale_ = loss.delta / model.epsilon
+    return model.set_params(alpha=terms.l2 * terms.weight / model.scale_)
+
+
+def _logistic(loss, terms):
+    solver = "lbfgs" if terms.l1_ratio == 0 else "saga"
+    return terms.make(
+        linear_model.LogisticRegression, C=terms.C, l1_ratio=terms.l1_ratio, solver=solver
+    )
+
+
+def _support_vectors(kind, name, **settings):
+    def make(loss, terms):
+        return terms.make(kind, loss=name, C=terms.C, **settings, **loss.get_params())
+    return make
+
+
+def _log_link(kind):
+    def make(loss, terms):
+        model = terms.make(kind, alpha=terms.l2, **loss.get_params())
+        if "link" in kind._get_param_names():
+            model.set_params(link="log")
+        # Made by its fit, and read by its predict.
+        model._base_loss = model._get_loss()
+        return model
+    return make
+
+
+# The makers of scikit-learn's estimators: from a loss and the other terms of the objective.
+PEERS = {
+    losses.SquaredError: _least_squares,
+    losses.AbsoluteError: lambda loss, terms: terms.make(
+        linear_model.QuantileRegressor, quantile=0.5, alpha=terms.l1 / 2
+    ),
+    losses.Quantile: lambda loss, terms: terms.make(
+        linear_model.QuantileRegressor, quantile=loss.quantile, alpha=terms.l1
+    ),
+    losses.EpsilonInsensitive: _support_vectors(svm.LinearSVR, "epsilon_insensitive"),
+    losses.Huber: _huber,
+    losses.SquaredEpsilonInsensitive: _support_vectors(
+        svm.LinearSVR, "squared_epsilon_insensitive", dual=False
+    ),
+    losses.Poisson: _log_link(linear_model.PoissonRegressor),
+    losses.Gamma: _log_link(linear_model.GammaRegressor),
+    losses.Tweedie: _log_link(linear_model.TweedieRegressor),
+    losses.Perceptron: lambda loss, terms: terms.make_sgd(linear_model.Perceptron),
+    losses.Hinge: _support_vectors(svm.LinearSVC, "hinge"),
+    losses.SquaredHinge: _support_vectors(svm.LinearSVC, "squared_hinge", dual=False),
+    losses.ModifiedHuber: lambda loss, terms: terms.make_sgd(
+        linear_model.SGDClassifier, loss="modified_huber"
+    ),
+    losses.LogLoss: _logistic,
+}
+# Those that have coefficients for several outputs.
+SEVERAL_OUTPUTS = (
+    linear_model.LinearRegression, linear_model.Ridge, linear_model.Lasso, linear_model.ElasticNet,
+)  # fmt: skip
+
+
+def to_sklearn(estimator):
+    """Return a fitted estimator of scikit-learn with the coefficients of a fitted one of skgd."""
+    loss = estimator._make_loss()
+    if type(loss) not in PEERS:
+        names = ", ".join(kind.__name__ for kind in PEERS if kind.task == loss.task)
+        raise ValueError(
+            f"loss={estimator.loss!r} has no counterpart in scikit-learn: {names} have one. Read "
+            "coef_ and intercept_ instead."
+        )
+    terms = Terms.of(estimator)
+    coef, intercept = estimator.coef_, estimator.intercept_
+    coef = coef.toarray() if sparse.issparse(coef) else coef.copy()
+    if loss.task == "classification":
+        return _classifier(PEERS[type(loss)](loss, terms), estimator, coef, intercept.copy())
+    if coef.ndim == 1:
+        return _regressor(PEERS[type(loss)](loss, terms), estimator, coef, intercept)
+    # A list of quantiles has one for each output.
+    parts = map(type(loss), loss.quantile) if loss.expands else [loss] * len(coef)
+    peers = [PEERS[type(part)](part, terms) for part in parts]
+    if isinstance(peers[0], SEVERAL_OUTPUTS):
+        return _described(peers[0], estimator, coef_=coef, intercept_=intercept.copy())
+    model = multioutput.MultiOutputRegressor(clone(peers[0]))
+    rows = zip(peers, coef, intercept[:, None], strict=True)
+    return _described(
+        model, estimator, estimators_=[_regressor(peer, estimator, *row) for peer, *row in rows]
+    )
+
+
+def _classifier(model, estimator, coef, intercept):
+    model.classes_ = estimator.classes_.copy()
+    _described(model, estimator, coef_=coef, intercept_=intercept)
+    if isinstance(model, linear_model.LogisticRegression):
+        model.n_iter_ = np.array([model.n_iter_], dtype=np.int32)
+    return model
+
+
+def _regressor(model, estimator, coef, intercept):
+    array = isinstance(model, svm.LinearSVR)
+    return _described(
+        model, estimator, coef_=coef, intercept_=intercept.copy() if array else float(intercept[0])
+    )
+
+
+def _described(model, estimator, **attributes):
+    """Set attributes, and those that tell of the features and of the fit."""
+    for name in ("n_features_in_", "feature_names_in_", "n_iter_"):
+        if hasattr(estimator, name):
+            attributes[name] = getattr(estimator, name)
+    for name, value in attributes.items():
+        setattr(model, name, value)
+    return model

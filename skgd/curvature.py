@@ -1,0 +1,434 @@
+"""The curvature of an objective at a point: Newton systems, products, and steps over kinks.
+
+Everything is in the coordinates of the objective's metric. Where the parameters are few, the
+Hessian is made of all rows or of a sample of many and factorised: that of all outputs together
+where a softmax couples them, otherwise one block an output. What was factorised is the answer if it
+is the Hessian, and else the preconditioner of conjugate gradients.
+"""
+
+import numpy as np
+from scipy import linalg, sparse
+
+from skgd._engine import Problem, value_and_gradient
+from skgd._quadratic import sweep_coordinates
+from skgd.losses import SquaredError
+
+# The largest number of parameters of a Hessian that is factorised: one output's, all outputs'.
+FACTORISED, FACTORISED_JOINTLY = 1536, 3072
+# Multiplications up to which the Hessian of all rows is made anew at each step.
+CHEAP_HESSIAN = 3e8
+# Rows of the sample that stands for all rows otherwise, at least and per parameter.
+SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER = 8192, 20
+# The share of the largest curvature below which a direction counts as flat.
+SINGULAR = 1e-13
+# The damping of the solves between kinks, and the curvature below which it falls no further.
+FLAT, LEAST_DAMPED = 1e-12, 1e-3
+# Numbers of X that are copied at a time.
+BLOCK = 2**18
+# Sweeps over the coordinates between two solves on the free ones, and how often that is repeated.
+SWEEPS, ROUNDS = 10, 200
+# A sweep that moves a point by less than this share, squared, ends coordinate descent.
+STILL = 1e-26
+
+
+class Curvature:
+    """The Hessian of an objective at a point: systems with it, and products.
+
+    Parameters
+    ----------
+    objective : Objective
+    loss : Loss
+        With second derivatives.
+    X : array or CSR matrix of shape (n_samples, n_features)
+    x : array of shape (n_parameters,)
+    sampled : bool, default=True
+        Whether a sample of many rows may stand for all.
+
+    Attributes
+    ----------
+    blocks : list of arrays, or None
+        What was factorised; None where the parameters are too many.
+    exact : bool
+        Whether the blocks are the Hessian itself.
+    """
+
+    def __init__(self, objective, loss, X, x, *, sampled=True):
+        self.objective, self.loss, self.X = objective, loss, X
+        problem = objective.problem
+        self.shape = k, p = objective.metric.inverse.shape
+        self.weights = np.ones(problem.n) if problem.weights is None else problem.weights
+        self.margins = margins(X, *objective.raw(x))
+        self.targets = signed_targets(problem)
+        self.bends = loss.bends(self.targets, self.margins)
+        self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
+        self.diagonal = np.ones(k * p)
+        size = factorised_size(objective, loss)[0]
+        joint = size > p
+        if size:
+            rows = self._rows(size, joint) if sampled else None
+            self.exact = rows is None and (joint or not loss.couples(k))
+            self.blocks = [self._joint_hessian(rows)] if joint else self._hessians(rows)
+            repeats = k if len(self.blocks[0]) == p and len(self.blocks) < k else 1
+            self.diagonal = np.concatenate([_scales(block) for block in self.blocks] * repeats)
+
+    def slopes(self, move):
+        """Return the slopes of the rows after a move of the parameters, to first order."""
+        change = margins(self.X, *self.objective.metric.to_raw(move.reshape(self.shape)))
+        rule = self.loss.compiled(self.shape[0])
+        return rule.apply("gradient", self.targets, self.margins) + self.loss.bend(
+            self.bends, change
+        )
+
+    def _rows(self, n_parameters, joint):
+        """Return the rows of the sample that stands for all; None for all."""
+        problem = self.objective.problem
+        enough = max(SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER * n_parameters)
+        work = problem.n * n_parameters**2 * (1 if joint else problem.k)
+        if self.loss.constant_hessian or work <= CHEAP_HESSIAN or problem.n <= enough:
+            return None
+        return np.sort(np.random.default_rng(0).choice(problem.n, enough, replace=False))
+
+    def _scaled_blocks(self, rows):
+        """Yield parts of the rows and their share of the weight, in the metric of output 0."""
+        metric, d = self.objective.metric, self.objective.problem.d
+        rows = np.arange(len(self.weights)) if rows is None else rows
+        share = self.weights[rows] / self.weights[rows].sum()
+        whole = len(rows) == len(self.weights)
+        for part in blocks_of_rows(len(rows), d):
+            block = self.X[part if whole else rows[part]]
+            scaled = np.empty((block.shape[0], self.shape[1]))
+            np.subtract(block.toarray() if sparse.issparse(block) else block, metric.mean,
+                        out=scaled[:, :d])  # fmt: skip
+            scaled[:, d:] = 1.0
+            scaled *= metric.inverse[0]
+            yield rows[part], scaled, share[part]
+
+    def _hessians(self, rows):
+        """Return the Hessian of each output's parameters, other outputs held fixed."""
+        metric, p = self.objective.metric, self.shape[1]
+        second = self.bends
+        if self.loss.couples(self.shape[0]):
+            second = second * (1.0 - second)
+        outputs = range(1) if self._shared() else range(self.shape[0])
+        result = [np.zeros((p, p)) for _ in outputs]
+        for part, scaled, share in self._scaled_blocks(rows):
+            for c in outputs:
+                result[c] += weighted_gram(scaled, share * second[part, c])
+        for c in outputs:
+            scale = self._relative_scale(c)
+            result[c] *= scale[:, None] * scale
+            result[c][np.diag_indices(p)] += self._penalty_diagonal(c)
+            result[c] *= metric.unit[c]
+        return result
+
+    def _joint_hessian(self, rows):
+        """Return the Hessian of all outputs' parameters together.
+
+        A row's is ``diag(b) - b b'`` over the outputs, times the product of its features.
+        """
+        k, p = self.shape
+        result, own = np.zeros((k * p, k * p)), np.zeros((k, p, p))
+        for part, scaled, share in self._scaled_blocks(rows):
+            bends = self.bends[part]
+            step = max(16, BLOCK // (k * p))
+            for start in range(0, len(part), step):
+                some = slice(start, start + step)
+                rows_of_all = bends[some, :, None] * scaled[some, None, :]
+                rows_of_all *= np.sqrt(share[some])[:, None, None]
+                rows_of_all = rows_of_all.reshape(-1, k * p)
+                result -= rows_of_all.T @ rows_of_all
+            for c in range(k):
+                # 1 - b as a sum: the difference has no digits left where b is nearly 1.
+                others = bends[:, :c].sum(axis=1) + bends[:, c + 1:].sum(axis=1)
+                own[c] += weighted_gram(scaled, share * bends[:, c] * others)
+        for c in range(k):
+            own[c][np.diag_indices(p)] += self._penalty_diagonal(c)
+            result[c * p:(c + 1) * p, c * p:(c + 1) * p] = own[c]
+        # Along an equal change of all outputs the loss is flat and so is what is not penalised.
+        for j in np.flatnonzero(self._unpenalised() & (own[0].diagonal() > 0)):
+            result[j::p, j::p] += own[0][j, j] / k
+        result *= self.objective.metric.unit[0]
+        return result
+
+    def _unpenalised(self):
+        """Return which columns of the parameters the penalty leaves alone."""
+        result = np.ones(self.shape[1], dtype=bool)
+        result[:self.objective.problem.d] = not self.objective.proximal
+        return result & (self._penalty_diagonal(0) == 0)
+
+    def _relative_scale(self, c):
+        inverse = self.objective.metric.inverse
+        return np.divide(inverse[c], inverse[0], out=np.zeros(self.shape[1]), where=inverse[0] > 0)
+
+    def _penalty_diagonal(self, c):
+        bend = np.zeros(self.shape[1])
+        bend[:self.objective.problem.d] = self.objective.penalty_curvature[c]
+        return bend * self.objective.metric.inverse[c] ** 2
+
+    def _shared(self):
+        metric = self.objective.metric
+        same = self.objective.penalty_curvature, metric.inverse, metric.unit
+        return self.loss.constant_hessian and all(np.all(part == part[:1]) for part in same)
+
+    # ---- systems --------------------------------------------------------------------------------
+
+    def solve(self, gradient, tol, damping=0.0):
+        """Return the direction whose image under the damped Hessian is the gradient."""
+        if self.blocks is not None and damping != self.damping:
+            self.damping = damping
+            self.solvers = [solver(damped(block, damping)) for block in self.blocks]
+            if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
+                self.solvers = self.solvers * self.shape[0]
+        if self.exact:
+            return self.precondition(gradient)
+        return self._conjugate_gradient(gradient, tol, damping)
+
+    def precondition(self, residual):
+        """Return the solution with what was factorised: the Hessian, or its outputs' blocks."""
+        if self.solvers is None:
+            return residual
+        rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
+        return np.concatenate([solve(row) for solve, row in rows])
+
+    def target(self, x, gradient, kinks, tol, damping=0.0):
+        """Return the minimum of the quadratic with this Hessian plus the kinks.
+
+        Parameters
+        ----------
+        x : array of shape (n_parameters,)
+        gradient : array of shape (n_parameters,)
+            That of the smooth part at x.
+        kinks : Kinks
+        tol : float
+            The error that is allowed, as a share of the way from x.
+        damping : float
+        """
+        result = np.empty_like(x)
+        size = len(self.blocks[0])
+        for start in range(0, len(x), size):
+            part = slice(start, start + size)
+            block = self.blocks[start // size if len(self.blocks) > 1 else 0]
+            block = damped(block, damping)
+            result[part] = _minimise(block, gradient[part], x[part], kinks.part(part), tol)
+        return result
+
+    def _conjugate_gradient(self, gradient, tol, damping, max_iter=100):
+        direction, residual = np.zeros_like(gradient), gradient.copy()
+        search = self.precondition(residual)
+        size = goal = float(residual @ search)
+        for _ in range(max_iter):
+            if size <= tol**2 * goal or size <= 0:
+                break
+            image = self.product(search) + damping * self.diagonal * search
+            bend = float(search @ image)
+            if bend <= 0:
+                break
+            direction += size / bend * search
+            residual -= size / bend * image
+            conditioned = self.precondition(residual)
+            size, old = float(residual @ conditioned), size
+            search = conditioned + size / old * search
+        return direction if direction.any() else self.precondition(gradient)
+
+    def product(self, v):
+        """Return the Hessian times parameters v."""
+        metric, problem = self.objective.metric, self.objective.problem
+        coef, intercept = metric.to_raw(v.reshape(self.shape))
+        self.objective.passes += 1
+        if problem.k == 1:
+            images = self._single_product(coef, intercept)
+        else:
+            images = self._joint_product(coef, intercept)
+        penalty = self.objective.penalty_curvature * coef
+        return metric.gradient(*images, penalty).ravel()
+
+    def _single_product(self, coef, intercept):
+        # The gradient of squared errors, weighted by the second derivatives: one compiled pass.
+        problem = self.objective.problem
+        if not hasattr(self, "_quadratic"):
+            self._quadratic = Problem(
+                problem.rows, np.zeros((problem.n, 1)),
+                np.ascontiguousarray(self.bends[:, 0] * self.weights),
+                SquaredError().compiled(), 1,
+            )  # fmt: skip
+        _, image, intercept_image = value_and_gradient(
+            self._quadratic, coef, intercept, n_threads=self.objective.n_threads
+        )
+        share = self._quadratic.weight_sum / self.weights.sum()
+        return image * share, intercept_image * share
+
+    def _joint_product(self, coef, intercept):
+        image, intercept_image = np.zeros_like(coef), np.zeros_like(intercept)
+        share = self.weights / self.weights.sum()
+        for part in blocks_of_rows(len(share), self.X.shape[1]):
+            rows = self.X[part]
+            moves = self.loss.bend(self.bends[part], rows @ coef.T + intercept)
+            moves = moves * share[part, None]
+            image += (rows.T @ moves).T
+            intercept_image += moves.sum(axis=0)
+        return image, intercept_image
+
+
+def factorised_size(objective, loss):
+    """Return the number of parameters of the Hessians that are factorised, and how many there are.
+
+    That of all outputs together where a loss couples them, if it is small enough.
+    """
+    k, p = objective.metric.inverse.shape
+    if k > 1 and loss.couples(k) and k * p <= FACTORISED_JOINTLY:
+        return k * p, 1
+    return (p, k) if p <= FACTORISED else (0, 0)
+
+
+def blocks_of_rows(n_rows, n_features):
+    """Return slices of rows of which a dense copy is small."""
+    step = max(64, BLOCK // n_features)
+    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+
+
+def margins(X, coef, intercept):
+    """Return the margins of all rows, of shape (n_samples, n_outputs)."""
+    result = np.empty((X.shape[0], len(coef)))
+    for part in blocks_of_rows(*X.shape):
+        result[part] = X[part] @ coef.T + intercept
+    return result
+
+
+def signed_targets(problem):
+    """Return the targets of all rows, of shape (n_samples, n_outputs); of classes, -1 and +1."""
+    targets = problem.targets
+    if targets.ndim == 1:
+        targets = np.where(targets[:, None] == np.arange(problem.k), 1.0, -1.0)
+    return targets
+
+
+def weighted_gram(rows, weights):
+    """Return ``rows' diag(weights) rows``; BLAS halves the work where no weight is negative."""
+    if np.any(weights < 0):
+        return (rows * weights[:, None]).T @ rows
+    rows = rows * np.sqrt(weights)[:, None]
+    return rows.T @ rows
+
+
+def damped(hessian, damping):
+    """Return a Hessian with a share of its diagonal added, which shortens the steps."""
+    return hessian + damping * np.diag(_scales(hessian)) if damping else hessian
+
+
+def _scales(hessian):
+    # In the metric no curvature is above 1; where all rows are far off there is hardly any.
+    return np.maximum(hessian.diagonal(), LEAST_DAMPED)
+
+
+def solver(hessian):
+    """Return the function that solves systems with a Hessian.
+
+    Directions without curvature are left alone: along them the gradient is nothing but rounding.
+    """
+    bends = hessian.diagonal()
+    scale = np.divide(1.0, np.sqrt(np.abs(bends)), out=np.zeros(len(bends)), where=bends > 0)
+    regular = hessian * scale[:, None] * scale
+    try:
+        factor = linalg.cholesky(regular, lower=True, check_finite=False)
+        if not len(bends) or np.diag(factor).min() > SINGULAR**0.5:
+            return lambda row: scale * linalg.cho_solve(
+                (factor, True), scale * row, check_finite=False
+            )
+    except linalg.LinAlgError:
+        pass
+    values, vectors = linalg.eigh(regular, check_finite=False)
+    bent = values > SINGULAR * values[-1]
+    vectors, values = vectors[:, bent], values[bent]
+    return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))
+
+
+# ---- kinks --------------------------------------------------------------------------------------
+
+class Kinks:
+    """A penalty's part that is not smooth: ``sum_j l1_j |x_j|`` within bounds, in the metric.
+
+    Attributes
+    ----------
+    l1, lower, upper : array of shape (n_parameters,)
+    """
+
+    def __init__(self, l1, lower, upper):
+        self.l1, self.lower, self.upper = l1, lower, upper
+
+    @classmethod
+    def of(cls, objective):
+        """Return the kinks of an objective; None where coefficients enter its penalty together."""
+        metric, d = objective.metric, objective.problem.d
+        separated = objective.penalty.separated(d)
+        if separated is None:
+            return None
+        shape, inverse = metric.inverse.shape, metric.inverse[:, :d]
+        parts = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
+        l1, lower, upper = separated
+        parts[0][:, :d] = (objective.alpha * metric.unit)[:, None] * l1 * inverse
+        for part, bound in zip(parts[1:], (lower, upper), strict=True):
+            np.divide(bound, inverse, out=part[:, :d], where=inverse > 0)
+        return cls(*(part.ravel() for part in parts))
+
+    def part(self, part):
+        return Kinks(self.l1[part], self.lower[part], self.upper[part])
+
+    def clip(self, x):
+        return np.clip(x, self.lower, self.upper)
+
+    def value(self, x):
+        return float(self.l1 @ np.abs(x))
+
+
+def takes_kinks(objective, loss):
+    """Tell whether an objective's kinks can be stepped over with a Hessian of all parameters."""
+    k, p = objective.metric.inverse.shape
+    size = factorised_size(objective, loss)[0]
+    whole = size == k * p if loss.couples(k) else size > 0
+    return whole and objective.penalty.separated(objective.problem.d) is not None
+
+
+def _minimise(hessian, gradient, x, kinks, tol):
+    """Return the minimum of ``(v - x)' H (v - x) / 2 + gradient' (v - x)`` plus the kinks.
+
+    Sweeps over the coordinates find which are at a kink; a solve on the others ends it.
+    """
+    v, slope, start = x.copy(), gradient.copy(), gradient - hessian @ x
+    diagonal = hessian.diagonal()
+    for _ in range(ROUNDS):
+        still = max(STILL * float(diagonal @ v**2), tol**2 * float(diagonal @ (v - x) ** 2))
+        moved = sweep_coordinates(
+            hessian, kinks.l1, kinks.lower, kinks.upper, v, slope, n_sweeps=SWEEPS, tol=still
+        )
+        if moved <= still:
+            break
+        v = _solve_free(hessian, slope, v, kinks)
+        slope = hessian @ v + start
+    return v
+
+
+def _solve_free(hessian, slope, v, kinks):
+    """Return v after a solve on the coordinates that are at no kink, as far as kinks allow."""
+    free = (kinks.lower < v) & (v < kinks.upper) & ((v != 0) | (kinks.l1 == 0))
+    free = np.flatnonzero(free & (hessian.diagonal() > 0))
+    inner = hessian[np.ix_(free, free)]
+    at, l1 = v[free], kinks.l1[free]
+    total = slope[free] + l1 * np.sign(at)
+    # A little damping: along flat directions l1 still has a slope.
+    move = -solver(damped(inner, FLAT))(total)
+    # The orthant of l1 and the bounds: beyond them the quadratic is another one.
+    low = np.where((l1 > 0) & (at > 0), np.maximum(kinks.lower[free], 0.0), kinks.lower[free])
+    high = np.where((l1 > 0) & (at < 0), np.minimum(kinks.upper[free], 0.0), kinks.upper[free])
+    clipped = np.clip(at + move, low, high) - at
+    with np.errstate(divide="ignore", invalid="ignore"):
+        room = np.where(move > 0, (high - at) / move, np.where(move < 0, (low - at) / move, np.inf))
+    step = min(1.0, room.min(initial=np.inf))
+    stopped = np.where(room <= step, np.where(move > 0, high, low) - at, step * move)
+
+    def change(move):
+        return float(total @ move + 0.5 * move @ (inner @ move))
+
+    result = v.copy()
+    best = clipped if change(clipped) <= change(stopped) else stopped
+    result[free] = np.clip(at + best, low, high)
+    return result

@@ -1,0 +1,150 @@
+"""The Hessian that Newton's steps use, and the minimum of a quadratic with kinks."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import optimize, sparse
+
+from skgd._engine import Problem
+from skgd._quadratic import sweep_coordinates
+from skgd.curvature import Curvature, Kinks, solver
+from skgd.losses import LogLoss, SquaredError, SquaredHinge
+from skgd.metric import Moments, diagonal_metric
+from skgd.objective import Objective
+from skgd.penalties import L1, L2, ElasticNet, PositiveRule
+
+RNG = np.random.default_rng(0)
+N, D = 60, 4
+X = RNG.normal(size=(N, D)) * [1.0, 100.0, 1e-3, 3.0] + [0.0, 1e3, 0.0, 5.0]
+
+
+def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False):
+    """Return an objective in its diagonal metric; k counts outputs."""
+    weights = RNG.integers(1, 4, N).astype(float) if weighted else None
+    if loss.task == "regression":
+        targets = RNG.normal(size=(N, k))
+    elif loss.couples(k):
+        targets = RNG.integers(0, k, N).astype(float)
+    else:
+        targets = RNG.choice([-1.0, 1.0], (N, 1))
+    problem = Problem(X, targets, weights, loss.compiled(k), k)
+    moments = Moments.empty(D)
+    moments.merge(X, problem.rows, weights)
+    bend = np.tile(alpha * penalty.curvature(D), (k, 1))
+    curvature, unit = np.full(k, loss.curvature), np.ones(k)
+    rule = penalty.compiled()
+    return Objective(
+        problem, PositiveRule(rule) if positive else rule, np.full(k, alpha),
+        diagonal_metric(moments, curvature, bend, unit, True), curvature, bend,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+@pytest.mark.parametrize(
+    "loss, k", [(SquaredError(), 1), (SquaredError(), 2), (LogLoss(), 1), (LogLoss(), 3)], ids=str
+)
+def test_the_hessian_is_the_derivative_of_the_gradient(loss, k, make):
+    objective = make_objective(loss, k, make(X), L2(weights=[1.0, 0.0, 2.0, 1.0]))
+    size = k * (D + 1)
+    x = RNG.normal(size=size)
+    curvature = Curvature(objective, loss, make(X), x)
+    assert curvature.exact
+    expected = np.empty((size, size))
+    for j, step in enumerate(1e-5 * np.eye(size)):
+        up, down = (objective.value_and_gradient(x + s * step)[1] for s in (1, -1))
+        expected[j] = (up - down) / 2e-5
+    products = np.array([curvature.product(v) for v in np.eye(size)])
+    assert_allclose(products, expected, atol=1e-8)
+    hessian = np.zeros((size, size))
+    for c in range(size // len(curvature.blocks[0])):
+        block = curvature.blocks[c if len(curvature.blocks) > 1 else 0]
+        part = slice(c * len(block), (c + 1) * len(block))
+        hessian[part, part] = block
+    if loss.couples(k):
+        # Equal changes of all outputs change nothing without penalty; curvature is added there.
+        for j in (1, D):
+            flat = np.zeros(size)
+            flat[j::D + 1] = 1.0
+            assert_allclose(expected @ flat, 0, atol=1e-8)
+            assert flat @ hessian @ flat > 0.01
+            hessian -= np.outer(flat, flat) * (flat @ hessian @ flat) / k**2
+    assert_allclose(hessian, expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("loss, k", [(LogLoss(), 1), (LogLoss(), 3)], ids=str)
+def test_conjugate_gradients_solve_what_a_sample_cannot(loss, k, monkeypatch):
+    objective = make_objective(loss, k, X, L2())
+    x, gradient = RNG.normal(size=(2, k * (D + 1)))
+    gradient = objective.value_and_gradient(x)[1]
+    exact = Curvature(objective, loss, X, x).solve(gradient, 1e-12)
+    monkeypatch.setattr("skgd.curvature.CHEAP_HESSIAN", 0)
+    monkeypatch.setattr("skgd.curvature.SAMPLED_ROWS", 30)
+    monkeypatch.setattr("skgd.curvature.SAMPLED_ROWS_PER_PARAMETER", 1)
+    sampled = Curvature(objective, loss, X, x)
+    assert not sampled.exact
+    product = sampled.product(sampled.solve(gradient, 1e-12))
+    assert_allclose(product, gradient, atol=1e-9)
+    assert_allclose(sampled.product(exact), gradient, atol=1e-9)
+
+
+def test_a_system_is_solved_where_it_bends_and_left_alone_where_it_is_flat():
+    A = RNG.normal(size=(6, 3)) * [1e-8, 1.0, 1e6]
+    hessian = A.T @ A
+    solution = RNG.normal(size=3) / [1e-8, 1.0, 1e6]
+    assert_allclose(solver(hessian)(hessian @ solution), solution, rtol=1e-9)
+    flat = np.zeros((4, 4))
+    flat[:3, :3] = hessian
+    assert_allclose(solver(flat)(flat @ np.append(solution, 1.0))[:3], solution, rtol=1e-9)
+    assert solver(flat)(np.ones(4))[3] == 0
+    twice = np.block([[hessian, hessian], [hessian, hessian]])
+    image = twice @ np.append(solution, solution)
+    assert_allclose(twice @ solver(twice)(image), image, rtol=1e-6)
+
+
+# ---- kinks --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "penalty, positive",
+    [(L1(), False), (L1(weights=[0, 1, 5, 1]), True), (ElasticNet(0.5), False), (L2(), True)],
+    ids=str,
+)
+@pytest.mark.parametrize("loss, k", [(SquaredHinge(), 1), (LogLoss(), 3)], ids=str)
+def test_the_target_of_a_step_is_the_minimum_of_the_model(loss, k, penalty, positive):
+    objective = make_objective(loss, k, X, penalty, positive=positive)
+    kinks = Kinks.of(objective)
+    x = kinks.clip(RNG.normal(size=k * (D + 1)))
+    gradient = objective.value_and_gradient(x)[1]
+    curvature = Curvature(objective, loss, X, x)
+    target = curvature.target(x, gradient, kinks, 0.0)
+    assert np.all((target >= kinks.lower) & (target <= kinks.upper))
+    # No move from the target lowers the model: its proximal gradient step goes nowhere.
+    slope = gradient + curvature.blocks[0] @ (target - x)
+    moved = objective.prox(target - slope, 1.0)
+    assert_allclose(kinks.clip(moved), target, atol=1e-10)
+    assert np.any(target[np.isfinite(kinks.lower) | (kinks.l1 > 0)] == 0)
+
+
+def test_sweeps_reach_the_bounded_minimum_that_scipy_finds():
+    A = RNG.normal(size=(20, 6))
+    hessian, c = A.T @ A, 10 * RNG.normal(size=6)
+    lower, upper, l1 = np.full(6, -0.2), np.full(6, 0.3), np.zeros(6)
+    x = np.zeros(6)
+    left = sweep_coordinates(hessian, l1, lower, upper, x, c.copy(), n_sweeps=1000, tol=1e-28)
+    assert left <= 1e-28
+    expected = optimize.lsq_linear(
+        A, -np.linalg.lstsq(A.T, c, rcond=None)[0], (lower, upper), tol=1e-14
+    ).x
+    assert_allclose(x, expected, atol=1e-7)
+
+
+def test_a_sweep_keeps_the_gradient_and_leaves_flat_coordinates():
+    hessian, c = np.diag([2.0, 0.0, 4.0]), np.array([-4.0, 1.0, 1.0])
+    x, gradient = np.zeros(3), c.copy()
+    moved = sweep_coordinates(
+        hessian, np.array([0.0, 0.0, 2.0]), np.full(3, -np.inf), np.full(3, np.inf), x, gradient,
+        n_sweeps=1, tol=0.0,
+    )  # fmt: skip
+    assert_array_equal(x, [2.0, 0.0, 0.0])
+    assert_array_equal(gradient, hessian @ x + c)
+    assert moved == 8.0

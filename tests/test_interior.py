@@ -1,0 +1,86 @@
+"""Losses of straight pieces: the defaults reach the minimum that linear programming finds."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import optimize, sparse
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.linear_model import QuantileRegressor
+
+from skgd import GDClassifier, GDRegressor
+from skgd.losses import Quantile
+
+X, Y = load_diabetes(return_X_y=True, scaled=False)
+CANCER_X, CANCER = load_breast_cancer(return_X_y=True)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 0.3])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_absolute_error_with_l1_is_median_regression(alpha, weighted):
+    s = np.random.default_rng(0).integers(0, 4, len(Y)).astype(float) if weighted else None
+    oracle = QuantileRegressor(quantile=0.5, alpha=alpha / 2).fit(X, Y, s)
+    model = GDRegressor("absolute_error", penalty="l1", alpha=alpha).fit(X, Y, s)
+    values = [
+        np.average(np.abs(Y - m.predict(X)), weights=s) + alpha * np.abs(m.coef_).sum()
+        for m in (model, oracle)
+    ]
+    assert values[0] <= values[1] * (1 + 1e-7)
+    assert_array_equal(model.coef_ == 0, oracle.coef_ == 0)
+    assert model.n_iter_ < 30
+
+
+def test_a_list_of_quantiles_is_each_by_itself():
+    together = GDRegressor(Quantile([0.1, 0.7]), penalty="l1", alpha=0.1).fit(X, Y)
+    for row, quantile in zip(together.coef_, (0.1, 0.7), strict=True):
+        oracle = QuantileRegressor(quantile=quantile, alpha=0.1).fit(X, Y)
+        assert_allclose(row, oracle.coef_, rtol=1e-5, atol=1e-6)
+    assert together.optimality_ <= 1e-6 * together.history_["objective"][-1]
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 1e-2])
+def test_hinge_with_l1_is_a_linear_program(alpha):
+    n, d = CANCER_X.shape
+    y = 2.0 * CANCER - 1
+    margins = np.hstack([CANCER_X, -CANCER_X, np.ones((n, 1))])
+    oracle = optimize.linprog(
+        np.concatenate([np.full(2 * d, alpha), [0.0], np.full(n, 1 / n)]),
+        np.hstack([-y[:, None] * margins, -np.eye(n)]), -np.ones(n),
+        bounds=[(0, None)] * (2 * d) + [(None, None)] + [(0, None)] * n,
+    )  # fmt: skip
+    model = GDClassifier("hinge", penalty="l1", alpha=alpha).fit(CANCER_X, CANCER)
+    # The program's own constraints hold to 1e-7.
+    assert_allclose(model.history_["objective"][-1], oracle.fun, rtol=0, atol=5e-7)
+    assert model.optimality_ <= 1e-8
+    expected = oracle.x[:d] - oracle.x[d:2 * d]
+    assert_array_equal(model.coef_[0] == 0, np.abs(expected) < 1e-9)
+    assert model.n_iter_ < 50
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet", None])
+@pytest.mark.parametrize("make", [GDClassifier, GDRegressor])
+def test_weights_repeat_rows_and_sparse_rows_are_dense_ones(make, penalty):
+    A, y = (CANCER_X, CANCER) if make is GDClassifier else (X, Y)
+    rng = np.random.default_rng(0)
+    rows = rng.choice(len(y), 200, replace=False)
+    A, y, s = A[rows, :6], y[rows], rng.integers(0, 4, 200)
+    model = make("hinge" if make is GDClassifier else "absolute_error", penalty=penalty)
+    expected = model.fit(np.repeat(A, s, axis=0), np.repeat(y, s)).coef_
+    assert_allclose(model.fit(A, y, s).coef_, expected, rtol=1e-5, atol=1e-10)
+    assert_allclose(model.fit(sparse.csr_matrix(A), y, s).coef_, expected, rtol=1e-5, atol=1e-10)
+
+
+def test_bounds_hold_exactly():
+    model = GDRegressor("absolute_error", positive=True).fit(X, Y)
+    assert np.all(model.coef_ >= 0)
+    assert np.sum(model.coef_ == 0) >= 2
+    assert model.optimality_ <= 1e-6 * model.history_["objective"][-1]
+
+
+def test_separable_classes_and_a_constant_column_are_no_trouble():
+    A, y = load_wine(return_X_y=True)
+    A = np.column_stack([A, np.full(len(A), 1e6)])
+    for penalty in ("l2", None):
+        model = GDClassifier("hinge", penalty=penalty).fit(A, y)
+        assert model.score(A, y) == 1
+        assert np.all(np.isfinite(model.coef_))
+        assert_array_equal(model.coef_[:, -1], 0)
