@@ -362,11 +362,10 @@ class Run:
         (coef, intercept), record = self.start, self.record
         if record.n_iter:
             self.objective.passes = record.history["passes"][-1]
+        elif coef.any():
+            record.start(coef, intercept, self.objective.values(coef, intercept)[1].sum())
         else:
-            values = self._constant_losses(intercept)
-            if coef.any():
-                values = self.objective.values(coef, intercept)[1]
-            record.start(coef, intercept, values.sum())
+            record.start(coef, intercept, self._constant_objectives(intercept).sum())
         if self.plan.takes_steps and record.stop_reason is None:
             self._begin_steps()
 
