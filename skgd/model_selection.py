@@ -91,7 +91,7 @@ class GDSearchCV(BaseSearchCV):
     multimetric_ : bool
     classes_ : array of shape (n_classes,)
     n_features_in_ : int
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
 
     Examples
     --------
