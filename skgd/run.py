@@ -365,7 +365,7 @@ class Run:
         elif coef.any():
             record.start(coef, intercept, self.objective.values(coef, intercept)[1].sum())
         else:
-            record.start(coef, intercept, self._constant_objectives(intercept).sum())
+            record.start(coef, intercept, self._constant_losses(intercept).sum())
         if self.plan.takes_steps and record.stop_reason is None:
             self._begin_steps()
 
