@@ -302,6 +302,14 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     def _tell(self, run):
         record, plan = run.record, run.plan
+        if run.without_minimum:
+            warnings.warn(
+                f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "
+                "without an error, so the minimum is at infinite coefficients, which are large "
+                "here and would grow with max_iter; pass a penalty with alpha > 0.",
+                ConvergenceWarning,
+            )
+            return
         if record.stop_reason == "diverged":
             names = getattr(self, "feature_names_in_", None)
             warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)

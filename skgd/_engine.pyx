@@ -942,7 +942,7 @@ cdef class Sweep:
         before = ring + (n_steps - 1) % 4 * width
         skgd_step_behind_metric(
             width, before, before, before, a, last_rate * c, last_rate * l2, 0.0, w, &p_next,
-            &q_next,
+            &q_next
         )
         if self.fit_intercept:
             self.u[d] = (b - last_rate * speed * c) / self.inverse[d]

@@ -77,6 +77,11 @@ class Plan:
     def takes_steps(self):
         return isinstance(self.optimizer, Optimizer)
 
+    @property
+    def shares_passes(self):
+        """Whether other runs may take their steps on the same batches in the same passes."""
+        return self.takes_steps and len(self.bounds) > 2 and self.optimizer.snapshots is None
+
 
 def make_optimizer(optimizer):
     """Return the optimizer object that a user's ``optimizer`` means; None for "auto"."""

@@ -66,7 +66,8 @@ class GDSearchCV(BaseSearchCV):
         Whether to score on the rows trained on, too.
     race : bool, default=True
         Whether candidates that have diverged, or that cannot win any more by their scores after
-        1, 2, 4, 8 ... epochs, leave the pass. They are scored as they were then.
+        1, 2, 4, 8 ... epochs, leave the pass. They are scored as they were then. A score that
+        moves by jumps, such as the accuracy on a hundred rows, may rise late: pass False there.
     error_score : "raise" or number, default=nan
         The score of a fit that fails.
     random_state : int, RandomState or None, default=None

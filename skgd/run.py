@@ -362,11 +362,10 @@ class Run:
         (coef, intercept), record = self.start, self.record
         if record.n_iter:
             self.objective.passes = record.history["passes"][-1]
+        elif coef.any():
+            record.start(coef, intercept, self.objective.values(coef, intercept)[1].sum())
         else:
-            values = self._constant_losses(intercept)
-            if coef.any():
-                values = self.objective.values(coef, intercept)[1]
-            record.start(coef, intercept, values.sum())
+            record.start(coef, intercept, self._constant_losses(intercept).sum())
         if self.plan.takes_steps and record.stop_reason is None:
             self._begin_steps()
 
@@ -443,6 +442,22 @@ class Run:
             whole = replace(plan, preconditioned=True, centred=True)
             objective = self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
         return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
+
+    @property
+    def without_minimum(self):
+        """Whether the run found that the objective falls for ever, along infinite coefficients.
+
+        Where the mean loss is so small that no row can be on the wrong side, and nothing else than
+        the loss counts, twice the coefficients are better still.
+        """
+        limit, problem, record = self.loss.decided_below, self.problem, self.record
+        if limit is None or self.objective.alpha.any() or self.partial or not record.n_iter:
+            return False
+        if record.stop_reason == "diverged" or self.watches_a_part:
+            return False
+        weights = problem.weights
+        least = 1.0 if weights is None else weights[weights > 0].min()
+        return record.history["loss"][-1] * problem.weight_sum < limit * least
 
     @property
     def watches_a_part(self):

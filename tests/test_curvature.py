@@ -11,7 +11,7 @@ from skgd.curvature import Curvature, Kinks, solver
 from skgd.losses import LogLoss, SquaredError, SquaredHinge
 from skgd.metric import Moments, diagonal_metric
 from skgd.objective import Objective
-from skgd.penalties import L1, L2, ElasticNet, PositiveRule
+from skgd.penalties import L1, L2, Box, ElasticNet
 
 RNG = np.random.default_rng(0)
 N, D = 60, 4
@@ -32,9 +32,10 @@ def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False
     moments.merge(X, problem.rows, weights)
     bend = np.tile(alpha * penalty.curvature(D), (k, 1))
     curvature, unit = np.full(k, loss.curvature), np.ones(k)
-    rule = penalty.compiled()
+    if positive:
+        penalty = Box(0.0, None, penalty)
     return Objective(
-        problem, PositiveRule(rule) if positive else rule, np.full(k, alpha),
+        problem, penalty.compiled(), np.full(k, alpha),
         diagonal_metric(moments, curvature, bend, unit, True), curvature, bend,
     )  # fmt: skip
 
