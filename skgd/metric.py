@@ -69,6 +69,8 @@ class Moments:
 
 
 def _sparse_moments(X, weights):
+    # The function wants both in one dtype; a metric's moments may be rounded.
+    weights = None if weights is None else weights.astype(X.dtype)
     mean, variance, total = mean_variance_axis(
         X, axis=0, weights=weights, return_sum_weights=True
     )
