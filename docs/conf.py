@@ -22,6 +22,7 @@ autosummary_generate = True
 autodoc_inherit_docstrings = False
 numpydoc_show_class_members = False
 smartquotes = False
+suppress_warnings = ["ref.term"]  # scikit-learn's docstrings refer to its glossary
 default_role = "py:obj"
 numpydoc_validation_checks = {
     "all",
@@ -32,6 +33,8 @@ numpydoc_validation_checks = {
     "RT03",  # "self" says it all
     "PR07",  # so does an X of shape (n_samples, n_features)
     "RT01",
+    "RT02",  # what is returned may be named
+    "RT04",  # and its description begin with "inf"
 }
 # The methods of the pieces are small and have their words in the base class.
 numpydoc_validation_exclude = {r"^skgd\.[a-z_]+\.\w+\.\w+$"}
@@ -64,7 +67,8 @@ def write_api_reference(app, config):
 
 def skip_member(app, what, name, thing, skip, options):
     """Leave out what scikit-learn adds to each estimator."""
-    inherited = (getattr(thing, "__module__", None) or "").startswith("sklearn")
+    module = getattr(getattr(thing, "fget", thing), "__module__", None)
+    inherited = (module or "").startswith("sklearn")
     return True if inherited or name.endswith("_request") else None
 
 

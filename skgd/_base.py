@@ -12,7 +12,6 @@ from skgd import auto
 from skgd._checks import canonical, check_parameters, check_weights, naming_columns
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from skgd.losses import Loss, by_name
-from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty
 from skgd.record import warn_diverged
 from skgd.run import Memory, Run, Sample
@@ -23,7 +22,8 @@ FLOATS = (np.float64, np.float32)
 
 def takes_batches(estimator):
     """Whether the optimizer can learn from a part of the rows; the message says which can."""
-    if isinstance(auto.make_optimizer(estimator.optimizer), FullBatchOptimizer):
+    optimizer = auto.make_optimizer(estimator.optimizer)
+    if optimizer is not None and not optimizer.takes_streams:
         raise AttributeError(
             f"partial_fit with optimizer={estimator.optimizer!r}, which needs all rows: pass a "
             "step rule such as optimizer='adam'."
@@ -302,6 +302,14 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     def _tell(self, run):
         record, plan = run.record, run.plan
+        if run.without_minimum:
+            warnings.warn(
+                f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "
+                "without an error, so the minimum is at infinite coefficients, which are large "
+                "here and would grow with max_iter; pass a penalty with alpha > 0.",
+                ConvergenceWarning,
+            )
+            return
         if record.stop_reason == "diverged":
             names = getattr(self, "feature_names_in_", None)
             warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)

@@ -19,6 +19,9 @@ from skgd.losses cimport LossRule
 from skgd.optimizers cimport Rule
 from skgd.penalties cimport PenaltyRule
 
+cdef extern from "_vector.h" nogil:
+    void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
+
 cdef extern from "_rows.h" nogil:
     enum:
         SKGD_RECORD
@@ -36,6 +39,8 @@ cdef extern from "_rows.h" nogil:
                             double weight, double* mean, double* deviation, double* block)
     void skgd_take_f64(const char* row, Py_ssize_t d, const double* mean, double* out)
     void skgd_take_f32(const char* row, Py_ssize_t d, const double* mean, double* out)
+    void skgd_reduced_step(Py_ssize_t d, const double* x, const double* a, double rate, double c,
+                           double trust, double share, double l2, double* g, double* w)
     void skgd_step_behind_plain(
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
         double decay, double next_decay, double* w, double* p, double* q)
@@ -746,6 +751,7 @@ cdef class Sweep:
                     f"state has {self.slots} slots: pass {rule.slots}, as {type(rule).__name__} "
                     "needs."
                 )
+            rule.unpenalised = self.fit_intercept
             rule.bind(parameters[c], gradient[c], state[c])
             self.rule[c] = <void*>rule
             self.refresh(c)
@@ -935,7 +941,8 @@ cdef class Sweep:
             last_rate = rate[i]
         before = ring + (n_steps - 1) % 4 * width
         skgd_step_behind_metric(
-            width, before, before, before, a, last_rate * c, last_rate * l2, 0.0, w, &p_next, &q_next
+            width, before, before, before, a, last_rate * c, last_rate * l2, 0.0, w, &p_next,
+            &q_next
         )
         if self.fit_intercept:
             self.u[d] = (b - last_rate * speed * c) / self.inverse[d]
@@ -1080,6 +1087,10 @@ cdef class Sweep:
                 share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
                 for c in range(self.k):
                     self.finish(c, rate[b], t + b, share)
+
+    def begin_epoch(self):
+        """Prepare for an epoch, and return how often all rows were read for it."""
+        return 0
 
     def step_along(self, coef_gradient, intercept_gradient, double rate, Py_ssize_t t,
                    Py_ssize_t averaged=-1):
@@ -1233,4 +1244,151 @@ cdef class Fleet:
         for j in range(n_sweeps):
             first += (<Sweep>sweeps[j]).slopes(index, m, size, self.space, first * m, &targets)
         self.rows.add(index, m, g, self.rows.d, self.space)
+        return 0
+
+
+# ---- steps whose noise dies out -----------------------------------------------------------------
+
+cdef class ReducedSweep(Sweep):
+    """Update steps along estimates of the gradient whose noise dies out near the minimum.
+
+    A slope of the loss is remembered for each row and output, and the gradient that these slopes
+    make together. The estimate is a batch's gradient of the changes since, plus that gradient.
+
+    Parameters
+    ----------
+    every : int
+        The epochs from one time to the next that the slopes of all rows are taken anew (SVRG); 0
+        for slopes that are taken anew when their row is visited (SAGA).
+    others
+        As for `Sweep`.
+    """
+
+    cdef readonly object known, total
+    cdef double n  # the rows that count
+    cdef Py_ssize_t every
+    cdef Py_ssize_t age  # epochs since all slopes were taken; -1 at the beginning
+    cdef bint filling  # whether it is the first epoch of a descent from zero
+    cdef double* slope  # (n, k)
+    cdef double* gradient  # (k, p), for raw columns
+
+    def __init__(self, Py_ssize_t every, *arguments):
+        Sweep.__init__(self, *arguments)
+        self.every, self.age = every, -1
+        self.n = self.weight_scale * self.problem.weight_sum
+        self.known = np.zeros((self.problem.n, self.k))
+        self.total = np.zeros((self.k, self.p))
+        self.slope = writeable_floats(self.known, self.known.shape)
+        self.gradient = writeable_floats(self.total, self.total.shape)
+
+    def begin_epoch(self):
+        """Take the slopes of all rows anew where it is time; return the passes that this took.
+
+        A descent that begins at zero knows nothing yet: its first epoch is plain gradient descent.
+        """
+        if self.age < 0:
+            renews = np.any(self.owners[0][:, :self.d])
+            self.filling = not renews
+        else:
+            renews = self.every and (self.filling or self.age == self.every)
+            self.filling = False
+        self.age = 1 if renews or self.age < 0 else self.age + 1
+        if not renews:
+            return 0
+        self.known[:] = self.total[:] = 0.0
+        starts = chunk_starts(self.problem.rows, self.problem.n)
+        for start in starts:
+            rows = np.arange(start, min(start + starts.step, self.problem.n), dtype=np.intp)
+            self.look_at(rows)
+        return 1
+
+    cdef int look_at(self, rows) except -1:
+        """Take the slopes of some rows anew."""
+        cdef Py_ssize_t m = len(rows)
+        cdef const Py_ssize_t* index = integers(rows, (m,))
+        with nogil:
+            self.changes(self.problem, self.space, index, m, m, self.weight_scale / m, True)
+            skgd_axpy(self.k * self.p, m / self.n, self.g, self.gradient)
+        return 0
+
+    cdef int changes(self, Problem p, Workspace space, const Py_ssize_t* index,
+                     Py_ssize_t size, Py_ssize_t known, double factor,
+                     bint renews) except -1 nogil:
+        """Set g to the mean gradient of the changes of some rows' slopes."""
+        cdef Py_ssize_t i = 0, j, m, c
+        cdef double unused = 0.0, fresh
+        cdef double* slope
+        cdef double* total = self.g + self.d if self.fit_intercept else &unused
+        memset(self.g, 0, self.k * self.p * sizeof(double))
+        space.widen(0, self.k, self.w, self.p)
+        while i < size:
+            m = min(size - i, <Py_ssize_t>BLOCK)
+            p.rows.prefetch(index + i + m, min(<Py_ssize_t>AHEAD, known - i - m))
+            p.rows.dot(index + i, m, self.w, self.p, space)
+            p.fill_targets(index + i, m, space.y)
+            p.add_offset(m, self.offset, space.z)
+            p.loss.gradient(self.k, m, space.y, space.z, space.c)
+            for j in range(m):
+                slope = self.slope + index[i + j] * self.k
+                for c in range(self.k):
+                    fresh = space.c[c * m + j]
+                    space.c[c * m + j] = fresh - slope[c]
+                    slope[c] = fresh if renews else slope[c]
+            p.weigh(index + i, m, factor, space.c, total, self.p if self.fit_intercept else 0)
+            p.rows.add(index + i, m, self.g, self.p, space)
+            i += m
+        return 0
+
+    cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
+                   double factor) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double change, share = size / self.n if self.every == 0 else 0.0
+        self.changes(self.problem, self.space, index, size, known, factor, self.every == 0)
+        for j in range(self.k * self.p):
+            change = self.g[j]
+            self.g[j] += 0.0 if self.filling else self.gradient[j]
+            self.gradient[j] += share * change
+        return 0
+
+    cdef bint goes_row_by_row(self):
+        return isinstance(self.problem.rows, DenseRows) and Sweep.goes_row_by_row(self)
+
+    cdef int dense_steps(self, Problem p, DenseRows rows, const Py_ssize_t* row,
+                         Py_ssize_t n_steps, const double* rate, Py_ssize_t width,
+                         double* space) except -1 nogil:
+        cdef Py_ssize_t i, j, d = self.d, size = d * rows.column_stride
+        cdef double y, z, fresh, c, l2 = self.alpha[0] * self.penalty.bend
+        cdef double share = 1.0 / self.n if self.every == 0 else 0.0
+        cdef double trust = 0.0 if self.filling else 1.0
+        cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
+        cdef double speed = self.inverse[d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
+        cdef double total = self.gradient[d] if self.fit_intercept else 0.0
+        cdef double* w = space
+        cdef double* a = space + width
+        cdef double* x = space + 2 * width
+        # For centred columns while it lasts.
+        for j in range(d):
+            self.gradient[j] -= self.mean[j] * total
+        for i in range(n_steps):
+            if i + AHEAD < n_steps:
+                skgd_prefetch(rows.base + row[i + AHEAD] * rows.row_stride, size)
+                skgd_prefetch(<const char*>(self.slope + row[i + AHEAD]), 1)
+                p.prefetch_target(row[i + AHEAD])
+            rows.take(rows.base + row[i] * rows.row_stride, d, self.mean, x)
+            skgd_dot_f64(<const char**>&x, 1, d, w, &z)
+            z += b
+            y = p.numbers[row[i]]
+            p.loss.gradient(1, 1, &y, &z, &fresh)
+            c = fresh - self.slope[row[i]]
+            if share > 0.0:
+                self.slope[row[i]] = fresh
+            c *= self.weight_scale * (p.s[row[i]] if p.s != NULL else 1.0)
+            skgd_reduced_step(d, x, a, rate[i], c, trust, share, l2, self.gradient, w)
+            b -= rate[i] * speed * (c + trust * total)
+            total += share * c
+        for j in range(d):
+            self.gradient[j] += self.mean[j] * total
+        if self.fit_intercept:
+            self.gradient[d] = total
+            self.u[d] = b / self.inverse[d]
         return 0

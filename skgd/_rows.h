@@ -98,6 +98,20 @@
 SKGD_TAKE(double, f64)
 SKGD_TAKE(float, f32)
 
+/* A step along the change c x of a row's gradient plus the mean gradient g, which takes a share of the
+   change in; w -= rate A (c x + trust g + l2 w). */
+SKGD_CLONES static void skgd_reduced_step(
+    ptrdiff_t d, const double *x, const double *a, double rate, double c, double trust,
+    double share, double l2, double *g, double *w)
+{
+    _Pragma("omp simd")
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double change = c * x[j];
+        w[j] -= rate * a[j] * (change + trust * g[j] + l2 * w[j]);
+        g[j] += share * change;
+    }
+}
+
 /* Step w along the row before, w -= A (step before + decay w), while the slope of the row here is on
    its way; p and q make the margin of the next row after the step along this one, p - rate c q.
    Buffers have room for whole groups of lanes, filled up with zeros. */

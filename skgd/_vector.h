@@ -119,6 +119,18 @@ SKGD_CLONES static void skgd_axpy(ptrdiff_t n, double a, const double *x, double
         y[i] += a * x[i];
 }
 
+/* |x - y|, or |x| where y is NULL. */
+SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const double *y)
+{
+    double s = 0;
+    _Pragma("omp simd reduction(+ : s)")
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double r = y ? x[i] - y[i] : x[i];
+        s += r * r;
+    }
+    return sqrt(s);
+}
+
 SKGD_CLONES static void skgd_exp(ptrdiff_t n, const double *x, double *out)
 {
     for (ptrdiff_t i = 0; i < n; i++)

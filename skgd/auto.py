@@ -1,10 +1,13 @@
 """What "auto" stands for: the plan of a fit, the rate of a step rule, the solver without one."""
 
+import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
+from skgd import optimizers
 from skgd.curvature import takes_kinks
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.metric import diagonal_metric, identity_metric
@@ -13,28 +16,22 @@ from skgd.optimizers import (
     LBFGS,
     SGD,
     AcceleratedGradient,
-    Adagrad,
     Adam,
     FullBatchOptimizer,
-    GradientDescent,
     Optimizer,
-    RMSprop,
 )
 from skgd.schedules import Schedule, as_schedule
 from skgd.training import train_full_batch
 
+# Each public optimizer by its name in snake_case, and what goes by names of their own.
 OPTIMIZERS = {
-    "sgd": lambda: SGD(),
+    re.sub("(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower(): getattr(optimizers, name)
+    for name in optimizers.__all__
+    if name not in ("Optimizer", "FullBatchOptimizer")
+} | {
     "momentum": lambda: SGD(momentum=0.9),
     "nesterov": lambda: SGD(momentum=0.9, nesterov=True),
-    "adagrad": lambda: Adagrad(),
-    "rmsprop": lambda: RMSprop(),
-    "adam": lambda: Adam(),
-    "gradient_descent": lambda: GradientDescent(),
-    "accelerated_gradient": lambda: AcceleratedGradient(),
-    "lbfgs": lambda: LBFGS(),
 }
-AUTO_BATCH = 256
 # The share of its first rate with which a step rule goes on after another optimizer's fit.
 REFINED = 0.03
 
@@ -80,6 +77,11 @@ class Plan:
     def takes_steps(self):
         return isinstance(self.optimizer, Optimizer)
 
+    @property
+    def shares_passes(self):
+        """Whether other runs may take their steps on the same batches in the same passes."""
+        return self.takes_steps and len(self.bounds) > 2 and self.optimizer.snapshots is None
+
 
 def make_optimizer(optimizer):
     """Return the optimizer object that a user's ``optimizer`` means; None for "auto"."""
@@ -106,19 +108,18 @@ def choose_optimizer(optimizer, learning_rate, batch_size, *, partial):
     batches = not (isinstance(batch_size, str) and batch_size in ("auto", "full"))
     if chosen is None:
         return Adam() if partial or rate_given or batches else None
-    if isinstance(chosen, FullBatchOptimizer):
-        name = type(chosen).__name__
-        if rate_given:
-            raise ValueError(
-                f"learning_rate={learning_rate!r} with optimizer={optimizer!r}: {name} finds its "
-                "own step lengths; pass learning_rate='auto', or a step rule such as "
-                "optimizer='adam'."
-            )
-        if batches:
-            raise ValueError(
-                f"batch_size={batch_size!r} with optimizer={optimizer!r}: {name} needs all rows; "
-                "pass batch_size='full', or a step rule such as optimizer='adam'."
-            )
+    name = type(chosen).__name__
+    if rate_given and isinstance(chosen, FullBatchOptimizer):
+        raise ValueError(
+            f"learning_rate={learning_rate!r} with optimizer={optimizer!r}: {name} finds its "
+            "own step lengths; pass learning_rate='auto', or a step rule such as "
+            "optimizer='adam'."
+        )
+    if batches and not chosen.takes_batches:
+        raise ValueError(
+            f"batch_size={batch_size!r} with optimizer={optimizer!r}: {name} needs all rows; "
+            "pass batch_size='full', or a step rule such as optimizer='adam'."
+        )
     return chosen
 
 
@@ -139,68 +140,103 @@ class _Decaying(Schedule):
 def automatic_schedule(optimizer, objective, X, plan, generator, *, trained):
     """Return a schedule for a step rule whose rate comes from the data.
 
-    For gradient descent, the largest stable rate: one over the curvature of the mean objective plus
-    the share of a single row's curvature that a batch of its size leaves (Gower et al., SGD:
-    general analysis and improved rates, 2019). For rules that normalise the gradient, a step that
-    is small in standardised coordinates. A model that is trained already is only refined.
+    A model that is trained already is only refined.
     """
-    schedule = _untrained_schedule(optimizer, objective, X, plan, generator)
-    if trained:
-        schedule.rate *= REFINED
-    return schedule
-
-
-def _untrained_schedule(optimizer, objective, X, plan, generator):
-    n_batches = len(plan.bounds) - 1
-    steps = max(5.0 * n_batches, 50.0)
-    share = plan.batch_length / plan.bounds[-1]
-    if isinstance(optimizer, SGD):
-        mean, single = curvatures(objective, X, generator)
-        noise = (1 - share) * single / plan.batch_length / (1 - optimizer.momentum)
-        rate = 1.0 / (mean + noise)
-        return _Decaying(rate, steps, 0.0 if n_batches == 1 else 1.0)
-    first = 0.5 if isinstance(optimizer, Adagrad) else 0.03
-    if isinstance(optimizer, RMSprop):
-        # Its first step is longer, because its mean of squared gradients starts at zero.
-        first *= np.sqrt(1 - optimizer.rho) * 3
-    if n_batches == 1:
-        return _Decaying(first, steps, 0.0 if isinstance(optimizer, Adagrad) else 0.5)
-    share = min(1.0, np.sqrt(plan.batch_length / AUTO_BATCH))
-    return _Decaying(first * share, steps, 1.0)
-
-
-def curvatures(objective, X, generator, n_rows=1024):
-    """Return the largest curvature of the mean objective and that of single rows, in the metric.
-
-    Both from a sample of rows: power iterations on the rows' mean outer product, and the mean of
-    the rows' squared lengths, doubled for safety.
-    """
-    metric, n = objective.metric, X.shape[0]
-    rows = np.arange(n) if n <= n_rows else np.sort(generator.choice(n, n_rows, replace=False))
-    sample = X[rows]
-    sample = sample.toarray() if sparse.issparse(sample) else np.asarray(sample, dtype=float)
-    sample = (sample - metric.mean) * metric.inverse[0, :X.shape[1]]
-    if metric.inverse.shape[1] > X.shape[1]:
-        sample = np.column_stack([sample, np.full(len(rows), metric.inverse[0, -1])])
-    sample *= np.sqrt(objective.curvature[0] * metric.unit[0])
-    weights = np.ones(len(rows))
-    if objective.problem.weights is not None:
-        weights = objective.problem.weights[rows]
-    weights = weights / max(weights.sum(), np.finfo(float).tiny)
-    extra = np.zeros(metric.inverse.shape[1])
-    extra[:X.shape[1]] = (
-        objective.penalty_curvature[0] * metric.inverse[0, :X.shape[1]] ** 2 * metric.unit[0]
+    rate, power = optimizer.automatic_rate(
+        plan.bounds[-1], plan.batch_length, Curvatures(objective, X, plan, generator)
     )
-    v = generator.normal(size=sample.shape[1])
-    largest = 1.0
-    for _ in range(20):
-        v = sample.T @ (weights * (sample @ v)) + extra * v
-        largest = float(np.linalg.norm(v))
-        if largest == 0.0:
-            return 1.0, 1.0
-        v /= largest
-    single = 2.0 * float(weights @ (sample**2).sum(axis=1)) + float(extra.max())
-    return 1.1 * largest, max(single, largest)
+    n_batches = len(plan.bounds) - 1
+    return _Decaying(rate * (REFINED if trained else 1.0), max(5.0 * n_batches, 50.0), power)
+
+
+class Curvatures:
+    """How the objective bends in the coordinates of the metric.
+
+    Attributes
+    ----------
+    mean : float
+        The largest curvature of the mean objective, by power iterations on a sample of rows.
+    least : float
+        The least curvature of the mean objective along which it bends at all; 0 for more parameters
+        than rows in the sample.
+    typical : float
+        The mean curvature of single rows' objectives along their rows, doubled for safety.
+    single : float
+        The largest curvature of a single row's objective, by a pass over all rows.
+    """
+
+    def __init__(self, objective, X, plan, generator, n_rows=1024):
+        self.objective, self.X, self.plan = objective, X, plan
+        self.generator, self.n_rows = generator, n_rows
+
+    @cached_property
+    def _sample(self):
+        """Return rows in the metric's coordinates, scaled by the loss's curvature, and weights."""
+        n, rows = self.X.shape[0], slice(None)
+        if n > self.n_rows:
+            rows = np.sort(self.generator.choice(n, self.n_rows, replace=False))
+        weights = self._weights(rows)
+        return self._scaled(rows), weights / max(weights.sum(), np.finfo(float).tiny)
+
+    def _weights(self, rows):
+        problem = self.objective.problem
+        return (np.ones(problem.n) if problem.weights is None else problem.weights)[rows]
+
+    def _scaled(self, rows):
+        d, metric = self.X.shape[1], self.objective.metric
+        sample = self.X[rows]
+        sample = sample.toarray() if sparse.issparse(sample) else np.asarray(sample, dtype=float)
+        sample = (sample - metric.mean) * metric.inverse[0, :d]
+        if metric.inverse.shape[1] > d:
+            sample = np.column_stack([sample, np.full(len(sample), metric.inverse[0, -1])])
+        return sample * np.sqrt(self.objective.curvature[0] * metric.unit[0])
+
+    @cached_property
+    def _penalty(self):
+        """The curvature of the penalty, for each parameter."""
+        d, metric = self.X.shape[1], self.objective.metric
+        extra = np.zeros(metric.inverse.shape[1])
+        bend = self.objective.penalty_curvature[0]
+        extra[:d] = bend * metric.inverse[0, :d] ** 2 * metric.unit[0]
+        return extra
+
+    @cached_property
+    def mean(self):
+        sample, weights = self._sample
+        v, largest = self.generator.normal(size=sample.shape[1]), 0.0
+        for _ in range(20):
+            v = sample.T @ (weights * (sample @ v)) + self._penalty * v
+            largest = float(np.linalg.norm(v))
+            if largest == 0.0:
+                return 1.0
+            v /= largest
+        return 1.1 * largest
+
+    @cached_property
+    def least(self):
+        sample, weights = self._sample
+        if sample.shape[1] > min(len(sample), self.n_rows // 2):
+            return 0.0
+        bends = np.linalg.eigvalsh((sample.T * weights) @ sample + np.diag(self._penalty))
+        return float(min(bends[bends > 1e-6 * bends[-1]], default=0.0))
+
+    @cached_property
+    def typical(self):
+        sample, weights = self._sample
+        single = 2.0 * float(weights @ (sample**2).sum(axis=1)) + float(self._penalty.max())
+        return max(single, self.mean / 1.1)
+
+    @cached_property
+    def single(self):
+        problem, largest = self.objective.problem, 0.0
+        size = max(1, 2**15 // self.X.shape[1])
+        for start in range(0, problem.n, size):
+            rows = slice(start, start + size)
+            sample = self._scaled(rows)
+            squares = np.einsum("ij,ij->i", sample, sample)
+            largest = max(largest, float((squares * self._weights(rows)).max()))
+        # A row's gradient is estimated for all rows that count.
+        return largest * self.plan.weight_scale + float(self._penalty.max())
 
 
 # ---- metrics ------------------------------------------------------------------------------------

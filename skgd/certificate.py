@@ -29,8 +29,7 @@ from skgd.curvature import (
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.newton import Newton, one_thread, stand_ins
 
-# Multiplications for a Hessian up to which a fit tells its distance unasked; a tenth for a fit of
-# update steps, whose end is several Newton steps away.
+# Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8
 # Newton steps that may lead to better slopes.
 STEPS = 50

@@ -67,7 +67,7 @@ class Pass:
         self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
 
     def work(self, length):
-        """Return about how long a step takes, in multiplications of a single sweep."""
+        """Return about how many multiplications of a single sweep a step of all takes."""
         return sum(sweep.work(length) for sweep in self.sweeps.values()) / SPEED
 
     # ---- an epoch -------------------------------------------------------------------------------

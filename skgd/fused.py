@@ -44,7 +44,7 @@ class Entry:
             memory = Memory.empty(sample.X.shape[1], sample.n_outputs)
             tasks = FitTasks(estimator, sample)
             self.run = Run(estimator, sample, held_out, memory, False, tasks)
-            if self.run.plan.takes_steps and len(self.run.plan.bounds) > 2:
+            if self.run.plan.shares_passes:
                 self.run.begin()
             else:
                 self.end = self.run.descend()

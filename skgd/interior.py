@@ -29,6 +29,8 @@ COPIED = 2**25
 TO_BOUND, STUCK = 0.995, 1e-8
 # How much nearer to the minimum a path goes than tol asks.
 FURTHER = 1e3
+# The least distance of a slope from its ends.
+TINY = 1e-18
 # A parameter tends to a kink that is nearer than this share of its slope's distance from its ends.
 NEAR = 1e-3
 # What is added to a matrix that is singular but for rounding.
@@ -246,7 +248,8 @@ class _Hinges:
     def _sides(self):
         up = np.where(self.upper, self.high - self.slope, 1.0)
         down = np.where(self.lower, self.slope - self.low, 1.0)
-        return up, down
+        # Differences that rounding has made 0 are not.
+        return np.maximum(up, TINY), np.maximum(down, TINY)
 
     def stiffness(self):
         """Return the second derivatives that stand for the hinges in the system."""

@@ -194,6 +194,9 @@ class Loss(BaseEstimator):
     homogeneous : bool
         Whether twice the margins have twice the loss. Zero margins are a minimum then that tells
         nothing, so that only update steps lead to a model.
+    decided_below : float or None
+        The loss of a row below which the row is on its right side, for losses that fall for ever
+        on that side: classes that can be separated have no best coefficients then.
     expands : bool
         Whether one target has several outputs.
     domain : str
@@ -222,6 +225,7 @@ class Loss(BaseEstimator):
     has_hessian = False
     constant_hessian = False
     homogeneous = False
+    decided_below = None
     expands = False
     domain = "finite numbers"
 
@@ -1550,6 +1554,7 @@ class LogLoss(Loss):
     Rule = LogLossRule
     task = "classification"
     has_hessian = True
+    decided_below = log(2.0)
 
     @property
     def curvature(self):

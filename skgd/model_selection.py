@@ -91,7 +91,7 @@ class GDSearchCV(BaseSearchCV):
     multimetric_ : bool
     classes_ : array of shape (n_classes,)
     n_features_in_ : int
-    feature_names_in_ : array of shape (n_features_in_,)
+    feature_names_in_ : array of shape (n_features,)
 
     Examples
     --------
@@ -352,7 +352,8 @@ def _fuses(estimator, y, fit_params):
     except (TypeError, ValueError):
         return False
     full = isinstance(last.batch_size, str) and last.batch_size == "full"
-    return isinstance(optimizer, Optimizer) and not full
+    # A rule that remembers the slopes of rows has its own sweep.
+    return isinstance(optimizer, Optimizer) and optimizer.snapshots is None and not full
 
 
 def _weight_name(estimator):

@@ -79,7 +79,18 @@ class Objective:
 
     def raw(self, x):
         """Return the coefficients and the intercepts at x."""
-        return self.metric.to_raw(x.reshape(self.metric.inverse.shape))
+        return self.feasible(*self.metric.to_raw(x.reshape(self.metric.inverse.shape)))
+
+    def feasible(self, coef, intercept):
+        """Return raw coefficients within bounds, and intercepts with the same mean margin.
+
+        What rounding moved off a bound, between one set of coordinates and another, is on it.
+        """
+        if not self.proximal:
+            return coef, intercept
+        moved = coef.copy()
+        self.penalty.apply_projection(moved)
+        return moved, intercept - (moved - coef) @ self.metric.mean
 
     def losses(self, x):
         """Return the loss of each output at x, which is known where x was the last point."""

@@ -6,6 +6,8 @@ cdef class Rule:
     cdef bint plain
     # The number of arrays of state.
     cdef readonly Py_ssize_t slots
+    # The number of parameters at the end that no rule may shrink of its own accord: intercepts.
+    cdef public Py_ssize_t unpenalised
     # One step: w and the state s (slots x d) in place. step, unless NULL, receives the size of the
     # step that a unit gradient takes in the steady state, which proximal penalties must use.
     cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,

@@ -9,12 +9,24 @@ from sklearn.base import BaseEstimator
 __all__ = [
     "Optimizer",
     "SGD",
+    "Lion",
+    "Rprop",
     "Adagrad",
     "RMSprop",
+    "Adadelta",
     "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "RAdam",
+    "Yogi",
+    "DoG",
+    "SVRG",
+    "SAGA",
     "FullBatchOptimizer",
     "GradientDescent",
     "AcceleratedGradient",
+    "BarzilaiBorwein",
     "LBFGS",
 ]
 
@@ -22,6 +34,7 @@ _Floats = NDArray[np.float64]
 _Monitor = Callable[[_Floats, float, _Floats, float], bool]
 
 class Rule:
+    unpenalised: int
     @property
     def is_local(self) -> bool: ...
     def bind(self, w: _Floats, g: _Floats, state: _Floats) -> None: ...
@@ -34,12 +47,23 @@ class PythonRule(Rule):
 
 class Optimizer(BaseEstimator):
     Rule: ClassVar[type[Rule] | None]
+    takes_batches: ClassVar[bool]
+    takes_streams: ClassVar[bool]
+    @property
+    def snapshots(self) -> int | None: ...
+    @property
+    def first_rate(self) -> float: ...
     @property
     def slots(self) -> int: ...
     def __init__(self) -> None: ...
     def update(
         self, w: _Floats, g: _Floats, state: _Floats, rate: float, t: int
     ) -> float | _Floats | None: ...
+    def automatic_batch(self, n_features: int, width: float) -> int: ...
+    def automatic_rate(
+        self, n_rows: int, batch_length: int, curvatures: Any
+    ) -> tuple[float, float]: ...
+    def check(self, objective: Any) -> None: ...
     def compiled(self) -> Rule: ...
     def minimizer(
         self,
@@ -56,6 +80,21 @@ class SGD(Optimizer):
     dampening: float
     def __init__(
         self, *, momentum: float = 0.0, nesterov: bool = False, dampening: float = 0.0
+    ) -> None: ...
+
+class Lion(Optimizer):
+    beta_1: float
+    beta_2: float
+    def __init__(self, *, beta_1: float = 0.9, beta_2: float = 0.99) -> None: ...
+
+class Rprop(Optimizer):
+    etas: tuple[float, float]
+    step_sizes: tuple[float, float]
+    def __init__(
+        self,
+        *,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50.0),
     ) -> None: ...
 
 class Adagrad(Optimizer):
@@ -76,6 +115,11 @@ class RMSprop(Optimizer):
         eps: float = 1e-8,
     ) -> None: ...
 
+class Adadelta(Optimizer):
+    rho: float
+    eps: float
+    def __init__(self, *, rho: float = 0.9, eps: float = 1e-6) -> None: ...
+
 class Adam(Optimizer):
     beta_1: float
     beta_2: float
@@ -90,7 +134,74 @@ class Adam(Optimizer):
         amsgrad: bool = False,
     ) -> None: ...
 
+class AdamW(Optimizer):
+    beta_1: float
+    beta_2: float
+    eps: float
+    weight_decay: float
+    amsgrad: bool
+    def __init__(
+        self,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+        amsgrad: bool = False,
+    ) -> None: ...
+
+class Adamax(Optimizer):
+    beta_1: float
+    beta_2: float
+    eps: float
+    def __init__(
+        self, *, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8
+    ) -> None: ...
+
+class NAdam(Optimizer):
+    beta_1: float
+    beta_2: float
+    eps: float
+    momentum_decay: float
+    def __init__(
+        self,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        eps: float = 1e-8,
+        momentum_decay: float = 4e-3,
+    ) -> None: ...
+
+class RAdam(Optimizer):
+    beta_1: float
+    beta_2: float
+    eps: float
+    def __init__(
+        self, *, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8
+    ) -> None: ...
+
+class Yogi(Optimizer):
+    beta_1: float
+    beta_2: float
+    eps: float
+    def __init__(
+        self, *, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-3
+    ) -> None: ...
+
+class DoG(Optimizer):
+    initial_distance: float
+    def __init__(self, *, initial_distance: float = 1e-6) -> None: ...
+
+class SVRG(Optimizer):
+    every: int
+    def __init__(self, *, every: int = 2) -> None: ...
+
+class SAGA(Optimizer):
+    def __init__(self) -> None: ...
+
 class FullBatchOptimizer(BaseEstimator):
+    takes_batches: ClassVar[bool]
+    takes_streams: ClassVar[bool]
     def __init__(self) -> None: ...
     def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
     def minimizer(
@@ -107,6 +218,12 @@ class AcceleratedGradient(FullBatchOptimizer):
     shrink: float
     grow: float
     def __init__(self, *, shrink: float = 0.5, grow: float = 1.05) -> None: ...
+    def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
+
+class BarzilaiBorwein(FullBatchOptimizer):
+    memory: int
+    shrink: float
+    def __init__(self, *, memory: int = 10, shrink: float = 0.5) -> None: ...
     def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
 
 class LBFGS(FullBatchOptimizer):

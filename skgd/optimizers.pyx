@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize
 from sklearn.base import BaseEstimator
 
-from libc.math cimport pow, sqrt
+from libc.math cimport fabs, fmax, pow, sqrt
 from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, writeable_floats
@@ -23,17 +23,33 @@ from skgd.losses import check_complete, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
+    double skgd_distance(Py_ssize_t n, const double* x, const double* y)
+
+# Below it a number is zero to a division.
+cdef double TINY = 1e-300
 
 
 __all__ = [
     "Optimizer",
     "SGD",
+    "Lion",
+    "Rprop",
     "Adagrad",
     "RMSprop",
+    "Adadelta",
     "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "RAdam",
+    "Yogi",
+    "DoG",
+    "SVRG",
+    "SAGA",
     "FullBatchOptimizer",
     "GradientDescent",
     "AcceleratedGradient",
+    "BarzilaiBorwein",
     "LBFGS",
 ]
 
@@ -101,6 +117,16 @@ class Optimizer(BaseEstimator):
     ----------
     slots : int
         The number of arrays of state, each shaped like the parameters and zero at first.
+    takes_batches : bool
+        Whether a step may be taken on a part of the rows.
+    takes_streams : bool
+        Whether ``partial_fit`` may be called, with rows that are not seen again.
+    snapshots : int or None
+        None for steps along the gradients of batches. A number stands for estimates of the gradient
+        whose noise dies out: the epochs from one time to the next that all rows' slopes are taken,
+        0 for row by row.
+    first_rate : float
+        What ``learning_rate="auto"`` begins with, on all rows or on batches of 256.
 
     Examples
     --------
@@ -118,6 +144,10 @@ class Optimizer(BaseEstimator):
     """
 
     Rule = None
+    takes_batches = True
+    takes_streams = True
+    snapshots = None
+    first_rate = 0.03
 
     @property
     def slots(self):
@@ -146,6 +176,35 @@ class Optimizer(BaseEstimator):
             penalties use; None stands for ``rate``.
         """
         return self._rule().apply(w, g, state, rate, t)
+
+    def automatic_batch(self, n_features, width):
+        """Return the batch that ``batch_size="auto"`` stands for, with X of a width of numbers."""
+        return 256
+
+    def automatic_rate(self, n_rows, batch_length, curvatures):
+        """Return what ``learning_rate="auto"`` stands for: a first rate and the power of its decay.
+
+        Parameters
+        ----------
+        n_rows : int
+        batch_length : int
+        curvatures : object
+            ``curvatures.mean`` is the largest curvature of the mean objective in the metric and
+            ``curvatures.least`` its least one, ``curvatures.typical`` that of a single row, and
+            ``curvatures.single`` the largest of them; each is worked out when it is asked for.
+
+        Returns
+        -------
+        rate : float
+        power : float
+            The rate falls as ``(1 + t / steps)^-power``.
+        """
+        if batch_length == n_rows:
+            return self.first_rate, 0.5
+        return self.first_rate * min(1.0, sqrt(batch_length / 256)), 1.0
+
+    def check(self, objective):
+        """Raise ValueError where the rule does not go with an objective."""
 
     def compiled(self):
         """Return the rule that the engine runs; one that calls back where a subclass overrides."""
@@ -202,6 +261,20 @@ def _not_negative(name, value):
     if not 0 <= value < float("inf"):
         raise ValueError(f"{name}={value!r}: pass a finite number >= 0.")
     return value
+
+
+def _positive(name, value):
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name}={value!r}: pass a finite number > 0; no step is taken with 0.")
+    return value
+
+
+def _check_smooth(optimizer, objective):
+    if objective.proximal:
+        raise ValueError(
+            f"{type(optimizer).__name__} needs a smooth penalty: pass optimizer='auto' or "
+            "AcceleratedGradient() for l1, elasticnet, groups, bounds and positive=True."
+        )
 
 
 # ---- step rules ---------------------------------------------------------------------------------
@@ -274,6 +347,164 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.dampening = dampening
 
+    def automatic_rate(self, n_rows, batch_length, curvatures):
+        """Return the largest stable rate, and a decay on batches.
+
+        One over the curvature of the mean objective plus the share of a single row's curvature that
+        a batch of its size leaves (Gower et al., SGD: general analysis and improved rates, 2019).
+        """
+        share = 1 - batch_length / n_rows
+        noise = share * curvatures.typical / batch_length / (1 - self.momentum)
+        return 1.0 / (curvatures.mean + noise), 0.0 if share == 0 else 1.0
+
+
+cdef inline double sign(double x) noexcept nogil:
+    # The quotient keeps NaN in sight.
+    return x / fabs(x) if x != 0.0 else 0.0
+
+
+cdef class LionRule(Rule):
+    cdef double beta_1, beta_2
+
+    def __init__(self, beta_1, beta_2):
+        self.beta_1 = _in_unit_interval("beta_1", beta_1)
+        self.beta_2 = _in_unit_interval("beta_2", beta_2)
+        self.slots = 1
+
+    cdef inline double direction(self, double m, double g) noexcept nogil:
+        return self.beta_1 * m + (1.0 - self.beta_1) * g
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double c
+        if step != NULL:
+            for j in range(d):
+                c = fabs(self.direction(s[j], g[j]))
+                step[j] = rate / c if c > TINY else rate
+        for j in range(d):
+            w[j] -= rate * sign(self.direction(s[j], g[j]))
+            s[j] = self.beta_2 * s[j] + (1.0 - self.beta_2) * g[j]
+        return 0
+
+
+class Lion(Optimizer):
+    """Steps of one size, along the sign of a mean of gradients.
+
+    ``w = w - rate sign(beta_1 m + (1 - beta_1) g)``, then ``m = beta_2 m + (1 - beta_2) g``. Good
+    rates are 3 to 10 times smaller than Adam's. The paper's weight decay is left to ``alpha``.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+        The share of the mean in the direction of a step, from 0 to below 1.
+    beta_2 : float, default=0.99
+        The memory of the mean, from 0 to below 1.
+
+    References
+    ----------
+    Chen et al., Symbolic discovery of optimization algorithms, NeurIPS 2023, Algorithm 2.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import Lion
+    >>> GDClassifier(optimizer=Lion(), learning_rate=0.003).optimizer
+    Lion()
+    """
+
+    Rule = LionRule
+    first_rate = 0.005
+
+    def __init__(self, *, beta_1=0.9, beta_2=0.99):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+
+
+cdef class RpropRule(Rule):
+    cdef double shrink, grow, smallest, largest
+
+    def __init__(self, etas, step_sizes):
+        self.shrink, self.grow = _pair("etas", etas)
+        self.smallest, self.largest = _pair("step_sizes", step_sizes)
+        if not 0 < self.shrink < 1 < self.grow < float("inf"):
+            raise ValueError(f"etas={etas!r}: pass one number from 0 to 1 and one above 1.")
+        if not 0 < self.smallest <= self.largest < float("inf"):
+            raise ValueError(f"step_sizes={step_sizes!r}: pass two positive numbers that rise.")
+        self.slots = 2
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double* before = s
+        cdef double* size = s + d
+        cdef double agreement, length, kept
+        for j in range(d):
+            agreement = g[j] * before[j]
+            length = size[j] if t > 0 else rate
+            if agreement > 0.0:
+                length *= self.grow
+            elif agreement < 0.0:
+                length *= self.shrink
+            length = self.smallest if length < self.smallest else length
+            length = self.largest if length > self.largest else length
+            kept = 0.0 if agreement < 0.0 else g[j]
+            w[j] -= length * sign(kept)
+            before[j], size[j] = kept, length
+        if step != NULL:
+            for j in range(d):
+                step[j] = size[j] / fabs(g[j]) if fabs(g[j]) > TINY else size[j]
+        return 0
+
+
+def _pair(name, value):
+    try:
+        first, second = value
+        return float(first), float(second)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}={value!r}: pass two numbers.") from error
+
+
+class Rprop(Optimizer):
+    """A step size of its own for each coordinate, from the signs of its gradients alone.
+
+    Where the gradient kept its sign, the size grows by ``etas[1]``; where it changed, it shrinks by
+    ``etas[0]`` and the coordinate waits for one step. ``w = w - size sign(g)``. The learning rate
+    is the first size; it plays no part later. The definition is that of ``torch.optim.Rprop``.
+
+    Signs of gradients on batches say little: the rule takes all rows (``batch_size="full"``, which
+    is what "auto" means for it), and a smooth penalty.
+
+    Parameters
+    ----------
+    etas : tuple of two floats, default=(0.5, 1.2)
+        The factors by which a size shrinks and grows.
+    step_sizes : tuple of two floats, default=(1e-6, 50.0)
+        The smallest and the largest size.
+
+    References
+    ----------
+    Riedmiller and Braun, A direct adaptive method for faster backpropagation learning: the RPROP
+    algorithm, 1993.
+
+    Examples
+    --------
+    >>> from skgd import GDRegressor
+    >>> from skgd.optimizers import Rprop
+    >>> GDRegressor(optimizer=Rprop(etas=(0.5, 1.1)), batch_size="full").optimizer
+    Rprop(etas=(0.5, 1.1))
+    """
+
+    Rule = RpropRule
+    takes_batches = takes_streams = False
+
+    def __init__(self, *, etas=(0.5, 1.2), step_sizes=(1e-6, 50.0)):
+        self.etas = etas
+        self.step_sizes = step_sizes
+
+    def check(self, objective):
+        _check_smooth(self, objective)
+
 
 cdef class AdagradRule(Rule):
     cdef double eps
@@ -321,9 +552,14 @@ class Adagrad(Optimizer):
     """
 
     Rule = AdagradRule
+    first_rate = 0.5
 
     def __init__(self, *, eps=1e-10):
         self.eps = eps
+
+    def automatic_rate(self, n_rows, batch_length, curvatures):
+        rate, power = super().automatic_rate(n_rows, batch_length, curvatures)
+        return rate, 0.0 if batch_length == n_rows else power
 
 
 cdef class RMSpropRule(Rule):
@@ -400,15 +636,123 @@ class RMSprop(Optimizer):
         self.centered = centered
         self.eps = eps
 
+    @property
+    def first_rate(self):
+        # The first step is longer, because the mean of squared gradients starts at zero.
+        return 0.09 * sqrt(1 - self.rho)
 
-cdef class AdamRule(Rule):
+
+cdef class AdadeltaRule(Rule):
+    cdef double rho, eps
+
+    def __init__(self, rho, eps):
+        self.rho = _in_unit_interval("rho", rho)
+        self.eps = _positive("eps", eps)
+        self.slots = 2
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double* v = s
+        cdef double* moved = s + d
+        cdef double move
+        for j in range(d):
+            v[j] = self.rho * v[j] + (1.0 - self.rho) * g[j] * g[j]
+        if step != NULL:
+            for j in range(d):
+                step[j] = rate * sqrt(moved[j] + self.eps) / sqrt(v[j] + self.eps)
+        for j in range(d):
+            move = sqrt(moved[j] + self.eps) / sqrt(v[j] + self.eps) * g[j]
+            moved[j] = self.rho * moved[j] + (1.0 - self.rho) * move * move
+            w[j] -= rate * move
+        return 0
+
+
+class Adadelta(Optimizer):
+    """Steps in the units of the parameters, from running means of squared gradients and moves.
+
+    ``v = rho v + (1 - rho) g^2``, ``move = sqrt(u + eps) / sqrt(v + eps) g``,
+    ``u = rho u + (1 - rho) move^2``, ``w = w - rate move``. The learning rate is a factor that is
+    mostly 1. The definition is that of ``torch.optim.Adadelta``.
+
+    Parameters
+    ----------
+    rho : float, default=0.9
+        The memory of both means, from 0 to below 1.
+    eps : float, default=1e-6
+        Sets the first moves off; inside of the square roots.
+
+    References
+    ----------
+    Zeiler, ADADELTA: an adaptive learning rate method, 2012.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import Adadelta
+    >>> GDClassifier(optimizer=Adadelta(rho=0.95), learning_rate=1.0).optimizer
+    Adadelta(rho=0.95)
+    """
+
+    Rule = AdadeltaRule
+    first_rate = 1.0
+
+    def __init__(self, *, rho=0.9, eps=1e-6):
+        self.rho = rho
+        self.eps = eps
+
+
+# ---- the Adam family: step rules from running means of gradients and of their squares -----------
+
+cdef class MeansRule(Rule):
+    """A rule with the means ``m`` of the gradient and ``v`` of its square."""
+
     cdef double beta_1, beta_2, eps
-    cdef bint amsgrad
 
-    def __init__(self, beta_1, beta_2, eps, amsgrad):
+    def __init__(self, beta_1, beta_2, eps):
         self.beta_1 = _in_unit_interval("beta_1", beta_1)
         self.beta_2 = _in_unit_interval("beta_2", beta_2)
         self.eps = _not_negative("eps", eps)
+        self.slots = 2
+
+    cdef inline double correction_1(self, Py_ssize_t t) noexcept nogil:
+        """What makes the mean of the gradient unbiased."""
+        return 1.0 / (1.0 - pow(self.beta_1, t + 1))
+
+    cdef inline double correction_2(self, Py_ssize_t t) noexcept nogil:
+        """What makes the mean of the squared gradient unbiased."""
+        return 1.0 / (1.0 - pow(self.beta_2, t + 1))
+
+    cdef inline void remember(self, Py_ssize_t d, const double* g, double* m,
+                              double* v) noexcept nogil:
+        cdef Py_ssize_t j
+        for j in range(d):
+            m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
+            v[j] = self.beta_2 * v[j] + (1.0 - self.beta_2) * g[j] * g[j]
+
+
+cdef inline void descend(Py_ssize_t d, const double* m, const double* v, double rate, double eps,
+                         double* w) noexcept nogil:
+    """``w = w - rate m / (sqrt(v) + eps)``"""
+    cdef Py_ssize_t j
+    for j in range(d):
+        w[j] -= rate * m[j] / (sqrt(v[j]) + eps) if m[j] != 0.0 else 0.0
+
+
+cdef inline void fill_sizes(Py_ssize_t d, const double* v, double rate, double eps,
+                            double* step) noexcept nogil:
+    """``step = rate / (sqrt(v) + eps)``"""
+    cdef Py_ssize_t j
+    if step != NULL:
+        for j in range(d):
+            step[j] = rate / (sqrt(v[j]) + eps)
+
+
+cdef class AdamRule(MeansRule):
+    cdef bint amsgrad
+
+    def __init__(self, beta_1, beta_2, eps, amsgrad):
+        MeansRule.__init__(self, beta_1, beta_2, eps)
         self.amsgrad = amsgrad
         self.slots = 2 + self.amsgrad
 
@@ -418,23 +762,15 @@ cdef class AdamRule(Rule):
         cdef double* m = s
         cdef double* v = s + d
         cdef double* v_max = s + 2 * d
-        cdef double correction_1 = 1.0 / (1.0 - pow(self.beta_1, t + 1))
-        cdef double correction_2 = 1.0 / sqrt(1.0 - pow(self.beta_2, t + 1))
-        cdef double m_hat, scale
-        for j in range(d):
-            m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
-            v[j] = self.beta_2 * v[j] + (1.0 - self.beta_2) * g[j] * g[j]
+        cdef double root = 1.0 / sqrt(self.correction_2(t))
+        self.remember(d, g, m, v)
         if self.amsgrad:
             for j in range(d):
                 v_max[j] = v[j] if v[j] > v_max[j] else v_max[j]
             v = v_max
-        for j in range(d):
-            m_hat = m[j] * correction_1
-            scale = sqrt(v[j]) * correction_2 + self.eps
-            w[j] -= rate * m_hat / scale if m_hat != 0.0 else 0.0
-        if step != NULL:
-            for j in range(d):
-                step[j] = rate / (sqrt(v[j]) * correction_2 + self.eps)
+        # m_hat / (sqrt(v_hat) + eps), with the corrections taken out of the loop.
+        descend(d, m, v, rate * self.correction_1(t) * root, self.eps * root, w)
+        fill_sizes(d, v, rate * root, self.eps * root, step)
         return 0
 
 
@@ -478,6 +814,497 @@ class Adam(Optimizer):
         self.amsgrad = amsgrad
 
 
+cdef class AdamWRule(AdamRule):
+    cdef double weight_decay
+
+    def __init__(self, beta_1, beta_2, eps, weight_decay, amsgrad):
+        AdamRule.__init__(self, beta_1, beta_2, eps, amsgrad)
+        self.weight_decay = _not_negative("weight_decay", weight_decay)
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double keep = 1.0 - rate * self.weight_decay
+        for j in range(d - self.unpenalised):
+            w[j] *= keep
+        return AdamRule.update(self, w, g, s, rate, t, d, step)
+
+
+class AdamW(Optimizer):
+    """Adam with weight decay that is decoupled from the gradient.
+
+    ``w = (1 - rate weight_decay) w``, then a step of :class:`Adam`. The intercept does not decay.
+    The definition is that of ``torch.optim.AdamW``.
+
+    This is the one rule whose descent does not end at the minimiser of the estimator's objective.
+    The decay acts besides ``alpha``, and other than a penalty it is not divided by Adam's
+    denominators: coefficients with large gradients are shrunk more, relative to their steps, than
+    an l2 penalty would. Take :class:`Adam` and ``alpha`` for the minimiser.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+        The memory of the gradient's mean, from 0 to below 1.
+    beta_2 : float, default=0.999
+        The memory of the squared gradient's mean, from 0 to below 1.
+    eps : float, default=1e-8
+        Keeps the division finite; outside of the square root.
+    weight_decay : float, default=0.01
+        The share of the coefficients that a step takes away, times the learning rate.
+    amsgrad : bool, default=False
+        Whether to divide by the largest v so far.
+
+    References
+    ----------
+    Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import AdamW
+    >>> GDClassifier(optimizer=AdamW(weight_decay=0.1), learning_rate=0.01).optimizer
+    AdamW(weight_decay=0.1)
+    """
+
+    Rule = AdamWRule
+
+    def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8, weight_decay=0.01, amsgrad=False):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+        self.weight_decay = weight_decay
+        self.amsgrad = amsgrad
+
+
+cdef class AdamaxRule(MeansRule):
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double* m = s
+        cdef double* u = s + d
+        cdef double size, corrected = rate * self.correction_1(t)
+        for j in range(d):
+            m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
+            size = fabs(g[j]) + self.eps
+            u[j] = self.beta_2 * u[j] if self.beta_2 * u[j] > size else size
+            w[j] -= corrected * m[j] / u[j] if m[j] != 0.0 else 0.0
+        if step != NULL:
+            for j in range(d):
+                step[j] = rate / u[j] if u[j] > TINY else rate
+        return 0
+
+
+class Adamax(Optimizer):
+    """Adam with the largest gradient, slowly forgotten, in place of the mean of the squares.
+
+    ``m = beta_1 m + (1 - beta_1) g``, ``u = max(beta_2 u, |g| + eps)``, ``w = w - rate m_hat / u``
+    with ``m_hat = m / (1 - beta_1^(t+1))``. The definition is that of ``torch.optim.Adamax``.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+        The memory of the gradient's mean, from 0 to below 1.
+    beta_2 : float, default=0.999
+        The memory of the largest gradient, from 0 to below 1.
+    eps : float, default=1e-8
+        Keeps the division finite.
+
+    References
+    ----------
+    Kingma and Ba, Adam: a method for stochastic optimization, ICLR 2015, Algorithm 2.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import Adamax
+    >>> GDClassifier(optimizer=Adamax(), learning_rate=0.01).optimizer
+    Adamax()
+    """
+
+    Rule = AdamaxRule
+
+    def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+
+
+cdef class NAdamRule(MeansRule):
+    cdef double momentum_decay
+
+    def __init__(self, beta_1, beta_2, eps, momentum_decay):
+        MeansRule.__init__(self, beta_1, beta_2, eps)
+        self.momentum_decay = _not_negative("momentum_decay", momentum_decay)
+        self.slots = 3
+
+    cdef inline double mu(self, Py_ssize_t t) noexcept nogil:
+        return self.beta_1 * (1.0 - 0.5 * pow(0.96, t * self.momentum_decay))
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double* m = s
+        cdef double* v = s + d
+        # One minus the product of all mu so far.
+        cdef double* rest = s + 2 * d
+        cdef double mu = self.mu(t + 1), mu_next = self.mu(t + 2)
+        cdef double root = 1.0 / sqrt(self.correction_2(t))
+        cdef double of_g, of_m, move
+        rest[0] = 1.0 - (1.0 - rest[0]) * mu
+        of_g = rate * root * (1.0 - mu) / rest[0]
+        of_m = rate * root * mu_next / (1.0 - (1.0 - rest[0]) * mu_next)
+        self.remember(d, g, m, v)
+        for j in range(d):
+            move = of_g * g[j] + of_m * m[j]
+            w[j] -= move / (sqrt(v[j]) + self.eps * root) if move != 0.0 else 0.0
+        fill_sizes(d, v, of_g + of_m, self.eps * root, step)
+        return 0
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead and a momentum that grows slowly.
+
+    ``m = beta_1 m + (1 - beta_1) g``, ``v = beta_2 v + (1 - beta_2) g^2``,
+    ``w = w - rate ((1 - mu_t) / (1 - mu_1...mu_t) g + mu_(t+1) / (1 - mu_1...mu_(t+1)) m) /
+    (sqrt(v_hat) + eps)`` with ``mu_t = beta_1 (1 - 0.96^(t momentum_decay) / 2)`` and steps counted
+    from 1. The definition is that of ``torch.optim.NAdam``.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+        The memory of the gradient's mean, from 0 to below 1.
+    beta_2 : float, default=0.999
+        The memory of the squared gradient's mean, from 0 to below 1.
+    eps : float, default=1e-8
+        Keeps the division finite; outside of the square root.
+    momentum_decay : float, default=0.004
+        How fast the momentum grows from half of ``beta_1`` to all of it.
+
+    References
+    ----------
+    Dozat, Incorporating Nesterov momentum into Adam, ICLR workshop 2016.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import NAdam
+    >>> GDClassifier(optimizer=NAdam(beta_1=0.8), learning_rate=0.01).optimizer
+    NAdam(beta_1=0.8)
+    """
+
+    Rule = NAdamRule
+
+    def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8, momentum_decay=4e-3):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+        self.momentum_decay = momentum_decay
+
+
+cdef class RAdamRule(MeansRule):
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double* m = s
+        cdef double* v = s + d
+        cdef double correction_1 = self.correction_1(t), correction_2 = self.correction_2(t)
+        cdef double longest = 2.0 / (1.0 - self.beta_2) - 1.0
+        cdef double length = (
+            longest - 2.0 * (t + 1) * pow(self.beta_2, t + 1) * correction_2
+        )
+        cdef double rectified
+        self.remember(d, g, m, v)
+        if length > 5.0:
+            rectified = rate * sqrt(
+                (length - 4.0) * (length - 2.0) * longest
+                / ((longest - 4.0) * (longest - 2.0) * length * correction_2)
+            )
+            descend(d, m, v, rectified * correction_1, self.eps, w)
+            fill_sizes(d, v, rectified, self.eps, step)
+            return 0
+        for j in range(d):
+            w[j] -= rate * correction_1 * m[j]
+        if step != NULL:
+            for j in range(d):
+                step[j] = rate
+        return 0
+
+
+class RAdam(Optimizer):
+    """Adam whose first steps wait until the squared gradients are known well enough.
+
+    ``rho_t = rho - 2 (t+1) beta_2^(t+1) / (1 - beta_2^(t+1))`` with ``rho = 2/(1 - beta_2) - 1`` is
+    the number of gradients that the mean of squares has seen. Up to 5 of them,
+    ``w = w - rate m_hat``; then ``w = w - rate r m_hat sqrt(1 - beta_2^(t+1)) / (sqrt(v) + eps)``
+    with ``r^2 = (rho_t - 4)(rho_t - 2) rho / ((rho - 4)(rho - 2) rho_t)``. The definition is that
+    of ``torch.optim.RAdam``.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+        The memory of the gradient's mean, from 0 to below 1.
+    beta_2 : float, default=0.999
+        The memory of the squared gradient's mean, from 0 to below 1.
+    eps : float, default=1e-8
+        Keeps the division finite; outside of the square root.
+
+    References
+    ----------
+    Liu et al., On the variance of the adaptive learning rate and beyond, ICLR 2020.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import RAdam
+    >>> GDClassifier(optimizer=RAdam(), learning_rate=0.01).optimizer
+    RAdam()
+    """
+
+    Rule = RAdamRule
+
+    def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+
+
+cdef class YogiRule(MeansRule):
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double* m = s
+        cdef double* v = s + d
+        cdef double square, change
+        for j in range(d):
+            m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
+            square = g[j] * g[j]
+            change = (1.0 - self.beta_2) * square
+            v[j] += -change if v[j] > square else (change if v[j] != square else 0.0)
+        descend(d, m, v, rate, self.eps, w)
+        fill_sizes(d, v, rate, self.eps, step)
+        return 0
+
+
+class Yogi(Optimizer):
+    """Adam whose denominators change by small amounts, down as slowly as up.
+
+    ``m = beta_1 m + (1 - beta_1) g``, ``v = v - (1 - beta_2) sign(v - g^2) g^2``,
+    ``w = w - rate m / (sqrt(v) + eps)``: the paper's Algorithm 2, without corrections for the start
+    at zero.
+
+    Parameters
+    ----------
+    beta_1 : float, default=0.9
+        The memory of the gradient's mean, from 0 to below 1.
+    beta_2 : float, default=0.999
+        One minus the share by which v may change, from 0 to below 1.
+    eps : float, default=1e-3
+        Keeps the division finite; outside of the square root.
+
+    References
+    ----------
+    Zaheer, Reddi, Sachan, Kale and Kumar, Adaptive methods for nonconvex optimization, NeurIPS
+    2018.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import Yogi
+    >>> GDClassifier(optimizer=Yogi(), learning_rate=0.01).optimizer
+    Yogi()
+    """
+
+    Rule = YogiRule
+    first_rate = 0.01
+
+    def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-3):
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.eps = eps
+
+
+# ---- a step rule without a rate -----------------------------------------------------------------
+
+cdef class DoGRule(Rule):
+    cdef double initial_distance
+
+    def __init__(self, initial_distance):
+        self.initial_distance = _positive("initial_distance", initial_distance)
+        self.slots = 3
+
+    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
+                    Py_ssize_t d, double* step) except -1 nogil:
+        cdef Py_ssize_t j
+        cdef double* start = s
+        # Of two more arrays of state one number each is used: the farthest distance from the
+        # start so far, and the sum of all squared gradients.
+        cdef double* farthest = s + d
+        cdef double* squares = s + 2 * d
+        cdef double size = rate
+        if t == 0:
+            memcpy(start, w, d * sizeof(double))
+            farthest[0] = self.initial_distance * (1.0 + skgd_distance(d, w, NULL))
+        else:
+            farthest[0] = fmax(farthest[0], skgd_distance(d, w, start))
+        squares[0] += skgd_distance(d, g, NULL) ** 2
+        size = rate * farthest[0] / (sqrt(squares[0]) if squares[0] != 0.0 else 1.0)
+        skgd_axpy(d, -size, g, w)
+        if step != NULL:
+            for j in range(d):
+                step[j] = size
+        return 0
+
+
+class DoG(Optimizer):
+    """Gradient descent that needs no rate: distance over gradients.
+
+    ``w = w - rate r / sqrt(G) g`` with ``r`` the farthest distance from the start so far and ``G``
+    the sum of the squared lengths of all gradients so far. The learning rate is a factor that is 1
+    unless there is a reason. Average the iterates of a noisy run (``average=True``).
+
+    Parameters
+    ----------
+    initial_distance : float, default=1e-6
+        What r is at first, relative to ``1 + |w|``.
+
+    References
+    ----------
+    Ivgi, Hinder and Carmon, DoG is SGD's best friend: a parameter-free dynamic step size schedule,
+    ICML 2023.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import DoG
+    >>> GDClassifier(optimizer=DoG(), learning_rate=1.0).optimizer
+    DoG()
+    """
+
+    Rule = DoGRule
+
+    def __init__(self, *, initial_distance=1e-6):
+        self.initial_distance = initial_distance
+
+    def automatic_rate(self, n_rows, batch_length, curvatures):
+        return 1.0, 0.0
+
+
+# ---- variance-reduced rules ---------------------------------------------------------------------
+
+class SVRG(Optimizer):
+    """Gradient descent on batches without their noise: a snapshot corrects each of them.
+
+    ``w = w - rate (g_B(w) - g_B(v) + g(v))`` with ``g_B`` a batch's gradient and v the parameters
+    of a snapshot, at which the gradient ``g(v)`` of all rows was taken. The first epoch, before
+    there is a snapshot, is plain gradient descent, as the paper advises. On a strongly convex
+    objective the descent converges linearly at a constant rate.
+
+    Of the snapshot one slope is remembered for each row and output; nothing of it is computed
+    twice. A step changes all features, on sparse rows too: the batch "auto" has about as many
+    numbers as there are features. The rate "auto" comes from the batch's size, the longest row and
+    the least curvature.
+
+    Parameters
+    ----------
+    every : int, default=2
+        The epochs from one snapshot to the next; a snapshot reads all rows once.
+
+    References
+    ----------
+    Johnson and Zhang, Accelerating stochastic gradient descent using predictive variance reduction,
+    NeurIPS 2013. Gazagnadou, Gower and Salmon, Optimal mini-batch and step sizes for SAGA, ICML
+    2019.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> from skgd.optimizers import SVRG
+    >>> GDClassifier(optimizer=SVRG(every=1), batch_size=8).optimizer
+    SVRG(every=1)
+    """
+
+    Rule = SGDRule
+    takes_streams = False
+
+    def __init__(self, *, every=2):
+        self.every = every
+
+    @property
+    def snapshots(self):
+        if not isinstance(self.every, Integral) or self.every < 1:
+            raise ValueError(f"every={self.every!r}: pass an integer >= 1.")
+        return self.every
+
+    def automatic_rate(self, n_rows, batch_length, curvatures):
+        return _reduced_rate(n_rows, batch_length, curvatures), 0.0
+
+    def automatic_batch(self, n_features, width):
+        return _reduced_batch(n_features, width)
+
+    def _rule(self):
+        return SGDRule(0.0, False, 0.0)
+
+
+class SAGA(Optimizer):
+    """Gradient descent on batches without their noise: each row corrects itself.
+
+    ``w = w - rate (g_B(w) - h_B + h)`` with ``g_B`` a batch's gradient, ``h_B`` what it was when
+    its rows were last visited, and h the mean of that over all rows; then the batch's rows are
+    entered anew. The first epoch, in which each row is visited for the first time, is plain
+    gradient descent. On a strongly convex objective the descent converges linearly at a constant
+    rate.
+
+    One slope is remembered for each row and output. A step changes all features, on sparse rows
+    too: the batch "auto" has about as many numbers as there are features. The rate "auto" comes
+    from the batch's size, the longest row and the least curvature.
+
+    References
+    ----------
+    Defazio, Bach and Lacoste-Julien, SAGA: a fast incremental gradient method with support for
+    non-strongly convex composite objectives, NeurIPS 2014. Gazagnadou, Gower and Salmon, Optimal
+    mini-batch and step sizes for SAGA, ICML 2019.
+
+    Examples
+    --------
+    >>> from skgd import GDClassifier
+    >>> GDClassifier(optimizer="saga", batch_size=8).optimizer
+    'saga'
+    """
+
+    Rule = SGDRule
+    takes_streams = False
+    snapshots = 0
+
+    def automatic_rate(self, n_rows, batch_length, curvatures):
+        return _reduced_rate(n_rows, batch_length, curvatures), 0.0
+
+    def automatic_batch(self, n_features, width):
+        return _reduced_batch(n_features, width)
+
+    def _rule(self):
+        return SGDRule(0.0, False, 0.0)
+
+
+def _reduced_rate(n_rows, batch_length, curvatures):
+    """Return the rate of a variance-reduced rule.
+
+    Theory has 1/(3 L) and 1/(2 (L + n mu)), with L the expected curvature of a batch's objective
+    and mu the least curvature of the mean's. Rows that are drawn without replacement stand about
+    three times as much; where n mu is large, shorter steps leave less noise in each pass.
+    """
+    noise = (n_rows - batch_length) / max(1, n_rows - 1) / batch_length
+    expected = noise * curvatures.single + (1.0 - noise) * curvatures.mean
+    return 1.0 / min(max(n_rows * curvatures.least / 8.0, 0.75 * expected), 5.0 * expected)
+
+
+def _reduced_batch(n_features, width):
+    """Return the rows whose numbers are as many as those that a step changes."""
+    return int(min(max(n_features / width, 1.0), 256.0))
+
+
 # ---- full-batch solvers -------------------------------------------------------------------------
 
 class FullBatchOptimizer(BaseEstimator):
@@ -499,6 +1326,8 @@ class FullBatchOptimizer(BaseEstimator):
     >>> GDRegressor(optimizer=UnitSteps(), alpha=0).fit(X, y).coef_.round(3)
     array([3.])
     """
+
+    takes_batches = takes_streams = False
 
     def solve(self, objective, x, monitor):
         """Descend from ``x`` until ``monitor`` says stop or rounding ends the descent.
@@ -621,6 +1450,12 @@ def _backtracking(shrink, grow):
     return shrink, grow
 
 
+def _memory(memory):
+    if not isinstance(memory, Integral) or memory < 1:
+        raise ValueError(f"memory={memory!r}: pass an integer >= 1.")
+    return memory
+
+
 class AcceleratedGradient(FullBatchOptimizer):
     """Nesterov's accelerated gradient, proximal, with backtracking and restarts.
 
@@ -677,6 +1512,65 @@ class AcceleratedGradient(FullBatchOptimizer):
         return x
 
 
+class BarzilaiBorwein(FullBatchOptimizer):
+    """Proximal gradient descent whose step lengths come from the last step's curvature.
+
+    ``x = prox(x - step g)``; then, with s the change of x and y that of g, ``step = s.s / s.y`` and
+    ``s.y / y.y`` in turn. The objective may rise for a while: a step is shortened only where it is
+    above the largest of the last few values.
+
+    Parameters
+    ----------
+    memory : int, default=10
+        The number of last values that a step is held against.
+    shrink : float, default=0.5
+        The factor of each backtracking, between 0 and 1.
+
+    References
+    ----------
+    Barzilai and Borwein, Two-point step size gradient methods, 1988. Wright, Nowak and Figueiredo,
+    Sparse reconstruction by separable approximation, 2009.
+
+    Examples
+    --------
+    >>> from skgd import GDRegressor
+    >>> GDRegressor(penalty="l1", optimizer="barzilai_borwein").optimizer
+    'barzilai_borwein'
+    """
+
+    def __init__(self, *, memory=10, shrink=0.5):
+        self.memory = memory
+        self.shrink = shrink
+
+    def solve(self, objective, x, monitor):
+        memory, shrink = _memory(self.memory), _backtracking(self.shrink, 1.0)[0]
+        step, short = objective.first_step, False
+        smooth, gradient = objective.value_and_gradient(x)
+        values = [smooth + objective.rest(x)]
+        while not monitor(x, values[-1], gradient, step):
+            while True:
+                candidate = objective.prox(x - step * gradient, step)
+                move = candidate - x
+                square = move @ move
+                if square == 0.0:
+                    return x
+                smooth, new_gradient = objective.value_and_gradient(candidate)
+                value = smooth + objective.rest(candidate)
+                highest = max(values)
+                # Where rounding hides the decrease, the formula for the step is left alone.
+                slack = 1e-14 * abs(highest)
+                if value <= highest - 1e-4 * square / step + slack:
+                    break
+                step *= shrink
+            change = new_gradient - gradient
+            bend = move @ change
+            if bend > 0.0:
+                step = bend / (change @ change) if short else square / bend
+                short = not short
+            x, gradient, values = candidate, new_gradient, [*values, value][-memory:]
+        return x
+
+
 class LBFGS(FullBatchOptimizer):
     """The limited-memory BFGS method of scipy, for smooth objectives.
 
@@ -701,13 +1595,8 @@ class LBFGS(FullBatchOptimizer):
         self.memory = memory
 
     def solve(self, objective, x, monitor):
-        if not isinstance(self.memory, Integral) or self.memory < 1:
-            raise ValueError(f"memory={self.memory!r}: pass an integer >= 1.")
-        if objective.proximal:
-            raise ValueError(
-                "LBFGS needs a smooth penalty: pass optimizer='auto' or AcceleratedGradient() for "
-                "l1, elasticnet, bounds and positive=True."
-            )
+        memory = _memory(self.memory)
+        _check_smooth(self, objective)
         latest = {}
 
         def value_and_gradient(x):
@@ -728,7 +1617,7 @@ class LBFGS(FullBatchOptimizer):
         if monitor(x, latest["value"], latest["gradient"], 1.0):
             return x
         options = {
-            "maxcor": self.memory, "maxiter": 2**31 - 1, "maxfun": 2**31 - 1,
+            "maxcor": memory, "maxiter": 2**31 - 1, "maxfun": 2**31 - 1,
             "ftol": 0.0, "gtol": 0.0, "maxls": 40,
         }
         return optimize.minimize(

@@ -10,3 +10,8 @@ cdef class PenaltyRule:
                           double* g) except -1 nogil
     # w = argmin_v sum (v - w)^2 / (2 step) + the part that is not smooth; step has alpha in it
     cdef int prox(self, Py_ssize_t d, double* w, const double* step) except -1 nogil
+    # The same where each v_j stays within lower[j * stride] and upper[j * stride].
+    cdef int prox_within(self, Py_ssize_t d, double* w, const double* step, const double* lower,
+                         const double* upper, Py_ssize_t stride) except -1 nogil
+    # w = the nearest point within bounds, if there are any
+    cdef int project(self, Py_ssize_t d, double* w) except -1 nogil

@@ -1,10 +1,11 @@
+from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
-__all__ = ["Penalty", "L2", "L1", "ElasticNet"]
+__all__ = ["Penalty", "L2", "L1", "ElasticNet", "GroupLasso", "Box"]
 
 _Floats = NDArray[np.float64]
 
@@ -17,12 +18,15 @@ class PenaltyRule:
     def apply_smooth_value(self, coef: _Floats) -> _Floats: ...
     def apply_gradient(self, coef: _Floats) -> _Floats: ...
     def apply_prox(self, coef: _Floats, step: _Floats) -> None: ...
+    def apply_projection(self, coef: _Floats) -> None: ...
 
 class PythonPenaltyRule(PenaltyRule):
     def __init__(self, penalty: Penalty) -> None: ...
 
-class PositiveRule(PenaltyRule):
-    def __init__(self, penalty: PenaltyRule) -> None: ...
+class BoxRule(PenaltyRule):
+    def __init__(
+        self, lower: ArrayLike | None, upper: ArrayLike | None, penalty: PenaltyRule
+    ) -> None: ...
 
 class Penalty(BaseEstimator):
     Rule: ClassVar[type[PenaltyRule] | None]
@@ -45,3 +49,21 @@ class L2(ElasticNet):
 
 class L1(ElasticNet):
     def __init__(self, weights: ArrayLike | None = None) -> None: ...
+
+class GroupLasso(Penalty):
+    groups: Iterable[Iterable[int]] | None
+    weights: ArrayLike | None
+    def __init__(
+        self, groups: Iterable[Iterable[int]] | None = None, weights: ArrayLike | None = None
+    ) -> None: ...
+
+class Box(Penalty):
+    lower: ArrayLike | None
+    upper: ArrayLike | None
+    penalty: Penalty | None
+    def __init__(
+        self,
+        lower: ArrayLike | None = None,
+        upper: ArrayLike | None = None,
+        penalty: Penalty | None = None,
+    ) -> None: ...

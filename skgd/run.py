@@ -18,7 +18,7 @@ from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments
 from skgd.objective import Objective
 from skgd.optimizers import FullBatchOptimizer
-from skgd.penalties import L2, PositiveRule
+from skgd.penalties import L2, BoxRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
@@ -162,10 +162,10 @@ class Run:
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
         self.objective = self._make_objective(self.plan, memory)
-        self.constant_targets = self._constant_targets()
-        intercept = self._best_constant()
-        objectives = self._constant_objectives(intercept)
-        constant = np.zeros((self.problem.k, self.problem.d)), intercept
+        intercept, objectives = self._best_constant()
+        constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
+        if constant[0].any():
+            objectives = self.objective.values(*constant)[1]
         validation = None
         if held_out is not None:
             problem = self._problem(held_out, held_out.weights)
@@ -180,7 +180,7 @@ class Run:
         )  # fmt: skip
         self.first_rate = 1.0
         if state is None:
-            self.start = self._make_start()
+            self.start = self.objective.feasible(*self._make_start())
         else:
             self.start = state["start"]
             self.record.restore(state["record"])
@@ -220,7 +220,10 @@ class Run:
                     "another loss."
                 )
         n = self.sample.n_rows
-        length = batch_length(estimator.batch_size, n, auto.AUTO_BATCH)
+        length = n
+        if optimizer is not None and optimizer.takes_batches:
+            default = optimizer.automatic_batch(self.problem.d, self.problem.rows.width)
+            length = batch_length(estimator.batch_size, n, default)
         steps = isinstance(optimizer, auto.Optimizer)
         if estimator.precondition == "full" and steps:
             raise ValueError(
@@ -237,8 +240,8 @@ class Run:
         return auto.Plan(
             optimizer=optimizer,
             schedule=None,
-            batch_length=length if steps else n,
-            bounds=batch_bounds(n, length if steps else n),
+            batch_length=length,
+            bounds=batch_bounds(n, length),
             rows=self.sample.rows,
             preconditioned=estimator.precondition is not None,
             centred=not (steps and length == 1 and sparse.issparse(X)),
@@ -253,7 +256,7 @@ class Run:
         rule = (penalty if penalty is not None else L2()).compiled()
         rule.check(problem.d)
         if estimator.positive:
-            rule = PositiveRule(rule)
+            rule = BoxRule(0.0, None, rule)
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
         bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
         penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
@@ -297,11 +300,32 @@ class Run:
         weights = self.problem.weights
         return np.ones(self.problem.n) if weights is None else weights
 
-    def _constant_targets(self):
-        """Return the targets and weights that a constant model sees, for some outputs each.
+    def _best_constant(self):
+        """Return the best intercepts without coefficients and each output's loss there."""
+        constants = []
+        for y, s in self._targets_alone():
+            constant = self.loss.best_constant(y, s) if self.estimator.fit_intercept else None
+            constants.append(np.zeros(y.shape[1]) if constant is None else constant)
+        constant = np.concatenate(constants).astype(float)
+        return constant, self._constant_losses(constant)
 
-        No pass over X: of a classification they are nothing but the weights of the classes.
+    def _constant_losses(self, intercept):
+        """Return the mean loss of each output where all coefficients are zero.
+
+        No pass over X: a constant model sees nothing but the targets, and of a classification
+        nothing but the weights of the classes.
         """
+        losses, first = [], 0
+        for y, s in self._targets_alone():
+            last = first + y.shape[1]
+            margins = np.broadcast_to(intercept[first:last], y.shape)
+            values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
+            losses.append(s @ values / s.sum())
+            first = last
+        return np.concatenate(losses)
+
+    def _targets_alone(self):
+        """Return targets and their weights, for one output after the other or for all at once."""
         k, targets = self.problem.k, self.problem.targets
         if self.loss.task == "regression":
             return [(targets, self._row_weights())]
@@ -310,25 +334,6 @@ class Run:
             return [(2.0 * np.eye(k) - 1.0, sums)]
         total, signs = self.problem.weight_sum, np.array([[-1.0], [1.0]])
         return [(signs, np.array([total - part, part])) for part in sums]
-
-    def _best_constant(self):
-        """Return the best intercepts without coefficients, for each output."""
-        if not self.estimator.fit_intercept:
-            return np.zeros(self.problem.k)
-        return np.concatenate([
-            np.asarray(self.loss.best_constant(*outputs), dtype=float)
-            for outputs in self.constant_targets
-        ])  # fmt: skip
-
-    def _constant_objectives(self, intercept):
-        """Return each output's objective without coefficients."""
-        losses, first = [], 0
-        for y, s in self.constant_targets:
-            margins = np.broadcast_to(intercept[first:first + y.shape[1]], y.shape)
-            values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
-            losses.append(s @ values / s.sum())
-            first += y.shape[1]
-        return np.concatenate(losses)
 
     def _make_start(self):
         """Return the coefficients and intercepts to start from."""
@@ -437,6 +442,22 @@ class Run:
             whole = replace(plan, preconditioned=True, centred=True)
             objective = self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
         return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
+
+    @property
+    def without_minimum(self):
+        """Whether the run found that the objective falls for ever, along infinite coefficients.
+
+        Where the mean loss is so small that no row can be on the wrong side, and nothing else than
+        the loss counts, twice the coefficients are better still.
+        """
+        limit, problem, record = self.loss.decided_below, self.problem, self.record
+        if limit is None or self.objective.alpha.any() or self.partial or not record.n_iter:
+            return False
+        if record.stop_reason == "diverged" or self.watches_a_part:
+            return False
+        weights = problem.weights
+        least = 1.0 if weights is None else weights[weights > 0].min()
+        return record.history["loss"][-1] * problem.weight_sum < limit * least
 
     @property
     def watches_a_part(self):

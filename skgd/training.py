@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd._engine import Sweep
+from skgd._engine import ReducedSweep, Sweep
 from skgd.batching import epoch_order
 from skgd.schedules import checked_rates
 
@@ -118,20 +118,24 @@ class Steps:
 
 def make_sweep(steps, objective, plan):
     """Return the engine's sweep for a run of update steps."""
-    rules = [plan.optimizer.compiled() for _ in range(objective.problem.k)]
-    return Sweep(
+    optimizer = plan.optimizer
+    optimizer.check(objective)
+    rules = [optimizer.compiled() for _ in range(objective.problem.k)]
+    kind = Sweep if optimizer.snapshots is None else partial(ReducedSweep, optimizer.snapshots)
+    return kind(
         objective.problem, objective.penalty, rules, steps.parameters, steps.state,
         objective.alpha, objective.metric, plan.weight_scale, steps.average,
     )  # fmt: skip
 
 
 def sweep_epoch(steps, sweep, plan, rates_of):
-    """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rate.
+    """Take the steps of one epoch, in slices short enough for Ctrl-C; return the last rates.
 
     Parameters
     ----------
     steps : Steps
-    sweep : Sweep or Pass
+    sweep : Sweep, or models in lock step
+        With ``run`` and ``work``.
     plan : Plan
     rates_of : callable
         Returns what the sweep takes as rates, for an array of step numbers.
@@ -199,11 +203,12 @@ def train_steps(steps, objective, plan, record):
 
 
 def enter(epoch, steps, objective, schedule, record, patience):
-    """Tell the schedule of an epoch, and then the record."""
+    """Enter an epoch of update steps into the record, and let the schedule know."""
     # Before callbacks are told, who may keep the run's state.
     schedule.observe(epoch.values.sum())
+    passes = record.history["passes"][-1] if record.n_iter else 0
     record.add(
-        epoch.coef, epoch.intercept, step=steps.t, passes=record.n_iter + 1,
+        epoch.coef, epoch.intercept, step=steps.t, passes=passes + epoch.passes,
         losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
         unit=objective.metric.unit, rate=epoch.rate,
         patience=patience if schedule.settled(steps.t) else None,
@@ -219,6 +224,7 @@ class Epoch(NamedTuple):
     values: np.ndarray
     rate: float
     decrement: float = np.nan
+    passes: int = 1
 
 
 def _full_epochs(steps, sweep, objective, plan):
@@ -239,6 +245,7 @@ def _batch_epochs(steps, sweep, objective, plan):
     watched = watched_rows(objective.problem, plan.rows)
     rates_of = partial(checked_rates, plan.schedule)
     while True:
+        passes = 1 + sweep.begin_epoch()
         if len(plan.bounds) == 2:
             gradients = objective.losses_and_gradients(steps.parameters.ravel())[2]
             rate = full_step(steps, sweep, objective, plan, gradients)
@@ -247,7 +254,7 @@ def _batch_epochs(steps, sweep, objective, plan):
         steps.epochs += 1
         coef, intercept = objective.raw(steps.kept)
         losses, values = objective.values(coef, intercept, watched)
-        yield Epoch(coef, intercept, losses, values, rate)
+        yield Epoch(coef, intercept, losses, values, rate, passes=passes)
 
 
 def watched_rows(problem, rows):

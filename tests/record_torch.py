@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-STEPS, PARAMETERS = 200, 5
+STEPS, PARAMETERS, DECAY = 200, 5, 0.1
 
 
 def gradient_stream():
@@ -21,10 +21,9 @@ def gradient_stream():
     return gradients
 
 
-def main():
-    import torch
-
-    rules = {
+def rules(torch):
+    """Return a torch optimizer and its options by the name of the sequence."""
+    return {
         "sgd": (torch.optim.SGD, {}),
         "momentum": (torch.optim.SGD, {"momentum": 0.9}),
         "nesterov": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
@@ -37,10 +36,38 @@ def main():
         "adam": (torch.optim.Adam, {}),
         "adam_betas": (torch.optim.Adam, {"betas": (0.5, 0.9), "eps": 1e-3}),
         "amsgrad": (torch.optim.Adam, {"amsgrad": True, "betas": (0.9, 0.9)}),
+        "adadelta": (torch.optim.Adadelta, {}),
+        "adadelta_rho": (torch.optim.Adadelta, {"rho": 0.6, "eps": 1e-3}),
+        "adamw": (torch.optim.AdamW, {}),
+        "adamw_amsgrad": (torch.optim.AdamW, {"weight_decay": 0.3, "amsgrad": True}),
+        "adamax": (torch.optim.Adamax, {}),
+        "adamax_betas": (torch.optim.Adamax, {"betas": (0.5, 0.9), "eps": 1e-3}),
+        "nadam": (torch.optim.NAdam, {}),
+        "nadam_decay": (torch.optim.NAdam, {"betas": (0.8, 0.9), "momentum_decay": 0.1}),
+        "radam": (torch.optim.RAdam, {}),
+        "radam_betas": (torch.optim.RAdam, {"betas": (0.5, 0.9), "eps": 1e-3}),
+        "radam_short": (torch.optim.RAdam, {"betas": (0.5, 0.6)}),
+        "rprop": (torch.optim.Rprop, {}),
+        "rprop_etas": (torch.optim.Rprop, {"etas": (0.3, 1.5), "step_sizes": (0.01, 0.1)}),
+        # Weight decay that torch adds to the gradient: here it is the objective's l2.
+        "decayed_momentum": (torch.optim.SGD, {"momentum": 0.9, "weight_decay": DECAY}),
+        "decayed_adagrad": (torch.optim.Adagrad, {"weight_decay": DECAY}),
+        "decayed_rmsprop": (torch.optim.RMSprop, {"weight_decay": DECAY}),
+        "decayed_adadelta": (torch.optim.Adadelta, {"weight_decay": DECAY}),
+        "decayed_adam": (torch.optim.Adam, {"weight_decay": DECAY}),
+        "decayed_adamax": (torch.optim.Adamax, {"weight_decay": DECAY}),
+        "decayed_nadam": (torch.optim.NAdam, {"weight_decay": DECAY}),
+        "decayed_radam": (torch.optim.RAdam, {"weight_decay": DECAY}),
     }
+
+
+def sequences(torch):
+    """Return the stream of gradients and the parameters after each step of each rule."""
+    # NAdam keeps a product of numbers in it.
+    torch.set_default_dtype(torch.float64)
     gradients, rates = gradient_stream(), 0.05 / (1 + np.arange(STEPS) / 50)
     recorded = {"gradients": gradients, "rates": rates, "start": np.linspace(-1, 1, PARAMETERS)}
-    for name, (optimizer, options) in rules.items():
+    for name, (optimizer, options) in rules(torch).items():
         w = torch.tensor(recorded["start"], requires_grad=True)
         optimizer = optimizer([w], lr=float(rates[0]), foreach=False, **options)
         path = []
@@ -50,6 +77,13 @@ def main():
             optimizer.step()
             path.append(w.detach().numpy().copy())
         recorded[name] = np.array(path)
+    return recorded
+
+
+def main():
+    import torch
+
+    recorded = sequences(torch)
     np.savez_compressed(Path(__file__).with_name("torch_sequences.npz"), **recorded)
 
 

@@ -11,7 +11,7 @@ from skgd._engine import Problem, Sweep, chunk_starts, rows_of, shuffle, value_a
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
-from skgd.penalties import L1, L2, ElasticNet, Penalty, PositiveRule
+from skgd.penalties import L1, L2, BoxRule, ElasticNet, Penalty
 
 N, D = 200, 7
 
@@ -556,7 +556,7 @@ def test_positive_keeps_every_coefficient_above_zero():
     X, u = raw(), np.full((1, D + 1), -1.0)
     Sweep(
         Problem(X, targets(N, 1), None, SquaredError().compiled(), 1),
-        PositiveRule(L2().compiled()), [SGD().compiled()], u, np.zeros((1, 0, D + 1)),
+        BoxRule(0.0, None, L2().compiled()), [SGD().compiled()], u, np.zeros((1, 0, D + 1)),
         np.full(1, 0.1), metric_of("diagonal", X, 1, True), 1.0,
     ).run(np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.05), 0)  # fmt: skip
     assert u[:, :D].min() == 0 and u[:, :D].max() > 0

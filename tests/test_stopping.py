@@ -700,3 +700,20 @@ def test_a_warm_start_of_a_solved_problem_has_little_to_do():
     model = GDClassifier(alpha=1e-2, warm_start=True).fit(*CANCER)
     assert model.n_iter_ > 2
     assert model.fit(*CANCER).n_iter_ <= 1
+
+
+@pytest.mark.parametrize("settings", [{"alpha": 0.0}, {"penalty": None}], ids=str)
+@pytest.mark.parametrize("y", [np.arange(12) // 6, np.arange(12) // 4], ids=["two", "three"])
+def test_classes_that_can_be_separated_have_no_minimum_without_a_penalty(settings, y):
+    noise = 0.1 * np.sin(np.arange(36.0)).reshape(12, 3)
+    X = np.column_stack([y == label for label in range(3)]) + noise
+    with pytest.warns(ConvergenceWarning, match="minimum is at infinite coefficients.*alpha > 0"):
+        model = GDClassifier(**settings).fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert model.score(X, y) == 1.0
+
+
+def test_classes_that_overlap_have_a_minimum_without_a_penalty():
+    X, y = load_iris(return_X_y=True)
+    GDClassifier(alpha=0.0).fit(X[50:, 2:3], y[50:])
+    GDClassifier(alpha=1e-6).fit(*CANCER)

@@ -50,7 +50,7 @@ grid = np.stack(np.meshgrid(np.linspace(-0.25, 0.75, 80), np.linspace(-0.25, 0.7
 margins = np.einsum("nj,jab->nab", X, grid)
 height = 0.5 * np.mean((margins - y[:, None, None]) ** 2, axis=0)
 
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.9), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(11, 4.5), sharex=True, sharey=True, layout="constrained")
 for ax, (name, coefs) in zip(axes, ways.items(), strict=True):
     ax.contour(*grid, height, levels=12, colors="0.8", linewidths=0.8)
     ax.plot(*coefs.T, color="C0", lw=0.8, marker=".", ms=4 if len(coefs) < 100 else 2)
