@@ -30,6 +30,8 @@ class Part:
     rows : array of int
         The numbers of the rows in X.
     y : array of shape (n_rows,) or (n_rows, n_targets)
+    targets : array or None
+        y as the loss wants it; None where y has labels that the estimator does not know.
     params : dict
         More arguments for the scorer.
     raw : callable
@@ -39,6 +41,7 @@ class Part:
     X: object
     rows: np.ndarray
     y: np.ndarray
+    targets: np.ndarray | None
     params: dict
     raw: object
 
@@ -85,19 +88,37 @@ class Fold:
         if not scoring.needs_answers_alone:
             X, y = part.raw()
             return [scoring.score(self.whole(model), X, y, part.params) for model in models]
-        size, scores = max(1, OUTPUTS // self.sample.n_outputs), []
+        return [
+            scoring.score_answers(model, values, part.y, part.params)
+            for model, values in self._decision_values(models, part)
+        ]
+
+    def losses(self, models):
+        """Return the mean loss of each fitted model on the held-out rows, or NaN."""
+        part = self.parts["test"]
+        if part.targets is None:
+            return [np.nan] * len(models)
+        targets, k = part.targets, self.sample.n_outputs
+        if targets.ndim == 1:
+            targets = np.where(targets[:, None] == np.arange(k), 1.0, -1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return [
+                model._make_loss().compiled(k).apply("value", targets, values.astype(float)).sum()
+                / len(values) for model, values in self._decision_values(models, part)
+            ]
+
+    def _decision_values(self, models, part):
+        """Yield each model and its decision values on a part, which are taken for many at once."""
+        k = self.sample.n_outputs
+        size = max(1, OUTPUTS // k)
         for start in range(0, len(models), size):
             several = models[start:start + size]
             values = decision_values(
                 part.X, part.rows, np.vstack([model.coef_ for model in several]),
                 np.concatenate([model.intercept_ for model in several]),
             )  # fmt: skip
-            k = values.shape[1] // len(several)
-            scores += [
-                scoring.score_answers(model, values[:, i * k:i * k + k], part.y, part.params)
-                for i, model in enumerate(several)
-            ]
-        return scores
+            for i, model in enumerate(several):
+                yield model, values[:, i * k:i * k + k]
 
 
 @dataclass
@@ -129,11 +150,11 @@ class Given:
         train, test = (everything[rows] for rows in self.splits[number])
         return {"train": train, "test": test}
 
-    def part(self, number, name, X, rows, y):
+    def part(self, number, name, X, rows, y, targets):
         """Return a part for checked rows, which are those of the user's split."""
         index = self.rows(number)[name]
         return Part(
-            X, rows, y, _check_method_params(self.X, self.score_params, index),
+            X, rows, y, targets, _check_method_params(self.X, self.score_params, index),
             partial(self.taken, index),
         )  # fmt: skip
 
@@ -169,7 +190,8 @@ class MaskedFolds:
         # A split may leave a single class.
         self.template._encode(sample.y, weights, reset=True)
         parts = {
-            name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]])
+            name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
+                             sample.targets[rows[name]])
             for name in given.parts
         }  # fmt: skip
         return Fold(number, self.template, sample.weighted(weights), parts, lambda model: model)
@@ -191,14 +213,22 @@ class TransformedFolds:
         weights = check_weights(weights, len(y))
         targets, n_outputs = template._encode(y, weights, reset=True)
         held_out, y_test = given.taken(rows["test"])
-        held_out = template._check_rows(before.transform(held_out))
-        checked = {"train": (X, y), "test": (held_out, np.asarray(y_test))}
-        parts = {
-            part: given.part(number, part, checked[part][0], np.arange(len(rows[part])),
-                             checked[part][1])
-            for part in given.parts
-        }  # fmt: skip
+        held_out, y_test = template._check_rows(before.transform(held_out)), np.asarray(y_test)
+        checked = {"train": (X, y, targets), "test": (held_out, y_test, _encoded(template, y_test))}
+        parts = {}
+        for part in given.parts:
+            X_part, y_part, known = checked[part]
+            everything = np.arange(len(rows[part]))
+            parts[part] = given.part(number, part, X_part, everything, y_part, known)
         return Fold(
             number, template, Sample(X, y, targets, weights, n_outputs), parts,
             lambda model: Pipeline([*before.steps, (name, model)]),
         )  # fmt: skip
+
+
+def _encoded(template, y):
+    """Return y as the loss wants it, or None where it has labels that are not known."""
+    try:
+        return template._encode(y, None, reset=False)[0]
+    except ValueError:
+        return None

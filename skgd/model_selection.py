@@ -65,9 +65,9 @@ class GDSearchCV(BaseSearchCV):
     return_train_score : bool, default=False
         Whether to score on the rows trained on, too.
     race : bool, default=True
-        Whether candidates that have diverged, or that cannot win any more by their scores after
-        1, 2, 4, 8 ... epochs, leave the pass. They are scored as they were then. A score that
-        moves by jumps, such as the accuracy on a hundred rows, may rise late: pass False there.
+        Whether candidates that have diverged, or that cannot win any more by their scores and
+        losses on the held-out rows after 1, 2, 4, 8 ... epochs, leave the pass. They are scored as
+        they were then. The best score may then be that of a candidate as good within its noise.
     error_score : "raise" or number, default=nan
         The score of a fit that fails.
     random_state : int, RandomState or None, default=None

@@ -1,9 +1,11 @@
 """Which candidates of a search cannot win any more.
 
-All candidates are scored on the held-out rows after 1, 2, 4, 8 ... epochs. One leaves where the
-gain of its last doubling of the epochs, made again in each doubling to come, would not bring its
-mean score up to that of the best by now, less the noise of their difference over the folds and not
-less than a margin. One that has diverged on a fold leaves at once.
+All candidates are scored on the held-out rows after 1, 2, 4, 8 ... epochs, and their losses are
+taken there. One leaves where the gain of its last doubling of the epochs, made again in each
+doubling to come, would not bring its mean score up to that of the best by now, less the noise of
+their difference over the folds and not less than a margin; and where the same holds for its loss
+beside the least of the candidates with the same loss, because a score that moves by jumps may rest
+while the loss still falls. One that has diverged on a fold leaves at once.
 """
 
 import numpy as np
@@ -37,39 +39,52 @@ class Race:
 
     def _losers(self, epoch, entries):
         """Return the candidates that cannot win any more."""
-        self._score(entries)
-        scores, limits = {}, {}
-        for entry in entries:
-            scores.setdefault(entry.candidate, []).append(self.scores[entry])
-            limits[entry.candidate] = entry.estimator.max_iter
-        before, self.before = self.before, {c: np.mean(row) for c, row in scores.items()}
-        scores = {c: np.array(row) for c, row in scores.items() if not np.isnan(row).any()}
-        if not before or not scores:
+        measures, limits, kinds = {}, {}, {}
+        for entry, pair in self._measures(entries).items():
+            measures.setdefault(entry.candidate, []).append(pair)
+            limits[entry.candidate] = np.log2(entry.estimator.max_iter / epoch)
+            kinds[entry.candidate] = repr(entry.estimator.loss)
+        measures = {c: np.array(rows).T for c, rows in measures.items()}
+        before, self.before = self.before, measures
+        if not before:
             return set()
-        best = max(scores.values(), key=np.mean)
-        return {
-            c for c, row in scores.items()
-            if not can_win(row, best, row.mean() - before[c], np.log2(limits[c] / epoch))
-        }  # fmt: skip
+        known = {c: scores for c, (scores, _) in measures.items() if not np.isnan(scores).any()}
+        best = max(known.values(), key=np.mean, default=None)
+        lost = set()
+        for c, scores in known.items():
+            gain = scores.mean() - before[c][0].mean()
+            if not can_win(scores, best, gain, limits[c]):
+                lost.add(c)
+        for kind in {kinds[c] for c in lost}:
+            losses = {c: -pair[1] for c, pair in measures.items() if kinds[c] == kind}
+            least = max(losses.values(), key=lambda row: np.nan_to_num(row, nan=-np.inf).mean())
+            for c in losses.keys() & lost:
+                gain = losses[c].mean() - -before[c][1].mean()
+                if can_win(losses[c], least, gain, limits[c]):
+                    lost.discard(c)
+        return lost
 
-    def _score(self, entries):
-        """Score what has moved since the last time."""
-        self.scores = {}
-        by_fold = {}
+    def _measures(self, entries):
+        """Return the score and the loss of each entry by now."""
+        measures, by_fold = {}, {}
         for entry in entries:
             if entry in self.final:
-                self.scores[entry] = self.final[entry]
+                measures[entry] = self.final[entry]
             elif entry.model_by_now() is None:
-                self.scores[entry] = np.nan
+                measures[entry] = np.nan, np.nan
             else:
+                measures[entry] = None
                 by_fold.setdefault(entry.fold.number, []).append(entry)
         for several in by_fold.values():
-            models = [entry.model_by_now() for entry in several]
-            scores = several[0].fold.scores(models, self.scoring, "test")
-            for entry, score in zip(several, scores, strict=True):
-                self.scores[entry] = score[self.metric] if self.scoring.several else score
+            fold, models = several[0].fold, [entry.model_by_now() for entry in several]
+            scores = fold.scores(models, self.scoring, "test")
+            if self.scoring.several:
+                scores = [score[self.metric] for score in scores]
+            for entry, *pair in zip(several, scores, fold.losses(models), strict=True):
+                measures[entry] = pair
                 if entry.run is None:
-                    self.final[entry] = self.scores[entry]
+                    self.final[entry] = pair
+        return measures
 
 
 def can_win(scores, best, gain, doublings):
@@ -78,7 +93,7 @@ def can_win(scores, best, gain, doublings):
     Parameters
     ----------
     scores, best : array of shape (n_splits,)
-        By now.
+        By now; more is better.
     gain : float
         Of the candidate's mean score, in the last doubling of the epochs.
     doublings : float
