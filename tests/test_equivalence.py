@@ -395,6 +395,7 @@ def test_several_classes_are_one_against_the_rest(loss, penalty):
         assert_close(model.intercept_[c:c + 1], alone.intercept_)
 
 
+@pytest.mark.filterwarnings("ignore:.*minimum is at infinite")
 @pytest.mark.parametrize("name", ["iris", "wine"])
 @pytest.mark.parametrize("optimizer", ["auto", "lbfgs", "adam"])
 def test_a_softmax_without_penalty_sums_to_zero_over_the_classes(name, optimizer):

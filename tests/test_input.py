@@ -448,6 +448,7 @@ def test_probabilities_are_probabilities(loss, several):
 # ---- scales -------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:.*minimum is at infinite")
 @pytest.mark.parametrize("convert", [np.array, sparse.csr_matrix, np.asfortranarray])
 @pytest.mark.parametrize(
     "settings",
