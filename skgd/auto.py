@@ -145,10 +145,8 @@ def automatic_schedule(optimizer, objective, X, plan, generator, *, trained):
     rate, power = optimizer.automatic_rate(
         plan.bounds[-1], plan.batch_length, Curvatures(objective, X, plan, generator)
     )
-    # Five epochs, but enough steps to cross the distance between a model and none: about 2, in
-    # standardised coordinates.
-    steps = max(5.0 * (len(plan.bounds) - 1), 50.0, 2.0 / rate)
-    return _Decaying(rate * (REFINED if trained else 1.0), steps, power)
+    n_batches = len(plan.bounds) - 1
+    return _Decaying(rate * (REFINED if trained else 1.0), max(5.0 * n_batches, 50.0), power)
 
 
 class Curvatures:

@@ -414,7 +414,7 @@ class Lion(Optimizer):
     """
 
     Rule = LionRule
-    first_rate = 0.01
+    first_rate = 0.005
 
     def __init__(self, *, beta_1=0.9, beta_2=0.99):
         self.beta_1 = beta_1
@@ -672,8 +672,8 @@ class Adadelta(Optimizer):
     """Steps in the units of the parameters, from running means of squared gradients and moves.
 
     ``v = rho v + (1 - rho) g^2``, ``move = sqrt(u + eps) / sqrt(v + eps) g``,
-    ``u = rho u + (1 - rho) move^2``, ``w = w - rate move``. The learning rate is a factor; the
-    paper's 1 is slow, "auto" begins with 10. The definition is that of ``torch.optim.Adadelta``.
+    ``u = rho u + (1 - rho) move^2``, ``w = w - rate move``. The learning rate is a factor that is
+    mostly 1. The definition is that of ``torch.optim.Adadelta``.
 
     Parameters
     ----------
@@ -695,7 +695,7 @@ class Adadelta(Optimizer):
     """
 
     Rule = AdadeltaRule
-    first_rate = 10.0
+    first_rate = 1.0
 
     def __init__(self, *, rho=0.9, eps=1e-6):
         self.rho = rho
@@ -923,7 +923,6 @@ class Adamax(Optimizer):
     """
 
     Rule = AdamaxRule
-    first_rate = 0.06
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8):
         self.beta_1 = beta_1
@@ -1064,7 +1063,6 @@ class RAdam(Optimizer):
     """
 
     Rule = RAdamRule
-    first_rate = 0.06
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8):
         self.beta_1 = beta_1
