@@ -192,16 +192,14 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             raise
 
     def _run(self, run):
-        record = run.record
         try:
             coef, intercept = run.descend()
         except KeyboardInterrupt:
+            record = run.record
             record.stop_reason = "interrupted"
-            coef, intercept = record.best if record.best is not None else run.start
+            self._set_attributes(*(record.best if record.best is not None else run.start), run)
             raise
-        finally:
-            if record.stop_reason is not None:
-                self._set_attributes(coef, intercept, run)
+        self._set_attributes(coef, intercept, run)
         self.optimality_ = run.certificate(*self._raw_attributes(*coef.shape))
         self._tell(run)
 

@@ -397,6 +397,8 @@ class Checkpoint(Callback):
     def __init__(self, path, *, every=1):
         if not isinstance(every, Integral) or every < 1:
             raise ValueError(f"every={every!r}: pass an integer >= 1.")
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"path={path!r}: pass the name of a file, a string or a Path.")
         self.path = os.fspath(path)
         self.every = every
 

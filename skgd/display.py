@@ -361,7 +361,10 @@ class LearningRateDisplay(_Display):
         -------
         LearningRateDisplay
         """
-        check_is_fitted(search, "cv_results_")
+        check_is_fitted(
+            search, "cv_results_", msg="search=%(name)s has no cv_results_: fit it first, and pass "
+            "a GridSearchCV, a GDSearchCV or another search.",
+        )  # fmt: skip
         results = search.cv_results_
         key, name = _score_of(search, scoring)
         rates = _searched_rates(results)
@@ -566,8 +569,12 @@ class PathDisplay(_Display):
         PathDisplay
         """
         results, names = _named("results", results, names)
-        if not all("path" in result for result in results):
-            raise ValueError("results: one has no path; pass keep_path=True to skgd.minimize.")
+        for result in results:
+            if not hasattr(result, "path"):
+                raise ValueError(
+                    f"results: {result!r} has no path; pass keep_path=True to skgd.minimize, "
+                    "and what it returns here."
+                )
         shape, last = results[0].x.shape, results[0].x.ravel()
         chosen = _chosen(parameters, last.size)
 

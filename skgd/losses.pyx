@@ -1129,6 +1129,10 @@ class _LogLink(Loss):
     def in_domain(self, y):
         return np.isfinite(y) & (y >= 0 if self.power < 2 else y > 0)
 
+    def encoded(self, y):
+        self.compiled()  # which checks the power before it says what targets are allowed
+        return Loss.encoded(self, y)
+
     def predictions(self, z):
         return np.exp(z)
 

@@ -85,6 +85,8 @@ def minimize(
     >>> minimize(lambda x: (x - 3) @ (x - 3), [0.0], learning_rate=0.1).x.round(3)
     array([3.])
     """
+    if not callable(fun):
+        raise TypeError(f"fun={fun!r}: pass a function of an array that returns a number.")
     optimizer = _make_optimizer(optimizer, learning_rate, bounds)
     start = _checked_start(x0)
     function = _Function(fun, start.shape, args, jac, _checked_bounds(bounds, start))
@@ -320,6 +322,8 @@ def _make_optimizer(optimizer, learning_rate, bounds):
 
 def _checked_start(x0):
     start = np.atleast_1d(np.asarray(x0))
+    if not start.size:
+        raise ValueError(f"x0={x0!r} is empty: pass one number or more.")
     if start.dtype.kind not in "biuf" or not np.all(np.isfinite(start)):
         raise ValueError(f"x0={x0!r}: pass finite real numbers.")
     return start.astype(float)

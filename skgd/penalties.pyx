@@ -760,7 +760,10 @@ cdef class BoxRule(PenaltyRule):
 
 def checked_bound(name, bound):
     """Return a bound as an array of one number, or of one per feature."""
-    array = np.asarray(bound, dtype=float)
+    try:
+        array = np.asarray(bound, dtype=float)
+    except (TypeError, ValueError):
+        array = np.empty(0)
     if array.ndim > 1 or not array.size or np.any(np.isnan(array)):
         raise ValueError(f"{name}={bound!r}: pass a number, or an array with one per feature.")
     return np.atleast_1d(array)

@@ -296,6 +296,7 @@ def test_a_fit_stops_at_a_loss(monitor):
         (lambda: EarlyStopping(*CANCER, patience=0), "patience=0: pass an integer >= 1"),
         (lambda: EarlyStopping(*CANCER, min_delta=-1), "min_delta=-1"),
         (lambda: Checkpoint("x", every=0), "every=0: pass an integer >= 1"),
+        (lambda: Checkpoint(3), "path=3: pass the name of a file"),
         (lambda: PrintProgress(every=0.5), "every=0.5: pass an integer >= 1"),
     ],
 )
@@ -308,6 +309,12 @@ def test_a_monitor_that_is_no_key_of_the_history_is_named():
     model = GDClassifier().set_callbacks(StopAtLoss(0, monitor="accuracy"))
     with pytest.raises(ValueError, match="monitor='accuracy': pass one of 'epoch'"):
         model.fit(*CANCER)
+
+
+def test_an_error_of_a_callback_in_the_last_epoch_is_the_one_that_is_raised():
+    model = GDRegressor(max_iter=1, tol=None).set_callbacks(StopAtLoss(0, monitor="accuracy"))
+    with pytest.raises(ValueError, match="monitor='accuracy': pass one of 'epoch'"):
+        model.fit(*load_diabetes(return_X_y=True))
 
 
 @pytest.mark.parametrize("scoring", [None, "neg_log_loss", "roc_auc"])

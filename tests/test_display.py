@@ -567,6 +567,8 @@ def test_a_result_without_a_path_is_an_error():
     result = minimize(rosen, [-1.0, 1.0], max_iter=3, keep_path=False)
     with pytest.raises(ValueError, match="has no path; pass keep_path=True"):
         PathDisplay.from_result(result, rosen)
+    with pytest.raises(ValueError, match="results: 3 has no path; pass keep_path=True"):
+        PathDisplay.from_result(3, rosen)
 
 
 # ---- paths of estimators ------------------------------------------------------------------------

@@ -597,6 +597,8 @@ def test_powers_below_1_are_errors(power):
     remedy = r"SquaredError\(\)" if power == 0 else "pass a number >= 1"
     with pytest.raises(ValueError, match=f"power={float(power)}.*{remedy}"):
         GDRegressor(Tweedie(power)).fit(X, targets_of(Tweedie()))
+    with pytest.raises(TypeError, match="Tweedie.power='1.5'.: pass numbers"):
+        GDRegressor(Tweedie("1.5")).fit(X, targets_of(Tweedie()))
 
 
 @pytest.mark.parametrize(("power", "same"), [(1.0, Poisson()), (2.0, Gamma())])

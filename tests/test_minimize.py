@@ -540,6 +540,8 @@ def test_constraints_are_refused():
         ({"fun": lambda x: None}, ValueError, "fun returned None: return one real number"),
         ({"fun": lambda x: 1j}, ValueError, "fun returned 1j: return one real number"),
         ({"jac": True}, ValueError, "fun returned .*with jac=True a pair"),
+        ({"fun": "x"}, TypeError, "fun='x': pass a function"),
+        ({"x0": []}, ValueError, r"x0=\[\] is empty: pass one number"),
         ({"x0": [np.nan, 0]}, ValueError, "x0=.*: pass finite real numbers"),
         ({"x0": ["a", "b"]}, ValueError, "x0=.*: pass finite real numbers"),
         ({"x0": [1j, 0]}, ValueError, "x0=.*: pass finite real numbers"),
