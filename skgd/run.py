@@ -405,6 +405,11 @@ class Run:
         plan.schedule = self._schedule()
         self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
 
+    def _is_trained(self):
+        """Whether the start knows more than the best constant model, which bounds may move."""
+        known = not np.array_equal(self.start[0], self.record.constant[0])
+        return known and self.estimator.init != "random"
+
     def _schedule(self):
         """Return the run's own schedule, which lasts as long as the rate that the user passed."""
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
@@ -414,7 +419,7 @@ class Run:
             memory.schedule = (
                 auto.automatic_schedule(
                     plan.optimizer, self.objective, self.sample.X, plan, steps.generator,
-                    trained=bool(self.start[0].any()) and self.estimator.init != "random",
+                    trained=self._is_trained(),
                 )
                 if isinstance(rate, str) else as_schedule(rate)
             )  # fmt: skip

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy import optimize
 from sklearn.base import clone
+from sklearn.datasets import load_diabetes
 
-from skgd import penalties
+from skgd import GDRegressor, penalties
 from skgd.penalties import L1, L2, Box, BoxRule, ElasticNet, GroupLasso, Penalty
 
 CLASSES = [
@@ -337,7 +338,8 @@ def test_a_coefficient_that_rounding_moved_off_a_bound_is_put_back():
 @pytest.mark.parametrize(
     "box",
     [Box(1.0, 0.0), Box(np.nan), Box(None, np.nan), Box(np.inf), Box(None, -np.inf),
-     Box([0.0, 2.0], [1.0, 1.0]), Box([[0.0]]), Box([]), Box([0.0, 0.0], [1.0, 1.0, 1.0])],
+     Box([0.0, 2.0], [1.0, 1.0]), Box([[0.0]]), Box([]), Box([0.0, 0.0], [1.0, 1.0, 1.0]),
+     Box("low"), Box(None, "high")],
     ids=repr,
 )  # fmt: skip
 def test_bad_bounds_are_errors_when_compiled(box):
@@ -519,3 +521,12 @@ def test_the_rule_takes_nothing_but_rows_of_float64_in_c_order(bad):
         rule.apply_prox(bad, bad)
     with pytest.raises(ValueError):
         rule.apply_prox(np.ones((1, D)), np.ones((1, D - 1)))
+
+
+def test_a_start_that_bounds_move_off_zero_is_not_a_trained_model():
+    X, y = load_diabetes(return_X_y=True)
+    rates = [
+        GDRegressor(penalty=Box(*bounds), optimizer="sgd", max_iter=1, tol=None, random_state=0)
+        .fit(X, y).learning_rate_ for bounds in ((1, 2), (-1, 2))
+    ]  # fmt: skip
+    assert rates[0] == rates[1]
