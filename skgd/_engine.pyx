@@ -113,6 +113,8 @@ ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                double*) noexcept nogil
 ctypedef double (*moments_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double,
                                     double*, double*, double*) noexcept nogil
+ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, double, double,
+                               double, double*, double*, double*) noexcept nogil
 ctypedef void (*take_function)(const char*, Py_ssize_t, const double*, double*) noexcept nogil
 ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
                                     const double*) noexcept nogil
@@ -436,6 +438,10 @@ cdef class Problem:
         """Return the same rows, targets and weights with another loss."""
         return Problem(self.rows, self.targets, self.weights, loss, self.k)
 
+    def row_weights(self):
+        """Return the weight of each row, which is 1 without weights."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
     cdef inline void prefetch_target(self, Py_ssize_t row) noexcept nogil:
         if self.codes != NULL:
             skgd_prefetch(<const char*>(self.codes + row), 1)
@@ -465,6 +471,15 @@ cdef class Problem:
             for i in range(m):
                 z[c * m + i] += offset[c]
 
+    cdef inline int single_slope(self, Py_ssize_t row, double z, double factor,
+                                 double* slope) except -1 nogil:
+        """Set slope to the weighted derivative of a row with one output and the margin z."""
+        cdef double y = self.numbers[row]
+        cdef double weight = factor * self.s[row] if self.s != NULL else factor
+        self.loss.gradient(1, 1, &y, &z, slope)
+        slope[0] = slope[0] * weight if weight != 0.0 else 0.0
+        return 0
+
     cdef inline void weigh(self, const Py_ssize_t* index, Py_ssize_t m, double factor,
                            double* numbers, double* total, Py_ssize_t stride) noexcept nogil:
         """Multiply a block's numbers with its weights and add each output's sum to total."""
@@ -476,6 +491,13 @@ cdef class Problem:
             total[c * stride] += skgd_weigh(
                 m, factor, weight if self.s != NULL else NULL, numbers + c * m
             )
+
+
+def signed_targets(targets, n_outputs):
+    """Return targets of shape (n_samples, n_outputs): class codes as -1 and +1, others as is."""
+    if targets.ndim == 1:
+        return np.where(targets[:, None] == np.arange(n_outputs), 1.0, -1.0)
+    return targets
 
 
 cdef class Workspace:
@@ -902,7 +924,7 @@ cdef class Sweep:
         rows.
         """
         cdef Py_ssize_t i, d = self.d, size = d * rows.column_stride
-        cdef double y, z, weight, c = 0.0, l2 = self.alpha[0] * self.penalty.bend
+        cdef double z, c = 0.0, l2 = self.alpha[0] * self.penalty.bend
         cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
         cdef double speed = self.inverse[d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
         cdef double p_next = 0.0, q_next = 0.0, last_rate = 0.0, step, decay
@@ -910,9 +932,12 @@ cdef class Sweep:
         cdef double* a = space + width
         cdef double* ring = space + 2 * width
         cdef double* before = ring + 3 * width
+        cdef step_function step_behind = skgd_step_behind_metric
+        if self.identity:
+            step_behind = skgd_step_behind_plain
         for i in range(min(n_steps, <Py_ssize_t>2)):
             rows.take(rows.base + row[i] * rows.row_stride, d, self.mean, ring + i * width)
-        skgd_step_behind_plain(width, before, before, ring, a, 0.0, 0.0, 0.0, w, &p_next, &q_next)
+        step_behind(width, before, before, ring, a, 0.0, 0.0, 0.0, w, &p_next, &q_next)
         for i in range(n_steps):
             if i + AHEAD < n_steps:
                 skgd_prefetch(rows.base + row[i + AHEAD] * rows.row_stride, size)
@@ -924,23 +949,14 @@ cdef class Sweep:
                 rows.take(rows.base + row[i + 2] * rows.row_stride, d, self.mean,
                           ring + (i + 2) % 4 * width)
             # Nothing here waits for the slope that follows.
-            if self.identity:
-                skgd_step_behind_plain(
-                    width, ring + (i + 3) % 4 * width, ring + i % 4 * width,
-                    ring + (i + 1) % 4 * width, a, step, decay, rate[i] * l2, w, &p_next, &q_next
-                )
-            else:
-                skgd_step_behind_metric(
-                    width, ring + (i + 3) % 4 * width, ring + i % 4 * width,
-                    ring + (i + 1) % 4 * width, a, step, decay, rate[i] * l2, w, &p_next, &q_next
-                )
-            y = p.numbers[row[i]]
-            p.loss.gradient(1, 1, &y, &z, &c)
-            weight = self.weight_scale * p.s[row[i]] if p.s != NULL else self.weight_scale
-            c = c * weight if weight != 0.0 else 0.0
+            step_behind(
+                width, ring + (i + 3) % 4 * width, ring + i % 4 * width,
+                ring + (i + 1) % 4 * width, a, step, decay, rate[i] * l2, w, &p_next, &q_next
+            )
+            p.single_slope(row[i], z, self.weight_scale, &c)
             last_rate = rate[i]
         before = ring + (n_steps - 1) % 4 * width
-        skgd_step_behind_metric(
+        step_behind(
             width, before, before, before, a, last_rate * c, last_rate * l2, 0.0, w, &p_next,
             &q_next
         )
@@ -977,7 +993,7 @@ cdef class Sweep:
                           Py_ssize_t n_steps, const double* rate) except -1 nogil:
         """Steps whose l2 decay is that of one number, which multiplies all coefficients."""
         cdef Py_ssize_t i, j, start, stop
-        cdef double y, z, c, weight, scale = 1.0, l2 = self.alpha[0] * self.penalty.bend
+        cdef double z, c, scale = 1.0, l2 = self.alpha[0] * self.penalty.bend
         cdef double b = self.u[self.d] if self.fit_intercept else 0.0
         cdef double* v = self.w
         for i in range(n_steps):
@@ -988,10 +1004,7 @@ cdef class Sweep:
                 rows.prefetch_columns(row[i + 2], v, 1)
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
             z = b + scale * rows.dot_row(rows.data, rows.indices, start, stop, v)
-            y = p.numbers[row[i]]
-            p.loss.gradient(1, 1, &y, &z, &c)
-            weight = self.weight_scale * p.s[row[i]] if p.s != NULL else self.weight_scale
-            c = c * weight if weight != 0.0 else 0.0
+            p.single_slope(row[i], z, self.weight_scale, &c)
             scale *= 1.0 - rate[i] * l2
             if fabs(scale) < 1e-100:
                 for j in range(self.d):
@@ -1013,7 +1026,7 @@ cdef class Sweep:
         With the rates summed up since, its l2 part is a decay, its l1 part one threshold.
         """
         cdef Py_ssize_t i, j, start, stop, m
-        cdef double y, z, c, weight, total = 0.0
+        cdef double z, c, total = 0.0
         cdef double l2 = self.alpha[0] * self.penalty.bend
         cdef double b = self.u[self.d] * self.inverse[self.d] if self.fit_intercept else 0.0
         cdef double speed = (
@@ -1035,10 +1048,7 @@ cdef class Sweep:
                     since[j] *= self.alpha[0]
                 self.penalty.prox(m, w, since)
                 z = b + rows.dot_values(rows.data, start, m, w)
-            y = p.numbers[row[i]]
-            p.loss.gradient(1, 1, &y, &z, &c)
-            weight = self.weight_scale * p.s[row[i]] if p.s != NULL else self.weight_scale
-            c = c * weight if weight != 0.0 else 0.0
+            p.single_slope(row[i], z, self.weight_scale, &c)
             rows.scatter(rows.data, rows.indices, start, stop, record, total, rate[i] * c, w)
             total += rate[i]
             b -= rate[i] * speed * c

@@ -179,8 +179,7 @@ class Curvatures:
         return self._scaled(rows), weights / max(weights.sum(), np.finfo(float).tiny)
 
     def _weights(self, rows):
-        problem = self.objective.problem
-        return (np.ones(problem.n) if problem.weights is None else problem.weights)[rows]
+        return self.objective.problem.row_weights()[rows]
 
     def _scaled(self, rows):
         d, metric = self.X.shape[1], self.objective.metric

@@ -18,12 +18,12 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
+from skgd._engine import signed_targets
 from skgd.curvature import (
     Curvature,
     Kinks,
     blocks_of_rows,
     factorised_size,
-    signed_targets,
     takes_kinks,
 )
 from skgd.interior import InteriorPoint, takes_hinges
@@ -155,9 +155,9 @@ class LowerBound:
         self.coupled = loss.couples(problem.k)
         self.units = metric.unit[:1] if self.coupled else metric.unit
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
-        weights = np.ones(problem.n) if problem.weights is None else problem.weights
+        weights = problem.row_weights()
         self.share = weights / weights.sum()
-        self.targets = signed_targets(problem)
+        self.targets = signed_targets(problem.targets, problem.k)
         self.bend = np.zeros(metric.inverse.shape)
         self.bend[:, :problem.d] = objective.penalty_curvature
         self.bend *= metric.inverse**2 * metric.unit[:, None]

@@ -9,7 +9,7 @@ is the Hessian, and else the preconditioner of conjugate gradients.
 import numpy as np
 from scipy import linalg, sparse
 
-from skgd._engine import Problem, value_and_gradient
+from skgd._engine import Problem, signed_targets, value_and_gradient
 from skgd._quadratic import sweep_coordinates
 from skgd.losses import SquaredError
 
@@ -56,9 +56,9 @@ class Curvature:
         self.objective, self.loss, self.X = objective, loss, X
         problem = objective.problem
         self.shape = k, p = objective.metric.inverse.shape
-        self.weights = np.ones(problem.n) if problem.weights is None else problem.weights
+        self.weights = problem.row_weights()
         self.margins = margins(X, *objective.raw(x))
-        self.targets = signed_targets(problem)
+        self.targets = signed_targets(problem.targets, k)
         self.bends = loss.bends(self.targets, self.margins)
         self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
         self.diagonal = np.ones(k * p)
@@ -292,14 +292,6 @@ def margins(X, coef, intercept):
     for part in blocks_of_rows(*X.shape):
         result[part] = X[part] @ coef.T + intercept
     return result
-
-
-def signed_targets(problem):
-    """Return the targets of all rows, of shape (n_samples, n_outputs); of classes, -1 and +1."""
-    targets = problem.targets
-    if targets.ndim == 1:
-        targets = np.where(targets[:, None] == np.arange(problem.k), 1.0, -1.0)
-    return targets
 
 
 def weighted_gram(rows, weights):

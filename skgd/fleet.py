@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from skgd._engine import Fleet
+from skgd._engine import Fleet, signed_targets
 from skgd.schedules import checked_rates
 from skgd.scores import decision_values
 from skgd.training import Epoch, enter, make_sweep, sweep_epoch, watched_rows
@@ -129,8 +129,7 @@ class Pass:
             first, last = last, last + run.problem.k
             values = self.rules[run].apply("value", targets, margins[:, first:last])
             losses = (values.T * shares).sum(axis=1)
-            penalty = run.objective.penalty.apply_value(ends[run][0])
-            found[run] = losses, losses + run.objective.alpha * penalty
+            found[run] = losses, run.objective.with_penalty(losses, ends[run][0])
         return found
 
     def _watched_alike(self):
@@ -152,9 +151,7 @@ class Pass:
             if rows is None:
                 rows = np.arange(problem.n) if weights is None else np.flatnonzero(weights)
             shares = np.ones(len(rows)) if weights is None else weights[rows]
-            targets = problem.targets[rows]
-            if targets.ndim == 1:
-                targets = np.where(targets[:, None] == np.arange(problem.k), 1.0, -1.0)
+            targets = signed_targets(problem.targets[rows], problem.k)
             self.watched[key] = rows, np.asfortranarray(targets), shares / shares.sum()
         return self.watched[key]
 

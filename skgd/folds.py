@@ -11,6 +11,7 @@ from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skgd._checks import check_weights
+from skgd._engine import signed_targets
 from skgd.run import Sample
 from skgd.scores import decision_values
 from skgd.validation import split as split_off
@@ -98,9 +99,8 @@ class Fold:
         part = self.parts["test"]
         if part.targets is None:
             return [np.nan] * len(models)
-        targets, k = part.targets, self.sample.n_outputs
-        if targets.ndim == 1:
-            targets = np.where(targets[:, None] == np.arange(k), 1.0, -1.0)
+        k = self.sample.n_outputs
+        targets = signed_targets(part.targets, k)
         with np.errstate(over="ignore", invalid="ignore"):
             return [
                 model._make_loss().compiled(k).apply("value", targets, values.astype(float)).sum()

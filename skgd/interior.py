@@ -13,11 +13,11 @@ Mehrotra, On the implementation of a primal-dual interior point method, 1992.
 import numpy as np
 from scipy import linalg, sparse
 
+from skgd._engine import signed_targets
 from skgd.curvature import (
     FACTORISED,
     Kinks,
     blocks_of_rows,
-    signed_targets,
     weighted_gram,
 )
 from skgd.newton import one_thread
@@ -91,9 +91,9 @@ def _paths(objective, loss, X, x):
     shape = metric.inverse.shape
     kinks, x = Kinks.of(objective), x.reshape(shape)
     l1, lower, upper = (part.reshape(shape) for part in (kinks.l1, kinks.lower, kinks.upper))
-    weights = np.ones(problem.n) if problem.weights is None else problem.weights
+    weights = problem.row_weights()
     rows = np.flatnonzero(weights)
-    share, targets = weights[rows] / weights.sum(), signed_targets(problem)
+    share, targets = weights[rows] / weights.sum(), signed_targets(problem.targets, problem.k)
     bend = np.zeros(shape)
     bend[:, :problem.d] = objective.penalty_curvature
     bend *= metric.inverse**2 * metric.unit[:, None]

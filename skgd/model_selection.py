@@ -352,8 +352,7 @@ def _fuses(estimator, y, fit_params):
     except (TypeError, ValueError):
         return False
     full = isinstance(last.batch_size, str) and last.batch_size == "full"
-    # A rule that remembers the slopes of rows has its own sweep.
-    return isinstance(optimizer, Optimizer) and optimizer.snapshots is None and not full
+    return isinstance(optimizer, Optimizer) and not full
 
 
 def _weight_name(estimator):

@@ -55,7 +55,11 @@ class Objective:
         losses, _, _ = value_and_gradient(
             self.problem, coef, intercept, gradient=False, subset=subset, n_threads=self.n_threads
         )
-        return losses, losses + self.alpha * self.penalty.apply_value(coef)
+        return losses, self.with_penalty(losses, coef)
+
+    def with_penalty(self, losses, coef):
+        """Return the objective of each output from its loss."""
+        return losses + self.alpha * self.penalty.apply_value(coef)
 
     def losses_and_gradients(self, x):
         """Return the smooth part's gradient at x, each output's loss, and the losses' gradients."""

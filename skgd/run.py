@@ -140,7 +140,7 @@ class Run:
         Changed in place.
     partial : bool
         Whether this is one epoch of a stream.
-    tasks : FitTasks
+    tasks : FitTasks or None
         Who is told of each epoch.
     state : dict or None
         The `state` of an earlier run, to go on from.
@@ -292,13 +292,9 @@ class Run:
         return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
     def _target_moments(self):
-        targets, weights = self.problem.targets, self._row_weights()
+        targets, weights = self.problem.targets, self.problem.row_weights()
         mean = np.average(targets, axis=0, weights=weights)
         return Moments(weights.sum(), mean, weights @ (targets - mean) ** 2)
-
-    def _row_weights(self):
-        weights = self.problem.weights
-        return np.ones(self.problem.n) if weights is None else weights
 
     def _best_constant(self):
         """Return the best intercepts without coefficients and each output's loss there."""
@@ -328,8 +324,8 @@ class Run:
         """Return targets and their weights, for one output after the other or for all at once."""
         k, targets = self.problem.k, self.problem.targets
         if self.loss.task == "regression":
-            return [(targets, self._row_weights())]
-        sums = self._once("class sums", lambda: _class_sums(targets, self._row_weights(), k))
+            return [(targets, self.problem.row_weights())]
+        sums = self._once("class sums", lambda: _class_sums(targets, self.problem.row_weights(), k))
         if self.loss.couples(k):
             return [(2.0 * np.eye(k) - 1.0, sums)]
         total, signs = self.problem.weight_sum, np.array([[-1.0], [1.0]])

@@ -42,7 +42,7 @@ def train_full_batch(optimizer, objective, x, record):
         coef, intercept = objective.raw(x)
         if objective.reported is None:
             losses = objective.losses(x)
-            objectives = losses + objective.alpha * objective.penalty.apply_value(coef)
+            objectives = objective.with_penalty(losses, coef)
         else:
             losses, objectives = objective.reported.values(coef, intercept)
         if decrement is None:
@@ -236,7 +236,7 @@ def _full_epochs(steps, sweep, objective, plan):
         x = steps.parameters.ravel()
         gradient, losses, gradients = objective.losses_and_gradients(x)
         coef, intercept = objective.raw(x)
-        values = losses + objective.alpha * objective.penalty.apply_value(coef)
+        values = objective.with_penalty(losses, coef)
         yield Epoch(coef, intercept, losses, values, rate, objective.decrement(x, gradient))
 
 
