@@ -71,7 +71,9 @@ def optimality(objective, loss, X, coef, intercept):
     x = objective.metric.from_raw(coef, intercept).ravel()
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         if loss.constant_hessian and not objective.proximal:
-            curvature = Curvature(objective, loss, X, x)
+            curvature = objective.hessian
+            if curvature is None:
+                curvature = Curvature(objective, loss, X, x)
             if curvature.exact:
                 return _of_quadratic(objective, curvature, x)
         return _of_slopes(objective, loss, X, x, objective.values(coef, intercept)[1])

@@ -55,6 +55,8 @@ class Newton(FullBatchOptimizer):
         while not monitor(x, value, gradient, step, decrement):
             if curvature is None or not self.loss.constant_hessian:
                 curvature = Curvature(objective, self.loss, self.X, x)
+                if self.loss.constant_hessian:
+                    objective.hessian = curvature
             size = float(gradient @ gradient)
             # Tighter systems would only amplify rounding along directions without curvature.
             tol = np.clip(np.sqrt(size / first), 1e-6, 0.1) if first > 0 else 0.1

@@ -31,6 +31,8 @@ class Objective:
         The objective whose values a record gets, where this one stands in for it.
     slopes : array of shape (n_samples, n_outputs) or None
         Slopes of the rows that a descent found to bound the minimum.
+    hessian : Curvature or None
+        That of a descent, where it is the same everywhere.
     """
 
     problem: object
@@ -45,6 +47,7 @@ class Objective:
     latest: tuple | None = None
     reported: object = None
     slopes: np.ndarray | None = None
+    hessian: object = None
 
     @property
     def proximal(self):
