@@ -29,9 +29,10 @@ class GDRegressor(RegressorMixin, BaseGD):
     positive : bool, default=False
         Whether to keep all coefficients at 0 or above.
     optimizer : str, Optimizer or FullBatchOptimizer, default="auto"
-        "auto" needs no tuning; "sgd", "momentum", "nesterov", "adagrad", "rmsprop" and "adam" take
-        steps with a learning rate; "gradient_descent", "accelerated_gradient" and "lbfgs" find
-        their own steps.
+        "auto" needs no tuning. Else "momentum", "nesterov", or the name of a class in
+        ``skgd.optimizers`` in snake_case: step rules, such as "sgd", "adam" and "saga", take
+        steps with a learning rate; full-batch optimizers, such as "gradient_descent" and "lbfgs",
+        find their own steps.
     learning_rate : float, Schedule or callable, default="auto"
         The rate of a step rule, in units of the metric; a callable gets an array of step numbers.
     batch_size : {"auto", "full"}, int or float, default="auto"
