@@ -1,5 +1,6 @@
-"""What the benchmarks of the engine share: the data and the clock."""
+"""What the benchmarks share: the command line, the data and the clock."""
 
+import argparse
 import time
 from functools import cache
 
@@ -8,6 +9,24 @@ from scipy import sparse
 
 from skgd._engine import Problem
 from skgd.losses import LogLoss
+
+
+def read_options(doc, repetitions, when_quick):
+    """Return which races to run, by what to divide the sizes, and how often to repeat each.
+
+    Parameters
+    ----------
+    doc : str
+        The docstring of the script.
+    repetitions, when_quick : int
+        The default, and those of ``--quick``.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="NAME")
+    parser.add_argument("--repetitions", type=int, default=repetitions)
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args()
+    return options.only, *((50, when_quick) if options.quick else (1, options.repetitions))
 
 
 @cache

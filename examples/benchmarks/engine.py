@@ -18,7 +18,6 @@ Then figures: a user's Python optimizer, GB/s of the full gradient, threads.
 The bars are for two cores that do nothing else.
 """
 
-import argparse
 import os
 import warnings
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from functools import partial
 
 import numpy as np
 import sklearn
-from _shared import alternate, csr, dense, gradient_data, ratio
+from _shared import alternate, csr, dense, gradient_data, ratio, read_options
 from scipy.special import expit
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression, SGDClassifier, SGDRegressor
@@ -272,26 +271,21 @@ def threads(shrink, repetitions):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="NAME")
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    shrink, repetitions = (50, 2) if options.quick else (1, options.repetitions)
+    only, shrink, repetitions = read_options(__doc__, 5, 2)
     warnings.simplefilter("ignore")  # that so few epochs are not enough
     print(f"{os.cpu_count()} cores, {repetitions} repetitions, NumPy {np.__version__}, "
           f"scikit-learn {sklearn.__version__}, torch {torch and torch.__version__}\n\n"
           f"{'work':<50}{'peer':<23}{'peer ms':>10}{'skgd ms':>10}{'ratio':>8}{'bar':>7}"
           f"{'default':>9}{'more':>8}{'most':>6}")  # fmt: skip
     for race in all_races(shrink):
-        if options.only not in f"{race.work}, {race.peer}":
+        if only not in f"{race.work}, {race.peer}":
             continue
         if torch is None and race.peer.startswith("torch"):
             print(f"{race.work:<50}left out: torch is not installed")
         else:
             run_race(race, repetitions)
     for figures in (python_optimizer, bandwidth, threads):
-        if options.only in figures.__name__.replace("_", " "):
+        if only in figures.__name__.replace("_", " "):
             figures(shrink, repetitions)
 
 

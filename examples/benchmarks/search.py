@@ -11,7 +11,6 @@ figure: the memory that a large search takes over X.
 The bars are for two cores that do nothing else.
 """
 
-import argparse
 import os
 import resource
 import warnings
@@ -21,7 +20,7 @@ from functools import partial
 
 import numpy as np
 import sklearn
-from _shared import alternate, csr, dense, ratio
+from _shared import alternate, csr, dense, ratio, read_options
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
 
@@ -112,22 +111,17 @@ def memory(shrink):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="NAME")
-    parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--quick", action="store_true")
-    options = parser.parse_args()
-    shrink, repetitions = (50, 1) if options.quick else (1, options.repetitions)
+    only, shrink, repetitions = read_options(__doc__, 3, 1)
     warnings.simplefilter("ignore")  # that so few epochs are not enough
     os.environ["PYTHONWARNINGS"] = "ignore"  # in the peer's processes, too
     print(f"{os.cpu_count()} cores, {repetitions} repetitions, NumPy {np.__version__}, "
           f"scikit-learn {sklearn.__version__}\n\n"
           f"{'work':<48}{'peer':<15}{'peer s':>9}{'skgd s':>9}{'ratio':>8}{'bar':>6}{'raced':>8}"
           f"{'bar':>6}")  # fmt: skip
-    if options.only in "memory":
+    if only in "memory":
         memory(shrink)  # first, while the peak is that of X
     for race in all_races(shrink):
-        if options.only in f"{race.work}, {race.peer}":
+        if only in f"{race.work}, {race.peer}":
             run_race(race, repetitions)
 
 
