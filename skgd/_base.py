@@ -18,6 +18,9 @@ from skgd.run import Memory, Run, Sample
 from skgd.validation import split
 
 FLOATS = (np.float64, np.float32)
+# A run of steps that stopped falling warns where more than this share of what the objective has
+# fallen may be missing.
+FAR = 0.05
 
 
 def takes_batches(estimator):
@@ -323,6 +326,16 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
                 f"max_iter={self.max_iter} was reached before tol={self.tol}: {advice}.",
                 ConvergenceWarning,
             )
+        elif record.stop_reason == "tol" and plan.takes_steps:
+            fallen = record.constant_objective - self.history_["objective"][-1]
+            if FAR * fallen < self.optimality_ < np.inf:
+                warnings.warn(
+                    f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
+                    f"{self.n_iter_no_change}) up to {self.optimality_:.2g} above its minimum, "
+                    f"after a fall of {fallen:.2g}: pass a larger batch_size, "
+                    "learning_rate='auto', a smaller tol, or optimizer='auto'.",
+                    ConvergenceWarning,
+                )
 
     # ---- after the fit --------------------------------------------------------------------------
 

@@ -126,7 +126,12 @@ class Optimizer(BaseEstimator):
         whose noise dies out: the epochs from one time to the next that all rows' slopes are taken,
         0 for row by row.
     first_rate : float
-        What ``learning_rate="auto"`` begins with, on all rows or on batches of 256.
+        What ``learning_rate="auto"`` begins with on batches of 256.
+    reach : float or None
+        For rules whose first steps go along the signs of the gradient: the largest automatic rate,
+        in units of how far along the signs of a batch's gradient its objective is least.
+    rarest : float
+        The least share of the steps for which a rule's mean of squared gradients has a memory.
 
     Examples
     --------
@@ -148,6 +153,8 @@ class Optimizer(BaseEstimator):
     takes_streams = True
     snapshots = None
     first_rate = 0.03
+    reach = None
+    rarest = 1.0
 
     @property
     def slots(self):
@@ -191,17 +198,24 @@ class Optimizer(BaseEstimator):
         curvatures : object
             ``curvatures.mean`` is the largest curvature of the mean objective in the metric and
             ``curvatures.least`` its least one, ``curvatures.typical`` that of a single row, and
-            ``curvatures.single`` the largest of them; each is worked out when it is asked for.
+            ``curvatures.single`` the largest of them; ``curvatures.sign_step(batch_length,
+            rarest)`` is how far along the signs of a batch's gradient its objective is least. Each
+            is worked out when it is asked for.
 
         Returns
         -------
         rate : float
         power : float
-            The rate falls as ``(1 + t / steps)^-power``.
+            On a stream the rate falls as ``(1 + t / steps)^-power``. In a fit, whose rate falls
+            where the objective stops falling, a rate with a power above 0 ends at zero.
         """
-        if batch_length == n_rows:
-            return self.first_rate, 0.5
-        return self.first_rate * min(1.0, sqrt(batch_length / 256)), 1.0
+        rate = self.first_rate * min(1.0, sqrt(batch_length / 256))
+        if self.reach is None:
+            return rate, 1.0
+        longest = self.reach * curvatures.sign_step(batch_length, self.rarest)
+        # What a batch leaves of the noise of its rows: none where it has all of them.
+        noise = 1 - batch_length / n_rows
+        return longest if noise * longest <= rate else rate / noise, 1.0
 
     def check(self, objective):
         """Raise ValueError where the rule does not go with an objective."""
@@ -348,14 +362,17 @@ class SGD(Optimizer):
         self.dampening = dampening
 
     def automatic_rate(self, n_rows, batch_length, curvatures):
-        """Return the largest stable rate, and a decay on batches.
+        """Return a rate that is stable with room to spare, and a decay on batches.
 
         One over the curvature of the mean objective plus the share of a single row's curvature that
         a batch of its size leaves (Gower et al., SGD: general analysis and improved rates, 2019).
+        Up to 2 over the mean's curvature is stable, with nesterov up to 1.36, and longer steps pay
+        where the objective is flat.
         """
-        share = 1 - batch_length / n_rows
-        noise = share * curvatures.typical / batch_length / (1 - self.momentum)
-        return 1.0 / (curvatures.mean + noise), 0.0 if share == 0 else 1.0
+        noise = 1 - batch_length / n_rows
+        single = noise * curvatures.typical / batch_length / (1 - self.momentum)
+        bend = curvatures.mean / (1.0 if self.nesterov else 1.5)
+        return 1.0 / (bend + single), 1.0 if noise > 0 else 0.0
 
 
 cdef inline double sign(double x) noexcept nogil:
@@ -414,7 +431,8 @@ class Lion(Optimizer):
     """
 
     Rule = LionRule
-    first_rate = 0.005
+    first_rate = 0.01
+    reach = 1.0
 
     def __init__(self, *, beta_1=0.9, beta_2=0.99):
         self.beta_1 = beta_1
@@ -553,13 +571,10 @@ class Adagrad(Optimizer):
 
     Rule = AdagradRule
     first_rate = 0.5
+    reach = 3.0
 
     def __init__(self, *, eps=1e-10):
         self.eps = eps
-
-    def automatic_rate(self, n_rows, batch_length, curvatures):
-        rate, power = super().automatic_rate(n_rows, batch_length, curvatures)
-        return rate, 0.0 if batch_length == n_rows else power
 
 
 cdef class RMSpropRule(Rule):
@@ -639,7 +654,15 @@ class RMSprop(Optimizer):
     @property
     def first_rate(self):
         # The first step is longer, because the mean of squared gradients starts at zero.
-        return 0.09 * sqrt(1 - self.rho)
+        return 0.09 * sqrt(1 - self.rho) * (1 - self.momentum)
+
+    @property
+    def reach(self):
+        return 3.0 * sqrt(1 - self.rho) * (1 - self.momentum)
+
+    @property
+    def rarest(self):
+        return 1 - self.rho
 
 
 cdef class AdadeltaRule(Rule):
@@ -672,8 +695,8 @@ class Adadelta(Optimizer):
     """Steps in the units of the parameters, from running means of squared gradients and moves.
 
     ``v = rho v + (1 - rho) g^2``, ``move = sqrt(u + eps) / sqrt(v + eps) g``,
-    ``u = rho u + (1 - rho) move^2``, ``w = w - rate move``. The learning rate is a factor that is
-    mostly 1. The definition is that of ``torch.optim.Adadelta``.
+    ``u = rho u + (1 - rho) move^2``, ``w = w - rate move``. The learning rate is a factor; the
+    paper's 1 is slow, "auto" begins with 10. The definition is that of ``torch.optim.Adadelta``.
 
     Parameters
     ----------
@@ -695,7 +718,7 @@ class Adadelta(Optimizer):
     """
 
     Rule = AdadeltaRule
-    first_rate = 1.0
+    first_rate = 10.0
 
     def __init__(self, *, rho=0.9, eps=1e-6):
         self.rho = rho
@@ -748,6 +771,16 @@ cdef inline void fill_sizes(Py_ssize_t d, const double* v, double rate, double e
             step[j] = rate / (sqrt(v[j]) + eps)
 
 
+class _MeanSquares(Optimizer):
+    """Base class of the rules that divide by the root of a running mean of squared gradients."""
+
+    reach = 3.0
+
+    @property
+    def rarest(self):
+        return 1 - self.beta_2
+
+
 cdef class AdamRule(MeansRule):
     cdef bint amsgrad
 
@@ -774,7 +807,7 @@ cdef class AdamRule(MeansRule):
         return 0
 
 
-class Adam(Optimizer):
+class Adam(_MeanSquares):
     """Momentum and a rate for each coordinate, both corrected for their start at zero.
 
     ``m = beta_1 m + (1 - beta_1) g``, ``v = beta_2 v + (1 - beta_2) g^2``,
@@ -830,7 +863,7 @@ cdef class AdamWRule(AdamRule):
         return AdamRule.update(self, w, g, s, rate, t, d, step)
 
 
-class AdamW(Optimizer):
+class AdamW(_MeanSquares):
     """Adam with weight decay that is decoupled from the gradient.
 
     ``w = (1 - rate weight_decay) w``, then a step of :class:`Adam`. The intercept does not decay.
@@ -923,6 +956,8 @@ class Adamax(Optimizer):
     """
 
     Rule = AdamaxRule
+    first_rate = 0.06
+    reach = 3.0
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8):
         self.beta_1 = beta_1
@@ -962,7 +997,7 @@ cdef class NAdamRule(MeansRule):
         return 0
 
 
-class NAdam(Optimizer):
+class NAdam(_MeanSquares):
     """Adam with Nesterov's look ahead and a momentum that grows slowly.
 
     ``m = beta_1 m + (1 - beta_1) g``, ``v = beta_2 v + (1 - beta_2) g^2``,
@@ -1032,7 +1067,7 @@ cdef class RAdamRule(MeansRule):
         return 0
 
 
-class RAdam(Optimizer):
+class RAdam(_MeanSquares):
     """Adam whose first steps wait until the squared gradients are known well enough.
 
     ``rho_t = rho - 2 (t+1) beta_2^(t+1) / (1 - beta_2^(t+1))`` with ``rho = 2/(1 - beta_2) - 1`` is
@@ -1063,6 +1098,9 @@ class RAdam(Optimizer):
     """
 
     Rule = RAdamRule
+    # Twice Adam's, because its rectified steps are short for long.
+    first_rate = 0.06
+    reach = 6.0
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8):
         self.beta_1 = beta_1
@@ -1088,7 +1126,7 @@ cdef class YogiRule(MeansRule):
         return 0
 
 
-class Yogi(Optimizer):
+class Yogi(_MeanSquares):
     """Adam whose denominators change by small amounts, down as slowly as up.
 
     ``m = beta_1 m + (1 - beta_1) g``, ``v = v - (1 - beta_2) sign(v - g^2) g^2``,
@@ -1119,6 +1157,8 @@ class Yogi(Optimizer):
 
     Rule = YogiRule
     first_rate = 0.01
+    # Its eps is not small beside a gradient.
+    reach = None
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-3):
         self.beta_1 = beta_1

@@ -22,7 +22,8 @@ HISTORY = (
 # What of a record a checkpoint keeps; the rest follows from the data and the parameters.
 STATE = (
     "history", "stop_reason", "best_objective", "best", "best_validation", "best_validated",
-    "validated_at", "epochs_before", "waited", "waited_validation", "start_objective",
+    "validated_at", "epochs_before", "waited", "waited_from", "waited_validation",
+    "start_objective",
 )  # fmt: skip
 
 
@@ -88,6 +89,7 @@ class Record:
     started: float = field(default_factory=time.perf_counter)
     epochs_before: int = 0
     waited: int = 0
+    waited_from: float = np.inf
     waited_validation: int = 0
     exploded_at: int | None = None
     start_objective: float = 0.0
@@ -162,14 +164,14 @@ class Record:
         return self.stop_reason is not None
 
     def _compare(self, coef, intercept, objective):
-        """Keep the best iterate and count the epochs since one was clearly better."""
-        improvement = self.best_objective - objective
-        if improvement > 0:
+        """Keep the best iterate and count the epochs since it was clearly better than before."""
+        if objective < self.best_objective:
             self.best, self.best_objective = (coef, intercept), objective
-        significant = improvement > (self.tol or 0.0) * max(
-            self.constant_objective - objective, 0.0
-        )
-        self.waited = 0 if significant and improvement > 0 else self.waited + 1
+        possible = max(self.constant_objective - self.best_objective, 0.0)
+        if self.waited_from - self.best_objective > (self.tol or 0.0) * possible:
+            self.waited, self.waited_from = 0, self.best_objective
+        else:
+            self.waited += 1
 
     def _stall(self, patience):
         """Stop where the last epochs brought nothing; a validation set would tell instead."""
@@ -213,6 +215,16 @@ class Record:
             self.best_validation, self.best_validated = measure, (coef, intercept)
             self.validated_at = self.n_iter - 1
         return self.waited_validation >= self.patience
+
+    @property
+    def has_exploded(self):
+        """Whether the last epoch led to a point that is worse than no model."""
+        return not self.history["objective"][-1] <= self.start_bound
+
+    def go_on(self):
+        """Return the parameters to begin again with after an explosion."""
+        self.stop_reason = self.exploded_at = None
+        return self.best
 
     def state(self):
         """Return what another record needs to go on from here, as a dict that can be pickled."""

@@ -414,8 +414,8 @@ class Run:
             memory.learning_rate = copy.deepcopy(rate)
             memory.schedule = (
                 auto.automatic_schedule(
-                    plan.optimizer, self.objective, self.sample.X, plan, steps.generator,
-                    trained=self._is_trained(),
+                    plan.optimizer, self.objective, self.sample.X, plan, self.start, steps.generator,
+                    self.record, trained=self._is_trained(),
                 )
                 if isinstance(rate, str) else as_schedule(rate)
             )  # fmt: skip
@@ -436,7 +436,12 @@ class Run:
         """
         objective, plan = self.objective, self.plan
         if budget is None:
-            budget = certificate.AFFORDABLE * (0.1 if plan.takes_steps else 1.0)
+            budget = certificate.AFFORDABLE
+            if plan.takes_steps:
+                # About as much as the steps, which may have been few.
+                passes = sum(self.record.history["passes"][-1:])
+                spent = 4.0 * passes * objective.problem.n * objective.metric.inverse.size
+                budget *= min(max(0.1, spent / budget), 1.0)
         if self.partial or certificate.work(objective, self.loss) > budget:
             return np.nan
         if not (plan.preconditioned and plan.centred):
@@ -485,7 +490,8 @@ class Run:
         if plan.schedule is None:
             return "Pass init='zeros', a larger alpha, or optimizer='auto'."
         automatic = auto.automatic_schedule(
-            plan.optimizer, self.objective, X, plan, np.random.default_rng(0), trained=False
+            plan.optimizer, self.objective, X, plan, self.start, np.random.default_rng(0),
+            self.record, trained=False,
         )
         rate = min(
             self.record.history["learning_rate"][-1] / 10, automatic.rates(np.arange(1))[0]

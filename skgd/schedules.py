@@ -108,6 +108,24 @@ class Schedule(BaseEstimator):
         """Return whether the schedule has an end that t steps have reached."""
         return not self.settled(0) and self.settled(t)
 
+    def recover(self, diverged):
+        """Cut the rate where the objective is above that of the start and of no model.
+
+        Only a run's own copy is asked, after an epoch.
+
+        Parameters
+        ----------
+        diverged : bool
+            Whether the run ends otherwise.
+
+        Returns
+        -------
+        bool
+            Whether it was cut, so that the run begins again from its best point; False unless a
+            subclass knows better.
+        """
+        return False
+
     def _epochs(self, t):
         """Return the epochs that lie behind the steps t, as real numbers."""
         return np.asarray(t) / (self.steps_per_epoch or 1)

@@ -198,12 +198,21 @@ def train_steps(steps, objective, plan, record):
         while record.stop_reason is None:
             record.begin_epoch()
             epoch = next(course)
-            enter(epoch, steps, objective, plan.schedule, record, patience)
+            if enter(epoch, steps, objective, plan.schedule, record, patience):
+                # Rules of rows remember slopes from before.
+                sweep = make_sweep(steps, objective, plan)
+                course = epochs(steps, sweep, objective, plan)
     return epoch.coef, epoch.intercept
 
 
 def enter(epoch, steps, objective, schedule, record, patience):
-    """Enter an epoch of update steps into the record, and let the schedule know."""
+    """Enter an epoch of update steps into the record, and let the schedule know.
+
+    Returns
+    -------
+    bool
+        Whether the steps have begun again, because they had exploded and the rate could be cut.
+    """
     # Before callbacks are told, who may keep the run's state.
     schedule.observe(epoch.values.sum())
     passes = record.history["passes"][-1] if record.n_iter else 0
@@ -213,6 +222,15 @@ def enter(epoch, steps, objective, schedule, record, patience):
         unit=objective.metric.unit, rate=epoch.rate,
         patience=patience if schedule.settled(steps.t) else None,
     )  # fmt: skip
+    begins_again = (
+        record.stop_reason in (None, "diverged") and record.n_iter < record.max_iter
+        and record.has_exploded and record.best is not None
+        and schedule.recover(record.stop_reason == "diverged")
+    )  # fmt: skip
+    if begins_again:
+        steps.start_from(objective.metric.from_raw(*record.go_on()))
+        steps.state[:] = 0.0
+    return begins_again
 
 
 class Epoch(NamedTuple):

@@ -1,6 +1,7 @@
 """What the benchmarks share: the command line, the data and the clock."""
 
 import argparse
+import importlib.util
 import time
 from functools import cache
 
@@ -27,6 +28,14 @@ def read_options(doc, repetitions, when_quick):
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     return options.only, *((50, when_quick) if options.quick else (1, options.repetitions))
+
+
+def read_tables(folder):
+    """Return the module ``load.py`` of a folder of tables."""
+    spec = importlib.util.spec_from_file_location("load", folder / "load.py")
+    load = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(load)
+    return load
 
 
 @cache

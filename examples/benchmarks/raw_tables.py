@@ -11,7 +11,6 @@ LogisticRegression on the same objective, each with its missing share and its se
 """
 
 import argparse
-import importlib.util
 import json
 import signal
 import time
@@ -20,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from _shared import read_tables
 from scipy import linalg, sparse
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import expit, log_softmax, softmax
@@ -278,9 +278,7 @@ def main():
     parser.add_argument("--fast", action="store_true", help="give a peer up after 60 seconds")
     parser.add_argument("--cache", type=Path, help="a json file that keeps F*")
     args = parser.parse_args()
-    spec = importlib.util.spec_from_file_location("load", args.folder / "load.py")
-    load = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(load)
+    load = read_tables(args.folder)
     cache = json.loads(args.cache.read_text()) if args.cache and args.cache.exists() else {}
     rows = []
     names = [name for name in args.only or load.names() if load.info(name)["task"] in TASKS]
