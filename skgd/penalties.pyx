@@ -19,6 +19,8 @@ from skgd.losses import check_complete, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
+    void skgd_shrink(Py_ssize_t n, double share, const double* weight, const double* step,
+                     double* w)
 
 
 __all__ = ["Penalty", "L2", "L1", "ElasticNet", "GroupLasso", "Box"]
@@ -366,18 +368,7 @@ cdef class ElasticNetRule(WeightedRule):
         return 0
 
     cdef int prox(self, Py_ssize_t d, double* w, const double* step) except -1 nogil:
-        cdef Py_ssize_t j
-        cdef double threshold, weight = 1.0
-        for j in range(d):
-            if self.weights != NULL:
-                weight = self.weights[j]
-            threshold = self.l1_ratio * weight * step[j]
-            if w[j] > threshold:
-                w[j] -= threshold
-            elif w[j] < -threshold:
-                w[j] += threshold
-            elif w[j] == w[j]:
-                w[j] = 0.0
+        skgd_shrink(d, self.l1_ratio, self.weights, step, w)
         return 0
 
 
