@@ -11,14 +11,14 @@
    four sums run side by side in both cases.   g[j] += sum_i c[i] rows[i][j], likewise. */
 #define SKGD_DENSE(T, NAME)                                                                \
     SKGD_CLONES static void skgd_dot_##NAME(                                               \
-        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *w, double *z)     \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *w, double *z)           \
     {                                                                                      \
         ptrdiff_t i = 0, j;                                                                \
         for (; i + 4 <= m; i += 4) {                                                       \
             const T *a = (const T *)rows[i], *b = (const T *)rows[i + 1];                  \
             const T *c = (const T *)rows[i + 2], *e = (const T *)rows[i + 3];              \
             double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                         \
-            _Pragma("omp simd reduction(+ : s0, s1, s2, s3)")                              \
+            SKGD_SIMD(reduction(+ : s0, s1, s2, s3))                                       \
             for (j = 0; j < d; j++) {                                                      \
                 s0 += a[j] * w[j];                                                         \
                 s1 += b[j] * w[j];                                                         \
@@ -33,27 +33,27 @@
         }                                                                                  \
     }                                                                                      \
     SKGD_CLONES static void skgd_add_##NAME(                                               \
-        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *c, double *g)     \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *c, double *g)           \
     {                                                                                      \
         ptrdiff_t i = 0, j;                                                                \
         for (; i + 4 <= m; i += 4) {                                                       \
             const T *a = (const T *)rows[i], *b = (const T *)rows[i + 1];                  \
             const T *e = (const T *)rows[i + 2], *f = (const T *)rows[i + 3];              \
             double c0 = c[i], c1 = c[i + 1], c2 = c[i + 2], c3 = c[i + 3];                 \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (j = 0; j < d; j++)                                                        \
                 g[j] += (c0 * a[j] + c1 * b[j]) + (c2 * e[j] + c3 * f[j]);                 \
         }                                                                                  \
         for (; i < m; i++) {                                                               \
             const T *a = (const T *)rows[i];                                               \
             double c0 = c[i];                                                              \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (j = 0; j < d; j++)                                                        \
                 g[j] += c0 * a[j];                                                         \
         }                                                                                  \
     }                                                                                      \
     SKGD_CLONES static void skgd_pack_##NAME(                                              \
-        const char *const *rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride, double *out)  \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride, double *out)        \
     {                                                                                      \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             for (ptrdiff_t i = 0; i < m; i++)                                              \
@@ -90,7 +90,7 @@
         const char *row, ptrdiff_t d, const double *mean, double *out)                     \
     {                                                                                      \
         const T *x = (const T *)row;                                                       \
-        _Pragma("omp simd")                                                                \
+        SKGD_SIMD()                                                                        \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             out[j] = x[j] - mean[j];                                                       \
     }
@@ -104,7 +104,7 @@ SKGD_CLONES static void skgd_reduced_step(
     ptrdiff_t d, const double *x, const double *a, double rate, double c, double trust,
     double share, double l2, double *g, double *w)
 {
-    _Pragma("omp simd")
+    SKGD_SIMD()
     for (ptrdiff_t j = 0; j < d; j++) {
         double change = c * x[j];
         w[j] -= rate * a[j] * (change + trust * g[j] + l2 * w[j]);
@@ -166,7 +166,7 @@ SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
    what was merged before; s may be NULL. Returns the weight of the block. */
 #define SKGD_MOMENTS(T, NAME)                                                              \
     SKGD_CLONES static double skgd_moments_##NAME(                                         \
-        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *s, double weight, \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *s, double weight,       \
         double *mean, double *deviation, double *block)                                    \
     {                                                                                      \
         double total = 0;                                                                  \
@@ -179,19 +179,19 @@ SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
         for (ptrdiff_t i = 0; i < m; i++) {                                                \
             const T *a = (const T *)rows[i];                                               \
             double share = (s ? s[i] : 1.0) / total;                                       \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (ptrdiff_t j = 0; j < d; j++)                                              \
                 block[j] += share * a[j];                                                  \
         }                                                                                  \
         for (ptrdiff_t i = 0; i < m; i++) {                                                \
             const T *a = (const T *)rows[i];                                               \
             double si = s ? s[i] : 1.0;                                                    \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (ptrdiff_t j = 0; j < d; j++)                                              \
                 deviation[j] += si * (a[j] - block[j]) * (a[j] - block[j]);                \
         }                                                                                  \
         double share = total / (weight + total), between = weight * share;                 \
-        _Pragma("omp simd")                                                                \
+        SKGD_SIMD()                                                                        \
         for (ptrdiff_t j = 0; j < d; j++) {                                                \
             double change = block[j] - mean[j];                                            \
             deviation[j] += between * change * change;                                     \
@@ -212,13 +212,13 @@ SKGD_CLONES static double skgd_weigh(ptrdiff_t m, double factor, const double *w
 {
     double s = 0;
     if (weight) {
-        _Pragma("omp simd reduction(+ : s)")
+        SKGD_SIMD(reduction(+ : s))
         for (ptrdiff_t i = 0; i < m; i++) {
             x[i] = weight[i] != 0.0 ? factor * weight[i] * x[i] : 0.0;
             s += x[i];
         }
     } else {
-        _Pragma("omp simd reduction(+ : s)")
+        SKGD_SIMD(reduction(+ : s))
         for (ptrdiff_t i = 0; i < m; i++) {
             x[i] *= factor;
             s += x[i];
@@ -236,7 +236,7 @@ SKGD_CLONES static double skgd_weigh(ptrdiff_t m, double factor, const double *w
     {                                                                                      \
         const T *x = (const T *)data + start;                                              \
         double s = 0;                                                                      \
-        _Pragma("omp simd reduction(+ : s)")                                               \
+        SKGD_SIMD(reduction(+ : s))                                                        \
         for (ptrdiff_t k = 0; k < m; k++)                                                  \
             s += x[k] * w[k];                                                              \
         return s;                                                                          \
@@ -275,20 +275,20 @@ SKGD_VALUES(float, f32)
             since[k] = r[2] * (total - r[1]);                                              \
             SKGD_ONE_BY_ONE;                                                               \
         }                                                                                  \
-        _Pragma("omp simd reduction(max : longest)")                                       \
+        SKGD_SIMD(reduction(max : longest))                                                \
         for (ptrdiff_t k = 0; k < m; k++)                                                  \
             longest = since[k] > longest ? since[k] : longest;                             \
         if (l2 * longest > 1e-3) {                                                         \
             for (ptrdiff_t k = 0; k < m; k++)                                              \
                 w[k] *= skgd_exp1(-l2 * since[k]);                                         \
         } else if (l2 * longest > 0) {                                                     \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (ptrdiff_t k = 0; k < m; k++) {                                            \
                 double e = -l2 * since[k];                                                 \
                 w[k] *= 1 + e * (1 + e * (1.0 / 2 + e * (1.0 / 6 + e * (1.0 / 24))));      \
             }                                                                              \
         }                                                                                  \
-        _Pragma("omp simd reduction(+ : s)")                                               \
+        SKGD_SIMD(reduction(+ : s))                                                        \
         for (ptrdiff_t k = 0; k < m; k++)                                                  \
             s += x[k] * w[k];                                                              \
         return s;                                                                          \
@@ -375,7 +375,7 @@ SKGD_CLONES static double skgd_from_metric(
     ptrdiff_t d, const double *u, const double *inverse, const double *mean, double *w)
 {
     double s = 0;
-    _Pragma("omp simd reduction(+ : s)")
+    SKGD_SIMD(reduction(+ : s))
     for (ptrdiff_t j = 0; j < d; j++) {
         double wj = u[j] * inverse[j];
         w[j] = wj;
