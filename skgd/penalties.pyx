@@ -600,8 +600,16 @@ cdef class GroupLassoRule(WeightedRule):
 
 def checked_groups(groups):
     """Return lists of columns as arrays."""
+    if groups is None:
+        return []
+    lists = list(groups) if np.iterable(groups) else []
+    if not lists:
+        raise ValueError(
+            f"groups={groups!r}: pass lists of column numbers such as [[0, 1], [2, 3]], or None "
+            "for a group of its own for each column."
+        )
     result, seen = [], set()
-    for group in [] if groups is None else groups:
+    for group in lists:
         columns = list(group) if np.iterable(group) and not isinstance(group, str) else [group]
         if not columns or not all(
             isinstance(j, Integral) and not isinstance(j, bool) and j >= 0 for j in columns
