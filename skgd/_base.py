@@ -326,14 +326,16 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
                 f"max_iter={self.max_iter} was reached before tol={self.tol}: {advice}.",
                 ConvergenceWarning,
             )
-        elif record.stop_reason == "tol" and plan.takes_steps:
+        elif record.stop_reason == "tol" and plan.takes_steps and isinstance(
+            self.learning_rate, str
+        ):
             fallen = record.constant_objective - self.history_["objective"][-1]
             if FAR * fallen < self.optimality_ < np.inf:
                 warnings.warn(
                     f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
                     f"{self.n_iter_no_change}) up to {self.optimality_:.2g} above its minimum, "
                     f"after a fall of {fallen:.2g}: pass a larger batch_size, "
-                    "learning_rate='auto', a smaller tol, or optimizer='auto'.",
+                    "a smaller tol, or optimizer='auto'.",
                     ConvergenceWarning,
                 )
 

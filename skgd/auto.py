@@ -127,15 +127,18 @@ def choose_optimizer(optimizer, learning_rate, batch_size, *, partial):
 # ---- rates of step rules ------------------------------------------------------------------------
 
 class _Decaying(Schedule):
-    """``rate / (1 + t / steps)^power``: the automatic rate of a step rule on a stream."""
+    """The automatic rate of a step rule on a stream: ``rate / (1 + (t - first) / steps)^power``."""
 
-    def __init__(self, rate, steps, power):
+    partial = True
+
+    def __init__(self, rate, steps, power, first):
         self.rate = rate
         self.steps = steps
         self.power = power
+        self.first = first
 
     def rates(self, t):
-        return self.rate / (1.0 + np.asarray(t) / self.steps) ** self.power
+        return self.rate / (1.0 + (np.asarray(t) - self.first) / self.steps) ** self.power
 
 
 class _Watched(Schedule):
@@ -155,6 +158,7 @@ class _Watched(Schedule):
         The objective of the best constant model.
     """
 
+    partial = False
     best = np.inf
     grows = True
     growth = 1.0
@@ -173,7 +177,7 @@ class _Watched(Schedule):
         if not (self.decays and self.total_steps):
             return np.full(len(t), rate)
         left = (self.total_steps - np.asarray(t)) / (ENDING * self.total_steps)
-        return rate * np.minimum(left, 1.0)
+        return rate * np.clip(left, 0.0, 1.0)
 
     def observe(self, objective):
         if objective < self.best:
@@ -194,7 +198,9 @@ class _Watched(Schedule):
         return True
 
     def settled(self, t):
-        return not self.decays or (not self.far and (not self.waited or self.in_vain >= 2))
+        # A stall says something where it outlasts two cuts, or where nothing rose at all.
+        calm = self.in_vain >= 2 or not (self.in_vain or self.waited)
+        return not self.decays or (calm and not self.far)
 
     def ran_to_its_end(self, t):
         return False
@@ -212,18 +218,22 @@ NEAR = 0.01
 MOST_CUTS = 30
 
 
-def automatic_schedule(optimizer, objective, X, plan, start, generator, record, *, trained):
+def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, trained):
     """Return a schedule for a step rule whose rate comes from the data.
 
     A model that is trained already is only refined.
     """
-    rate, power = optimizer.automatic_rate(
-        plan.bounds[-1], plan.batch_length, Curvatures(objective, X, plan, start, generator)
-    )
+    curvatures = Curvatures(objective, X, plan, start, steps.generator)
+    rate, power = optimizer.automatic_rate(plan.bounds[-1], plan.batch_length, curvatures)
     rate *= REFINED if trained else 1.0
     if record.partial:
-        return _Decaying(rate, max(5.0 * (len(plan.bounds) - 1), 50.0), power)
+        return _Decaying(rate, max(5.0 * (len(plan.bounds) - 1), 50.0), power, steps.t)
     return _Watched(rate, power > 0, record.constant_objective)
+
+
+def is_for(schedule, partial):
+    """Return whether a schedule goes with a stream, or else with a fit; a user's with both."""
+    return getattr(schedule, "partial", partial) == partial
 
 
 # Batches on which the step along the signs of a gradient is measured.

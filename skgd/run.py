@@ -294,7 +294,7 @@ class Run:
     def _target_moments(self):
         targets, weights = self.problem.targets, self.problem.row_weights()
         mean = np.average(targets, axis=0, weights=weights)
-        return Moments(weights.sum(), mean, weights @ (targets - mean) ** 2)
+        return Moments(weights.sum(), mean, np.einsum("i,ij->j", weights, (targets - mean) ** 2))
 
     def _best_constant(self):
         """Return the best intercepts without coefficients and each output's loss there."""
@@ -316,7 +316,7 @@ class Run:
             last = first + y.shape[1]
             margins = np.broadcast_to(intercept[first:last], y.shape)
             values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
-            losses.append(s @ values / s.sum())
+            losses.append(np.einsum("i,ij->j", s, values) / s.sum())
             first = last
         return np.concatenate(losses)
 
@@ -410,11 +410,12 @@ class Run:
         """Return the run's own schedule, which lasts as long as the rate that the user passed."""
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
         steps = memory.steps
-        if memory.schedule is None or not same_rates(memory.learning_rate, rate):
+        known = memory.schedule is not None and same_rates(memory.learning_rate, rate)
+        if not (known and auto.is_for(memory.schedule, self.partial)):
             memory.learning_rate = copy.deepcopy(rate)
             memory.schedule = (
                 auto.automatic_schedule(
-                    plan.optimizer, self.objective, self.sample.X, plan, self.start, steps.generator,
+                    plan.optimizer, self.objective, self.sample.X, plan, self.start, steps,
                     self.record, trained=self._is_trained(),
                 )
                 if isinstance(rate, str) else as_schedule(rate)
@@ -490,12 +491,11 @@ class Run:
         if plan.schedule is None:
             return "Pass init='zeros', a larger alpha, or optimizer='auto'."
         automatic = auto.automatic_schedule(
-            plan.optimizer, self.objective, X, plan, self.start, np.random.default_rng(0),
-            self.record, trained=False,
+            plan.optimizer, self.objective, X, plan, self.start,
+            replace(self.memory.steps, generator=np.random.default_rng(0)), self.record,
+            trained=False,
         )
-        rate = min(
-            self.record.history["learning_rate"][-1] / 10, automatic.rates(np.arange(1))[0]
-        )
+        rate = min(self.record.history["learning_rate"][-1] / 10, automatic.rate)
         if plan.preconditioned:
             return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
         moments = Moments.empty(problem.d)
@@ -543,4 +543,4 @@ def _class_sums(targets, weights, k):
     """Return the weight of each class, or of the positive class for two."""
     if targets.ndim == 1:
         return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
-    return 0.5 * (weights.sum() + weights @ targets)
+    return 0.5 * (weights.sum() + np.einsum("i,ij->j", weights, targets))

@@ -1,0 +1,135 @@
+"""Step rules at their automatic rates: they converge or say so."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.exceptions import ConvergenceWarning
+
+from skgd import GDClassifier, GDRegressor
+from skgd.auto import Curvatures
+from skgd.run import Memory, Run, Sample
+
+CANCER, DIABETES = load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)
+RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+
+
+def missing(model, least, constant):
+    """Return the missing share of the possible decrease."""
+    return (model.history_["objective"][-1] - least) / (constant - least)
+
+
+def entropy(y):
+    shares = np.bincount(y) / len(y)
+    return -shares @ np.log(shares)
+
+
+def fitted(model, X, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X, y)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32, 256, "full"])
+@pytest.mark.parametrize("optimizer", RULES)
+def test_a_step_rule_ends_near_the_minimum_of_raw_columns(optimizer, batch_size):
+    X, y = CANCER
+    least = GDClassifier(tol=1e-8).fit(X, y).history_["objective"][-1]
+    model = GDClassifier(
+        optimizer=optimizer, batch_size=batch_size, max_iter=100, random_state=0
+    )  # fmt: skip
+    assert missing(fitted(model, X, y), least, entropy(y)) < 0.05
+
+
+@pytest.mark.parametrize("optimizer", RULES)
+def test_a_step_rule_that_explodes_begins_again_with_a_lower_rate(optimizer):
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(1.5, size=(400, 10))
+    y = X @ rng.normal(size=10) + rng.normal(size=400)
+    least = GDRegressor(tol=1e-8).fit(X, y).history_["objective"][-1]
+    model = GDRegressor(optimizer=optimizer, batch_size=1, max_iter=100, random_state=0)
+    assert missing(fitted(model, X, y), least, 0.5 * np.var(y)) < 0.05
+    assert model.stop_reason_ != "diverged"
+
+
+def words(n_rows, n_words, rng):
+    """Return rows of unit length whose columns are ever rarer, and classes."""
+    often = 1.0 / np.arange(1, n_words + 1)
+    columns = rng.choice(n_words, size=(n_rows, 40), p=often / often.sum())
+    starts = np.arange(0, 40 * n_rows + 1, 40)
+    X = sparse.csr_matrix((np.ones(columns.size), columns.ravel(), starts), (n_rows, n_words))
+    X.sum_duplicates()
+    X.data *= np.log(n_rows / np.maximum(X.getnnz(axis=0), 1))[X.indices]
+    X = sparse.csr_matrix(X.multiply(1 / np.sqrt(X.multiply(X).sum(axis=1))))
+    return X, (X @ rng.normal(size=n_words) > 0).astype(int)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "adagrad"])
+def test_rare_columns_do_not_make_the_descent_explode(optimizer):
+    X, y = words(1000, 5000, np.random.default_rng(0))
+    least = GDClassifier(tol=1e-6).fit(X, y).history_["objective"][-1]
+    model = fitted(GDClassifier(optimizer=optimizer, max_iter=120, random_state=0), X, y)
+    assert missing(model, least, entropy(y)) < 0.05
+    assert model.history_["objective"].max() < entropy(y)
+
+
+def test_a_stop_far_from_the_minimum_is_told():
+    X, y = CANCER
+    model = GDClassifier(optimizer="sgd", batch_size="full", tol=0.2, n_iter_no_change=1)
+    with pytest.warns(ConvergenceWarning, match="stopped falling .* above its minimum"):
+        model.fit(X, y)
+    assert model.stop_reason_ == "tol"
+
+
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("name", ["mean", "least", "typical", "single"])
+def test_curvatures_are_the_same_on_sparse_rows(name, intercept):
+    dense, sparse_rows = curvatures(intercept)
+    assert getattr(sparse_rows, name) == pytest.approx(getattr(dense, name), rel=1e-9)
+
+
+@pytest.mark.parametrize("batch_length", [1, 32, 442])
+def test_the_step_along_signs_is_the_same_on_sparse_rows(batch_length):
+    dense, sparse_rows = curvatures(intercept=True)
+    actual, expected = (c.sign_step(batch_length, 0.001) for c in (sparse_rows, dense))
+    assert actual == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_step_along_signs_is_the_least_of_a_parabola():
+    curvature, _ = curvatures(intercept=True)
+    objective, (coef, intercept) = curvature.objective, curvature.start
+    x = objective.metric.from_raw(coef, intercept).ravel()
+    move = -np.sign(objective.value_and_gradient(x)[1])
+    lengths = curvature.sign_step(442, 1.0) * np.array([0.9, 1.0, 1.1])
+    values = [objective.value_and_gradient(x + length * move)[0] for length in lengths]
+    assert values[0] == pytest.approx(values[2], rel=1e-9)
+    assert values[1] < values[0]
+
+
+def curvatures(intercept):
+    X, y = DIABETES
+    found = []
+    for rows in (X, sparse.csr_matrix(X)):
+        model = GDRegressor(optimizer="sgd", batch_size=8, fit_intercept=intercept)
+        model.fit(X, y)
+        sample = Sample(rows, y, y[:, None].copy(), None, 1)
+        run = Run(model, sample, None, Memory.empty(X.shape[1], 1), False, None)
+        start = np.zeros((1, X.shape[1])), np.array([y.mean() + 10.0])
+        found.append(Curvatures(run.objective, rows, run.plan, start, np.random.default_rng(0)))
+    return found
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "adam", "sgd"])
+def test_a_stream_after_a_fit_stays_near_the_minimum(optimizer):
+    X, y = CANCER
+    order = np.random.default_rng(0).permutation(len(y))
+    X, y = X[order], y[order]
+    model = fitted(GDClassifier(optimizer=optimizer, alpha=1e-2, random_state=0), X, y)
+    least = GDClassifier(alpha=1e-2, tol=1e-8).fit(X, y).history_["objective"][-1]
+    for start in [*range(0, 500, 50)] * 3:
+        model.partial_fit(X[start:start + 50], y[start:start + 50])
+        margins = X @ model.coef_[0] + model.intercept_
+        value = np.logaddexp(0, -(2 * y - 1) * margins).mean() + 0.005 * np.sum(model.coef_**2)
+        assert value - least < 0.05 * (entropy(y) - least)
