@@ -67,7 +67,7 @@ def write_api_reference(app, config):
             continue
         title, summary = module.__name__, inspect.getdoc(module).splitlines()[0]
         lines += ["", title, "-" * len(title), "", f".. module:: {title}", "", summary, ""]
-        lines += [".. autosummary::", "   :toctree:", ""]
+        lines += [".. autosummary::", "   :toctree:", "   :nosignatures:", ""]
         lines += [f"   {name}" for name in names]
     page = Path(app.srcdir, "api", "index.rst")
     page.parent.mkdir(exist_ok=True)
