@@ -75,7 +75,7 @@ REGRESSOR = GDRegressor(batch_size=16, max_iter=6, tol=None, random_state=3)
 RATES = {"learning_rate": [0.001, 0.1]}
 FUSED = [
     (CLASSIFIER, {"learning_rate": [1e-3, 0.1, InverseScaling(0.1), lambda t: 0.1 / (1 + t)]}),
-    (CLASSIFIER, {"alpha": [0.0, 0.1], "penalty": ["l2", "l1", ElasticNet(0.3), None]}),
+    (CLASSIFIER, {"alpha": [1e-3, 0.1], "penalty": ["l2", "l1", ElasticNet(0.3), None]}),
     (CLASSIFIER, {"optimizer": ["adam", SGD(momentum=0.5), Adam(beta_1=0.5)], **RATES}),
     (CLASSIFIER, {"loss": ["log_loss", "hinge"], "class_weight": [None, "balanced"], **RATES}),
     (CLASSIFIER, {"batch_size": [8, 0.5], "shuffle": [True, False], **RATES}),
