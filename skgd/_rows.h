@@ -53,11 +53,18 @@
         }                                                                                  \
     }                                                                                      \
     SKGD_CLONES static void skgd_pack_##NAME(                                              \
-        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride, double *out)        \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride,                     \
+        ptrdiff_t out_stride, double *out)                                                 \
     {                                                                                      \
+        if (stride == sizeof(T)) {                                                         \
+            for (ptrdiff_t i = 0; i < m; i++)                                              \
+                for (ptrdiff_t j = 0; j < d; j++)                                          \
+                    out[i * out_stride + j] = ((const T *)rows[i])[j];                     \
+            return;                                                                        \
+        }                                                                                  \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             for (ptrdiff_t i = 0; i < m; i++)                                              \
-                out[i * d + j] = *(const T *)(rows[i] + j * stride);                       \
+                out[i * out_stride + j] = *(const T *)(rows[i] + j * stride);              \
     }
 
 /* result = the sum over j < d of a term in j, in 16 partial sums that run side by side. */
