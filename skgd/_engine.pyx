@@ -469,8 +469,8 @@ cdef class Problem:
             self.fill_targets(index, m, y)
         return targets
 
-    cdef inline int add_value(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
-                              Py_ssize_t first, const double* offset, double* value) except -1 nogil:
+    cdef int add_value(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                       Py_ssize_t first, const double* offset, double* value) except -1 nogil:
         """Add a block's weighted losses to value, where margins and outputs begin at the first."""
         self.add_offset(m, offset + first, space.z + first * m)
         self.loss.value(self.k, m, space.y, space.z + first * m, space.c + first * m)
