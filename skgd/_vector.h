@@ -122,6 +122,17 @@ SKGD_CLONES static void skgd_axpy(ptrdiff_t n, double a, const double *x, double
         y[i] += a * x[i];
 }
 
+/* w moves towards zero by share * weight * step and stays there; weight may be NULL. A branch for each
+   number would be guessed wrongly half the time. */
+SKGD_CLONES static void skgd_shrink(
+    ptrdiff_t n, double share, const double *weight, const double *step, double *w)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double rest = fabs(w[i]) - share * step[i] * (weight ? weight[i] : 1.0);
+        w[i] = rest <= 0.0 ? 0.0 : copysign(rest, w[i]);
+    }
+}
+
 /* |x - y|, or |x| where y is NULL. */
 SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const double *y)
 {
