@@ -104,21 +104,7 @@ SKGD_CLONES static void skgd_gradients(
     }
 }
 
-#if defined(__GNUC__) && defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define SKGD_SHUFFLES
-#endif
-#endif
-
 #ifdef SKGD_SHUFFLES
-/* Two rows' numbers in turn: one by one, in twos, in fours. */
-#define SKGD_ONES(a, b, first) __builtin_shufflevector(                                    \
-    a, b, first, 8 + first, 2 + first, 10 + first, 4 + first, 12 + first, 6 + first, 14 + first)
-#define SKGD_TWOS(a, b, first) __builtin_shufflevector(                                    \
-    a, b, first, 1 + first, 8 + first, 9 + first, 4 + first, 5 + first, 12 + first, 13 + first)
-#define SKGD_FOURS(a, b, first) __builtin_shufflevector(                                   \
-    a, b, first, 1 + first, 2 + first, 3 + first, 8 + first, 9 + first, 10 + first, 11 + first)
-
 SKGD_INLINE void skgd_turn(
     const double *in, ptrdiff_t in_stride, double *out, ptrdiff_t out_stride)
 {
