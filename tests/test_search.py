@@ -496,7 +496,7 @@ def test_of_many_candidates_the_leaders_stay():
     assert hoped(np.array([0.5, 0.7]), -0.1, 2.0) == pytest.approx(0.6)
 
 
-def test_a_race_of_many_candidates_drops_most_and_keeps_the_winner():
+def test_a_race_of_many_candidates_keeps_its_leaders_and_the_winner():
     X, y = sample(load_wine)
     grid = {"learning_rate": np.logspace(-4, 0.5, 16), "alpha": np.logspace(-6, 0, 8)}
     estimator = clone(CLASSIFIER).set_params(max_iter=8)
@@ -506,7 +506,8 @@ def test_a_race_of_many_candidates_drops_most_and_keeps_the_winner():
     )
     scores = whole.cv_results_["mean_test_score"]
     assert scores.max() - scores[raced.best_index_] <= 1e-3 * abs(scores.max())
-    assert (raced.cv_results_["stop_reason"] == "race").mean() > 0.7
+    # After 4 of 8 epochs a third of the doublings is to come: so many lead by score, or by loss.
+    assert (raced.cv_results_["stop_reason"] == "max_iter").sum() <= 2 * np.ceil(128 / 3)
 
 
 # ---- scikit-learn's protocols -------------------------------------------------------------------
