@@ -9,6 +9,7 @@ from scipy import sparse
 
 from skgd import optimizers
 from skgd.curvature import takes_kinks
+from skgd.growing import descend_on_samples
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.metric import diagonal_metric, identity_metric
 from skgd.newton import Newton, stand_ins
@@ -271,7 +272,10 @@ def solve(objective, loss, X, x, record):
             problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
             inner = replace(objective, problem=problem, latest=None, reported=objective)
         record.stop_reason = None
-        x = train_full_batch(_solver(inner, smooth, X), inner, x, record)
+        solver = _solver(inner, smooth, X)
+        if isinstance(solver, Newton) and not record.n_iter:
+            x = descend_on_samples(inner, smooth, X, x)
+        x = train_full_batch(solver, inner, x, record)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):
             break

@@ -35,6 +35,8 @@ AFFORDABLE = 3e8
 STEPS = 50
 # A bound is good enough where so small a share of it lies below the minimum, or of the objective.
 ENOUGH, SMALL = 0.05, 1e-6
+# A distance that is this share of the objective is hardly more than rounding.
+NEGLIGIBLE = 1e-13
 # Sums that must be zero may be this share of their terms, which is rounding and inexact solves.
 BALANCED = 1e-7
 # What slopes may be shrunk by to get from just outside the conjugate's domain into it.
@@ -136,7 +138,8 @@ def _improve_along(bound, objective, smooth, x, values, steps):
         lower = float(bound.units @ bound.lower)
         rest = value - 0.5 * fall - lower
         total = float(objective.metric.unit @ values) - lower
-        return left == 0 or (improved and rest <= ENOUGH * total)
+        near = rest <= ENOUGH * total or total <= NEGLIGIBLE * abs(value)
+        return left == 0 or (improved and near)
 
     inner = replace(objective, problem=problem, latest=None)
     return Newton(smooth, bound.X, observe).solve(inner, x, lambda *_: False)

@@ -61,15 +61,12 @@ class Curvature:
         self.targets = signed_targets(problem.targets, k)
         self.bends = loss.bends(self.targets, self.margins)
         self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
-        self.diagonal = np.ones(k * p)
         size = factorised_size(objective, loss)[0]
         joint = size > p
         if size:
             rows = self._rows(size, joint) if sampled else None
             self.exact = rows is None and (joint or not loss.couples(k))
             self.blocks = [self._joint_hessian(rows)] if joint else self._hessians(rows)
-            repeats = k if len(self.blocks[0]) == p and len(self.blocks) < k else 1
-            self.diagonal = np.concatenate([_scales(block) for block in self.blocks] * repeats)
 
     def slopes(self, move):
         """Return the slopes of the rows after a move of the parameters, to first order."""
@@ -130,17 +127,15 @@ class Curvature:
         result, own = np.zeros((k * p, k * p)), np.zeros((k, p, p))
         for part, scaled, share in self._scaled_blocks(rows):
             bends = self.bends[part]
+            for c, others in enumerate(_sums_of_others(bends.T)):
+                own[c] += weighted_gram(scaled, share * bends[:, c] * others)
+            scaled *= np.sqrt(share)[:, None]
             step = max(16, BLOCK // (k * p))
             for start in range(0, len(part), step):
                 some = slice(start, start + step)
                 rows_of_all = bends[some, :, None] * scaled[some, None, :]
-                rows_of_all *= np.sqrt(share[some])[:, None, None]
                 rows_of_all = rows_of_all.reshape(-1, k * p)
                 result -= rows_of_all.T @ rows_of_all
-            for c in range(k):
-                # 1 - b as a sum: the difference has no digits left where b is nearly 1.
-                others = bends[:, :c].sum(axis=1) + bends[:, c + 1:].sum(axis=1)
-                own[c] += weighted_gram(scaled, share * bends[:, c] * others)
         for c in range(k):
             own[c][np.diag_indices(p)] += self._penalty_diagonal(c)
             result[c * p:(c + 1) * p, c * p:(c + 1) * p] = own[c]
@@ -219,7 +214,7 @@ class Curvature:
         for _ in range(max_iter):
             if size <= tol**2 * goal or size <= 0:
                 break
-            image = self.product(search) + damping * self.diagonal * search
+            image = self.product(search) + damping * search
             bend = float(search @ image)
             if bend <= 0:
                 break
@@ -294,6 +289,14 @@ def margins(X, coef, intercept):
     return result
 
 
+def _sums_of_others(rows):
+    """Return each row's sum of all other rows; a difference from the sum of all has less digits."""
+    result = np.zeros(rows.shape)
+    np.cumsum(rows[:-1], axis=0, out=result[1:])
+    result[:-1] += np.cumsum(rows[:0:-1], axis=0)[::-1]
+    return result
+
+
 def weighted_gram(rows, weights):
     """Return ``rows' diag(weights) rows``; BLAS halves the work where no weight is negative."""
     if np.any(weights < 0):
@@ -303,13 +306,12 @@ def weighted_gram(rows, weights):
 
 
 def damped(hessian, damping):
-    """Return a Hessian with a share of its diagonal added, which shortens the steps."""
-    return hessian + damping * np.diag(_scales(hessian)) if damping else hessian
+    """Return a Hessian with damping added, which shortens the steps.
 
-
-def _scales(hessian):
-    # In the metric no curvature is above 1; where all rows are far off there is hardly any.
-    return np.maximum(hessian.diagonal(), LEAST_DAMPED)
+    In the metric no curvature is above 1 anywhere. Shares of the curvature here would not do: it
+    does not see the rows that are far off, and may come back.
+    """
+    return hessian + damping * np.eye(len(hessian)) if damping else hessian
 
 
 def solver(hessian):
@@ -407,7 +409,8 @@ def _solve_free(hessian, slope, v, kinks):
     at, l1 = v[free], kinks.l1[free]
     total = slope[free] + l1 * np.sign(at)
     # A little damping: along flat directions l1 still has a slope.
-    move = -solver(damped(inner, FLAT))(total)
+    flat = FLAT * np.maximum(inner.diagonal(), LEAST_DAMPED)
+    move = -solver(inner + np.diag(flat))(total)
     # The orthant of l1 and the bounds: beyond them the quadratic is another one.
     low = np.where((l1 > 0) & (at > 0), np.maximum(kinks.lower[free], 0.0), kinks.lower[free])
     high = np.where((l1 > 0) & (at < 0), np.minimum(kinks.upper[free], 0.0), kinks.upper[free])
