@@ -21,6 +21,7 @@ from skgd.optimizers import (
     FullBatchOptimizer,
     Optimizer,
 )
+from skgd.rowspace import in_row_space
 from skgd.schedules import Schedule, as_schedule
 from skgd.training import train_full_batch
 
@@ -262,6 +263,10 @@ def solve(objective, loss, X, x, record):
     loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
     from the last one's minimum.
     """
+    if loss.smooth and (space := in_row_space(objective, loss, X)) is not None:
+        objective.space = space
+        x = solve(space, loss, space.X, space.coordinates(*objective.raw(x)), record)
+        return objective.metric.from_raw(*space.model(x)).ravel()
     if takes_hinges(objective, loss):
         x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
         record.stop_reason = record.stop_reason or "precision"

@@ -17,9 +17,9 @@ from skgd.curvature import factorised_size
 from skgd.newton import Newton
 
 # Rows of the first sample per parameter of a Hessian, and at least; growth from one to the next.
-ROWS_PER_PARAMETER, LEAST_ROWS, GROWTH = 10, 1024, 8
+ROWS_PER_PARAMETER, LEAST_ROWS, GROWTH = 10, 512, 8
 # The squared gradient length, as a share of what a sample's descent has brought, that ends it.
-ENOUGH = 1e-3
+ENOUGH = 1e-2
 # Steps on one sample: where its minimum is at infinity there are no better ones.
 STEPS = 30
 

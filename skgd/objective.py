@@ -33,6 +33,8 @@ class Objective:
         Slopes of the rows that a descent found to bound the minimum.
     hessian : Curvature or None
         That of a descent, where it is the same everywhere.
+    space : InRowSpace or None
+        The objective in fewer coordinates, where a descent used them.
     """
 
     problem: object
@@ -48,6 +50,7 @@ class Objective:
     reported: object = None
     slopes: np.ndarray | None = None
     hessian: object = None
+    space: object = None
 
     @property
     def proximal(self):
@@ -87,6 +90,10 @@ class Objective:
     def raw(self, x):
         """Return the coefficients and the intercepts at x."""
         return self.feasible(*self.metric.to_raw(x.reshape(self.metric.inverse.shape)))
+
+    def model(self, x):
+        """Return the coefficients and the intercepts for X that x stands for."""
+        return self.raw(x)
 
     def feasible(self, coef, intercept):
         """Return raw coefficients within bounds, and intercepts with the same mean margin.
