@@ -25,10 +25,19 @@ cdef extern from "_vector.h" nogil:
 cdef extern from "_rows.h" nogil:
     enum:
         SKGD_RECORD
-    void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z)
-    void skgd_dot_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z)
-    void skgd_add_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g)
-    void skgd_add_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g)
+    ctypedef struct skgd_coming:
+        const char* base
+        Py_ssize_t stride, bytes
+        const Py_ssize_t* row
+        Py_ssize_t n, pace
+    void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
+                      skgd_coming* coming)
+    void skgd_dot_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
+                      skgd_coming* coming)
+    void skgd_add_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g,
+                      skgd_coming* coming)
+    void skgd_add_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g,
+                      skgd_coming* coming)
     void skgd_pack_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
                        double* out)
     void skgd_pack_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
@@ -43,10 +52,12 @@ cdef extern from "_rows.h" nogil:
                            double trust, double share, double l2, double* g, double* w)
     void skgd_step_behind_plain(
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
-        double decay, double next_decay, double* w, double* p, double* q)
+        double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
+        Py_ssize_t size, Py_ssize_t last)
     void skgd_step_behind_metric(
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
-        double decay, double next_decay, double* w, double* p, double* q)
+        double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
+        Py_ssize_t size, Py_ssize_t last)
     double skgd_csr_dot_f64_i32(const void* x, const void* column, Py_ssize_t start,
                                 Py_ssize_t stop, const double* w)
     double skgd_csr_dot_f64_i64(const void* x, const void* column, Py_ssize_t start,
@@ -94,6 +105,7 @@ cdef extern from "_rows.h" nogil:
                             const double* mean, double* w)
     void skgd_average(Py_ssize_t d, double share, const double* u, double* average)
     void skgd_prefetch(const char* address, Py_ssize_t size)
+    void skgd_fetch(skgd_coming* coming)
 
 cdef extern from "_products.h" nogil:
     enum:
@@ -105,16 +117,17 @@ cdef extern from "_products.h" nogil:
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 
-ctypedef void (*dot_function)(const char**, Py_ssize_t, Py_ssize_t, const double*,
-                              double*) noexcept nogil
-ctypedef void (*add_function)(const char**, Py_ssize_t, Py_ssize_t, const double*,
-                              double*) noexcept nogil
+ctypedef void (*dot_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double*,
+                              skgd_coming*) noexcept nogil
+ctypedef void (*add_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double*,
+                              skgd_coming*) noexcept nogil
 ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                double*) noexcept nogil
 ctypedef double (*moments_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double,
                                     double*, double*, double*) noexcept nogil
 ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, double, double,
-                               double, double*, double*, double*) noexcept nogil
+                               double, double*, double*, double*, const char*, Py_ssize_t,
+                               Py_ssize_t) noexcept nogil
 ctypedef void (*take_function)(const char*, Py_ssize_t, const double*, double*) noexcept nogil
 ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
                                     const double*) noexcept nogil
@@ -129,8 +142,11 @@ ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize
                                   double*) noexcept nogil
 
 cdef enum:
-    BLOCK = 64  # rows that are in cache together
-    AHEAD = 16  # rows between a prefetch and its use
+    BLOCK = 64  # rows that are in cache together, at most
+    LEAST = 8  # and at least
+    LONG = 16384  # bytes of a row that are fetched ahead, at most
+    NEAR = 4096  # numbers of a block, of which two fit into the nearest cache
+    AHEAD = 16  # rows between a prefetch and its use, one by one
     MANY = 4  # outputs from which products in tiles are faster than output by output
 
 # Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
@@ -149,6 +165,7 @@ cdef class Rows:
 
     cdef readonly Py_ssize_t n, d
     cdef readonly double width  # numbers stored per row
+    cdef readonly Py_ssize_t block  # rows of a block
     cdef object owners
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, const double* w, Py_ssize_t stride,
@@ -159,13 +176,15 @@ cdef class Rows:
                   Workspace space) noexcept nogil:
         """Add the m rows times c of the workspace to each row of g."""
 
-    cdef void prefetch(self, const Py_ssize_t* index, Py_ssize_t m) noexcept nogil:
-        pass
+    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                     Workspace space) noexcept nogil:
+        """Fetch m rows to come while `dot`, and `add` if it follows, work on a block."""
 
 
 cdef class DenseRows(Rows):
     cdef const char* base
     cdef Py_ssize_t row_stride, column_stride
+    cdef Py_ssize_t ahead  # rows between a prefetch and its use, one by one
     cdef bint packed, narrow
     cdef dot_function dot_rows
     cdef add_function add_rows
@@ -177,6 +196,8 @@ cdef class DenseRows(Rows):
         self.owners = X
         self.n, self.d = X.shape
         self.width = self.d
+        self.block = max(LEAST, min(BLOCK, NEAR // self.d // 4 * 4))
+        self.ahead = max(4, min(AHEAD, 8 * NEAR // self.d))
         self.row_stride, self.column_stride = X.strides
         self.base = <const char*><size_t>X.__array_interface__["data"][0]
         # Rows whose numbers are not adjacent are copied, a block at a time.
@@ -220,7 +241,7 @@ cdef class DenseRows(Rows):
             skgd_transpose(m, space.k, space.wide_z, space.lanes, space.z, m)
         else:
             for c in range(space.k):
-                self.dot_rows(rows, m, self.d, w + c * stride, space.z + c * m)
+                self.dot_rows(rows, m, self.d, w + c * stride, space.z + c * m, &space.coming)
 
     cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, double* g, Py_ssize_t stride,
                   Workspace space) noexcept nogil:
@@ -231,7 +252,7 @@ cdef class DenseRows(Rows):
             skgd_gradients(rows, m, self.d, space.k, space.c, g, stride)
         else:
             for c in range(space.k):
-                self.add_rows(rows, m, self.d, space.c + c * m, g + c * stride)
+                self.add_rows(rows, m, self.d, space.c + c * m, g + c * stride, &space.coming)
 
     def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, double weight, mean, deviation):
         """Merge rows start to stop into running means and sums of squared deviations."""
@@ -260,12 +281,18 @@ cdef class DenseRows(Rows):
                 row += size
         return weight
 
-    cdef void prefetch(self, const Py_ssize_t* index, Py_ssize_t m) noexcept nogil:
-        cdef Py_ssize_t i
-        cdef Py_ssize_t size = self.d * self.column_stride
-        if not self.packed:
-            for i in range(m):
-                skgd_prefetch(self.base + index[i] * self.row_stride, size)
+    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                     Workspace space) noexcept nogil:
+        if self.packed:
+            return
+        space.coming.base, space.coming.stride = self.base, self.row_stride
+        # Rows as long as that come by themselves, once they are begun.
+        space.coming.bytes = min(self.d * self.column_stride, <Py_ssize_t>LONG)
+        space.coming.row, space.coming.n = index, m
+        space.coming.pace = 2 if adds else 4
+        if space.wide != NULL:
+            space.coming.pace = m
+            skgd_fetch(&space.coming)
 
 
 cdef class SparseRows(Rows):
@@ -286,6 +313,7 @@ cdef class SparseRows(Rows):
         self.owners = (X.data, X.indices, X.indptr)
         self.n, self.d = X.shape
         self.width = max(1.0, X.nnz / max(1, self.n))
+        self.block = BLOCK
         self.data = <const void*><size_t>X.data.__array_interface__["data"][0]
         self.indices = <const void*><size_t>X.indices.__array_interface__["data"][0]
         self.indptr = <const void*><size_t>X.indptr.__array_interface__["data"][0]
@@ -310,17 +338,16 @@ cdef class SparseRows(Rows):
             self.dot_row, self.add_row = skgd_csr_dot_f32_i64, skgd_csr_add_f32_i64
             self.gather, self.scatter = skgd_gather_f32_i64, skgd_scatter_f32_i64
 
-    cdef inline void prefetch_columns(self, Py_ssize_t row, const double* numbers,
-                                      Py_ssize_t stride) noexcept nogil:
-        """Fetch the numbers that belong to the columns of a row."""
+    cdef inline void prefetch_records(self, Py_ssize_t row, const double* record) noexcept nogil:
+        """Fetch the records of the columns of a row."""
         cdef Py_ssize_t k
+        cdef const double* record_of
         for k in range(self.start(row), self.start(row + 1)):
             if self.wide:
-                skgd_prefetch(
-                    <const char*>(numbers + stride * (<const long long*>self.indices)[k]), 1
-                )
+                record_of = record + SKGD_RECORD * (<const long long*>self.indices)[k]
             else:
-                skgd_prefetch(<const char*>(numbers + stride * (<const int*>self.indices)[k]), 1)
+                record_of = record + SKGD_RECORD * (<const int*>self.indices)[k]
+            skgd_prefetch(<const char*>record_of, 1)
 
     cdef inline Py_ssize_t start(self, Py_ssize_t row) noexcept nogil:
         if self.wide:
@@ -332,6 +359,8 @@ cdef class SparseRows(Rows):
         cdef Py_ssize_t i, c
         for c in range(space.k):
             for i in range(m):
+                if i < space.coming.n and c == 0:
+                    self.prefetch(space.coming.row[i])
                 space.z[c * m + i] = self.dot_row(
                     self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
                     w + c * stride,
@@ -348,14 +377,14 @@ cdef class SparseRows(Rows):
                         space.c[c * m + i], g + c * stride,
                     )
 
-    cdef void prefetch(self, const Py_ssize_t* index, Py_ssize_t m) noexcept nogil:
-        cdef Py_ssize_t i, start, size
-        for i in range(m):
-            start = self.start(index[i])
-            size = self.start(index[i] + 1) - start
-            skgd_prefetch(<const char*>self.data + start * self.itemsize, size * self.itemsize)
-            skgd_prefetch(<const char*>self.indices + start * self.index_size,
-                          size * self.index_size)
+    cdef inline void prefetch(self, Py_ssize_t row) noexcept nogil:
+        cdef Py_ssize_t start = self.start(row), size = self.start(row + 1) - start
+        skgd_prefetch(<const char*>self.data + start * self.itemsize, size * self.itemsize)
+        skgd_prefetch(<const char*>self.indices + start * self.index_size, size * self.index_size)
+
+    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                     Workspace space) noexcept nogil:
+        space.coming.row, space.coming.n = index, m
 
 
 def rows_of(X):
@@ -450,6 +479,14 @@ cdef class Problem:
         if self.s != NULL:
             skgd_prefetch(<const char*>(self.s + row), 1)
 
+    cdef inline void expect(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t known,
+                            Workspace space) noexcept nogil:
+        """Fetch, of the known rows, as many as are worked on now, one block further on."""
+        cdef Py_ssize_t i, far = self.rows.block
+        self.rows.expect(index + far, min(m, known - far), True, space)
+        for i in range(far, min(far + m, known)):
+            self.prefetch_target(index[i])
+
     cdef inline void fill_targets(self, const Py_ssize_t* index, Py_ssize_t m,
                                   double* y) noexcept nogil:
         cdef Py_ssize_t i, c
@@ -510,6 +547,7 @@ cdef class Workspace:
     cdef double* packed  # the block's rows as adjacent float64, where X has them otherwise
     cdef double* wide  # coefficients and margins with the outputs side by side; NULL for few
     cdef double* wide_z
+    cdef skgd_coming coming
 
     def __cinit__(self, Rows rows, Py_ssize_t k):
         cdef bint many = isinstance(rows, DenseRows) and k >= MANY
@@ -576,8 +614,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     cdef const Py_ssize_t* rows = NULL
     cdef double* g = NULL
     cdef double* g_offset = NULL
-    cdef Py_ssize_t index[BLOCK]
-    cdef Py_ssize_t i, m, row = start
+    cdef Py_ssize_t index[2 * BLOCK]
+    cdef Py_ssize_t i, m, ahead, block = p.rows.block, row = start
     values = np.zeros(p.k)
     cdef double* value = writeable_floats(values, (p.k,))
     gradient = intercept_gradient = None
@@ -590,11 +628,11 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     with nogil:
         space.widen(0, p.k, w, p.d)
         while row < stop:
-            m = min(stop - row, <Py_ssize_t>BLOCK)
-            for i in range(m):
+            m = min(stop - row, block)
+            ahead = min(stop - row - m, m)
+            for i in range(m + ahead):
                 index[i] = rows[row + i] if rows != NULL else row + i
-            if rows != NULL:
-                p.rows.prefetch(rows + row + m, min(stop - row - m, <Py_ssize_t>BLOCK))
+            p.rows.expect(index + m, ahead, g != NULL, space)
             add_block(p, space, index, m, w, p.d, offset, 1.0, value, g, p.d, g_offset, 1)
             row += m
     return values, gradient, intercept_gradient
@@ -840,17 +878,16 @@ cdef class Sweep:
                    double factor) except -1 nogil:
         """Set g to the raw gradient of a batch's loss, estimated for all rows.
 
-        The rows to come, of this batch and of the next, are fetched ahead.
+        Of the known rows those to come, of this batch and of the next, are fetched ahead.
         """
-        cdef Py_ssize_t i = 0, m, ahead
+        cdef Py_ssize_t i = 0, m
         cdef double unused = 0.0
         cdef double* g_offset = self.g + self.d if self.fit_intercept else &unused
         memset(self.g, 0, self.k * self.p * sizeof(double))
         self.space.widen(0, self.k, self.w, self.p)
         while i < size:
-            m = min(size - i, <Py_ssize_t>BLOCK)
-            ahead = BLOCK if self.space.wide != NULL else AHEAD
-            self.problem.rows.prefetch(index + i + m, min(ahead, known - i - m))
+            m = min(size - i, self.problem.rows.block)
+            self.problem.expect(index + i, m, known - i, self.space)
             add_block(self.problem, self.space, index + i, m, self.w, self.p, self.offset, factor,
                       NULL, self.g, self.p, g_offset, self.p if self.fit_intercept else 0)
             i += m
@@ -923,7 +960,9 @@ cdef class Sweep:
         p - rate[i - 1] c[i - 1] q, with p the margin without that step and q the product of the two
         rows.
         """
-        cdef Py_ssize_t i, d = self.d, size = d * rows.column_stride
+        cdef Py_ssize_t i, d = self.d, size = rows.column_stride, ahead = rows.ahead
+        cdef Py_ssize_t last = d * size - 1
+        cdef const char* coming
         cdef double z, c = 0.0, l2 = self.alpha[0] * self.penalty.bend
         cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
         cdef double speed = self.inverse[d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
@@ -937,11 +976,13 @@ cdef class Sweep:
             step_behind = skgd_step_behind_plain
         for i in range(min(n_steps, <Py_ssize_t>2)):
             rows.take(rows.base + row[i] * rows.row_stride, d, self.mean, ring + i * width)
-        step_behind(width, before, before, ring, a, 0.0, 0.0, 0.0, w, &p_next, &q_next)
+        coming = rows.base + row[0] * rows.row_stride
+        step_behind(width, before, before, ring, a, 0.0, 0.0, 0.0, w, &p_next, &q_next, coming,
+                    size, last)
         for i in range(n_steps):
-            if i + AHEAD < n_steps:
-                skgd_prefetch(rows.base + row[i + AHEAD] * rows.row_stride, size)
-                p.prefetch_target(row[i + AHEAD])
+            if i + ahead < n_steps:
+                coming = rows.base + row[i + ahead] * rows.row_stride
+                p.prefetch_target(row[i + ahead])
             z = p_next + b - last_rate * c * (q_next + speed)
             b -= last_rate * speed * c
             step, decay = last_rate * c, last_rate * l2
@@ -951,14 +992,15 @@ cdef class Sweep:
             # Nothing here waits for the slope that follows.
             step_behind(
                 width, ring + (i + 3) % 4 * width, ring + i % 4 * width,
-                ring + (i + 1) % 4 * width, a, step, decay, rate[i] * l2, w, &p_next, &q_next
+                ring + (i + 1) % 4 * width, a, step, decay, rate[i] * l2, w, &p_next, &q_next,
+                coming, size, last
             )
             p.single_slope(row[i], z, self.weight_scale, &c)
             last_rate = rate[i]
         before = ring + (n_steps - 1) % 4 * width
         step_behind(
             width, before, before, before, a, last_rate * c, last_rate * l2, 0.0, w, &p_next,
-            &q_next
+            &q_next, coming, size, last
         )
         if self.fit_intercept:
             self.u[d] = (b - last_rate * speed * c) / self.inverse[d]
@@ -998,10 +1040,8 @@ cdef class Sweep:
         cdef double* v = self.w
         for i in range(n_steps):
             if i + AHEAD < n_steps:
-                rows.prefetch(row + i + AHEAD, 1)
+                rows.prefetch(row[i + AHEAD])
                 p.prefetch_target(row[i + AHEAD])
-            if i + 2 < n_steps:
-                rows.prefetch_columns(row[i + 2], v, 1)
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
             z = b + scale * rows.dot_row(rows.data, rows.indices, start, stop, v)
             p.single_slope(row[i], z, self.weight_scale, &c)
@@ -1036,10 +1076,10 @@ cdef class Sweep:
         cdef double* since = space + rows.widest
         for i in range(n_steps):
             if i + AHEAD < n_steps:
-                rows.prefetch(row + i + AHEAD, 1)
+                rows.prefetch(row[i + AHEAD])
                 p.prefetch_target(row[i + AHEAD])
             if i + 2 < n_steps:
-                rows.prefetch_columns(row[i + 2], record, SKGD_RECORD)
+                rows.prefetch_records(row[i + 2], record)
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
             m = stop - start
             z = b + rows.gather(rows.data, rows.indices, start, stop, record, total, l2, w, since)
@@ -1225,7 +1265,8 @@ cdef class Fleet:
                     i = bound[b]
                     while i < bound[b + 1]:
                         m = min(bound[b + 1] - i, <Py_ssize_t>BLOCK)
-                        self.rows.prefetch(row + i + m, min(<Py_ssize_t>BLOCK, last - i - m))
+                        self.rows.expect(row + i + m, min(<Py_ssize_t>BLOCK, last - i - m), True,
+                                         self.space)
                         self.add_block(sweeps, n_sweeps, row + i, m, size, joint, g)
                         i += m
                     first = 0
@@ -1332,8 +1373,8 @@ cdef class ReducedSweep(Sweep):
         memset(self.g, 0, self.k * self.p * sizeof(double))
         space.widen(0, self.k, self.w, self.p)
         while i < size:
-            m = min(size - i, <Py_ssize_t>BLOCK)
-            p.rows.prefetch(index + i + m, min(<Py_ssize_t>AHEAD, known - i - m))
+            m = min(size - i, p.rows.block)
+            p.expect(index + i, m, known - i, space)
             p.rows.dot(index + i, m, self.w, self.p, space)
             p.fill_targets(index + i, m, space.y)
             p.add_offset(m, self.offset, space.z)
@@ -1385,7 +1426,7 @@ cdef class ReducedSweep(Sweep):
                 skgd_prefetch(<const char*>(self.slope + row[i + AHEAD]), 1)
                 p.prefetch_target(row[i + AHEAD])
             rows.take(rows.base + row[i] * rows.row_stride, d, self.mean, x)
-            skgd_dot_f64(<const char**>&x, 1, d, w, &z)
+            skgd_dot_f64(<const char**>&x, 1, d, w, &z, &self.space.coming)
             z += b
             y = p.numbers[row[i]]
             p.loss.gradient(1, 1, &y, &z, &fresh)

@@ -32,7 +32,7 @@
 /* z[i k + c] = rows[i] . w_c for m rows and k outputs, k a multiple of 8; z has room for a multiple of
    four rows. */
 SKGD_CLONES static void skgd_margins(
-    const char *const *rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k, const double *wide, double *z)
+    const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k, const double *wide, double *z)
 {
     ptrdiff_t c = 0;
     for (; c + 4 * SKGD_LANES <= k; c += 4 * SKGD_LANES)
@@ -65,7 +65,7 @@ SKGD_CLONES static void skgd_margins(
 
 /* g[c stride + j] += sum_i slopes[c m + i] rows[i][j] for k outputs. */
 SKGD_CLONES static void skgd_gradients(
-    const char *const *rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k, const double *slopes, double *g,
+    const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k, const double *slopes, double *g,
     ptrdiff_t stride)
 {
     for (ptrdiff_t c = 0; c < k; c += 4) {
@@ -102,7 +102,7 @@ SKGD_CLONES static void skgd_gradients(
     }
 }
 
-#if defined(__has_builtin)
+#if defined(__GNUC__) && defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
 #define SKGD_SHUFFLES
 #endif

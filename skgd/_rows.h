@@ -5,20 +5,52 @@
 
 #include "_vector.h"
 
+/* ---- rows to come ---------------------------------------------------------------- */
+
+SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
+{
+    for (ptrdiff_t b = 0; b < bytes; b += 64)
+        SKGD_PREFETCH(address + b);
+    /* A row that does not begin with a cache line ends in one more. */
+    if (bytes > 1)
+        SKGD_PREFETCH(address + bytes - 1);
+#if defined(__GNUC__)
+    /* A function that does nothing but fetch has no effect that GCC knows of: it would be left out. */
+    __asm__ volatile("");
+#endif
+}
+
+/* Rows that are read soon. Loops over a block fetch `pace` of them with every four rows that they work
+   on, so that the memory is never idle. */
+typedef struct {
+    const char *base;
+    ptrdiff_t stride, bytes;
+    const ptrdiff_t *row;
+    ptrdiff_t n, pace;
+} skgd_coming;
+
+SKGD_INLINE void skgd_fetch(skgd_coming *coming)
+{
+    for (ptrdiff_t i = 0; i < coming->pace && coming->n > 0; i++, coming->n--)
+        skgd_prefetch(coming->base + *coming->row++ * coming->stride, coming->bytes);
+}
+
 /* ---- rows of a dense matrix ------------------------------------------------------ */
 
 /* z[i] = rows[i] . w for m rows, four at a time; a single row is cut into four quarters, so that
    four sums run side by side in both cases.   g[j] += sum_i c[i] rows[i][j], likewise. */
 #define SKGD_DENSE(T, NAME)                                                                \
     SKGD_CLONES static void skgd_dot_##NAME(                                               \
-        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *w, double *z)     \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *w, double *z,           \
+        skgd_coming *coming)                                                               \
     {                                                                                      \
         ptrdiff_t i = 0, j;                                                                \
         for (; i + 4 <= m; i += 4) {                                                       \
+            skgd_fetch(coming);                                                            \
             const T *a = (const T *)rows[i], *b = (const T *)rows[i + 1];                  \
             const T *c = (const T *)rows[i + 2], *e = (const T *)rows[i + 3];              \
             double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                         \
-            _Pragma("omp simd reduction(+ : s0, s1, s2, s3)")                              \
+            SKGD_SIMD(reduction(+ : s0, s1, s2, s3))                                       \
             for (j = 0; j < d; j++) {                                                      \
                 s0 += a[j] * w[j];                                                         \
                 s1 += b[j] * w[j];                                                         \
@@ -27,33 +59,37 @@
             }                                                                              \
             z[i] = s0, z[i + 1] = s1, z[i + 2] = s2, z[i + 3] = s3;                        \
         }                                                                                  \
+        skgd_fetch(coming);                                                                \
         for (; i < m; i++) {                                                               \
             const T *a = (const T *)rows[i];                                               \
             SKGD_SUM(d, a[j] * w[j], z[i])                                                 \
         }                                                                                  \
     }                                                                                      \
     SKGD_CLONES static void skgd_add_##NAME(                                               \
-        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *c, double *g)     \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *c, double *g,           \
+        skgd_coming *coming)                                                               \
     {                                                                                      \
         ptrdiff_t i = 0, j;                                                                \
         for (; i + 4 <= m; i += 4) {                                                       \
+            skgd_fetch(coming);                                                            \
             const T *a = (const T *)rows[i], *b = (const T *)rows[i + 1];                  \
             const T *e = (const T *)rows[i + 2], *f = (const T *)rows[i + 3];              \
             double c0 = c[i], c1 = c[i + 1], c2 = c[i + 2], c3 = c[i + 3];                 \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (j = 0; j < d; j++)                                                        \
                 g[j] += (c0 * a[j] + c1 * b[j]) + (c2 * e[j] + c3 * f[j]);                 \
         }                                                                                  \
+        skgd_fetch(coming);                                                                \
         for (; i < m; i++) {                                                               \
             const T *a = (const T *)rows[i];                                               \
             double c0 = c[i];                                                              \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (j = 0; j < d; j++)                                                        \
                 g[j] += c0 * a[j];                                                         \
         }                                                                                  \
     }                                                                                      \
     SKGD_CLONES static void skgd_pack_##NAME(                                              \
-        const char *const *rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride, double *out)  \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride, double *out)        \
     {                                                                                      \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             for (ptrdiff_t i = 0; i < m; i++)                                              \
@@ -90,7 +126,7 @@
         const char *row, ptrdiff_t d, const double *mean, double *out)                     \
     {                                                                                      \
         const T *x = (const T *)row;                                                       \
-        _Pragma("omp simd")                                                                \
+        SKGD_SIMD()                                                                        \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             out[j] = x[j] - mean[j];                                                       \
     }
@@ -104,7 +140,7 @@ SKGD_CLONES static void skgd_reduced_step(
     ptrdiff_t d, const double *x, const double *a, double rate, double c, double trust,
     double share, double l2, double *g, double *w)
 {
-    _Pragma("omp simd")
+    SKGD_SIMD()
     for (ptrdiff_t j = 0; j < d; j++) {
         double change = c * x[j];
         w[j] -= rate * a[j] * (change + trust * g[j] + l2 * w[j]);
@@ -114,11 +150,13 @@ SKGD_CLONES static void skgd_reduced_step(
 
 /* Step w along the row before, w -= A (step before + decay w), while the slope of the row here is on
    its way; p and q make the margin of the next row after the step along this one, p - rate c q.
-   Buffers have room for whole groups of lanes, filled up with zeros. */
+   Buffers have room for whole groups of lanes, filled up with zeros. A row that is read soon, whose
+   numbers have `size` bytes and whose last byte is at `last`, is fetched group by group: all at once it would hold up long rows. */
 #if defined(__GNUC__)
 #define SKGD_AT(x) (*(skgd_lanes *)(x + j))
 #define SKGD_STEP_GROUP(A, vp, vq)                                                         \
     {                                                                                      \
+        SKGD_PREFETCH(ahead + j * size);                                                   \
         skgd_lanes moved = SKGD_AT(w) - A (step * SKGD_AT(before) + decay * SKGD_AT(w));   \
         SKGD_AT(w) = moved;                                                                \
         vp += SKGD_AT(next) * (moved - next_decay * (A moved));                            \
@@ -152,9 +190,11 @@ SKGD_CLONES static void skgd_reduced_step(
 #define SKGD_STEP_BEHIND(NAME, A)                                                          \
     SKGD_CLONES static void skgd_step_behind_##NAME(                                       \
         ptrdiff_t d, double *before, double *here, double *next, double *a, double step,   \
-        double decay, double next_decay, double *w, double *p, double *q)                  \
+        double decay, double next_decay, double *w, double *p, double *q,                  \
+        const char *ahead, ptrdiff_t size, ptrdiff_t last)                                 \
     {                                                                                      \
         (void)a;                                                                           \
+        SKGD_PREFETCH(ahead + last);                                                       \
         SKGD_STEP_BODY(A)                                                                  \
     }
 
@@ -166,7 +206,7 @@ SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
    what was merged before; s may be NULL. Returns the weight of the block. */
 #define SKGD_MOMENTS(T, NAME)                                                              \
     SKGD_CLONES static double skgd_moments_##NAME(                                         \
-        const char *const *rows, ptrdiff_t m, ptrdiff_t d, const double *s, double weight, \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *s, double weight,       \
         double *mean, double *deviation, double *block)                                    \
     {                                                                                      \
         double total = 0;                                                                  \
@@ -179,19 +219,19 @@ SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
         for (ptrdiff_t i = 0; i < m; i++) {                                                \
             const T *a = (const T *)rows[i];                                               \
             double share = (s ? s[i] : 1.0) / total;                                       \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (ptrdiff_t j = 0; j < d; j++)                                              \
                 block[j] += share * a[j];                                                  \
         }                                                                                  \
         for (ptrdiff_t i = 0; i < m; i++) {                                                \
             const T *a = (const T *)rows[i];                                               \
             double si = s ? s[i] : 1.0;                                                    \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (ptrdiff_t j = 0; j < d; j++)                                              \
                 deviation[j] += si * (a[j] - block[j]) * (a[j] - block[j]);                \
         }                                                                                  \
         double share = total / (weight + total), between = weight * share;                 \
-        _Pragma("omp simd")                                                                \
+        SKGD_SIMD()                                                                        \
         for (ptrdiff_t j = 0; j < d; j++) {                                                \
             double change = block[j] - mean[j];                                            \
             deviation[j] += between * change * change;                                     \
@@ -212,13 +252,13 @@ SKGD_CLONES static double skgd_weigh(ptrdiff_t m, double factor, const double *w
 {
     double s = 0;
     if (weight) {
-        _Pragma("omp simd reduction(+ : s)")
+        SKGD_SIMD(reduction(+ : s))
         for (ptrdiff_t i = 0; i < m; i++) {
             x[i] = weight[i] != 0.0 ? factor * weight[i] * x[i] : 0.0;
             s += x[i];
         }
     } else {
-        _Pragma("omp simd reduction(+ : s)")
+        SKGD_SIMD(reduction(+ : s))
         for (ptrdiff_t i = 0; i < m; i++) {
             x[i] *= factor;
             s += x[i];
@@ -236,7 +276,7 @@ SKGD_CLONES static double skgd_weigh(ptrdiff_t m, double factor, const double *w
     {                                                                                      \
         const T *x = (const T *)data + start;                                              \
         double s = 0;                                                                      \
-        _Pragma("omp simd reduction(+ : s)")                                               \
+        SKGD_SIMD(reduction(+ : s))                                                        \
         for (ptrdiff_t k = 0; k < m; k++)                                                  \
             s += x[k] * w[k];                                                              \
         return s;                                                                          \
@@ -275,20 +315,20 @@ SKGD_VALUES(float, f32)
             since[k] = r[2] * (total - r[1]);                                              \
             SKGD_ONE_BY_ONE;                                                               \
         }                                                                                  \
-        _Pragma("omp simd reduction(max : longest)")                                       \
+        SKGD_SIMD(reduction(max : longest))                                                \
         for (ptrdiff_t k = 0; k < m; k++)                                                  \
             longest = since[k] > longest ? since[k] : longest;                             \
         if (l2 * longest > 1e-3) {                                                         \
             for (ptrdiff_t k = 0; k < m; k++)                                              \
                 w[k] *= skgd_exp1(-l2 * since[k]);                                         \
         } else if (l2 * longest > 0) {                                                     \
-            _Pragma("omp simd")                                                            \
+            SKGD_SIMD()                                                                    \
             for (ptrdiff_t k = 0; k < m; k++) {                                            \
                 double e = -l2 * since[k];                                                 \
                 w[k] *= 1 + e * (1 + e * (1.0 / 2 + e * (1.0 / 6 + e * (1.0 / 24))));      \
             }                                                                              \
         }                                                                                  \
-        _Pragma("omp simd reduction(+ : s)")                                               \
+        SKGD_SIMD(reduction(+ : s))                                                        \
         for (ptrdiff_t k = 0; k < m; k++)                                                  \
             s += x[k] * w[k];                                                              \
         return s;                                                                          \
@@ -375,7 +415,7 @@ SKGD_CLONES static double skgd_from_metric(
     ptrdiff_t d, const double *u, const double *inverse, const double *mean, double *w)
 {
     double s = 0;
-    _Pragma("omp simd reduction(+ : s)")
+    SKGD_SIMD(reduction(+ : s))
     for (ptrdiff_t j = 0; j < d; j++) {
         double wj = u[j] * inverse[j];
         w[j] = wj;
@@ -389,19 +429,6 @@ SKGD_CLONES static void skgd_average(ptrdiff_t d, double share, const double *u,
 {
     for (ptrdiff_t j = 0; j < d; j++)
         average[j] += share * (u[j] - average[j]);
-}
-
-SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
-{
-    for (ptrdiff_t b = 0; b < bytes; b += 64)
-        SKGD_PREFETCH(address + b);
-    /* A row that does not begin with a cache line ends in one more. */
-    if (bytes > 1)
-        SKGD_PREFETCH(address + bytes - 1);
-#if defined(__GNUC__)
-    /* A function that does nothing but fetch has no effect that GCC knows of: it would be left out. */
-    __asm__ volatile("");
-#endif
 }
 
 #endif

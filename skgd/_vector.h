@@ -25,7 +25,10 @@
 #if defined(__GNUC__)
 #define SKGD_INLINE static inline __attribute__((always_inline, unused))
 #define SKGD_PREFETCH(address) __builtin_prefetch(address)
+#define SKGD_PRAGMA(text) _Pragma(#text)
+#define SKGD_SIMD(...) SKGD_PRAGMA(omp simd __VA_ARGS__)
 #else
+#define SKGD_SIMD(...)
 #define SKGD_INLINE static inline
 #define SKGD_PREFETCH(address) ((void)(address))
 #endif
@@ -114,16 +117,27 @@ SKGD_INLINE double skgd_log1p_unit(double e)
 /* y += a x */
 SKGD_CLONES static void skgd_axpy(ptrdiff_t n, double a, const double *x, double *y)
 {
-    _Pragma("omp simd")
+    SKGD_SIMD()
     for (ptrdiff_t i = 0; i < n; i++)
         y[i] += a * x[i];
+}
+
+/* w moves towards zero by share * weight * step and stays there; weight may be NULL. A branch for each
+   number would be guessed wrongly half the time. */
+SKGD_CLONES static void skgd_shrink(
+    ptrdiff_t n, double share, const double *weight, const double *step, double *w)
+{
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double rest = fabs(w[i]) - share * step[i] * (weight ? weight[i] : 1.0);
+        w[i] = rest <= 0.0 ? 0.0 : copysign(rest, w[i]);
+    }
 }
 
 /* |x - y|, or |x| where y is NULL. */
 SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const double *y)
 {
     double s = 0;
-    _Pragma("omp simd reduction(+ : s)")
+    SKGD_SIMD(reduction(+ : s))
     for (ptrdiff_t i = 0; i < n; i++) {
         double r = y ? x[i] - y[i] : x[i];
         s += r * r;

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from skgd._base import BaseGD, losses_in_words, takes_batches
@@ -206,9 +206,10 @@ class GDClassifier(ClassifierMixin, BaseGD):
             )
 
     def _encode(self, y, weights, *, reset, partial=False):
-        check_classification_targets(y)
-        if reset and not partial:
-            classes = np.unique(y)
+        if not reset or partial:
+            check_classification_targets(y)
+        else:
+            classes = _labels(y)
             self._check_classes(classes)
             if weights is not None and len(np.unique(y[weights > 0])) < 2:
                 raise ValueError(
@@ -271,6 +272,15 @@ class GDClassifier(ClassifierMixin, BaseGD):
         if not objective.alpha.any():
             coef = coef - coef.mean(axis=0)
         return coef, intercept - intercept.mean() if self.fit_intercept else intercept
+
+
+def _labels(y):
+    """Return the labels of y, which are looked for once: the check of their kind does so too."""
+    try:
+        return unique_labels(y)
+    except (TypeError, ValueError):
+        check_classification_targets(y)  # which says more
+        raise
 
 
 def _shared(section):

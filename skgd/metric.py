@@ -106,13 +106,18 @@ class Metric:
         coef = raw[:, :d].copy()
         if raw.shape[1] == d:
             return coef, np.zeros(len(raw))
-        return coef, raw[:, d] - (0.0 if self.identity else coef @ self.mean)
+        return coef, raw[:, d] - (0.0 if self.identity else self.shift(coef))
+
+    def shift(self, coef):
+        """Return the margins of the columns' means."""
+        # Not by BLAS, whose threads go on spinning beside the engine for a while after each call.
+        return np.einsum("ij,j->i", coef, self.mean)
 
     def from_raw(self, coef, intercept):
         """Return the parameters of coefficients and intercepts."""
         raw = coef
         if self.inverse.shape[1] > coef.shape[1]:
-            raw = np.column_stack([coef, intercept + coef @ self.mean])
+            raw = np.column_stack([coef, intercept + self.shift(coef)])
         return np.divide(raw, self.inverse, out=np.zeros(raw.shape), where=self.inverse != 0)
 
     def gradient(self, coef_gradient, intercept_gradient, penalty_gradient):

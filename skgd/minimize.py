@@ -15,8 +15,6 @@ from skgd.schedules import as_schedule, checked_rates
 __all__ = ["minimize"]
 
 DIFFERENCES = ("2-point", "3-point", "cs")
-# What a step rule gets for learning_rate=None.
-DEFAULT_RATE = 0.01
 
 
 def minimize(
@@ -43,8 +41,9 @@ def minimize(
     optimizer : str, Optimizer or FullBatchOptimizer, default="adam"
         A name such as "sgd", "momentum" or "lbfgs", or an object from ``skgd.optimizers``.
     learning_rate : float, Schedule, callable or None, default=None
-        The rate of a step rule; in a schedule, an epoch is one step. None means 0.01, and must
-        stand with the full-batch optimizers, which find their own steps.
+        The rate of a step rule; in a schedule, an epoch is one step. None means the rule's
+        ``plain_rate``, 0.01 for most and 1 for Adadelta and DoG; it must stand with the full-batch
+        optimizers, which find their own steps.
     bounds : scipy.optimize.Bounds, sequence of (low, high) or None, default=None
         Bounds of each parameter; None in a pair is no bound. Each step is projected on them.
     max_iter : int, default=1000
@@ -98,8 +97,8 @@ def minimize(
         if isinstance(optimizer, FullBatchOptimizer):
             optimizer.solve(function, x, run.stops)
         else:
-            schedule = as_schedule(DEFAULT_RATE if learning_rate is None else learning_rate)
-            _take_steps(optimizer, schedule.bound(run.max_iter, 1), function, x, run)
+            rate = optimizer.plain_rate if learning_rate is None else learning_rate
+            _take_steps(optimizer, as_schedule(rate).bound(run.max_iter, 1), function, x, run)
     return run.result()
 
 

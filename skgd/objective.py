@@ -104,7 +104,7 @@ class Objective:
             return coef, intercept
         moved = coef.copy()
         self.penalty.apply_projection(moved)
-        return moved, intercept - (moved - coef) @ self.metric.mean
+        return moved, intercept - self.metric.shift(moved - coef)
 
     def losses(self, x):
         """Return the loss of each output at x, which is known where x was the last point."""

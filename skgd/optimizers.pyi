@@ -45,10 +45,21 @@ class Rule:
 class PythonRule(Rule):
     def __init__(self, optimizer: Optimizer) -> None: ...
 
-class Optimizer(BaseEstimator):
+class _Minimizer(BaseEstimator):
+    def minimizer(
+        self,
+        *,
+        learning_rate: Any = None,
+        max_iter: int = 1000,
+        tol: float | None = 1e-6,
+        keep_path: bool = True,
+    ) -> Callable[..., OptimizeResult]: ...
+
+class Optimizer(_Minimizer):
     Rule: ClassVar[type[Rule] | None]
     takes_batches: ClassVar[bool]
     takes_streams: ClassVar[bool]
+    plain_rate: ClassVar[float]
     @property
     def snapshots(self) -> int | None: ...
     @property
@@ -65,14 +76,6 @@ class Optimizer(BaseEstimator):
     ) -> tuple[float, float]: ...
     def check(self, objective: Any) -> None: ...
     def compiled(self) -> Rule: ...
-    def minimizer(
-        self,
-        *,
-        learning_rate: Any = None,
-        max_iter: int = 1000,
-        tol: float | None = 1e-6,
-        keep_path: bool = True,
-    ) -> Callable[..., OptimizeResult]: ...
 
 class SGD(Optimizer):
     momentum: float
@@ -199,14 +202,11 @@ class SVRG(Optimizer):
 class SAGA(Optimizer):
     def __init__(self) -> None: ...
 
-class FullBatchOptimizer(BaseEstimator):
+class FullBatchOptimizer(_Minimizer):
     takes_batches: ClassVar[bool]
     takes_streams: ClassVar[bool]
     def __init__(self) -> None: ...
     def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
-    def minimizer(
-        self, *, max_iter: int = 1000, tol: float | None = 1e-6, keep_path: bool = True
-    ) -> Callable[..., OptimizeResult]: ...
 
 class GradientDescent(FullBatchOptimizer):
     shrink: float

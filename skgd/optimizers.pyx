@@ -54,6 +54,47 @@ __all__ = [
 ]
 
 
+# ---- what all optimizers have in common ---------------------------------------------------------
+
+class _Minimizer(BaseEstimator):
+    """An optimizer of any kind, at the service of ``scipy.optimize.minimize``."""
+
+    def minimizer(self, *, learning_rate=None, max_iter=1000, tol=1e-6, keep_path=True):
+        """Return a ``method`` for ``scipy.optimize.minimize``.
+
+        Parameters
+        ----------
+        learning_rate : float, Schedule, callable or None, default=None
+            The rate of a step rule; in a schedule, an epoch is one step. None means the rule's
+            ``plain_rate``, and must stand with the full-batch optimizers, which find their own.
+        max_iter : int, default=1000
+            The largest number of steps; scipy's ``options={"maxiter": ...}`` comes before it.
+        tol : float or None, default=1e-6
+            The largest derivative at which the descent has converged; scipy's ``tol`` comes before.
+        keep_path : bool, default=True
+            Whether the result has the path.
+
+        Returns
+        -------
+        callable
+
+        Examples
+        --------
+        >>> from scipy.optimize import minimize, rosen, rosen_der
+        >>> from skgd.optimizers import Adam
+        >>> method = Adam().minimizer(learning_rate=0.1)
+        >>> minimize(rosen, [-1.0, 1.0], jac=rosen_der, method=method).x.round(3)
+        array([1., 1.])
+        """
+        # Not at the top, because that module knows this one.
+        from skgd.minimize import scipy_method
+
+        return partial(
+            scipy_method, optimizer=self, learning_rate=learning_rate, max_iter=max_iter, tol=tol,
+            keep_path=keep_path,
+        )
+
+
 # ---- the contract of step rules -----------------------------------------------------------------
 
 cdef class Rule:
@@ -110,7 +151,7 @@ cdef class PythonRule(Rule):
         return 0
 
 
-class Optimizer(BaseEstimator):
+class Optimizer(_Minimizer):
     """Base class of the step rules; subclass it to write your own.
 
     Attributes
@@ -127,6 +168,9 @@ class Optimizer(BaseEstimator):
         0 for row by row.
     first_rate : float
         What ``learning_rate="auto"`` begins with, on all rows or on batches of 256.
+    plain_rate : float
+        What ``learning_rate=None`` means in :func:`skgd.minimize`, where nothing is known of the
+        function.
 
     Examples
     --------
@@ -148,6 +192,7 @@ class Optimizer(BaseEstimator):
     takes_streams = True
     snapshots = None
     first_rate = 0.03
+    plain_rate = 0.01
 
     @property
     def slots(self):
@@ -212,40 +257,6 @@ class Optimizer(BaseEstimator):
             return PythonRule(self)
         check_complete(self, "update(w, g, state, rate, t)")
         return self._rule()
-
-    def minimizer(self, *, learning_rate=None, max_iter=1000, tol=1e-6, keep_path=True):
-        """Return a ``method`` for ``scipy.optimize.minimize``.
-
-        Parameters
-        ----------
-        learning_rate : float, Schedule, callable or None, default=None
-            The rate; in a schedule, an epoch is one step. None means 0.01.
-        max_iter : int, default=1000
-            The largest number of steps; scipy's ``options={"maxiter": ...}`` comes before it.
-        tol : float or None, default=1e-6
-            The largest derivative at which the descent has converged; scipy's ``tol`` comes before.
-        keep_path : bool, default=True
-            Whether the result has the path.
-
-        Returns
-        -------
-        callable
-
-        Examples
-        --------
-        >>> from scipy.optimize import minimize, rosen, rosen_der
-        >>> from skgd.optimizers import Adam
-        >>> method = Adam().minimizer(learning_rate=0.1)
-        >>> minimize(rosen, [-1.0, 1.0], jac=rosen_der, method=method).x.round(3)
-        array([1., 1.])
-        """
-        # Not at the top, because that module knows this one.
-        from skgd.minimize import scipy_method
-
-        return partial(
-            scipy_method, optimizer=self, learning_rate=learning_rate, max_iter=max_iter, tol=tol,
-            keep_path=keep_path,
-        )
 
     def _rule(self):
         return make_rule(self, "update(w, g, state, rate, t)")
@@ -695,7 +706,7 @@ class Adadelta(Optimizer):
     """
 
     Rule = AdadeltaRule
-    first_rate = 1.0
+    first_rate = plain_rate = 1.0
 
     def __init__(self, *, rho=0.9, eps=1e-6):
         self.rho = rho
@@ -1184,12 +1195,13 @@ class DoG(Optimizer):
     """
 
     Rule = DoGRule
+    plain_rate = 1.0
 
     def __init__(self, *, initial_distance=1e-6):
         self.initial_distance = initial_distance
 
     def automatic_rate(self, n_rows, batch_length, curvatures):
-        return 1.0, 0.0
+        return self.plain_rate, 0.0
 
 
 # ---- variance-reduced rules ---------------------------------------------------------------------
@@ -1307,7 +1319,7 @@ def _reduced_batch(n_features, width):
 
 # ---- full-batch solvers -------------------------------------------------------------------------
 
-class FullBatchOptimizer(BaseEstimator):
+class FullBatchOptimizer(_Minimizer):
     """Base class of the optimizers that choose their own step lengths from full gradients.
 
     Examples
@@ -1349,37 +1361,6 @@ class FullBatchOptimizer(BaseEstimator):
         array of shape (n_parameters,)
         """
         raise NotImplementedError(f"{type(self).__name__} does not define solve.")
-
-    def minimizer(self, *, max_iter=1000, tol=1e-6, keep_path=True):
-        """Return a ``method`` for ``scipy.optimize.minimize``.
-
-        Parameters
-        ----------
-        max_iter : int, default=1000
-            The largest number of steps; scipy's ``options={"maxiter": ...}`` comes before it.
-        tol : float or None, default=1e-6
-            The largest derivative at which the descent has converged; scipy's ``tol`` comes before.
-        keep_path : bool, default=True
-            Whether the result has the path.
-
-        Returns
-        -------
-        callable
-
-        Examples
-        --------
-        >>> from scipy.optimize import minimize, rosen, rosen_der
-        >>> from skgd.optimizers import AcceleratedGradient
-        >>> method = AcceleratedGradient().minimizer(max_iter=5000)
-        >>> minimize(rosen, [-1.0, 1.0], jac=rosen_der, method=method).x.round(3)
-        array([1., 1.])
-        """
-        # Not at the top, because that module knows this one.
-        from skgd.minimize import scipy_method
-
-        return partial(
-            scipy_method, optimizer=self, max_iter=max_iter, tol=tol, keep_path=keep_path
-        )
 
 
 def _decreases_enough(at, gradient, value, new_gradient, move, step):

@@ -19,6 +19,8 @@ from skgd.losses import check_complete, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
+    void skgd_shrink(Py_ssize_t n, double share, const double* weight, const double* step,
+                     double* w)
 
 
 __all__ = ["Penalty", "L2", "L1", "ElasticNet", "GroupLasso", "Box"]
@@ -366,18 +368,7 @@ cdef class ElasticNetRule(WeightedRule):
         return 0
 
     cdef int prox(self, Py_ssize_t d, double* w, const double* step) except -1 nogil:
-        cdef Py_ssize_t j
-        cdef double threshold, weight = 1.0
-        for j in range(d):
-            if self.weights != NULL:
-                weight = self.weights[j]
-            threshold = self.l1_ratio * weight * step[j]
-            if w[j] > threshold:
-                w[j] -= threshold
-            elif w[j] < -threshold:
-                w[j] += threshold
-            elif w[j] == w[j]:
-                w[j] = 0.0
+        skgd_shrink(d, self.l1_ratio, self.weights, step, w)
         return 0
 
 
@@ -609,8 +600,16 @@ cdef class GroupLassoRule(WeightedRule):
 
 def checked_groups(groups):
     """Return lists of columns as arrays."""
+    if groups is None:
+        return []
+    lists = list(groups) if np.iterable(groups) else []
+    if not lists:
+        raise ValueError(
+            f"groups={groups!r}: pass lists of column numbers such as [[0, 1], [2, 3]], or None "
+            "for a group of its own for each column."
+        )
     result, seen = [], set()
-    for group in [] if groups is None else groups:
+    for group in lists:
         columns = list(group) if np.iterable(group) and not isinstance(group, str) else [group]
         if not columns or not all(
             isinstance(j, Integral) and not isinstance(j, bool) and j >= 0 for j in columns

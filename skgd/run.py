@@ -294,7 +294,7 @@ class Run:
     def _target_moments(self):
         targets, weights = self.problem.targets, self.problem.row_weights()
         mean = np.average(targets, axis=0, weights=weights)
-        return Moments(weights.sum(), mean, weights @ (targets - mean) ** 2)
+        return Moments(weights.sum(), mean, np.einsum("i,ij->j", weights, (targets - mean) ** 2))
 
     def _best_constant(self):
         """Return the best intercepts without coefficients and each output's loss there."""
@@ -316,7 +316,7 @@ class Run:
             last = first + y.shape[1]
             margins = np.broadcast_to(intercept[first:last], y.shape)
             values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
-            losses.append(s @ values / s.sum())
+            losses.append(np.einsum("i,ij->j", s, values) / s.sum())
             first = last
         return np.concatenate(losses)
 
@@ -537,4 +537,4 @@ def _class_sums(targets, weights, k):
     """Return the weight of each class, or of the positive class for two."""
     if targets.ndim == 1:
         return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
-    return 0.5 * (weights.sum() + weights @ targets)
+    return 0.5 * (weights.sum() + np.einsum("i,ij->j", weights, targets))

@@ -1,4 +1,4 @@
-"""Record what torch's step rules do with a stream of gradients, for test_optimizers.py.
+"""Record the steps of torch's rules and the rates of its schedules, which the tests compare with.
 
 Run it in an environment that has torch (2.13 was used); the tests themselves do not need it::
 
@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 
 STEPS, PARAMETERS, DECAY = 200, 5, 0.1
+RATE, EPOCHS, STEPS_PER_EPOCH = 0.3, 10, 6
 
+
+# ---- step rules ---------------------------------------------------------------------------------
 
 def gradient_stream():
     """Return gradients of scales 1e-3 to 1e3, the last coordinate's zero at first and at times."""
@@ -80,11 +83,71 @@ def sequences(torch):
     return recorded
 
 
+# ---- schedules ----------------------------------------------------------------------------------
+
+def objectives():
+    """Return a sequence that falls, waits, creeps, rises and falls again."""
+    falling = np.concatenate([np.linspace(9, 5, 12), np.full(8, 5.0), 5 - 1e-5 * np.arange(10)])
+    return np.concatenate([falling, np.linspace(5, 6, 10), np.linspace(4, 1, 5), np.full(15, 1.0)])
+
+
+def schedules(torch):
+    """Return how to make a torch schedule, and the number of its rates, by the recording's name."""
+    lr, steps = torch.optim.lr_scheduler, EPOCHS * STEPS_PER_EPOCH
+    early = {"pct_start": 0.1, "div_factor": 5, "final_div_factor": 20}
+
+    def warmup(optimizer):
+        parts = [lr.LinearLR(optimizer, start_factor=1 / 8, total_iters=7),
+                 lr.CosineAnnealingLR(optimizer, steps - 8)]  # fmt: skip
+        return lr.SequentialLR(optimizer, parts, milestones=[8])
+
+    return {
+        "exponential": (lambda o: lr.ExponentialLR(o, 0.8), EPOCHS),
+        "step": (lambda o: lr.StepLR(o, 4, 0.5), EPOCHS),
+        "milestones": (lambda o: lr.MultiStepLR(o, [2, 3, 7], 0.5), EPOCHS),
+        "linear": (lambda o: lr.PolynomialLR(o, steps, 1.0), steps),
+        "polynomial": (lambda o: lr.PolynomialLR(o, steps, 2.5), steps),
+        "cosine": (lambda o: lr.CosineAnnealingLR(o, steps), steps),
+        "cosine_min": (lambda o: lr.CosineAnnealingLR(o, steps, 0.02), steps),
+        "one_cycle": (lambda o: lr.OneCycleLR(o, RATE, total_steps=steps), steps),
+        "one_cycle_early": (lambda o: lr.OneCycleLR(o, RATE, total_steps=steps, **early), steps),
+        "warmup": (warmup, steps),
+    }
+
+
+def plateaus():
+    """Return the options of torch's ReduceLROnPlateau by the name of the recording."""
+    return {
+        "plateau": {"patience": 3, "eps": 0},
+        "plateau_coarse": {"patience": 2, "factor": 0.5, "threshold": 0.1, "min_lr": 0.05},
+    }
+
+
+def rates(torch):
+    """Return the rates of each schedule, and the objectives that two of them were told."""
+    recorded = {"objectives": objectives()}
+    for name, (make, length) in schedules(torch).items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=RATE)
+        schedule, recorded[name] = make(optimizer), np.empty(length)
+        for t in range(length):
+            recorded[name][t] = optimizer.param_groups[0]["lr"]
+            optimizer.step()
+            schedule.step()
+    for name, options in plateaus().items():
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=RATE)
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **options)
+        recorded[name] = np.empty(len(recorded["objectives"]))
+        for t, objective in enumerate(recorded["objectives"]):
+            schedule.step(objective)
+            recorded[name][t] = optimizer.param_groups[0]["lr"]
+    return recorded
+
+
 def main():
     import torch
 
-    recorded = sequences(torch)
-    np.savez_compressed(Path(__file__).with_name("torch_sequences.npz"), **recorded)
+    for name, record in (("torch_sequences", sequences), ("torch_schedules", rates)):
+        np.savez_compressed(Path(__file__).with_name(f"{name}.npz"), **record(torch))
 
 
 if __name__ == "__main__":

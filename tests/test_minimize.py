@@ -113,6 +113,22 @@ def test_every_rule_descends(kind):
     assert result.fun == bowl(result.x)
 
 
+@every_rule
+def test_without_a_rate_a_rule_takes_its_plain_one(kind):
+    settings = {"jac": bowl_der, "optimizer": kind(), "max_iter": 20, "tol": None}
+    assert_array_equal(
+        minimize(bowl, [3.0, -1.0], **settings).path,
+        minimize(bowl, [3.0, -1.0], learning_rate=kind.plain_rate, **settings).path,
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["dog", "adadelta"])
+def test_rules_that_need_no_rate_find_a_minimum_without_one(optimizer):
+    result = minimize(bowl, [3.0, -1.0], jac=bowl_der, optimizer=optimizer)
+    assert result.success
+    assert_allclose(result.x, [1, 1], atol=1e-6)
+
+
 @every_solver
 @pytest.mark.parametrize(
     ("fun", "start", "minimiser"),

@@ -1,11 +1,9 @@
 """Penalties against finite differences and scipy; public penalties are enumerated."""
 
-import pickle
 
 import numpy as np
 import pytest
 from scipy import optimize
-from sklearn.base import clone
 from sklearn.datasets import load_diabetes
 
 from skgd import GDRegressor, penalties
@@ -70,23 +68,6 @@ def bounds(penalty):
 
 # ---- what every penalty does --------------------------------------------------------------------
 
-@every_penalty
-def test_the_gradient_is_the_slope_of_the_smooth_part(penalty):
-    w, gradient = coefficients(), penalty.gradient(coefficients())
-    assert gradient.shape == (D,)
-    for j, e in enumerate(np.eye(D) * 1e-5):
-        slope = (penalty.smooth_value(w + e) - penalty.smooth_value(w - e)) / 2e-5
-        assert gradient[j] == pytest.approx(slope, rel=1e-8, abs=1e-9)
-
-
-@every_penalty
-def test_the_curvature_is_the_slope_of_the_gradient(penalty):
-    w, curvature = coefficients(), penalty.curvature(D)
-    for j, e in enumerate(np.eye(D) * 1e-3):
-        slope = (penalty.gradient(w + e) - penalty.gradient(w - e))[j] / 2e-3
-        assert curvature[j] == pytest.approx(slope, rel=1e-11, abs=1e-11)
-
-
 STEPS = [0.4, np.array([0.01, 0.1, 0.5, 1.0, 2.0, 10.0]), np.array([0.0, 3.0, 0, 0.2, 0.2, 0.2])]
 
 
@@ -101,7 +82,7 @@ def test_the_prox_is_the_best_of_many_points(penalty, steps, positive):
         low = np.maximum(low, 0)
     generator = np.random.default_rng(1)
     step = np.broadcast_to(steps, D)
-    for size in (0.3, 1.0, 10.0):
+    for size in (0.3, 10.0):
         w, point = size * coefficients(), size * coefficients()[None]
         rule = penalty.compiled()
         if positive:
@@ -120,8 +101,8 @@ def test_the_prox_is_the_best_of_many_points(penalty, steps, positive):
             np.testing.assert_array_equal(point[0][step == 0], np.clip(w, low, high)[step == 0])
             continue
         for spread in 10.0 ** np.arange(-6, 2, 2):
-            trials = point + spread * generator.normal(size=(24, D)) * (step > 0)
-            trials[::3] *= generator.random((8, D)) < 0.5
+            trials = point + spread * generator.normal(size=(12, D)) * (step > 0)
+            trials[::3] *= generator.random((4, D)) < 0.5
             trials = np.where(step > 0, np.clip(trials, low, high), w)
             assert best <= min(map(total, trials)) + 1e-13 * (1 + abs(best))
         zero = np.where(step > 0, np.clip(0.0, low, high), w)
@@ -153,13 +134,6 @@ def test_a_smooth_penalty_has_an_empty_prox(penalty):
     proximal = penalty.compiled().is_proximal
     assert proximal == (rest(penalty, w) != 0)
     assert proximal != np.array_equal(penalty.prox(w, 0.5), w)
-
-
-@every_penalty
-def test_a_prox_of_step_zero_moves_nothing_within_bounds(penalty):
-    w = np.clip(coefficients(), *bounds(penalty))
-    np.testing.assert_array_equal(penalty.prox(w, 0.0), w)
-    np.testing.assert_array_equal(penalty.prox(coefficients(), 0.0), w)
 
 
 @every_penalty
@@ -203,20 +177,6 @@ def test_several_rows_are_penalised_one_by_one(penalty):
     rule.apply_prox(moved, steps)
     expected = [penalty.prox(w, s) for w, s in zip(coef, steps, strict=True)]
     np.testing.assert_array_equal(moved, expected)
-
-
-@every_penalty
-def test_clone_pickle_and_parameters_go_round(penalty):
-    for copy in (clone(penalty), pickle.loads(pickle.dumps(penalty)), clone(clone(penalty))):
-        assert type(copy) is type(penalty) and repr(copy) == repr(penalty)
-        assert copy.value(coefficients()) == penalty.value(coefficients())
-    assert type(penalty)().set_params(**penalty.get_params()).value(coefficients()) == (
-        penalty.value(coefficients())
-    )
-
-
-def test_the_enumeration_finds_the_penalties():
-    assert {L1, L2, ElasticNet, GroupLasso, Box} <= set(CLASSES)
 
 
 # ---- closed forms -------------------------------------------------------------------------------
@@ -288,7 +248,9 @@ def test_columns_without_a_group_are_groups_of_their_own():
 
 
 @pytest.mark.parametrize(
-    "groups", [[[0, 1], [1, 2]], [[0, 0]], [[-1]], [[0.5]], [[]], ["ab"], [[True]], [0, [1.5]]]
+    "groups",
+    [[[0, 1], [1, 2]], [[0, 0]], [[-1]], [[0.5]], [[]], ["ab"], [[True]], [0, [1.5]], [], (), 3],
+    ids=repr,
 )
 def test_bad_groups_are_errors_when_compiled(groups):
     with pytest.raises(ValueError, match="groups"):

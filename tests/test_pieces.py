@@ -1,0 +1,571 @@
+"""What every public loss, penalty, optimizer and schedule does, found by enumeration.
+
+A new piece needs no new line here. The pieces `Mine...` at the top are written as a user would and
+go through the same checks, which shows that the base classes are all that the checks rely on.
+"""
+
+import inspect
+import pickle
+import re
+from functools import cache
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import estimator_checks_generator
+
+from skgd import GDClassifier, GDRegressor, losses, optimizers, penalties, schedules
+from skgd.losses import Loss
+from skgd.optimizers import FullBatchOptimizer, Optimizer
+from skgd.penalties import L1, L2, Box, BoxRule, ElasticNet, GroupLasso, Penalty
+from skgd.schedules import Schedule, checked_rates
+
+
+class MineQuartic(Loss):
+    """``(y - z)^4 / 4``"""
+
+    def value(self, y, z):
+        return (y - z) ** 4 / 4
+
+    def gradient(self, y, z):
+        return (z - y) ** 3
+
+
+class MineCap(Penalty):
+    """No coefficient beyond a limit, and a little l2.
+
+    Parameters
+    ----------
+    limit : float, default=0.4
+        The largest absolute coefficient.
+    """
+
+    def __init__(self, limit=0.4):
+        self.limit = limit
+
+    def value(self, coef):
+        return np.inf if np.abs(coef).max() > self.limit * (1 + 1e-12) else 0.5 * coef @ coef
+
+    def smooth_value(self, coef):
+        return 0.5 * coef @ coef
+
+    def gradient(self, coef):
+        return coef
+
+    def curvature(self, n_features):
+        return np.ones(n_features)
+
+    def prox(self, coef, step):
+        return np.clip(coef, -self.limit, self.limit)
+
+
+class MineMomentum(Optimizer):
+    """Heavy ball.
+
+    Parameters
+    ----------
+    momentum : float, default=0.5
+        The share of the last step that is kept.
+    """
+
+    slots = 1
+
+    def __init__(self, momentum=0.5):
+        self.momentum = momentum
+
+    def update(self, w, g, state, rate, t):
+        state[0] = self.momentum * state[0] + g
+        w -= rate * state[0]
+        return rate / (1 - self.momentum)
+
+
+class MineSteps(FullBatchOptimizer):
+    """Proximal gradient descent at a constant step.
+
+    Parameters
+    ----------
+    step : float, default=0.7
+        The step, in the units of the metric.
+    """
+
+    def __init__(self, step=0.7):
+        self.step = step
+
+    def solve(self, objective, x, monitor):
+        value, gradient = objective.value_and_gradient(x)
+        while not monitor(x, value + objective.rest(x), gradient, self.step):
+            x = objective.prox(x - self.step * gradient, self.step)
+            value, gradient = objective.value_and_gradient(x)
+        return x
+
+
+class MineSaw(Schedule):
+    """Falls and starts anew.
+
+    Parameters
+    ----------
+    rate : float, default=0.05
+        The first rate.
+    """
+
+    def __init__(self, rate=0.05):
+        self.rate = rate
+
+    def rates(self, t):
+        return self.rate / (1 + np.asarray(t) % 10)
+
+
+def public(module, base):
+    """Return an object of each public class of a kind, but of the base itself."""
+    found = [getattr(module, name) for name in module.__all__]
+    return [
+        kind() for kind in found
+        if inspect.isclass(kind) and issubclass(kind, base) and kind is not base
+    ]  # fmt: skip
+
+
+LOSSES = [*public(losses, Loss), MineQuartic()]
+PENALTIES = [*public(penalties, Penalty), MineCap()]
+RULES = [*public(optimizers, Optimizer), MineMomentum()]
+SOLVERS = [*public(optimizers, FullBatchOptimizer), MineSteps()]
+SCHEDULES = [*public(schedules, Schedule), MineSaw()]
+PIECES = LOSSES + PENALTIES + RULES + SOLVERS + SCHEDULES
+SMOOTHED = [loss.smoothed(0.3) for loss in LOSSES if not loss.smooth]
+# Penalties that do more than those without arguments.
+COMBINED = [
+    *PENALTIES,
+    L2(weights=[0.0, 1, 2.5, 0.3]),
+    ElasticNet(0.5, weights=[0.0, 1, 2, 1]),
+    GroupLasso([[0, 2], [1, 3]]),
+    GroupLasso([[0, 2, 3]], weights=[1.0, 0, 2, 0.5]),
+    Box(-0.2, [0.1, 0.3, np.inf, 0.5]),
+    Box(-0.2, 0.3, L1()),
+    Box(0.1, None, L2()),
+    Box(-0.2, [0.1, 0.3, np.inf, 0.5], GroupLasso([[0, 1, 3]])),
+]
+
+every_piece = pytest.mark.parametrize("piece", PIECES, ids=repr)
+every_loss = pytest.mark.parametrize("loss", LOSSES + SMOOTHED, ids=repr)
+every_penalty = pytest.mark.parametrize("penalty", COMBINED, ids=repr)
+every_rule = pytest.mark.parametrize("rule", RULES, ids=repr)
+every_solver = pytest.mark.parametrize("solver", SOLVERS, ids=repr)
+every_optimizer = pytest.mark.parametrize("optimizer", RULES + SOLVERS, ids=repr)
+every_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+
+
+def data():
+    """Return four columns of different scales and a target that follows from three of them."""
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(60, 4)) * [1, 10, 0.1, 1] + [0, 5, 1, 0]
+    return X, X @ [0.5, -0.02, 3.0, 0.0] + 0.3 * generator.normal(size=60)
+
+
+def estimator_with(piece, **settings):
+    """Return an estimator, unfitted, whose only unusual part is the piece."""
+    settings = {"random_state": 0, "max_iter": 20} | settings
+    if isinstance(piece, Schedule) or getattr(piece, "takes_batches", False):
+        settings["batch_size"] = 4
+    if isinstance(piece, Loss):
+        kind = GDClassifier if piece.task == "classification" else GDRegressor
+        return kind(loss=piece, **settings)
+    if isinstance(piece, Penalty):
+        return GDRegressor(penalty=piece, alpha=0.05, **settings)
+    if isinstance(piece, Schedule):
+        return GDRegressor(learning_rate=piece, optimizer="sgd", **settings)
+    return GDRegressor(optimizer=piece, **settings)
+
+
+def targets_for(estimator):
+    """Return targets that the estimator's loss takes, which follow from the columns."""
+    X, y = data()
+    loss = estimator.loss
+    if isinstance(estimator, GDClassifier):
+        return y > np.median(y)
+    if isinstance(loss, Loss) and not np.all(loss.in_domain(np.array([-1.0]))):
+        return np.exp(y / 4)
+    return y
+
+
+def score_of_a_constant(model):
+    """Return the best score of a constant: the accuracy of two equal classes, or R^2 and D^2."""
+    return 0.5 if isinstance(model, GDClassifier) else 0.0
+
+
+# ---- the object ---------------------------------------------------------------------------------
+
+@every_piece
+def test_clone_pickle_and_parameters_go_round(piece):
+    for copy in (clone(piece), pickle.loads(pickle.dumps(piece))):
+        assert type(copy) is type(piece) and copy is not piece
+        assert repr(copy) == repr(piece) == f"{type(piece).__name__}()"
+        assert copy.get_params() == piece.get_params()
+    again = type(piece)()
+    assert again.set_params(**piece.get_params()) is again
+    assert again.get_params() == piece.get_params()
+    with pytest.raises(ValueError, match="Invalid parameter"):
+        piece.set_params(no_such_parameter=1)
+
+
+@every_piece
+def test_each_parameter_is_kept_as_it_was_passed_and_documented(piece):
+    kind = type(piece)
+    documented = re.findall(r"^(\w[\w, ]*) : ", inspect.getdoc(kind), flags=re.MULTILINE)
+    documented = ", ".join(documented).split(", ")
+    for name, parameter in inspect.signature(kind).parameters.items():
+        value = object()
+        assert getattr(kind(**{name: value}), name) is value
+        assert getattr(piece, name) is parameter.default
+        assert name in documented
+    if kind.__module__.startswith("skgd"):
+        assert "Examples\n" in kind.__doc__
+
+
+# ---- in an estimator ----------------------------------------------------------------------------
+
+@every_piece
+def test_a_fit_learns_and_changes_nothing_of_the_piece(piece):
+    before = repr(sorted(vars(piece).items()))
+    estimator = estimator_with(piece, tol=None)
+    X, y = data()[0], targets_for(estimator)
+    model = estimator.fit(X, y)
+    assert repr(sorted(vars(piece).items())) == before
+    assert np.isfinite(model.history_["objective"]).all()
+    assert model.score(X, y) > score_of_a_constant(model)
+    again = clone(estimator).fit(X, y)
+    np.testing.assert_array_equal(again.coef_, model.coef_)
+
+
+@every_piece
+def test_partial_fit_learns_where_the_piece_takes_streams(piece):
+    estimator = estimator_with(piece)
+    takes_streams = getattr(piece, "takes_streams", True)
+    assert hasattr(estimator, "partial_fit") == takes_streams
+    if not takes_streams:
+        with pytest.raises(AttributeError):
+            estimator.partial_fit(*data())
+        return
+    before = repr(sorted(vars(piece).items()))
+    X, y = data()[0], targets_for(estimator)
+    classes = {"classes": [False, True]} if isinstance(estimator, GDClassifier) else {}
+    for _ in range(20):
+        estimator.partial_fit(X, y, **classes)
+    assert repr(sorted(vars(piece).items())) == before
+    assert estimator.t_ == 20 * (15 if estimator.batch_size == 4 else 1)
+    assert estimator.score(X, y) > score_of_a_constant(estimator)
+
+
+# scikit-learn's checks that take a few milliseconds and look at what a piece may spoil.
+FAST = {
+    "check_dict_unchanged", "check_estimators_unfitted", "check_estimators_overwrite_params",
+    "check_fit2d_1feature", "check_n_features_in", "check_set_params", "check_estimators_pickle",
+}  # fmt: skip
+
+
+@every_piece
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_scikit_learns_fast_checks_find_nothing(piece):
+    estimator, done = estimator_with(piece, max_iter=5), set()
+    for checked, check in estimator_checks_generator(estimator):
+        name = getattr(check, "func", check).__name__
+        if name in FAST:
+            check(checked)
+            done.add(name)
+    assert done == FAST
+
+
+# ---- losses -------------------------------------------------------------------------------------
+
+@every_loss
+def test_a_loss_has_the_slope_and_the_bend_that_it_says(loss):
+    generator = np.random.default_rng(1)
+    y, z, other = loss.sample_targets(300), *generator.normal(0, 2, (2, 300))
+    assert np.all(loss.in_domain(y))
+    # The error of a central difference: width^2 times the third derivative, and rounding / width.
+    slope = (loss.value(y, z + 1e-5) - loss.value(y, z - 1e-5)) / 2e-5
+    np.testing.assert_allclose(loss.gradient(y, z), slope, rtol=1e-7, atol=1e-8)
+    change = loss.gradient(y, z) - loss.gradient(y, other)
+    if loss.curvature is not None:
+        assert np.all(np.abs(change) <= loss.curvature * np.abs(z - other) * (1 + 1e-12))
+    if loss.convex:
+        # The slope never falls, and the loss lies above each of its tangents.
+        assert np.all(change * (z - other) >= 0)
+        tangent = loss.value(y, other) + loss.gradient(y, other) * (z - other)
+        assert np.all(loss.value(y, z) >= tangent - 1e-13 * (1 + np.abs(tangent)))
+
+
+@every_loss
+def test_the_loss_is_smooth_where_it_says_so(loss):
+    z = np.linspace(-5, 5, 100_001)
+    jumps = np.abs(np.diff(loss.gradient(np.ones(z.shape), z)))
+    assert loss.smooth == bool(jumps.max() < 0.05)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=repr)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_beats_the_best_constant_and_balances_its_slopes(loss):
+    estimator = estimator_with(loss, alpha=1e-2, tol=1e-8, max_iter=1000)
+    X, y = data()[0], targets_for(estimator)
+    model = estimator.fit(X, y)
+    y = np.where(y, 1.0, -1.0) if y.dtype == bool else y
+    margins = X @ np.ravel(model.coef_) + model.intercept_
+    if loss.homogeneous:
+        # Zero margins have the least loss of all and say nothing.
+        assert np.any(model.coef_) and np.mean(margins * y > 0) > 0.8
+        return
+    constant = loss.best_constant(y[:, None], np.ones(len(y)))
+    assert loss.value(y, margins).mean() < loss.value(y, np.full(len(y), constant[0])).mean()
+    if loss.smooth:
+        slopes = loss.gradient(y, margins)
+        assert abs(slopes.mean()) < 1e-6 * np.abs(slopes).max()
+
+
+# ---- penalties ----------------------------------------------------------------------------------
+
+def rest(penalty, w):
+    return penalty.value(w) - penalty.smooth_value(w)
+
+
+@every_penalty
+def test_a_penalty_has_the_slope_and_the_bend_that_it_says(penalty):
+    w = np.random.default_rng(0).normal(0, 1.5, 4)
+    for j, e in enumerate(np.eye(4) * 1e-3):
+        # A difference of a parabola has no error but rounding.
+        slope = (penalty.smooth_value(w + e) - penalty.smooth_value(w - e)) / 2e-3
+        assert penalty.gradient(w)[j] == pytest.approx(slope, rel=1e-11, abs=1e-12)
+        bend = (penalty.gradient(w + e) - penalty.gradient(w - e))[j] / 2e-3
+        assert penalty.curvature(4)[j] == pytest.approx(bend, rel=1e-11, abs=1e-12)
+
+
+@every_penalty
+def test_the_prox_is_where_the_rest_of_the_penalty_balances_the_step(penalty):
+    """``v = prox(w)`` where ``rest(u) >= rest(v) + (w - v)/step . (u - v)`` for every u."""
+    generator, rule = np.random.default_rng(0), penalty.compiled()
+    for steps in (0.3, np.array([0.05, 0.2, 1.0, 0.3]), np.array([1e-4, 10.0, 0.01, 3.0])):
+        for w in (0.5 * generator.normal(size=4), 5.0 * generator.normal(size=4)):
+            v = penalty.prox(w, steps)
+            assert np.isfinite(penalty.value(v))
+            moves = generator.normal(size=(60, 4)) * (generator.random((60, 4)) < 0.5)
+            points = v + moves * np.repeat([10.0, 1.0, 1e-2], 20)[:, None]
+            rule.apply_projection(points)
+            for u in points:
+                rounding = 1e-15 * ((np.abs(w) + np.abs(v)) / steps) @ np.abs(u - v) + 1e-13
+                assert rest(penalty, u) - rest(penalty, v) >= (w - v) / steps @ (u - v) - rounding
+    np.testing.assert_array_equal(penalty.prox(v, 0.0), v)
+
+
+# ---- optimizers and penalties -------------------------------------------------------------------
+
+ALPHA = 0.2
+X, Y = StandardScaler().fit_transform(data()[0]), data()[1] - data()[1].mean()
+HESSIAN, PULL = X.T @ X / len(Y), X.T @ Y / len(Y)
+# Every penalty with free and with positive coefficients.
+CASES = [(penalty, positive) for penalty in COMBINED for positive in (False, True)]
+every_case = pytest.mark.parametrize(("penalty", "positive"), CASES, ids=repr)
+
+
+def prox_of(penalty, positive):
+    """Return the proximal operator of a penalty, on arrays that it changes."""
+    rule = penalty.compiled()
+    rule = BoxRule(0.0, None, rule) if positive else rule
+    return lambda w, steps: rule.apply_prox(w[None], np.broadcast_to(steps, w.shape)[None].copy())
+
+
+def slope_at(penalty, w):
+    """Return the gradient of the smooth part; as in a fit, one that is rounding is zero."""
+    g = HESSIAN @ w - PULL + ALPHA * penalty.gradient(w)
+    return np.where(np.abs(g) < 1e-13, 0.0, g)
+
+
+def minimiser(penalty, positive):
+    """Return where the squared error and the penalty are least, by plain proximal descent."""
+    w, prox = np.zeros(4), prox_of(penalty, positive)
+    step = 1.0 / (np.linalg.norm(HESSIAN, 2) + 3 * ALPHA)
+    for _ in range(3000):
+        w -= step * slope_at(penalty, w)
+        prox(w, step * ALPHA)
+    return w
+
+
+MINIMISERS = [minimiser(*case) for case in CASES]
+
+
+def is_proximal(penalty, positive):
+    return positive or penalty.compiled().is_proximal
+
+
+def refusal(optimizer, penalty, positive):
+    """Return what an optimizer says against a penalty, or None."""
+    model = GDRegressor(optimizer=optimizer, penalty=penalty, positive=positive, max_iter=1)
+    try:
+        model.set_params(tol=None).fit(X, Y)
+    except ValueError as error:
+        return str(error)
+
+
+@cache
+def is_for_smooth_penalties(optimizer):
+    return refusal(optimizer, L1(), False) is not None
+
+
+def cases_of(optimizer):
+    """Return the numbers of the cases that an optimizer takes."""
+    return [
+        i for i, case in enumerate(CASES)
+        if not (is_proximal(*case) and is_for_smooth_penalties(optimizer))
+    ]  # fmt: skip
+
+
+def test_most_optimizers_take_every_penalty_and_the_others_say_what_they_take():
+    smooth = [optimizer for optimizer in RULES + SOLVERS if is_for_smooth_penalties(optimizer)]
+    assert len(smooth) <= 2
+    for optimizer in smooth:
+        for case in CASES:
+            said = refusal(optimizer, *case)
+            assert ("needs a smooth penalty" in said) if is_proximal(*case) else said is None
+
+
+@every_rule
+def test_the_minimiser_is_the_fixed_point_of_every_rule_with_every_penalty(rule):
+    """In the steady state: the rule's memory is that of many gradients at the minimiser."""
+    taken = cases_of(rule)
+    if hasattr(rule, "weight_decay"):
+        rule = clone(rule).set_params(weight_decay=0.0)  # what it decays is not of the objective
+    parts = [slice(4 * i, 4 * i + 4) for i in range(len(taken))]
+    best = np.concatenate([MINIMISERS[i] for i in taken])
+    compiled, proxes = rule.compiled(), [prox_of(*CASES[i]) for i in taken]
+    w, g, state = best.copy(), np.empty(best.size), np.zeros((rule.slots, best.size))
+    compiled.bind(w, g, state)
+    remembered = 3500  # Lion's memory is the longest: 0.99^3500 is 5e-16
+    for t in range(remembered + 20):
+        for i, part in zip(taken, parts, strict=True):
+            if t == 0 or t > remembered:
+                g[part] = slope_at(CASES[i][0], w[part])
+        step = compiled.apply(w, g, state, 1e-3, t)
+        if t < remembered:
+            w[:] = best
+            continue
+        for prox, part in zip(proxes, parts, strict=True):
+            prox(w[part], ALPHA * step[part])
+    np.testing.assert_allclose(w, best, rtol=0, atol=1e-13)
+    np.testing.assert_array_equal(w == 0, best == 0)
+
+
+@every_rule
+def test_a_fit_takes_the_steps_that_its_pieces_say(rule):
+    """The gradient of a batch, the rule's update and the prox of its step, in turn."""
+    generator = np.random.default_rng(5)
+    weights, start = generator.integers(0, 4, 60).astype(float), generator.normal(0, 0.1, 5)
+    length = 10 if rule.takes_batches else 60
+    # The first epoch of reduced variance is plain gradient descent where it begins at zero.
+    start, epochs = (start, 2) if rule.snapshots is None else (np.zeros(5), 1)
+    for i in cases_of(rule):
+        penalty, positive = CASES[i]
+        w, g, state = start.copy(), np.empty(5), np.zeros((rule.slots, 5))
+        prox, compiled = prox_of(penalty, positive), rule.compiled()
+        prox(w[:4], 0.0)
+        if rule.snapshots is not None and w.any():
+            continue
+        model = GDRegressor(
+            penalty=penalty, alpha=ALPHA, positive=positive, optimizer=rule, learning_rate=0.01,
+            batch_size=length if length < 60 else "full", shuffle=False, precondition=None,
+            max_iter=epochs, tol=None, init=(start[:4], start[4]),
+            on_divergence="raise",
+        ).fit(X, Y, sample_weight=weights)  # fmt: skip
+        compiled.unpenalised = 1
+        compiled.bind(w, g, state)
+        for t in range(epochs * 60 // length):
+            rows = np.arange(60)[length * t % 60:][:length]
+            slopes = weights[rows] * (X[rows] @ w[:4] + w[4] - Y[rows])
+            g[:] = np.append(slopes @ X[rows], slopes.sum()) * (60 / length / weights.sum())
+            g[:4] += ALPHA * penalty.gradient(w[:4])
+            step = compiled.apply(w, g, state, 0.01, t)
+            prox(w[:4], ALPHA * step[:4])
+        case = f"{penalty!r}, positive={positive}"
+        np.testing.assert_allclose(
+            np.append(model.coef_, model.intercept_), w, rtol=1e-9, atol=1e-12, err_msg=case
+        )
+        np.testing.assert_array_equal(model.coef_ == 0, w[:4] == 0, err_msg=case)
+
+
+@every_solver
+def test_a_solver_finds_the_minimiser_of_every_penalty(solver):
+    for i in cases_of(solver):
+        (penalty, positive), best = CASES[i], MINIMISERS[i]
+        model = GDRegressor(
+            penalty=penalty, alpha=ALPHA, positive=positive, optimizer=solver, tol=1e-12
+        ).fit(X, Y)
+        case = f"{penalty!r}, positive={positive}"
+        np.testing.assert_allclose(model.coef_, best, rtol=0, atol=1e-7, err_msg=case)
+        np.testing.assert_array_equal(model.coef_ == 0, best == 0, err_msg=case)
+
+
+@every_case
+def test_the_solver_that_is_chosen_finds_the_minimiser_too(penalty, positive):
+    model = GDRegressor(penalty=penalty, alpha=ALPHA, positive=positive, tol=1e-12).fit(X, Y)
+    best = MINIMISERS[CASES.index((penalty, positive))]
+    np.testing.assert_allclose(model.coef_, best, rtol=0, atol=1e-7)
+    np.testing.assert_array_equal(model.coef_ == 0, best == 0)
+
+
+@every_optimizer
+def test_an_optimizer_says_which_rows_it_takes(optimizer):
+    assert optimizer.takes_batches or not optimizer.takes_streams
+    batches = GDRegressor(optimizer=optimizer, batch_size=16, max_iter=2, tol=None)
+    if optimizer.takes_batches:
+        assert batches.fit(*data()).t_ == 8
+    else:
+        with pytest.raises(ValueError, match="batch_size=16 .*pass batch_size='full'"):
+            batches.fit(*data())
+
+
+# ---- schedules ----------------------------------------------------------------------------------
+
+@every_schedule
+def test_a_schedule_gives_each_step_one_rate_whatever_the_others(schedule):
+    own = schedule.bound(100, 10)
+    assert own is not schedule and (own.total_steps, own.steps_per_epoch) == (100, 10)
+    assert schedule.total_steps is None and schedule.steps_per_epoch is None
+    assert vars(schedule) == vars(type(schedule)())
+    rates = checked_rates(own, np.arange(100))
+    assert rates.shape == (100,) and rates.dtype == np.float64 and rates[0] > 0
+    np.testing.assert_array_equal([own.rates(np.array([t]))[0] for t in range(100)], rates)
+    assert checked_rates(own, np.arange(0)).shape == (0,)
+
+
+# ---- the checks themselves ----------------------------------------------------------------------
+
+def test_pieces_that_break_their_contract_are_found():
+    class SteepLoss(MineQuartic):
+        def gradient(self, y, z):
+            return 1.001 * (z - y) ** 3
+
+    class ShortProx(MineCap):
+        def prox(self, coef, step):
+            return 0.999 * super().prox(coef, step)
+
+    class PlainStep(MineMomentum):
+        def update(self, w, g, state, rate, t):
+            super().update(w, g, state, rate, t)
+            return rate
+
+    class Remembering(MineMomentum):
+        def update(self, w, g, state, rate, t):
+            self.last = t
+            return super().update(w, g, state, rate, t)
+
+    class Converting(MineSaw):
+        def __init__(self, rate=0.05):
+            self.rate = float(rate)
+
+    for broken, check in [
+        (SteepLoss(), test_a_loss_has_the_slope_and_the_bend_that_it_says),
+        (ShortProx(), test_the_prox_is_where_the_rest_of_the_penalty_balances_the_step),
+        (PlainStep(), test_the_minimiser_is_the_fixed_point_of_every_rule_with_every_penalty),
+        (Remembering(), test_a_fit_learns_and_changes_nothing_of_the_piece),
+        (Remembering(), test_partial_fit_learns_where_the_piece_takes_streams),
+    ]:
+        with pytest.raises(AssertionError):
+            check(broken)
+    with pytest.raises((TypeError, AssertionError)):
+        test_each_parameter_is_kept_as_it_was_passed_and_documented(Converting())
