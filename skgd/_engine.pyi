@@ -73,6 +73,7 @@ def value_and_gradient(
     gradient: bool = True,
     subset: _Integers | None = None,
     n_threads: int = 1,
+    margins: _Floats | None = None,
 ) -> tuple[_Floats, _Floats | None, _Floats | None]: ...
 
 class Sweep:

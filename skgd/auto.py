@@ -261,7 +261,8 @@ def solve(objective, loss, X, x, record):
     accelerated proximal gradient where a loss is not convex or the Hessian is unknown or too large.
     Losses of straight pieces have an interior point method; where there are too many parameters, a
     loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
-    from the last one's minimum.
+    from the last one's minimum. Many rows are sampled for the start, and more columns than rows are
+    descended in the span of the rows.
     """
     if loss.smooth and (space := in_row_space(objective, loss, X)) is not None:
         objective.space = space
@@ -279,7 +280,8 @@ def solve(objective, loss, X, x, record):
         record.stop_reason = None
         solver = _solver(inner, smooth, X)
         if isinstance(solver, Newton) and not record.n_iter:
-            x = descend_on_samples(inner, smooth, X, x)
+            worth = float(inner.metric.unit @ record.constant_objectives)
+            x = descend_on_samples(inner, smooth, X, x, worth)
         x = train_full_batch(solver, inner, x, record)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):

@@ -60,7 +60,9 @@ class Curvature:
         problem = objective.problem
         self.shape = k, p = objective.metric.inverse.shape
         self.weights = problem.row_weights()
-        self.margins = margins(X, *objective.raw(x))
+        self.margins = objective.margins(x)
+        if self.margins is None:
+            self.margins = margins(X, *objective.raw(x))
         self.targets = signed_targets(problem.targets, k)
         self.bends = loss.bends(self.targets, self.margins)
         self.exact, self.blocks, self.solvers, self.damping = False, None, None, None

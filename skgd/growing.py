@@ -14,7 +14,7 @@ import numpy as np
 
 from skgd._engine import Problem
 from skgd.curvature import factorised_size
-from skgd.newton import Newton
+from skgd.newton import Newton, evaluate
 
 # Rows of the first sample per parameter of a Hessian, and at least; growth from one to the next.
 ROWS_PER_PARAMETER, LEAST_ROWS, GROWTH = 10, 512, 8
@@ -24,7 +24,7 @@ ENOUGH = 1e-2
 STEPS = 30
 
 
-def descend_on_samples(objective, loss, X, x):
+def descend_on_samples(objective, loss, X, x, worth):
     """Return parameters nearer to the minimum, or x where samples say too little about all rows.
 
     Parameters
@@ -34,6 +34,8 @@ def descend_on_samples(objective, loss, X, x):
         Smooth, with second derivatives.
     X : array or CSR matrix of shape (n_samples, n_features)
     x : array of shape (n_parameters,)
+    worth : float
+        The objective at x, in the units of the metric.
     """
     start, n_parameters = x, factorised_size(objective, loss)[0]
     if loss.constant_hessian or not n_parameters or objective.raw(x)[0].any():
@@ -43,10 +45,8 @@ def descend_on_samples(objective, loss, X, x):
         some = np.sort(rows[:size])
         part = X[some]
         x = Newton(loss, part).solve(_restricted(objective, loss, part, some), x, _ends())
-    if x is start:
-        return x
-    worth = [objective.metric.unit @ objective.values(*objective.raw(at))[1] for at in (x, start)]
-    return x if worth[0] < worth[1] else start
+    objective.keeps_margins = True
+    return x if x is start or evaluate(objective, x)[0] < worth else start
 
 
 def _shuffled_rows(problem):

@@ -16,6 +16,8 @@ from skgd.optimizers import FullBatchOptimizer
 SMOOTHING = 10.0 ** np.arange(0.0, -6.5, -1.0)
 # The share of a step that the solution of a system may miss where it has to be exact.
 EXACT = 1e-10
+# The share of a step that the solution of a system may miss far from the minimum: less is lost.
+FORCING = 0.5
 # The damping of a step grows tenfold, from the first one to the largest.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
 # Steps below this share are damped next time, below this one at once.
@@ -53,6 +55,7 @@ class Newton(FullBatchOptimizer):
     def _solve(self, objective, x, monitor):
         kinks = Kinks.of(objective) if objective.proximal else None
         x = x if kinks is None else kinks.clip(x)
+        objective.keeps_margins = True
         value, gradient = evaluate(objective, x)
         first, step, damping = float(gradient @ gradient), 1.0, 0.0
         curvature = decrement = None
@@ -63,7 +66,7 @@ class Newton(FullBatchOptimizer):
                     objective.hessian = curvature
             size = float(gradient @ gradient)
             # Tighter systems would only amplify rounding along directions without curvature.
-            tol = np.clip(np.sqrt(size / first), 1e-6, 0.1) if first > 0 else 0.1
+            tol = np.clip(FORCING * (size / first) ** 0.25, 1e-6, FORCING) if first > 0 else 0.1
             if self.observe is not None or (kinks is not None and self.loss.constant_hessian):
                 tol = EXACT
             while True:
