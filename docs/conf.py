@@ -3,9 +3,12 @@
 import importlib
 import inspect
 import pkgutil
+import sys
 from pathlib import Path
 
 import skgd
+
+sys.path.insert(0, str(Path(__file__).parent))  # for gallery_style.py
 
 project = "skgd"
 author = "the skgd developers"
@@ -24,6 +27,12 @@ numpydoc_show_class_members = False
 smartquotes = False
 suppress_warnings = ["ref.term"]  # scikit-learn's docstrings refer to its glossary
 default_role = "py:obj"
+nitpicky = True  # each name between single backticks is a link that must lead somewhere
+nitpick_ignore_regex = [
+    ("py:class", r"skgd\.\w+\.\w+Rule"),  # the compiled halves of the pieces have no page
+    ("py:class", r"numpy\.ndarray"),  # an annotation in a stub; other projects are not linked to
+    ("py:obj", r"classes_|n_features_in_"),  # properties that GDSearchCV inherits from scikit-learn
+]
 numpydoc_validation_checks = {
     "all",
     "GL08",  # members without a docstring of their own inherit it
@@ -58,7 +67,7 @@ def write_api_reference(app, config):
             continue
         title, summary = module.__name__, inspect.getdoc(module).splitlines()[0]
         lines += ["", title, "-" * len(title), "", f".. module:: {title}", "", summary, ""]
-        lines += [".. autosummary::", "   :toctree:", ""]
+        lines += [".. autosummary::", "   :toctree:", "   :nosignatures:", ""]
         lines += [f"   {name}" for name in names]
     page = Path(app.srcdir, "api", "index.rst")
     page.parent.mkdir(exist_ok=True)
@@ -90,6 +99,8 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "doc_module": ("skgd",),
     "abort_on_example_error": True,
+    "reset_modules": ("matplotlib", "gallery_style.apply"),
+    "image_srcset": ["2x"],
     "download_all_examples": False,
     "remove_config_comments": True,
     "show_memory": False,

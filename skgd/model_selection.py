@@ -53,7 +53,7 @@ class GDSearchCV(BaseSearchCV):
     param_grid : dict or list of dicts
         Names of parameters and lists of their values; distributions with ``n_iter``.
     n_iter : int, default=None
-        How many candidates to draw from `param_grid`; None tries all of them.
+        How many candidates to draw from ``param_grid``; None tries all of them.
     scoring : str, callable, list, tuple, dict or None, default=None
         As for ``GridSearchCV``.
     cv : int, splitter or iterable, default=None
@@ -71,7 +71,7 @@ class GDSearchCV(BaseSearchCV):
     error_score : "raise" or number, default=nan
         The score of a fit that fails.
     random_state : int, RandomState or None, default=None
-        The source of the draws with `n_iter`, and of random orders where the estimator has none.
+        The source of the draws with ``n_iter``, and of random orders where the estimator has none.
     verbose : int, default=0
         As for ``GridSearchCV``.
 

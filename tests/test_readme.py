@@ -30,3 +30,15 @@ def test_shell_commands_name_what_exists():
     assert extras and set(extras) <= set(project["optional-dependencies"])
     assert scripts and all((ROOT / script).exists() for script in scripts)
     assert project["readme"] == "README.md"
+
+
+LINKS = re.findall(r"\]\(([^)#]+)\)", README)
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_link_leads_to_a_file(link):
+    assert (ROOT / link).exists()
+
+
+def test_there_are_links():
+    assert len(LINKS) >= 10

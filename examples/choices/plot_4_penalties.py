@@ -6,7 +6,7 @@ What does a penalty do to the coefficients?
 
 l2 makes all of them smaller. l1 sets many to exactly zero. A group lasso does so group by group,
 and bounds keep each within limits. The columns are standardised, so that the penalties weigh them
-alike.
+alike. Grey are the coefficients without a penalty, and a dot is an exact zero.
 """
 
 import matplotlib.pyplot as plt
@@ -29,14 +29,15 @@ penalties = {
     "Box from -10 to 10": (Box(-10, 10), 0.0),
     "L2, positive=True": (L2(), 0.5),
 }
-fig, axes = plt.subplots(2, 3, figsize=(11, 5), sharex=True, sharey=True, layout="constrained")
+fig, axes = plt.subplots(3, 2, figsize=(8, 8), sharex=True, sharey=True)
 free = GDRegressor(penalty=None).fit(X, y).coef_
 for ax, (name, (penalty, alpha)) in zip(axes.flat, penalties.items(), strict=True):
     model = GDRegressor(penalty=penalty, alpha=alpha, positive="positive" in name).fit(X, y)
-    ax.bar(data.feature_names, free, color="0.9")
+    ax.bar(data.feature_names, free, color="0.88")
     ax.bar(data.feature_names, model.coef_, width=0.5)
-    zeros, score = np.sum(model.coef_ == 0), model.score(X, y)
-    ax.set_title(f"{name}: {zeros} zeros, R² {score:.2f}", fontsize=10)
-    ax.axhline(0, color="0.5", lw=0.6)
-fig.supylabel("coefficient; grey: without penalty")
+    zero = np.flatnonzero(model.coef_ == 0)
+    ax.plot(zero, np.zeros(len(zero)), "o", color="C1")
+    ax.set_title(f"{name}\n{len(zero)} zeros, R² {model.score(X, y):.2f}")
+    ax.axhline(0, color="0.5", lw=0.6, zorder=0)
+fig.supylabel("coefficient")
 plt.show()

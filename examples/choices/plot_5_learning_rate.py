@@ -4,7 +4,7 @@ Choosing a learning rate
 
 Test, search, or none?
 
-A range test tries many rates in short runs. A grid search asks which rate predicts best. And
+A range test tries many rates in short runs. A search asks which rate predicts best. And
 without a rate, "auto" descends by a method that needs none.
 """
 
@@ -13,9 +13,8 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_breast_cancer
-from sklearn.model_selection import GridSearchCV
 
-from skgd import DescentDisplay, GDClassifier, LearningRateDisplay
+from skgd import DescentDisplay, GDClassifier, GDSearchCV, LearningRateDisplay
 
 X, y = load_breast_cancer(return_X_y=True)
 model = GDClassifier(optimizer="adam", batch_size=32, random_state=0)
@@ -29,10 +28,11 @@ plt.show()
 
 # %%
 # The search asks for the accuracy on other rows, where the differences are smaller: a rate that is
-# half or twice as large does as well.
+# half or twice as large does as well. ``GDSearchCV`` is used as ``GridSearchCV`` is, and trains all
+# rates on all folds in one pass over the data.
 
 model.set_params(max_iter=30, tol=None)
-search = GridSearchCV(model, {"learning_rate": np.geomspace(1e-4, 1, 9)}).fit(X, y)
+search = GDSearchCV(model, {"learning_rate": np.geomspace(1e-4, 1, 9)}).fit(X, y)
 LearningRateDisplay.from_search(search)
 plt.show()
 

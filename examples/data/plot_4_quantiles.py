@@ -25,13 +25,14 @@ model = make_pipeline(SplineTransformer(n_knots=4, degree=2),
 
 grid = np.linspace(bmi.min(), bmi.max(), 200)[:, None]
 bands = model.predict(grid)
-fig, ax = plt.subplots(figsize=(8, 4.2), layout="constrained")
-ax.plot(bmi, y, ".", color="0.6", ms=4)
-ax.fill_between(grid[:, 0], bands[:, 0], bands[:, 4], color="C0", alpha=0.15, label="9 of 10")
-ax.fill_between(grid[:, 0], bands[:, 1], bands[:, 3], color="C0", alpha=0.25, label="half")
-ax.plot(grid, bands[:, 2], "C0", label="median")
-ax.set(xlabel="body mass index", ylabel="progression")
-ax.legend(loc="upper left")
+fig, ax = plt.subplots(figsize=(8, 4.6))
+ax.plot(bmi, y, ".", color="0.6", ms=5)
+for low, high, alpha, name in ((0, 4, 0.15, "nine of ten"), (1, 3, 0.3, "every second")):
+    ax.fill_between(grid[:, 0], bands[:, low], bands[:, high], color="C0", alpha=alpha, lw=0)
+    ax.text(grid[-1, 0], bands[-1, high], f" {name}", color="C0", va="center")
+ax.plot(grid, bands[:, 2], "C0")
+ax.text(grid[-1, 0], bands[-1, 2], " the median", color="C0", va="top")
+ax.set(xlabel="body mass index", ylabel="progression of diabetes", xlim=(17, 48))
 plt.show()
 
 # %%

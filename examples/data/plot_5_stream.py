@@ -51,13 +51,15 @@ with tempfile.TemporaryDirectory() as folder:
     print(f"fitted on the memory map of the first half: accuracy {accuracy:.3f}")
     del file, rows, half
 
-fig, ax = plt.subplots(figsize=(8, 3.8), layout="constrained")
+fig, ax = plt.subplots(figsize=(8, 4.2))
 for name, values in scores.items():
     ax.plot(CHUNK * np.arange(1, len(values) + 1), values, label=name)
+ax.axhline(0.5, color="0.7", lw=0.8)
+ax.text(0, 0.51, "a coin", color="0.4")
 ax.axvline(N / 2, color="0.6", ls=":")
-ax.text(N / 2, 0.42, " the truth changes", color="0.4")
+ax.text(N / 2, 0.43, " the truth changes", color="0.4")
 ax.set(xlabel="rows seen", ylabel="accuracy on the next 500 rows", ylim=(0.4, 1))
-ax.legend(loc="lower left")
+ax.legend(loc="lower right")
 plt.show()
 
 # %%

@@ -26,20 +26,20 @@ models = {
     "modified_huber": GDClassifier("modified_huber", alpha=1e-3),
 }
 
-fig, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+fig, (left, right) = plt.subplots(1, 2, figsize=(8, 4.6))
 left.plot([0, 1], [0, 1], color="0.7", ls=":")
 for name, model in models.items():
     probability = cross_val_predict(model, X, y, cv=5, method="predict_proba")[:, 1]
     shares, means = calibration_curve(y, probability, n_bins=8, strategy="quantile")
-    left.plot(means, shares, ".-", label=name)
+    left.plot(means, shares, "o-", label=name)
     precision, recall, _ = precision_recall_curve(y, probability)
     right.plot(recall, precision, label=name)
     found = recall_score(y, probability > 0.5)
     print(f"{name:20s} Brier score {brier_score_loss(y, probability):.3f}, "
           f"finds {found:.0%} above 0.5")
-left.set(xlabel="predicted probability", ylabel="share of eights")
-right.set(xlabel="recall", ylabel="precision")
-left.legend()
+left.set(xlabel="predicted probability", ylabel="share of eights", title="can it be believed?")
+right.set(xlabel="recall", ylabel="precision", title="can it tell them apart?", ylim=(0, 1.03))
+fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
 
 # %%

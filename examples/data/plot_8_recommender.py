@@ -34,18 +34,18 @@ print(f"{X.shape[0]} ratings, {X.shape[1]} columns, {model.n_iter_} iterations")
 known = encoder.categories_[1]
 by_mean = np.array([rating[item == i].mean() for i in known])
 by_model = model.coef_[len(encoder.categories_[0]):]
-fig, axes = plt.subplots(1, 2, figsize=(10, 4.4), sharex=True, layout="constrained")
+fig, axes = plt.subplots(1, 2, figsize=(8, 4.4), sharex=True, sharey=True)
 for ax, name in zip(axes, ("mean rating", "coefficient"), strict=True):
     estimate = by_mean - by_mean.mean() if name == "mean rating" else by_model - by_model.mean()
-    ax.scatter(quality[known], estimate, c=known, s=12, cmap="viridis")
+    dots = ax.scatter(quality[known], estimate, c=known, s=14, cmap="viridis")
     ax.plot([-3, 3], [-3, 3], color="0.7", ls=":")
     correlation = np.corrcoef(quality[known], estimate)[0, 1]
-    ax.set(title=f"{name}: correlation {correlation:.2f}", xlabel="true quality of an item",
-           ylim=(-4, 4))
-axes[0].set_ylabel("estimate")
+    ax.set(title=f"{name}\ncorrelation {correlation:.2f}", xlabel="true quality", ylim=(-4, 4))
+axes[0].set_ylabel("estimated quality")
+fig.colorbar(dots, ax=axes, label="number of the item: kind users to the right", location="bottom",
+             aspect=40)
 plt.show()
 
 # %%
-# The colour is the number of the item. The mean rates items with high numbers, which kind users
-# choose, too high. l2 with ``alpha = 1 / n`` is what a mixed model assumes: effects with a
-# standard deviation as large as the noise's.
+# The mean rates items with high numbers, which kind users choose, too high. l2 with ``alpha = 1 /
+# n`` is what a mixed model assumes: effects with a standard deviation as large as the noise's.

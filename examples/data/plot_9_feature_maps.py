@@ -26,26 +26,26 @@ X, y = make_circles(1000, noise=0.15, factor=0.5, random_state=0)
 X[:, 1] *= 3
 models = {
     "raw": GDClassifier(),
-    "splines": make_pipeline(SplineTransformer(n_knots=6), GDClassifier(alpha=1e-3)),
+    "splines": make_pipeline(SplineTransformer(n_knots=4), GDClassifier(alpha=1e-3)),
     "Nystroem, 60 rows": make_pipeline(
         Nystroem(gamma=1.0, n_components=60, random_state=0), GDClassifier(alpha=1e-3)
     ),
 }
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.8), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(8, 3.6), sharey=True)
 for ax, (name, model) in zip(axes, models.items(), strict=True):
     model.fit(X, y)
-    DecisionBoundaryDisplay.from_estimator(model, X, ax=ax, response_method="predict_proba",
-                                           cmap="RdBu", vmin=0, vmax=1, alpha=0.6)
+    DecisionBoundaryDisplay.from_estimator(model, X, ax=ax, eps=0.2, cmap="RdBu", alpha=0.6,
+                                           response_method="predict_proba", vmin=0, vmax=1)
     ax.scatter(*X.T, c=y, cmap="RdBu", s=6, edgecolors="none")
-    ax.set_title(f"{name}: {model.score(X, y):.3f}")
+    ax.set_title(f"{name}\naccuracy {model.score(X, y):.2f}")
 plt.show()
 
 # %%
 # Seconds of training over the rows: the kernel machine grows faster than its rows do.
 
-sizes = np.array([1000, 2000, 4000, 8000])
+sizes = np.array([1000, 4000, 16_000, 32_000])
 machines = {"SVC": SVC(), "Nystroem, 60 rows": models["Nystroem, 60 rows"]}
-fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
+fig, ax = plt.subplots(figsize=(8, 3.8))
 for name, model in machines.items():
     seconds = []
     for size in sizes:
@@ -53,7 +53,7 @@ for name, model in machines.items():
         start = time.perf_counter()
         model.fit(rows, classes)
         seconds.append(time.perf_counter() - start)
-    ax.loglog(sizes, seconds, ".-", label=name)
+    ax.loglog(sizes, seconds, "o-", label=name)
 ax.set(xlabel="rows", ylabel="seconds")
 ax.legend()
 plt.show()

@@ -2,13 +2,14 @@
 Descending a valley
 ===================
 
-What does the learning rate do?
+How long should a step be?
 
-Gradient descent takes the slope where it stands, times the rate, as its step. In a valley of the
-form ``x^2 / 2`` the slope is x, so each step multiplies x by ``1 - rate``. All that can happen
-follows: creeping, arriving, bouncing, exploding.
+Gradient descent feels the slope where it stands and steps downhill. The step is the slope times a
+number that we choose, the learning rate. The simplest valley is ``x^2 / 2``. Its slope at x is x
+itself, so a step goes from x to ``x - rate * x``. Here are seven steps with four rates, all from
+the same place.
 """
-# sphinx_gallery_thumbnail_number = 2
+# sphinx_gallery_thumbnail_number = 1
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,37 +25,42 @@ def slope(x):
     return x
 
 
-rates = {
-    "0.1: creeps": 0.1,
-    "0.7: arrives": 0.7,
-    "1.8: bounces": 1.8,
-    "2.1: explodes": 2.1,
-}
-fig, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharey=True, layout="constrained")
-for ax, (name, rate) in zip(axes, rates.items(), strict=True):
-    run = minimize(valley, [-3.0], jac=slope, optimizer="sgd", learning_rate=rate, max_iter=7,
-                   tol=None)
-    PathDisplay.from_result(run, valley, ax=ax, limits=[(-6, 6)])
-    ax.set(title=f"rate {name}", xlabel="x", ylabel="", ylim=(-0.8, 16))
+def descend(rate, steps):
+    return minimize(valley, [-3.0], jac=slope, optimizer="sgd", learning_rate=rate,
+                    max_iter=steps, tol=None)
+
+
+stories = {0.1: "it creeps", 0.7: "it arrives", 1.8: "it bounces", 2.1: "it explodes"}
+fig, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharex=True, sharey=True)
+for ax, (rate, story) in zip(axes.flat, stories.items(), strict=True):
+    PathDisplay.from_result(descend(rate, 7), valley, ax=ax, limits=[(-6, 6)])
     ax.get_legend().remove()
-axes[0].set_ylabel("height")
+    ax.set(title=f"rate {rate}: {story}", xlabel="x", ylabel="height", ylim=(-0.8, 16))
+    ax.label_outer()
 plt.show()
 
 # %%
-# The best rate of a valley is one over its curvature: here 1, which arrives in a single step. Twice
-# that is the border of the explosion. But a function of several parameters is curved in one
-# direction more than in another, and one rate must serve them all:
-# :ref:`sphx_glr_auto_examples_descent_plot_3_momentum.py`. The estimators take the curvature of the
-# columns out before they descend; that is why their rates have no unit.
+# A step multiplies x by ``1 - rate``. Everything follows from that. Near 0 little changes: the walk
+# creeps. Near 1 the step leads to the bottom. Beyond 1 it leads across, to the other side. Beyond 2
+# it ends higher up than it began, the next slope is steeper still, and the walk explodes.
 
-rates = np.linspace(0.02, 2.2, 200)
-ends = [
-    minimize(valley, [-3.0], jac=slope, optimizer="sgd", learning_rate=rate, max_iter=10, tol=None)
-    for rate in rates
-]
-fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
-ax.semilogy(rates, [end.fun for end in ends])
-ax.axhline(4.5, color="0.7", ls="--")
-ax.text(0.03, 6, "height at the start", color="0.4")
-ax.set(xlabel="learning rate", ylabel="height after 10 steps", ylim=(1e-12, 1e3))
+rates = np.linspace(0.02, 2.4, 239)
+heights = [descend(rate, 10).fun for rate in rates]
+fig, ax = plt.subplots(figsize=(8, 4))
+ax.semilogy(rates, heights)
+ax.axhline(valley([-3.0]), color="0.6", ls="--")
+ax.text(0.75, 12, "height at the start", color="0.4")
+for rate, story in stories.items():
+    height = descend(rate, 10).fun
+    ax.plot(rate, height, "o", color="C1", ms=9)
+    ax.annotate(story, (rate, height), (12, -4), textcoords="offset points", color="C1")
+ax.set(xlabel="learning rate", ylabel="height after 10 steps", xlim=(0, 2.6),
+       ylim=(1e-12, 1e4))
 plt.show()
+
+# %%
+# The best rate is one over the curvature of the valley, and twice that is the border of the
+# explosion. A steeper valley needs a smaller rate. But the ground of a real problem is curved in
+# one direction more than in another, and one rate has to do for all of them. That is the ravine of
+# chapter three. Before that, a question that comes with data: the slope is an average over all
+# rows. Must a step look at all of them? :ref:`sphx_glr_auto_examples_descent_plot_2_batches.py`

@@ -2,12 +2,15 @@
 Batch, stochastic and mini-batch descent
 ========================================
 
-How many rows should a step look at? All of them, one, or something between?
+How many rows should a step look at?
 
-Two columns of the diabetes data, so that the path can be drawn. The ellipses join coefficients
-with the same objective. Each path shows 5 passes over the 442 rows; the rates of the batches fall.
+With data, the ground is an average: each row of the table has its own valley, and the height is the
+mean over all rows. So is the slope. A step may look at all rows, at one that is drawn by lot, or at
+a batch of some. Below are five passes over the 442 rows of the diabetes data, each way. Two columns
+make two coefficients, so the walk can be drawn on a map; the lines join places of the same height,
+and the star is the lowest one. The rates of the batches fall as the walk goes on.
 """
-# sphinx_gallery_thumbnail_number = 2
+# sphinx_gallery_thumbnail_number = 1
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,37 +38,43 @@ def path(batch_size, learning_rate, passes=5):
     return np.array(coefs)
 
 
-# %%
-# A step on all rows goes straight downhill, but there are only five of them. A step on one row is
-# 442 times cheaper and points anywhere; the mean of many such steps points downhill. Batches of 32
-# rows get most of both.
-
 ways = {
-    "5 steps on all rows": path(len(y), 0.5),
-    "65 steps on 32 rows each": path(32, InverseScaling(0.2)),
-    "2210 steps on one row each": path(1, InverseScaling(0.2)),
+    "5 steps,\neach on all rows": path(len(y), 0.5),
+    "65 steps,\neach on 34 rows": path(34, InverseScaling(0.2)),
+    "2210 steps,\neach on one row": path(1, InverseScaling(0.2)),
 }
-grid = np.stack(np.meshgrid(np.linspace(-0.25, 0.75, 80), np.linspace(-0.25, 0.75, 80)))
+grid = np.stack(np.meshgrid(np.linspace(-0.1, 0.7, 80), np.linspace(-0.1, 0.7, 80)))
 margins = np.einsum("nj,jab->nab", X, grid)
 height = 0.5 * np.mean((margins - y[:, None, None]) ** 2, axis=0)
 
-fig, axes = plt.subplots(1, 3, figsize=(11, 4.5), sharex=True, sharey=True, layout="constrained")
-for ax, (name, coefs) in zip(axes, ways.items(), strict=True):
+fig, axes = plt.subplots(1, 3, figsize=(8, 3.6), sharex=True, sharey=True)
+for number, (ax, (name, coefs)) in enumerate(zip(axes, ways.items(), strict=True)):
     ax.contour(*grid, height, levels=12, colors="0.8", linewidths=0.8)
-    ax.plot(*coefs.T, color="C0", lw=0.8, marker=".", ms=4 if len(coefs) < 100 else 2)
-    ax.plot(*minimum, "C3*", ms=12)
+    few = len(coefs) < 100
+    ax.plot(*coefs.T, f"C{number}.-", lw=1.5 if few else 0.4, ms=7 if few else 1.5)
+    ax.plot(*minimum, "*", color="k", ms=14, mec="w")
     ax.set(title=name, xlabel="coefficient of bmi", aspect="equal")
 axes[0].set_ylabel("coefficient of s5")
 plt.show()
 
 # %%
-# What a pass is worth: the objective above its minimum, over passes.
+# A step on all rows goes straight downhill, but there are only five of them. A step on one row is
+# 442 times cheaper and may point anywhere; only the mean of many such steps points downhill. A
+# batch gets most of both. The same walks again, as height above the lowest place:
 
-fig, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")
+fig, ax = plt.subplots(figsize=(8, 4))
 lowest = 0.5 * np.mean((X @ minimum - y) ** 2)
-for name, coefs in ways.items():
+for number, (name, coefs) in reversed(list(enumerate(ways.items()))):
     objective = 0.5 * np.mean((X @ coefs.T - y[:, None]) ** 2, axis=0)
-    ax.semilogy(np.linspace(0, 5, len(coefs)), objective - lowest, label=name)
-ax.set(xlabel="passes over the data", ylabel="objective above the minimum", ylim=(1e-8, 1))
-ax.legend(loc="lower left")
+    ax.semilogy(np.linspace(0, 5, len(coefs)), objective - lowest, f"C{number}",
+                lw=0.7 if number == 2 else 2.5, label=name.replace("\n", " "))
+ax.set(xlabel="passes over the data", ylabel="height above the minimum", ylim=(1e-6, 1))
+ax.legend(loc="upper right")
 plt.show()
+
+# %%
+# One row at a time is down first, within a fraction of the first pass. Then it only dances around
+# the minimum: the noise stays as long as the rate does. All rows at once have no noise and get
+# there in the end. This is why skgd takes batches when you ask for quick learning, and all rows
+# when you ask for nothing. Next, the ground itself gets harder:
+# :ref:`sphx_glr_auto_examples_descent_plot_3_momentum.py`

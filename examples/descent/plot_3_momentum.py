@@ -4,11 +4,16 @@ Momentum through a ravine
 
 Why does plain descent crawl where one direction is steep and another is flat, and what helps?
 
-The ravine ``(x^2 + 30 y^2) / 2`` is 30 times steeper across than along. Plain descent must keep its
-rate small enough for the steep walls, and then hardly moves along the floor. Momentum sums up the
-steps along the floor and cancels those across it.
+This ravine, ``(x^2 + 30 y^2) / 2``, is 30 times more curved across than along. The steep walls
+allow small steps only, or the walk explodes; and with small steps it hardly moves along the flat
+floor.
+
+A heavy ball does better than a walker. It keeps its speed: pushes along the floor all point the
+same way and add up, pushes from the walls point this way and that way and cancel. That is momentum.
+Nesterov's momentum feels the slope where the ball is about to be, and brakes in time. Adam gives
+each direction a step length of its own, from the slopes that it has met there.
 """
-# sphinx_gallery_thumbnail_number = 2
+# sphinx_gallery_thumbnail_number = 1
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,35 +40,41 @@ def descend(optimizer, rate):
 
 runs = {
     "plain": descend("sgd", 0.06),
-    "momentum 0.7": descend(SGD(momentum=0.7), 0.04),
-    "Nesterov's momentum 0.7": descend(SGD(momentum=0.7, nesterov=True), 0.03),
+    "momentum": descend(SGD(momentum=0.7), 0.04),
+    "Nesterov's momentum": descend(SGD(momentum=0.7, nesterov=True), 0.03),
     "Adam": descend("adam", 0.6),
 }
 
-fig, axes = plt.subplots(2, 2, figsize=(10, 4.6), sharex=True, sharey=True, layout="constrained")
-for ax, (name, run) in zip(axes.flat, runs.items(), strict=True):
-    PathDisplay.from_result(run, ravine, ax=ax, limits=[(-9, 3), (-1.8, 1.8)])
+fig, axes = plt.subplots(4, 1, figsize=(8, 8), sharex=True, sharey=True)
+for number, (ax, (name, run)) in enumerate(zip(axes, runs.items(), strict=True)):
+    PathDisplay.from_result(run, ravine, ax=ax, limits=[(-9, 3), (-1.7, 1.7)],
+                            line_kw={"color": f"C{number}", "marker": "o"})
     ax.get_legend().remove()
-    ax.set_title(f"{name}: {run.fun:.0e} after 50 steps", fontsize=10)
+    ax.set(title=f"{name}, height {run.fun:.0e} after 50 steps", xlabel="x", ylabel="y")
     ax.label_outer()
 plt.show()
 
 # %%
-# The height over the steps. Adam goes straight at the minimum and then overshoots, because its step
-# does not shrink with the slope: it wants a rate that falls.
+# The height after each step. Adam runs straight at the lowest place and past it, because its steps
+# do not shrink with the slope. It wants a rate that falls:
+# :ref:`sphx_glr_auto_examples_choices_plot_2_schedules.py`.
 
-fig, ax = plt.subplots(figsize=(7, 3.4), layout="constrained")
+fig, ax = plt.subplots(figsize=(8, 4))
 for name, run in runs.items():
     ax.semilogy(run.path_fun, label=name)
 ax.set(xlabel="step", ylabel="height", ylim=(1e-8, 100))
-ax.legend()
+ax.legend(loc="lower left")
 plt.show()
 
 # %%
-# The other way out is to change the coordinates so that all directions are equally steep. That is
-# what ``precondition`` does in the estimators: measure each column's scale, and descend in the
-# round valley that is left.
+# There is another way out: stretch the map until all directions are equally steep. In a round
+# valley even the plain walk goes straight to the bottom. This is what skgd's estimators do before
+# they take a step (``precondition``), and it is why they can be given raw columns of any scale.
 
 round_valley = minimize(lambda u: 0.5 * u @ u, np.sqrt(CURVATURE) * START, jac=lambda u: u,
                         optimizer="sgd", learning_rate=0.9, max_iter=10, tol=None)
-print(f"plain descent in a round valley: {round_valley.fun:.0e} after 10 steps")
+print(f"plain descent in a round valley: height {round_valley.fun:.0e} after 10 steps")
+
+# %%
+# Valleys and ravines have one lowest place. What if there are several?
+# :ref:`sphx_glr_auto_examples_descent_plot_4_saddles.py`

@@ -4,8 +4,8 @@ Local minima and saddle points
 
 Who gets out of a shallow hole, and who gets away from a saddle?
 
-Linear models with convex losses have neither: every descent that goes on long enough finds the same
-minimum. The optimizers are made for more than that, and ``minimize`` runs them on any function.
+A walker in fog stops where the ground is level. That may be the bottom of a small hole, while the
+deep valley is behind the next hill. Here the descent starts on the right, above the shallow hole.
 """
 # sphinx_gallery_thumbnail_number = 2
 
@@ -25,23 +25,23 @@ def wells_slope(x):
     return x**3 - x + 0.1
 
 
-fig, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True, layout="constrained")
+fig, axes = plt.subplots(1, 3, figsize=(8, 3.2), sharey=True)
 for ax, momentum in zip(axes, (0.0, 0.8, 0.95), strict=True):
     run = minimize(wells, [1.7], jac=wells_slope, optimizer=SGD(momentum=momentum),
                    learning_rate=0.05, max_iter=250, tol=None)
     PathDisplay.from_result(run, wells, ax=ax, limits=[(-1.8, 1.8)])
-    ax.set(title=f"momentum {momentum}", xlabel="x", ylabel="", ylim=(-0.5, 1.0))
+    ax.set(title=f"momentum {momentum}", xlabel="x", ylabel="height", ylim=(-0.5, 1.0))
+    ax.label_outer()
     ax.get_legend().remove()
-axes[0].set_ylabel("height")
 plt.show()
 
 # %%
-# Without momentum the descent ends in the first hole. A ball with enough momentum rolls through it
-# and over the hill. That is luck, not a method: with other numbers it rolls out again.
+# Without momentum the walk ends in the first hole. A ball with enough momentum rolls through it and
+# over the hill. That is luck, not a method: with other numbers it would roll out of the deep one.
 #
-# A saddle is flat, and a way down leads off to the side. Plain descent slows down as it comes near,
-# because its step is as short as the slope is small. Rules that divide by the size of the gradient
-# leave at their usual pace.
+# A saddle is level too, but not a hole: a way down leads off to the side, like from a mountain
+# pass. Plain descent gets slower as it comes near, because its step is as short as the slope is
+# small. Rules that divide by the size of the slope leave at their usual pace.
 
 
 def saddle(p):
@@ -52,15 +52,28 @@ def saddle_slope(p):
     return np.array([p[0], -p[1] + 0.2 * p[1] ** 3])
 
 
-runs = {
-    optimizer: minimize(saddle, [-2.0, 1e-4], jac=saddle_slope, optimizer=optimizer,
-                        learning_rate=rate, max_iter=150, tol=None)
-    for optimizer, rate in {"sgd": 0.1, "momentum": 0.1, "rmsprop": 0.03, "adam": 0.1}.items()
-}
-fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-paths = PathDisplay.from_results(runs, saddle, ax=left, limits=[(-2.2, 1.5), (-1, 3)])
-left.set(title="from the left to the saddle at (0, 0)")
-for line, run in zip(paths.lines_, runs.values(), strict=True):
-    right.plot(run.path_fun, color=line.get_color())
-right.set(title="height", xlabel="step")
+fig = plt.figure(figsize=(8, 8.5))
+grid = np.meshgrid(np.linspace(-2.1, 1.7, 60), np.linspace(-1.3, 2.7, 60))
+land = fig.add_subplot(3, 1, (1, 2), projection="3d", computed_zorder=False)
+land.plot_surface(*grid, saddle(grid), cmap="Greys", alpha=0.5, lw=0, rcount=60, ccount=60)
+land.contour(*grid, saddle(grid), levels=18, colors="0.5", linewidths=0.6, linestyles="solid")
+over = fig.add_subplot(3, 1, 3)
+rates = {"momentum": (0.1, "C1"), "sgd": (0.1, "C0"), "rmsprop": (0.03, "C2"), "adam": (0.1, "C3")}
+for optimizer, (rate, color) in rates.items():
+    run = minimize(saddle, [-2.0, 1e-4], jac=saddle_slope, optimizer=optimizer,
+                   learning_rate=rate, max_iter=150, tol=None)
+    land.plot(*run.path.T, run.path_fun, color=color, lw=3)
+    over.plot(run.path_fun, color=color, label=optimizer)
+land.plot(0, 0, 0, "k.", ms=12)
+land.text(-0.6, -0.6, 0, "the saddle")
+land.view_init(elev=55, azim=-60)
+land.set_box_aspect((4, 4, 2.6), zoom=1.3)
+land.set_axis_off()
+over.set(xlabel="step", ylabel="height")
+over.legend()
 plt.show()
+
+# %%
+# And linear models? With a convex loss their ground has one valley, without holes and passes: every
+# descent that goes on long enough ends at the same coefficients. What is left is how fast it gets
+# there, on real columns: :ref:`sphx_glr_auto_examples_choices_plot_1_optimizers.py`
