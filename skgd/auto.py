@@ -264,7 +264,8 @@ def solve(objective, loss, X, x, record):
     from the last one's minimum. Many rows are sampled for the start, and more columns than rows are
     descended in the span of the rows.
     """
-    if loss.smooth and (space := in_row_space(objective, loss, X)) is not None:
+    space = in_row_space(objective, loss, X) if loss.convex and loss.has_hessian else None
+    if space is not None:
         objective.space = space
         x = solve(space, loss, space.X, space.coordinates(*objective.raw(x)), record)
         return objective.metric.from_raw(*space.model(x)).ravel()

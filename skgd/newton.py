@@ -18,6 +18,8 @@ SMOOTHING = 10.0 ** np.arange(0.0, -6.5, -1.0)
 EXACT = 1e-10
 # The share of a step that the solution of a system may miss far from the minimum: less is lost.
 FORCING = 0.5
+# The same between kinks, where less would leave open which coordinates are at one.
+AT_KINKS = 1e-6
 # The damping of a step grows tenfold, from the first one to the largest.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
 # Steps below this share are damped next time, below this one at once.
@@ -66,7 +68,9 @@ class Newton(FullBatchOptimizer):
                     objective.hessian = curvature
             size = float(gradient @ gradient)
             # Tighter systems would only amplify rounding along directions without curvature.
-            tol = np.clip(FORCING * (size / first) ** 0.25, 1e-6, FORCING) if first > 0 else 0.1
+            tol = max(1e-6, FORCING * (size / first) ** 0.25) if first > 0 else FORCING
+            if kinks is not None:
+                tol = AT_KINKS
             if self.observe is not None or (kinks is not None and self.loss.constant_hessian):
                 tol = EXACT
             while True:

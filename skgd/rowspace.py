@@ -21,8 +21,9 @@ from skgd.newton import one_thread
 from skgd.objective import Objective
 from skgd.penalties import L2
 
-# Multiplications of a factorisation that costs less than what it saves.
-AFFORDABLE = 1e9
+# Multiplications of a factorisation that costs less than what it saves, and the number of columns
+# up to which there is nothing to save.
+AFFORDABLE, FEW = 1e9, 100
 
 
 @dataclass
@@ -65,7 +66,7 @@ def in_row_space(objective, loss, X):
     """Return the objective in the span of the rows; None where that has no advantage."""
     bend = objective.penalty_curvature
     n, d = X.shape
-    if n >= d or objective.proximal or n**2 * d > AFFORDABLE:
+    if n >= d or d <= FEW or objective.proximal or n**2 * d > AFFORDABLE:
         return None
     if objective.metric.identity or not np.all(bend == bend[0]) or not np.all(bend > 0):
         return None
