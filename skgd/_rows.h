@@ -37,87 +37,108 @@ SKGD_INLINE void skgd_fetch(skgd_coming *coming)
 
 /* ---- rows of a dense matrix ------------------------------------------------------ */
 
-/* z[i] = rows[i] . w for m rows, four at a time; a single row is cut into four quarters, so that
-   four sums run side by side in both cases.   g[j] += sum_i c[i] rows[i][j], likewise. */
+/* z[i] = rows[i] . w for m rows, and g[j] += sum_i c[i] rows[i][j], four rows at a time; fewer are filled
+   up with copies of the last one, which do not count. The numbers behind the last whole group of lanes
+   are read as the end of a group that overlaps the one before, with weights of zero for the overlap. */
+#if defined(__GNUC__)
+#define SKGD_ROW(i) rows[(i) < m ? (i) : m - 1]
+#define SKGD_DOT(T)                                                                        \
+    double last[SKGD_LANES], sums[4];                                                      \
+    ptrdiff_t whole = d - d % SKGD_LANES, end = d - SKGD_LANES;                            \
+    for (ptrdiff_t l = 0; l < SKGD_LANES && end > 0; l++)                                  \
+        last[l] = end + l < whole ? 0.0 : w[end + l];                                      \
+    for (ptrdiff_t i = 0; i < m; i += 4) {                                                 \
+        const T *x[4];                                                                     \
+        skgd_lanes s[4], v;                                                                \
+        skgd_fetch(coming);                                                                \
+        for (int r = 0; r < 4; r++) {                                                      \
+            x[r] = (const T *)SKGD_ROW(i + r);                                             \
+            SKGD_ZERO(s[r]);                                                               \
+        }                                                                                  \
+        for (ptrdiff_t j = 0; j < whole; j += SKGD_LANES) {                                \
+            SKGD_LOAD(v, w + j);                                                           \
+            for (int r = 0; r < 4; r++)                                                    \
+                s[r] += SKGD_LANES_OF_##T(x[r] + j) * v;                                   \
+        }                                                                                  \
+        if (whole < d && end > 0) {                                                        \
+            SKGD_LOAD(v, last);                                                            \
+            for (int r = 0; r < 4; r++)                                                    \
+                s[r] += SKGD_LANES_OF_##T(x[r] + end) * v;                                 \
+        }                                                                                  \
+        skgd_four_sums(s, sums);                                                           \
+        for (ptrdiff_t r = 0; r < 4 && i + r < m; r++) {                                   \
+            for (ptrdiff_t j = 0; j < d && end < 0; j++)                                   \
+                sums[r] += x[r][j] * w[j];                                                 \
+            z[i + r] = sums[r];                                                            \
+        }                                                                                  \
+    }
+#define SKGD_ADD(T)                                                                        \
+    double keep[SKGD_LANES];                                                               \
+    ptrdiff_t whole = d - d % SKGD_LANES, end = d - SKGD_LANES;                            \
+    for (ptrdiff_t l = 0; l < SKGD_LANES; l++)                                             \
+        keep[l] = end + l < whole ? 0.0 : 1.0;                                             \
+    for (ptrdiff_t i = 0; i < m; i += 4) {                                                 \
+        const T *x[4];                                                                     \
+        double a[4];                                                                       \
+        skgd_lanes v;                                                                      \
+        skgd_fetch(coming);                                                                \
+        for (int r = 0; r < 4; r++) {                                                      \
+            x[r] = (const T *)SKGD_ROW(i + r);                                             \
+            a[r] = i + r < m ? c[i + r] : 0.0;                                             \
+        }                                                                                  \
+        for (ptrdiff_t j = 0; j < whole; j += SKGD_LANES)                                  \
+            SKGD_ADD_TO(g + j, SKGD_FOUR_TERMS(T, j));                                     \
+        if (whole < d && end > 0) {                                                        \
+            SKGD_LOAD(v, keep);                                                            \
+            SKGD_ADD_TO(g + end, v * SKGD_FOUR_TERMS(T, end));                             \
+        }                                                                                  \
+        for (ptrdiff_t j = 0; j < d && end < 0; j++)                                       \
+            g[j] += (a[0] * x[0][j] + a[1] * x[1][j]) + (a[2] * x[2][j] + a[3] * x[3][j]); \
+    }
+#define SKGD_FOUR_TERMS(T, j)                                                              \
+    ((a[0] * SKGD_LANES_OF_##T(x[0] + (j)) + a[1] * SKGD_LANES_OF_##T(x[1] + (j)))         \
+     + (a[2] * SKGD_LANES_OF_##T(x[2] + (j)) + a[3] * SKGD_LANES_OF_##T(x[3] + (j))))
+#else
+#define SKGD_DOT(T)                                                                        \
+    for (ptrdiff_t i = 0; i < m; i++) {                                                    \
+        z[i] = 0;                                                                          \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            z[i] += ((const T *)rows[i])[j] * w[j];                                        \
+    }                                                                                      \
+    (void)coming;
+#define SKGD_ADD(T)                                                                        \
+    for (ptrdiff_t i = 0; i < m; i++)                                                      \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            g[j] += c[i] * ((const T *)rows[i])[j];                                        \
+    (void)coming;
+#endif
+
 #define SKGD_DENSE(T, NAME)                                                                \
     SKGD_CLONES static void skgd_dot_##NAME(                                               \
         const char **rows, ptrdiff_t m, ptrdiff_t d, const double *w, double *z,           \
         skgd_coming *coming)                                                               \
     {                                                                                      \
-        ptrdiff_t i = 0, j;                                                                \
-        for (; i + 4 <= m; i += 4) {                                                       \
-            skgd_fetch(coming);                                                            \
-            const T *a = (const T *)rows[i], *b = (const T *)rows[i + 1];                  \
-            const T *c = (const T *)rows[i + 2], *e = (const T *)rows[i + 3];              \
-            double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                         \
-            SKGD_SIMD(reduction(+ : s0, s1, s2, s3))                                       \
-            for (j = 0; j < d; j++) {                                                      \
-                s0 += a[j] * w[j];                                                         \
-                s1 += b[j] * w[j];                                                         \
-                s2 += c[j] * w[j];                                                         \
-                s3 += e[j] * w[j];                                                         \
-            }                                                                              \
-            z[i] = s0, z[i + 1] = s1, z[i + 2] = s2, z[i + 3] = s3;                        \
-        }                                                                                  \
-        skgd_fetch(coming);                                                                \
-        for (; i < m; i++) {                                                               \
-            const T *a = (const T *)rows[i];                                               \
-            SKGD_SUM(d, a[j] * w[j], z[i])                                                 \
-        }                                                                                  \
+        SKGD_DOT(T)                                                                        \
     }                                                                                      \
     SKGD_CLONES static void skgd_add_##NAME(                                               \
         const char **rows, ptrdiff_t m, ptrdiff_t d, const double *c, double *g,           \
         skgd_coming *coming)                                                               \
     {                                                                                      \
-        ptrdiff_t i = 0, j;                                                                \
-        for (; i + 4 <= m; i += 4) {                                                       \
-            skgd_fetch(coming);                                                            \
-            const T *a = (const T *)rows[i], *b = (const T *)rows[i + 1];                  \
-            const T *e = (const T *)rows[i + 2], *f = (const T *)rows[i + 3];              \
-            double c0 = c[i], c1 = c[i + 1], c2 = c[i + 2], c3 = c[i + 3];                 \
-            SKGD_SIMD()                                                                    \
-            for (j = 0; j < d; j++)                                                        \
-                g[j] += (c0 * a[j] + c1 * b[j]) + (c2 * e[j] + c3 * f[j]);                 \
-        }                                                                                  \
-        skgd_fetch(coming);                                                                \
-        for (; i < m; i++) {                                                               \
-            const T *a = (const T *)rows[i];                                               \
-            double c0 = c[i];                                                              \
-            SKGD_SIMD()                                                                    \
-            for (j = 0; j < d; j++)                                                        \
-                g[j] += c0 * a[j];                                                         \
-        }                                                                                  \
+        SKGD_ADD(T)                                                                        \
     }                                                                                      \
     SKGD_CLONES static void skgd_pack_##NAME(                                              \
-        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride, double *out)        \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride,                     \
+        ptrdiff_t out_stride, double *out)                                                 \
     {                                                                                      \
+        if (stride == sizeof(T)) {                                                         \
+            for (ptrdiff_t i = 0; i < m; i++)                                              \
+                for (ptrdiff_t j = 0; j < d; j++)                                          \
+                    out[i * out_stride + j] = ((const T *)rows[i])[j];                     \
+            return;                                                                        \
+        }                                                                                  \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             for (ptrdiff_t i = 0; i < m; i++)                                              \
-                out[i * d + j] = *(const T *)(rows[i] + j * stride);                       \
-    }
-
-/* result = the sum over j < d of a term in j, in 16 partial sums that run side by side. */
-#define SKGD_SUM(d, TERM, result)                                                          \
-    {                                                                                      \
-        double part[16] = {0}, rest = 0;                                                   \
-        ptrdiff_t j, l, first = 0;                                                         \
-        for (; first + 16 <= (d); first += 16)                                             \
-            for (l = 0; l < 16; l++) {                                                     \
-                j = first + l;                                                             \
-                part[l] += TERM;                                                           \
-            }                                                                              \
-        for (; first + 4 <= (d); first += 4)                                               \
-            for (l = 0; l < 4; l++) {                                                      \
-                j = first + l;                                                             \
-                part[l] += TERM;                                                           \
-            }                                                                              \
-        for (j = first; j < (d); j++)                                                      \
-            rest += TERM;                                                                  \
-        for (l = 0; l < 8; l++)                                                            \
-            part[l] += part[l + 8];                                                        \
-        for (l = 0; l < 4; l++)                                                            \
-            part[l] += part[l + 4];                                                        \
-        result = rest + ((part[0] + part[2]) + (part[1] + part[3]));                       \
+                out[i * out_stride + j] = *(const T *)(rows[i] + j * stride);              \
     }
 
 /* Single rows, taken into aligned and padded buffers in which every loop is whole vectors. */

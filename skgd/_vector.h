@@ -40,7 +40,10 @@
 
 #if defined(__GNUC__)
 typedef double skgd_lanes __attribute__((vector_size(64), aligned(8), may_alias));
+typedef float skgd_floats __attribute__((vector_size(32), aligned(4), may_alias));
 #define SKGD_ZERO(v) v = (skgd_lanes){0}
+#define SKGD_LANES_OF_double(x) (*(const skgd_lanes *)(x))
+#define SKGD_LANES_OF_float(x) __builtin_convertvector(*(const skgd_floats *)(x), skgd_lanes)
 #define SKGD_LOAD(v, address) v = *(const skgd_lanes *)(address)
 #define SKGD_STORE(address, v) *(skgd_lanes *)(address) = v
 #define SKGD_ADD_TO(address, v) *(skgd_lanes *)(address) += v
@@ -59,6 +62,38 @@ typedef struct { double lane[SKGD_LANES]; } skgd_lanes;
 #define SKGD_ADD_TO(address, v) SKGD_EACH((address)[l] += v.lane[l])
 #define SKGD_MULTIPLY_ADD(sum, number, v) SKGD_EACH(sum.lane[l] += (number) * v.lane[l])
 #define SKGD_LANE(v, l) (v).lane[l]
+#endif
+
+#if defined(__GNUC__) && defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SKGD_SHUFFLES
+#endif
+#endif
+
+#ifdef SKGD_SHUFFLES
+/* The numbers of two groups in turn: one by one, in twos, in fours. */
+#define SKGD_ONES(a, b, first) __builtin_shufflevector(                                    \
+    a, b, first, 8 + first, 2 + first, 10 + first, 4 + first, 12 + first, 6 + first, 14 + first)
+#define SKGD_TWOS(a, b, first) __builtin_shufflevector(                                    \
+    a, b, first, 1 + first, 8 + first, 9 + first, 4 + first, 5 + first, 12 + first, 13 + first)
+#define SKGD_FOURS(a, b, first) __builtin_shufflevector(                                   \
+    a, b, first, 1 + first, 2 + first, 3 + first, 8 + first, 9 + first, 10 + first, 11 + first)
+
+/* out = the sums of four groups. */
+SKGD_INLINE void skgd_four_sums(const skgd_lanes *s, double *out)
+{
+    skgd_lanes a = SKGD_ONES(s[0], s[1], 0) + SKGD_ONES(s[0], s[1], 1);
+    skgd_lanes b = SKGD_ONES(s[2], s[3], 0) + SKGD_ONES(s[2], s[3], 1);
+    skgd_lanes c = SKGD_TWOS(a, b, 0) + SKGD_TWOS(a, b, 2);
+    for (int i = 0; i < 4; i++)
+        out[i] = c[i] + c[i + 4];
+}
+#elif defined(__GNUC__)
+SKGD_INLINE void skgd_four_sums(const skgd_lanes *s, double *out)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = skgd_sum_lanes(s[i]);
+}
 #endif
 
 /* ---- elementary functions -------------------------------------------------------- */
