@@ -117,6 +117,10 @@ class Fleet:
         averaged: list[int] | None = None,
     ) -> None: ...
 
+def joint_losses(
+    problems: list[Problem], coef: _Floats, intercept: _Floats, subset: _Integers | None
+) -> _Floats: ...
+
 class ReducedSweep(Sweep):
     @property
     def known(self) -> _Floats: ...
