@@ -39,9 +39,9 @@ cdef extern from "_rows.h" nogil:
     void skgd_add_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g,
                       skgd_coming* coming)
     void skgd_pack_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
-                       double* out)
+                       Py_ssize_t out_stride, double* out)
     void skgd_pack_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
-                       double* out)
+                       Py_ssize_t out_stride, double* out)
     double skgd_moments_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
                             double weight, double* mean, double* deviation, double* block)
     double skgd_moments_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
@@ -110,10 +110,10 @@ cdef extern from "_rows.h" nogil:
 cdef extern from "_products.h" nogil:
     enum:
         SKGD_LANES
-    void skgd_margins(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t k,
-                      const double* wide, double* z)
-    void skgd_gradients(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t k,
-                        const double* slopes, double* g, Py_ssize_t stride)
+    void skgd_margins(const double* columns, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
+                      Py_ssize_t k, const double** w, double* z)
+    void skgd_gradients(const double* rows, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
+                        Py_ssize_t k, const double* slopes, double** g)
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 
@@ -121,7 +121,7 @@ ctypedef void (*dot_function)(const char**, Py_ssize_t, Py_ssize_t, const double
                               skgd_coming*) noexcept nogil
 ctypedef void (*add_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double*,
                               skgd_coming*) noexcept nogil
-ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                double*) noexcept nogil
 ctypedef double (*moments_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double,
                                     double*, double*, double*) noexcept nogil
@@ -168,13 +168,11 @@ cdef class Rows:
     cdef readonly Py_ssize_t block  # rows of a block
     cdef object owners
 
-    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, const double* w, Py_ssize_t stride,
-                  Workspace space) noexcept nogil:
-        """Set z of the workspace to the products of m rows with each row of w."""
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        """Set z of the workspace to the products of m rows with each w of the workspace."""
 
-    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, double* g, Py_ssize_t stride,
-                  Workspace space) noexcept nogil:
-        """Add the m rows times c of the workspace to each row of g."""
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        """Add the m rows times c of the workspace to each g of the workspace."""
 
     cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
                      Workspace space) noexcept nogil:
@@ -222,37 +220,35 @@ cdef class DenseRows(Rows):
         cdef Py_ssize_t i
         if space.packed != NULL:
             for i in range(m):
-                rows[i] = <const char*>(space.packed + i * self.d)
+                rows[i] = <const char*>(space.packed + i * space.width)
         else:
             for i in range(m):
                 rows[i] = self.base + index[i] * self.row_stride
 
-    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, const double* w, Py_ssize_t stride,
-                  Workspace space) noexcept nogil:
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t i, c
         if space.packed != NULL:
             for i in range(m):
                 rows[i] = self.base + index[i] * self.row_stride
-            self.pack_rows(rows, m, self.d, self.column_stride, space.packed)
-        self.find(index, m, space, rows)
-        if space.wide != NULL:
-            skgd_margins(rows, m, self.d, space.lanes, space.wide, space.wide_z)
-            skgd_transpose(m, space.k, space.wide_z, space.lanes, space.z, m)
+            self.pack_rows(rows, m, self.d, self.column_stride, space.width, space.packed)
+        if space.columns != NULL:
+            skgd_transpose(m, self.d, space.packed, space.width, space.columns, BLOCK)
+            skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z)
         else:
+            self.find(index, m, space, rows)
             for c in range(space.k):
-                self.dot_rows(rows, m, self.d, w + c * stride, space.z + c * m, &space.coming)
+                self.dot_rows(rows, m, self.d, space.w[c], space.z + c * m, &space.coming)
 
-    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, double* g, Py_ssize_t stride,
-                  Workspace space) noexcept nogil:
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t c
-        self.find(index, m, space, rows)
-        if space.wide != NULL:
-            skgd_gradients(rows, m, self.d, space.k, space.c, g, stride)
+        if space.columns != NULL:
+            skgd_gradients(space.packed, space.width, m, self.d, space.k, space.c, space.g)
         else:
+            self.find(index, m, space, rows)
             for c in range(space.k):
-                self.add_rows(rows, m, self.d, space.c + c * m, g + c * stride, &space.coming)
+                self.add_rows(rows, m, self.d, space.c + c * m, space.g[c], &space.coming)
 
     def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, double weight, mean, deviation):
         """Merge rows start to stop into running means and sums of squared deviations."""
@@ -272,7 +268,7 @@ cdef class DenseRows(Rows):
                 for i in range(size):
                     rows[i] = self.base + (row + i) * self.row_stride
                 if self.packed:
-                    self.pack_rows(rows, size, self.d, self.column_stride, packed)
+                    self.pack_rows(rows, size, self.d, self.column_stride, self.d, packed)
                     for i in range(size):
                         rows[i] = <const char*>(packed + i * self.d)
                 weight += self.moments_of_rows(
@@ -290,7 +286,7 @@ cdef class DenseRows(Rows):
         space.coming.bytes = min(self.d * self.column_stride, <Py_ssize_t>LONG)
         space.coming.row, space.coming.n = index, m
         space.coming.pace = 2 if adds else 4
-        if space.wide != NULL:
+        if space.columns != NULL:
             space.coming.pace = m
             skgd_fetch(&space.coming)
 
@@ -354,8 +350,7 @@ cdef class SparseRows(Rows):
             return (<const long long*>self.indptr)[row]
         return (<const int*>self.indptr)[row]
 
-    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, const double* w, Py_ssize_t stride,
-                  Workspace space) noexcept nogil:
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c
         for c in range(space.k):
             for i in range(m):
@@ -363,18 +358,17 @@ cdef class SparseRows(Rows):
                     self.prefetch(space.coming.row[i])
                 space.z[c * m + i] = self.dot_row(
                     self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
-                    w + c * stride,
+                    space.w[c],
                 )
 
-    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, double* g, Py_ssize_t stride,
-                  Workspace space) noexcept nogil:
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c
         for c in range(space.k):
             for i in range(m):
                 if space.c[c * m + i] != 0.0:
                     self.add_row(
                         self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
-                        space.c[c * m + i], g + c * stride,
+                        space.c[c * m + i], space.g[c],
                     )
 
     cdef inline void prefetch(self, Py_ssize_t row) noexcept nogil:
@@ -502,6 +496,24 @@ cdef class Problem:
                 for c in range(self.k):
                     y[c * m + i] = self.numbers[index[i] * self.k + c]
 
+    cdef inline void* fill_unless(self, void* filled, const Py_ssize_t* index, Py_ssize_t m,
+                                  double* y) noexcept nogil:
+        """Fill y unless these targets have filled it; return what they are known by."""
+        cdef void* targets = <void*>self.codes
+        if targets == NULL:
+            targets = <void*>self.numbers
+        if filled != targets:
+            self.fill_targets(index, m, y)
+        return targets
+
+    cdef int add_value(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                       Py_ssize_t first, const double* offset, double* value) except -1 nogil:
+        """Add a block's weighted losses to value, where margins and outputs begin at the first."""
+        self.add_offset(m, offset + first, space.z + first * m)
+        self.loss.value(self.k, m, space.y, space.z + first * m, space.c + first * m)
+        self.weigh(index, m, 1.0, space.c + first * m, value + first, 1)
+        return 0
+
     cdef inline void add_offset(self, Py_ssize_t m, const double* offset, double* z) noexcept nogil:
         cdef Py_ssize_t i, c
         for c in range(self.k):
@@ -540,73 +552,70 @@ def signed_targets(targets, n_outputs):
 cdef class Workspace:
     """One thread's block of margins, targets and slopes, for k outputs."""
 
-    cdef Py_ssize_t k, d, lanes
+    cdef list owners
+    cdef Py_ssize_t k, width
+    cdef const double** w  # the coefficients of each output, and where its gradient goes
+    cdef double** g
     cdef double* z  # (k, m) for a block of m rows, as are y and c
     cdef double* y
     cdef double* c
-    cdef double* packed  # the block's rows as adjacent float64, where X has them otherwise
-    cdef double* wide  # coefficients and margins with the outputs side by side; NULL for few
-    cdef double* wide_z
+    # The block's rows as adjacent float64, for many outputs or where X has them otherwise, and for
+    # many outputs its columns; both in whole vectors.
+    cdef double* packed
+    cdef double* columns
     cdef skgd_coming coming
 
     def __cinit__(self, Rows rows, Py_ssize_t k):
         cdef bint many = isinstance(rows, DenseRows) and k >= MANY
-        cdef bint copies = isinstance(rows, DenseRows) and (
-            (<DenseRows>rows).packed or (many and (<DenseRows>rows).narrow)
-        )
-        self.k, self.d = k, rows.d
-        self.lanes = (k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
-        self.z = numbers(BLOCK, k)
-        self.y = numbers(BLOCK, k)
-        self.c = numbers(BLOCK, k)
-        if copies:
-            self.packed = numbers(BLOCK, self.d)
+        self.owners = []
+        self.k, self.width = k, (rows.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        self.w = <const double**>self.numbers(k)
+        self.g = <double**>self.numbers(k)
+        self.z = self.numbers(BLOCK * k)
+        self.y = self.numbers(BLOCK * k)
+        self.c = self.numbers(BLOCK * k)
+        if many or (isinstance(rows, DenseRows) and (<DenseRows>rows).packed):
+            self.packed = self.numbers(BLOCK * self.width)
         if many:
-            self.wide = numbers(self.d, self.lanes)
-            self.wide_z = numbers(BLOCK, self.lanes)
-            memset(self.wide, 0, self.d * self.lanes * sizeof(double))
+            self.columns = self.numbers(BLOCK * rows.d)
 
-    def __dealloc__(self):
-        for block in (<size_t>self.z, <size_t>self.y, <size_t>self.c, <size_t>self.packed,
-                      <size_t>self.wide, <size_t>self.wide_z):
-            free(<void*><size_t>block)
+    cdef double* numbers(self, Py_ssize_t n) except NULL:
+        """Return room for as many numbers, from the beginning of a cache line on."""
+        block = np.zeros(n + SKGD_LANES)
+        self.owners.append(block)
+        cdef double* start = writeable_floats(block, block.shape)
+        return start + (64 - <size_t>start % 64) % 64 // sizeof(double)
 
-    cdef inline void widen(self, Py_ssize_t first, Py_ssize_t k, const double* w,
-                           Py_ssize_t stride) noexcept nogil:
-        """Receive the coefficients of k outputs from the first on, whenever they have changed."""
-        if self.wide != NULL:
-            skgd_transpose(k, self.d, w, stride, self.wide + first, self.lanes)
-
-
-cdef double* numbers(Py_ssize_t m, Py_ssize_t n) except NULL:
-    cdef double* block = <double*>malloc((m * n + 1) * sizeof(double))
-    if block == NULL:
-        raise MemoryError()
-    return block
+    cdef inline void point(self, Py_ssize_t first, Py_ssize_t k, const double* w,
+                           Py_ssize_t w_stride, double* g, Py_ssize_t g_stride) noexcept nogil:
+        """Hear where the coefficients and the gradients of k outputs lie, from the first on."""
+        cdef Py_ssize_t c
+        for c in range(k):
+            self.w[first + c] = w + c * w_stride
+            self.g[first + c] = g + c * g_stride if g != NULL else NULL
 
 
 cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize_t m,
-                   const double* w, Py_ssize_t w_stride, const double* offset, double factor,
-                   double* value, double* g, Py_ssize_t g_stride, double* g_offset,
+                   const double* offset, double factor, double* value, double* g_offset,
                    Py_ssize_t g_offset_stride) except -1 nogil:
-    """Add one block's weighted loss to value, output by output, and its gradient to g."""
-    p.rows.dot(index, m, w, w_stride, space)
+    """Add one block's weighted loss to value, output by output, and its gradient to the space's."""
+    p.rows.dot(index, m, space)
     p.fill_targets(index, m, space.y)
     p.add_offset(m, offset, space.z)
     if value != NULL:
         p.loss.value(p.k, m, space.y, space.z, space.c)
         p.weigh(index, m, 1.0, space.c, value, 1)
-    if g != NULL:
+    if g_offset != NULL:
         p.loss.gradient(p.k, m, space.y, space.z, space.c)
         p.weigh(index, m, factor, space.c, g_offset, g_offset_stride)
-        p.rows.add(index, m, g, g_stride, space)
+        p.rows.add(index, m, space)
     return 0
 
 
 # ---- the first primitive: a full pass -----------------------------------------------------------
 
 def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
-           bint want_gradient):
+           bint want_gradient, margins):
     """Return the weighted loss of some rows and its gradients, not divided by anything."""
     cdef Workspace space = Workspace(p.rows, p.k)
     cdef const double* w = floats(coef, (p.k, p.d))
@@ -616,6 +625,7 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     cdef double* g_offset = NULL
     cdef Py_ssize_t index[2 * BLOCK]
     cdef Py_ssize_t i, m, ahead, block = p.rows.block, row = start
+    cdef double* z = NULL
     values = np.zeros(p.k)
     cdef double* value = writeable_floats(values, (p.k,))
     gradient = intercept_gradient = None
@@ -625,21 +635,25 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
         g_offset = writeable_floats(intercept_gradient, (p.k,))
     if subset is not None:
         rows = integers(subset, (len(subset),))
+    if margins is not None:
+        z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
     with nogil:
-        space.widen(0, p.k, w, p.d)
+        space.point(0, p.k, w, p.d, g, p.d)
         while row < stop:
             m = min(stop - row, block)
             ahead = min(stop - row - m, m)
             for i in range(m + ahead):
                 index[i] = rows[row + i] if rows != NULL else row + i
             p.rows.expect(index + m, ahead, g != NULL, space)
-            add_block(p, space, index, m, w, p.d, offset, 1.0, value, g, p.d, g_offset, 1)
+            add_block(p, space, index, m, offset, 1.0, value, g_offset, 1)
+            if z != NULL:
+                skgd_transpose(p.k, m, space.z, m, z + row * p.k, p.k)
             row += m
     return values, gradient, intercept_gradient
 
 
 def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subset=None,
-                       n_threads=1):
+                       n_threads=1, margins=None):
     """Return the mean weighted losses and their gradients in one pass over the rows.
 
     Rows are cut into chunks whose size depends on nothing but the data, and the chunks' sums are
@@ -655,6 +669,8 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
     subset : intp array, default=None
         The rows to read instead of all.
     n_threads : int, default=1
+    margins : float64 array of shape (n_samples, n_outputs), default=None
+        Receives the margins of the rows that are read.
 
     Returns
     -------
@@ -675,7 +691,7 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
 
     def chunk(start):
         stop = min(start + starts.step, n)
-        return _chunk(problem, coef, intercept, start, stop, subset, gradient)
+        return _chunk(problem, coef, intercept, start, stop, subset, gradient, margins)
 
     if n_threads > 1 and len(starts) > 1:
         with ThreadPoolExecutor(n_threads) as pool:
@@ -884,47 +900,38 @@ cdef class Sweep:
         cdef double unused = 0.0
         cdef double* g_offset = self.g + self.d if self.fit_intercept else &unused
         memset(self.g, 0, self.k * self.p * sizeof(double))
-        self.space.widen(0, self.k, self.w, self.p)
+        self.space.point(0, self.k, self.w, self.p, self.g, self.p)
         while i < size:
             m = min(size - i, self.problem.rows.block)
             self.problem.expect(index + i, m, known - i, self.space)
-            add_block(self.problem, self.space, index + i, m, self.w, self.p, self.offset, factor,
-                      NULL, self.g, self.p, g_offset, self.p if self.fit_intercept else 0)
+            add_block(self.problem, self.space, index + i, m, self.offset, factor, NULL, g_offset,
+                      self.p if self.fit_intercept else 0)
             i += m
         return 0
 
-    cdef Py_ssize_t leave(self, double* coefs) noexcept nogil:
-        """Leave the coefficients to a fleet, and start a batch there; return the outputs."""
-        cdef Py_ssize_t c
-        for c in range(self.k):
-            memcpy(coefs + c * self.d, self.w + c * self.p, self.d * sizeof(double))
-            if self.fit_intercept:
-                self.g[c * self.p + self.d] = 0.0
+    cdef Py_ssize_t join(self, Workspace space, Py_ssize_t first) noexcept nogil:
+        """Start a batch in the workspace of a fleet; return the number of outputs."""
+        memset(self.g, 0, self.k * self.p * sizeof(double))
+        space.point(first, self.k, self.w, self.p, self.g, self.p)
         return self.k
 
     cdef Py_ssize_t slopes(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t size,
                            Workspace space, Py_ssize_t first, void** filled) except -1 nogil:
         """Turn a fleet's margins into weighted slopes; `filled` are the targets in the space."""
+        cdef double* z = space.z + first * m
+        cdef double* c = space.c + first * m
         cdef double unused = 0.0
         cdef double* total = self.g + self.d if self.fit_intercept else &unused
-        cdef void* targets = <void*>self.problem.codes
-        if targets == NULL:
-            targets = <void*>self.problem.numbers
-        if filled[0] != targets:
-            self.problem.fill_targets(index, m, space.y)
-            filled[0] = targets
-        self.problem.add_offset(m, self.offset, space.z + first)
-        self.problem.loss.gradient(self.k, m, space.y, space.z + first, space.c + first)
-        self.problem.weigh(index, m, self.weight_scale / size, space.c + first, total,
+        filled[0] = self.problem.fill_unless(filled[0], index, m, space.y)
+        self.problem.add_offset(m, self.offset, z)
+        self.problem.loss.gradient(self.k, m, space.y, z, c)
+        self.problem.weigh(index, m, self.weight_scale / size, c, total,
                            self.p if self.fit_intercept else 0)
         return self.k
 
-    cdef int finish_all(self, const double* g, double rate, Py_ssize_t t,
-                        double share) except -1 nogil:
-        """Take a step along the coefficients' gradients that a fleet or a full pass has summed."""
+    cdef int finish_all(self, double rate, Py_ssize_t t, double share) except -1 nogil:
         cdef Py_ssize_t c
         for c in range(self.k):
-            memcpy(self.g + c * self.p, g + c * self.d, self.d * sizeof(double))
             self.finish(c, rate, t, share)
         return 0
 
@@ -1116,7 +1123,7 @@ cdef class Sweep:
         averaged : int, default=-1
             The number of steps in the running mean before; -1 for no averaging.
         """
-        cdef Py_ssize_t b, c, size, last, n_batches = len(bounds) - 1
+        cdef Py_ssize_t b, size, last, n_batches = len(bounds) - 1
         cdef double share
         cdef const Py_ssize_t* row = integers(order, (len(order),))
         cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
@@ -1135,8 +1142,7 @@ cdef class Sweep:
                 size = bound[b + 1] - bound[b]
                 self.batch(row + bound[b], size, last - bound[b], self.weight_scale / size)
                 share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
-                for c in range(self.k):
-                    self.finish(c, rate[b], t + b, share)
+                self.finish_all(rate[b], t + b, share)
 
     def begin_epoch(self):
         """Prepare for an epoch, and return how often all rows were read for it."""
@@ -1152,9 +1158,10 @@ cdef class Sweep:
         self.check_average(averaged)
         with nogil:
             for c in range(self.k):
+                memcpy(self.g + c * self.p, g + c * self.d, self.d * sizeof(double))
                 if self.fit_intercept:
                     self.g[c * self.p + self.d] = g_offset[c]
-            self.finish_all(g, rate, t, share)
+            self.finish_all(rate, t, share)
 
     def work(self, Py_ssize_t length):
         """Return about how many multiplications a step along a batch of some rows takes."""
@@ -1195,7 +1202,6 @@ cdef class Fleet:
     cdef list sweeps
     cdef Rows rows
     cdef Workspace space
-    cdef object joint, slopes
     cdef Py_ssize_t k, n
 
     def __init__(self, list sweeps):
@@ -1213,8 +1219,6 @@ cdef class Fleet:
         self.n = self.rows.n
         if isinstance(self.rows, DenseRows) and self.k >= MANY:
             self.space = Workspace(self.rows, self.k)
-            self.joint = np.zeros((self.k, self.rows.d))
-            self.slopes = np.zeros((self.k, self.rows.d))
 
     def run(self, order, bounds, rates, Py_ssize_t t, averaged=None):
         """Take one step per batch with each model.
@@ -1248,8 +1252,6 @@ cdef class Fleet:
         cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
         counts = np.array(averaged, dtype=np.intp)
         cdef const Py_ssize_t* count_of = integers(counts, (n_sweeps,))
-        cdef double* joint = writeable_floats(self.joint, (self.k, self.rows.d))
-        cdef double* g = writeable_floats(self.slopes, (self.k, self.rows.d))
         cdef void** sweeps = <void**>malloc(n_sweeps * sizeof(void*))
         if sweeps == NULL:
             raise MemoryError()
@@ -1260,42 +1262,84 @@ cdef class Fleet:
             with nogil:
                 for b in range(n_batches):
                     size = bound[b + 1] - bound[b]
-                    self.gather(sweeps, n_sweeps, joint)
-                    memset(g, 0, self.k * self.rows.d * sizeof(double))
+                    first = 0
+                    for j in range(n_sweeps):
+                        first += (<Sweep>sweeps[j]).join(self.space, first)
                     i = bound[b]
                     while i < bound[b + 1]:
                         m = min(bound[b + 1] - i, <Py_ssize_t>BLOCK)
                         self.rows.expect(row + i + m, min(<Py_ssize_t>BLOCK, last - i - m), True,
                                          self.space)
-                        self.add_block(sweeps, n_sweeps, row + i, m, size, joint, g)
+                        self.add_block(sweeps, n_sweeps, row + i, m, size)
                         i += m
-                    first = 0
                     for j in range(n_sweeps):
                         share = 1.0 / (count_of[j] + b + 1) if count_of[j] >= 0 else 0.0
-                        (<Sweep>sweeps[j]).finish_all(
-                            g + first * self.rows.d, rate[j * n_batches + b], t + b, share
-                        )
-                        first += (<Sweep>sweeps[j]).k
+                        (<Sweep>sweeps[j]).finish_all(rate[j * n_batches + b], t + b, share)
         finally:
             free(sweeps)
 
-    cdef void gather(self, void** sweeps, Py_ssize_t n_sweeps, double* joint) noexcept nogil:
-        """Put all coefficients side by side; forget the gradients of the intercepts."""
-        cdef Py_ssize_t j, first = 0, d = self.rows.d
-        for j in range(n_sweeps):
-            first += (<Sweep>sweeps[j]).leave(joint + first * d)
-        self.space.widen(0, self.k, joint, d)
-
     cdef int add_block(self, void** sweeps, Py_ssize_t n_sweeps, const Py_ssize_t* index,
-                       Py_ssize_t m, Py_ssize_t size, const double* joint,
-                       double* g) except -1 nogil:
+                       Py_ssize_t m, Py_ssize_t size) except -1 nogil:
         cdef Py_ssize_t j, first = 0
         cdef void* targets = NULL
-        self.rows.dot(index, m, joint, self.rows.d, self.space)
+        self.rows.dot(index, m, self.space)
         for j in range(n_sweeps):
-            first += (<Sweep>sweeps[j]).slopes(index, m, size, self.space, first * m, &targets)
-        self.rows.add(index, m, g, self.rows.d, self.space)
+            first += (<Sweep>sweeps[j]).slopes(index, m, size, self.space, first, &targets)
+        self.rows.add(index, m, self.space)
         return 0
+
+
+def joint_losses(list problems, coef, intercept, subset):
+    """Return the mean weighted losses of many models on some rows, which are read once for all.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        With the same `Rows` object and the same weights.
+    coef : float64 array of shape (n_outputs, n_features), C order
+        Those of the first problem's outputs, then those of the next, and so on.
+    intercept : float64 array of shape (n_outputs,)
+    subset : intp array
+        The row numbers.
+
+    Returns
+    -------
+    array of shape (n_outputs,)
+    """
+    cdef Problem p = problems[0]
+    cdef Py_ssize_t i = 0, j, m, first, k = len(coef), n = len(subset)
+    cdef Py_ssize_t n_problems = len(problems)
+    cdef void* filled
+    cdef void* targets
+    cdef Rows rows = p.rows
+    cdef Workspace space = Workspace(rows, k)
+    cdef const double* w = floats(coef, (k, rows.d))
+    cdef const double* offset = floats(intercept, (k,))
+    cdef const Py_ssize_t* index = integers(subset, (n,))
+    if sum([problem.k for problem in problems]) != k:
+        raise ValueError(f"coef: pass one row for each output of the problems, not {k}.")
+    if any([problem.rows is not rows or problem.weights is not p.weights for problem in problems]):
+        raise ValueError("problems: pass some that share one Rows object and their weights.")
+    if not n or subset.min() < 0 or subset.max() >= rows.n:
+        raise ValueError(f"subset: pass some row numbers from 0 to {rows.n - 1}.")
+    losses = np.zeros(k)
+    cdef double* value = writeable_floats(losses, (k,))
+    members = np.array([<size_t><void*>problem for problem in problems], dtype=np.intp)
+    cdef const Py_ssize_t* member = integers(members, (n_problems,))
+    with nogil:
+        space.point(0, k, w, rows.d, NULL, 0)
+        while i < n:
+            m = min(n - i, <Py_ssize_t>BLOCK)
+            rows.expect(index + i + m, min(<Py_ssize_t>BLOCK, n - i - m), False, space)
+            rows.dot(index + i, m, space)
+            first, filled = 0, NULL
+            for j in range(n_problems):
+                targets = (<Problem><void*>member[j]).fill_unless(filled, index + i, m, space.y)
+                filled = targets
+                (<Problem><void*>member[j]).add_value(index + i, m, space, first, offset, value)
+                first += (<Problem><void*>member[j]).k
+            i += m
+    return losses / (n if p.weights is None else p.weights[subset].sum())
 
 
 # ---- steps whose noise dies out -----------------------------------------------------------------
@@ -1371,11 +1415,11 @@ cdef class ReducedSweep(Sweep):
         cdef double* slope
         cdef double* total = self.g + self.d if self.fit_intercept else &unused
         memset(self.g, 0, self.k * self.p * sizeof(double))
-        space.widen(0, self.k, self.w, self.p)
+        space.point(0, self.k, self.w, self.p, self.g, self.p)
         while i < size:
             m = min(size - i, p.rows.block)
             p.expect(index + i, m, known - i, space)
-            p.rows.dot(index + i, m, self.w, self.p, space)
+            p.rows.dot(index + i, m, space)
             p.fill_targets(index + i, m, space.y)
             p.add_offset(m, self.offset, space.z)
             p.loss.gradient(self.k, m, space.y, space.z, space.c)
@@ -1386,7 +1430,7 @@ cdef class ReducedSweep(Sweep):
                     space.c[c * m + j] = fresh - slope[c]
                     slope[c] = fresh if renews else slope[c]
             p.weigh(index + i, m, factor, space.c, total, self.p if self.fit_intercept else 0)
-            p.rows.add(index + i, m, self.g, self.p, space)
+            p.rows.add(index + i, m, space)
             i += m
         return 0
 

@@ -1,104 +1,106 @@
 /* Products of a block of rows with many rows of coefficients, in tiles that stay in registers.
 
-   Rows are read where they lie. Margins run with the outputs side by side, for which the coefficients
-   lie feature by feature; gradients run with the features side by side. */
+   Margins run with the rows of the block side by side, for which it lies column by column; gradients
+   run with the features side by side. Both lie in whole vectors. */
 #ifndef SKGD_PRODUCTS_H
 #define SKGD_PRODUCTS_H
 
 #include "_vector.h"
 
-/* Margins of m rows, four at a time, and 8 GROUPS outputs from c on; `wide` has the coefficients of
-   feature j at wide + j k. */
-#define SKGD_MARGIN_TILES(GROUPS)                                                          \
-    for (ptrdiff_t first = 0; first < m; first += 4) {                                     \
-        const double *x[4];                                                                \
+/* Four outputs, or fewer: the rest are copies that are not kept. */
+#define SKGD_FOUR(TYPE, name, source)                                                      \
+    TYPE name[4];                                                                          \
+    int used = k - c < 4 ? (int)(k - c) : 4;                                               \
+    for (int r = 0; r < 4; r++)                                                            \
+        name[r] = source(c + (r < used ? r : 0));
+
+/* Margins of 8 GROUPS rows of the block from i on. */
+#define SKGD_MARGIN_TILE(GROUPS)                                                           \
+    {                                                                                      \
         skgd_lanes s[4][GROUPS], v;                                                        \
-        for (int i = 0; i < 4; i++) {                                                      \
-            x[i] = (const double *)rows[first + i < m ? first + i : m - 1];                \
+        for (int r = 0; r < 4; r++)                                                        \
             for (int q = 0; q < GROUPS; q++)                                               \
-                SKGD_ZERO(s[i][q]);                                                        \
-        }                                                                                  \
+                SKGD_ZERO(s[r][q]);                                                        \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             for (int q = 0; q < GROUPS; q++) {                                             \
-                SKGD_LOAD(v, wide + j * k + c + SKGD_LANES * q);                           \
-                for (int i = 0; i < 4; i++)                                                \
-                    SKGD_MULTIPLY_ADD(s[i][q], x[i][j], v);                                \
+                SKGD_LOAD(v, columns + j * stride + i + SKGD_LANES * q);                   \
+                for (int r = 0; r < 4; r++)                                                \
+                    SKGD_MULTIPLY_ADD(s[r][q], coef[r][j], v);                             \
             }                                                                              \
-        for (int i = 0; i < 4; i++)                                                        \
-            for (int q = 0; q < GROUPS; q++)                                               \
-                SKGD_STORE(z + (first + i) * k + c + SKGD_LANES * q, s[i][q]);             \
+        for (int r = 0; r < used; r++)                                                     \
+            for (int q = 0; q < GROUPS; q++) {                                             \
+                double *out = z + (c + r) * m + i + SKGD_LANES * q;                        \
+                ptrdiff_t left = m - i - SKGD_LANES * q;                                   \
+                if (left >= SKGD_LANES) {                                                  \
+                    SKGD_STORE(out, s[r][q]);                                              \
+                } else {                                                                   \
+                    for (ptrdiff_t e = 0; e < left; e++)                                   \
+                        out[e] = SKGD_LANE(s[r][q], e);                                    \
+                }                                                                          \
+            }                                                                              \
     }
 
-/* z[i k + c] = rows[i] . w_c for m rows and k outputs, k a multiple of 8; z has room for a multiple of
-   four rows. */
+/* z[c m + i] = sum_j columns[j stride + i] w[c][j] for m rows and k outputs; columns have room for
+   whole vectors. */
+#define SKGD_COEF(c) w[c]
 SKGD_CLONES static void skgd_margins(
-    const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k, const double *wide, double *z)
+    const double *columns, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k,
+    const double **w, double *z)
 {
-    ptrdiff_t c = 0;
-    for (; c + 4 * SKGD_LANES <= k; c += 4 * SKGD_LANES)
-        SKGD_MARGIN_TILES(4)
-    for (; c + 2 * SKGD_LANES <= k; c += 2 * SKGD_LANES)
-        SKGD_MARGIN_TILES(2)
-    for (; c < k; c += SKGD_LANES)
-        SKGD_MARGIN_TILES(1)
+    for (ptrdiff_t c = 0; c < k; c += 4) {
+        SKGD_FOUR(const double *, coef, SKGD_COEF)
+        ptrdiff_t i = 0;
+        for (; i + 3 * SKGD_LANES < m; i += 4 * SKGD_LANES)
+            SKGD_MARGIN_TILE(4)
+        for (; i + SKGD_LANES < m; i += 2 * SKGD_LANES)
+            SKGD_MARGIN_TILE(2)
+        for (; i < m; i += SKGD_LANES)
+            SKGD_MARGIN_TILE(1)
+    }
 }
 
-/* Gradients of four outputs (or fewer: the rest are copies that are not kept) and 8 GROUPS features. */
+/* Gradients in 8 GROUPS features from j on, of which those from d on are not kept. */
 #define SKGD_GRADIENT_TILE(GROUPS)                                                         \
     {                                                                                      \
         skgd_lanes s[4][GROUPS], v;                                                        \
         for (int r = 0; r < 4; r++)                                                        \
             for (int q = 0; q < GROUPS; q++)                                               \
                 SKGD_ZERO(s[r][q]);                                                        \
-        for (ptrdiff_t i = 0; i < m; i++) {                                                \
-            const double *x = (const double *)rows[i] + j;                                 \
+        for (ptrdiff_t i = 0; i < m; i++)                                                  \
             for (int q = 0; q < GROUPS; q++) {                                             \
-                SKGD_LOAD(v, x + SKGD_LANES * q);                                          \
+                SKGD_LOAD(v, rows + i * stride + j + SKGD_LANES * q);                      \
                 for (int r = 0; r < 4; r++)                                                \
                     SKGD_MULTIPLY_ADD(s[r][q], slope[r][i], v);                            \
             }                                                                              \
-        }                                                                                  \
         for (int r = 0; r < used; r++)                                                     \
-            for (int q = 0; q < GROUPS; q++)                                               \
-                SKGD_ADD_TO(g + (c + r) * stride + j + SKGD_LANES * q, s[r][q]);           \
+            for (int q = 0; q < GROUPS; q++) {                                             \
+                double *out = g[c + r] + j + SKGD_LANES * q;                               \
+                ptrdiff_t left = d - j - SKGD_LANES * q;                                   \
+                if (left >= SKGD_LANES) {                                                  \
+                    SKGD_ADD_TO(out, s[r][q]);                                             \
+                } else {                                                                   \
+                    for (ptrdiff_t e = 0; e < left; e++)                                   \
+                        out[e] += SKGD_LANE(s[r][q], e);                                   \
+                }                                                                          \
+            }                                                                              \
     }
 
-/* g[c stride + j] += sum_i slopes[c m + i] rows[i][j] for k outputs. */
+/* g[c][j] += sum_i slopes[c m + i] rows[i stride + j] for k outputs; rows have room for whole
+   vectors. */
+#define SKGD_SLOPE(c) slopes + (c) * m
 SKGD_CLONES static void skgd_gradients(
-    const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k, const double *slopes, double *g,
-    ptrdiff_t stride)
+    const double *rows, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k,
+    const double *slopes, double **g)
 {
     for (ptrdiff_t c = 0; c < k; c += 4) {
-        const double *slope[4];
-        int used = k - c < 4 ? (int)(k - c) : 4;
-        for (int r = 0; r < 4; r++)
-            slope[r] = slopes + (c + (r < used ? r : 0)) * m;
+        SKGD_FOUR(const double *, slope, SKGD_SLOPE)
         ptrdiff_t j = 0;
-        for (; j + 4 * SKGD_LANES <= d; j += 4 * SKGD_LANES)
+        for (; j + 3 * SKGD_LANES < d; j += 4 * SKGD_LANES)
             SKGD_GRADIENT_TILE(4)
-        for (; j + 2 * SKGD_LANES <= d; j += 2 * SKGD_LANES)
+        for (; j + SKGD_LANES < d; j += 2 * SKGD_LANES)
             SKGD_GRADIENT_TILE(2)
-        for (; j + SKGD_LANES <= d; j += SKGD_LANES)
+        for (; j < d; j += SKGD_LANES)
             SKGD_GRADIENT_TILE(1)
-        if (j < d && d >= SKGD_LANES) {
-            /* The last features: a tile that overlaps the one before, of which the end is kept. */
-            skgd_lanes s[4], v;
-            for (int r = 0; r < 4; r++)
-                SKGD_ZERO(s[r]);
-            for (ptrdiff_t i = 0; i < m; i++) {
-                SKGD_LOAD(v, (const double *)rows[i] + d - SKGD_LANES);
-                for (int r = 0; r < 4; r++)
-                    SKGD_MULTIPLY_ADD(s[r], slope[r][i], v);
-            }
-            for (int r = 0; r < used; r++)
-                for (ptrdiff_t e = j; e < d; e++)
-                    g[(c + r) * stride + e] += SKGD_LANE(s[r], e - d + SKGD_LANES);
-        } else if (j < d) {
-            for (int r = 0; r < used; r++)
-                for (ptrdiff_t i = 0; i < m; i++)
-                    for (ptrdiff_t e = j; e < d; e++)
-                        g[(c + r) * stride + e] += slope[r][i] * ((const double *)rows[i])[e];
-        }
     }
 }
 

@@ -127,11 +127,18 @@ SKGD_INLINE void skgd_fetch(skgd_coming *coming)
         SKGD_ADD(T)                                                                        \
     }                                                                                      \
     SKGD_CLONES static void skgd_pack_##NAME(                                              \
-        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride, double *out)        \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride,                     \
+        ptrdiff_t out_stride, double *out)                                                 \
     {                                                                                      \
+        if (stride == sizeof(T)) {                                                         \
+            for (ptrdiff_t i = 0; i < m; i++)                                              \
+                for (ptrdiff_t j = 0; j < d; j++)                                          \
+                    out[i * out_stride + j] = ((const T *)rows[i])[j];                     \
+            return;                                                                        \
+        }                                                                                  \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             for (ptrdiff_t i = 0; i < m; i++)                                              \
-                out[i * d + j] = *(const T *)(rows[i] + j * stride);                       \
+                out[i * out_stride + j] = *(const T *)(rows[i] + j * stride);              \
     }
 
 /* Single rows, taken into aligned and padded buffers in which every loop is whole vectors. */

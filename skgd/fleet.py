@@ -11,13 +11,13 @@ from functools import partial
 
 import numpy as np
 
-from skgd._engine import Fleet, signed_targets
+from skgd._engine import Fleet, joint_losses
 from skgd.schedules import checked_rates
-from skgd.scores import decision_values
 from skgd.training import Epoch, enter, make_sweep, sweep_epoch, watched_rows
 
-# Numbers in a block of margins on which objectives are watched.
-MARGINS = 2**21
+# Coefficients of the models that take a step together, so that all that belongs to them is in
+# cache.
+TOGETHER = 2**13
 # How much faster many models multiply than one.
 SPEED = 8.0
 
@@ -45,7 +45,6 @@ class Pass:
     def __init__(self, runs, n_threads=1):
         self.n_threads = n_threads
         self.sweeps = {run: make_sweep(run.memory.steps, run.objective, run.plan) for run in runs}
-        self.rules = {run: run.loss.compiled(run.problem.k) for run in runs}
         # One generator draws the order, and one clock counts the steps, for all.
         self.clock, self.plan = copy.copy(runs[0].memory.steps), runs[0].plan
         self.watched = {}
@@ -63,12 +62,20 @@ class Pass:
 
     def _assemble(self):
         runs = self.runs
-        self.parts = np.array_split(np.arange(len(runs)), min(self.n_threads, len(runs)))
+        numbers = sum(run.problem.k for run in runs) * runs[0].problem.d
+        rounds = max(1, round(numbers / TOGETHER / self.n_threads))
+        self.parts = np.array_split(np.arange(len(runs)), min(self.n_threads * rounds, len(runs)))
         self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
 
     def work(self, length):
-        """Return about how many multiplications of a single sweep a step of all takes."""
-        return sum(sweep.work(length) for sweep in self.sweeps.values()) / SPEED
+        """Return about how many multiplications of a single sweep a step of the models takes.
+
+        Of those that take it together: the others follow when these have taken a few.
+        """
+        runs = self.runs
+        return max(
+            sum(self.sweeps[runs[i]].work(length) for i in part) for part in self.parts
+        ) / SPEED
 
     # ---- an epoch -------------------------------------------------------------------------------
 
@@ -120,39 +127,35 @@ class Pass:
         return [found[run] for run in self.runs]
 
     def _values(self, ends, runs):
-        rows, targets, shares = self._watch(runs[0])
+        rows = self._watched(runs[0].problem)
         coef = np.vstack([ends[run][0] for run in runs])
         intercept = np.concatenate([ends[run][1] for run in runs])
-        margins = decision_values(runs[0].sample.X, rows, coef, intercept)
+        joint = joint_losses([run.problem for run in runs], coef, intercept, rows)
         found, last = {}, 0
         for run in runs:
             first, last = last, last + run.problem.k
-            values = self.rules[run].apply("value", targets, margins[:, first:last])
-            losses = (values.T * shares).sum(axis=1)
+            losses = joint[first:last]
             found[run] = losses, run.objective.with_penalty(losses, ends[run][0])
         return found
 
     def _watched_alike(self):
-        """Yield runs with the same weights, as many as their block of margins may have."""
-        alike = {}
-        for run in self.runs:
-            alike.setdefault(id(run.problem.weights), []).append(run)
-        for runs in alike.values():
-            width = len(self._watch(runs[0])[0]) * max(run.problem.k for run in runs)
-            size = max(1, MARGINS // width)
-            for start in range(0, len(runs), size):
-                yield runs[start:start + size]
+        """Yield runs that take their steps together and have the same weights."""
+        runs = self.runs
+        for part in self.parts:
+            alike = {}
+            for i in part:
+                alike.setdefault(id(runs[i].problem.weights), []).append(runs[i])
+            yield from alike.values()
 
-    def _watch(self, run):
-        """Return rows on which a run is watched, their targets and their shares of the weight."""
-        problem, key = run.problem, id(run.problem.weights)
+    def _watched(self, problem):
+        """Return the rows on which the objective of a run is watched."""
+        key = id(problem.weights)
         if key not in self.watched:
-            weights, rows = problem.weights, watched_rows(problem, self.plan.rows)
+            rows = watched_rows(problem, self.plan.rows)
             if rows is None:
-                rows = np.arange(problem.n) if weights is None else np.flatnonzero(weights)
-            shares = np.ones(len(rows)) if weights is None else weights[rows]
-            targets = signed_targets(problem.targets[rows], problem.k)
-            self.watched[key] = rows, np.asfortranarray(targets), shares / shares.sum()
+                known = problem.weights is None
+                rows = np.arange(problem.n) if known else np.flatnonzero(problem.weights)
+            self.watched[key] = rows
         return self.watched[key]
 
 

@@ -16,8 +16,8 @@ from skgd.run import Sample
 from skgd.scores import decision_values
 from skgd.validation import split as split_off
 
-# Decision values are taken for this many outputs at once.
-OUTPUTS = 64
+# Decision values that are taken at once.
+NUMBERS = 2**21
 
 
 @dataclass
@@ -94,23 +94,28 @@ class Fold:
             for model, values in self._decision_values(models, part)
         ]
 
-    def losses(self, models):
-        """Return the mean loss of each fitted model on the held-out rows, or NaN."""
+    def standings(self, models, scoring):
+        """Return the score, or the dict of scores, and the mean loss of each model by now.
+
+        On the held-out rows; a loss is NaN where these have labels that are not known.
+        """
         part = self.parts["test"]
-        if part.targets is None:
-            return [np.nan] * len(models)
-        k = self.sample.n_outputs
-        targets = signed_targets(part.targets, k)
-        with np.errstate(over="ignore", invalid="ignore"):
-            return [
-                model._make_loss().compiled(k).apply("value", targets, values.astype(float)).sum()
-                / len(values) for model, values in self._decision_values(models, part)
-            ]
+        targets = None if part.targets is None else signed_targets(
+            part.targets, self.sample.n_outputs
+        )  # fmt: skip
+        if not scoring.needs_answers_alone:
+            losses = [_mean_loss(*pair, targets) for pair in self._decision_values(models, part)]
+            return list(zip(self.scores(models, scoring, "test"), losses, strict=True))
+        return [
+            (scoring.score_answers(model, values, part.y, part.params),
+             _mean_loss(model, values, targets))
+            for model, values in self._decision_values(models, part)
+        ]  # fmt: skip
 
     def _decision_values(self, models, part):
         """Yield each model and its decision values on a part, which are taken for many at once."""
         k = self.sample.n_outputs
-        size = max(1, OUTPUTS // k)
+        size = max(1, NUMBERS // (k * len(part.rows)))
         for start in range(0, len(models), size):
             several = models[start:start + size]
             values = decision_values(
@@ -119,6 +124,14 @@ class Fold:
             )  # fmt: skip
             for i, model in enumerate(several):
                 yield model, values[:, i * k:i * k + k]
+
+
+def _mean_loss(model, values, targets):
+    if targets is None:
+        return np.nan
+    rule = model._make_loss().compiled(values.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        return rule.apply("value", targets, values.astype(float)).sum() / len(values)
 
 
 @dataclass

@@ -65,9 +65,10 @@ class GDSearchCV(BaseSearchCV):
     return_train_score : bool, default=False
         Whether to score on the rows trained on, too.
     race : bool, default=True
-        Whether candidates that have diverged, or that cannot win any more by their scores and
-        losses on the held-out rows after 1, 2, 4, 8 ... epochs, leave the pass. They are scored as
-        they were then. The best score may then be that of a candidate as good within its noise.
+        Whether candidates leave the pass that have diverged, or that cannot win any more by their
+        scores and losses on the held-out rows after 2, 4, 8 ... epochs, or, of more than a few,
+        that are not among the leaders, of whom fewer stay each time. They are scored as they were
+        then. The best score may then be that of a candidate as good within its noise.
     error_score : "raise" or number, default=nan
         The score of a fit that fails.
     random_state : int, RandomState or None, default=None

@@ -5,8 +5,13 @@ taken there. One leaves where the gain of its last doubling of the epochs, made 
 doubling to come, would not bring its mean score up to that of the best by now, less the noise of
 their difference over the folds and not less than a margin; and where the same holds for its loss
 beside the least of the candidates with the same loss, because a score that moves by jumps may rest
-while the loss still falls. One that has diverged on a fold leaves at once.
+while the loss still falls. Of many candidates those stay who lead by the score that is to be hoped
+for, or by the loss: as large a share as that of the doublings that are to come, and a few at least
+(a slow form of successive halving, Jamieson and Talwalkar, AISTATS 2016). One that has diverged on
+a fold leaves at once.
 """
+
+from math import ceil
 
 import numpy as np
 
@@ -14,6 +19,8 @@ import numpy as np
 NOISE = 2.0
 # The share of the best score by which a candidate must be behind to leave: it may be luck.
 MARGIN = 0.02
+# The leaders who stay whatever their share.
+FEWEST = 16
 
 
 class Race:
@@ -34,7 +41,8 @@ class Race:
         live = [entry for entry in entries if entry.run is not None]
         lost = {entry.candidate for entry in entries if entry.stop_reason == "diverged"}
         if live and self.metric is not None and epoch & (epoch - 1) == 0:
-            lost |= self._losers(epoch, entries)
+            with np.errstate(invalid="ignore"):  # losses may be infinite
+                lost |= self._losers(epoch, entries)
         return [entry for entry in live if entry.candidate in lost]
 
     def _losers(self, epoch, entries):
@@ -44,25 +52,25 @@ class Race:
             measures.setdefault(entry.candidate, []).append(pair)
             limits[entry.candidate] = np.log2(entry.estimator.max_iter / epoch)
             kinds[entry.candidate] = repr(entry.estimator.loss)
-        measures = {c: np.array(rows).T for c, rows in measures.items()}
+        # More is better: of the loss, what it falls short of zero.
+        signs = np.array([[1.0], [-1.0]])
+        measures = {c: signs * np.array(rows).T for c, rows in measures.items()}
         before, self.before = self.before, measures
         if not before:
             return set()
-        known = {c: scores for c, (scores, _) in measures.items() if not np.isnan(scores).any()}
+        gains = {c: (rows - before[c]).mean(axis=1) for c, rows in measures.items()}
+        known = {c: rows[0] for c, rows in measures.items() if not np.isnan(rows[0]).any()}
         best = max(known.values(), key=np.mean, default=None)
-        lost = set()
-        for c, scores in known.items():
-            gain = scores.mean() - before[c][0].mean()
-            if not can_win(scores, best, gain, limits[c]):
-                lost.add(c)
-        for kind in {kinds[c] for c in lost}:
-            losses = {c: -pair[1] for c, pair in measures.items() if kinds[c] == kind}
+        lost = {c for c, row in known.items() if not can_win(row, best, gains[c][0], limits[c])}
+        horizon = max(entry.estimator.max_iter for entry in entries)
+        share = np.log2(horizon / epoch) / np.log2(horizon)
+        stay = leaders({c: hoped(known[c], gains[c][0], limits[c]) for c in known}, share)
+        for kind in set(kinds.values()):
+            losses = {c: rows[1] for c, rows in measures.items() if kinds[c] == kind}
             least = max(losses.values(), key=lambda row: np.nan_to_num(row, nan=-np.inf).mean())
-            for c in losses.keys() & lost:
-                gain = losses[c].mean() - -before[c][1].mean()
-                if can_win(losses[c], least, gain, limits[c]):
-                    lost.discard(c)
-        return lost
+            lost -= {c for c in losses if can_win(losses[c], least, gains[c][1], limits[c])}
+            stay |= leaders({c: hoped(losses[c], gains[c][1], limits[c]) for c in losses}, share)
+        return lost | (known.keys() - stay)
 
     def _measures(self, entries):
         """Return the score and the loss of each entry by now."""
@@ -76,14 +84,12 @@ class Race:
                 measures[entry] = None
                 by_fold.setdefault(entry.fold.number, []).append(entry)
         for several in by_fold.values():
-            fold, models = several[0].fold, [entry.model_by_now() for entry in several]
-            scores = fold.scores(models, self.scoring, "test")
-            if self.scoring.several:
-                scores = [score[self.metric] for score in scores]
-            for entry, *pair in zip(several, scores, fold.losses(models), strict=True):
-                measures[entry] = pair
+            models = [entry.model_by_now() for entry in several]
+            standings = several[0].fold.standings(models, self.scoring)
+            for entry, (score, loss) in zip(several, standings, strict=True):
+                measures[entry] = score[self.metric] if self.scoring.several else score, loss
                 if entry.run is None:
-                    self.final[entry] = pair
+                    self.final[entry] = measures[entry]
         return measures
 
 
@@ -101,5 +107,16 @@ def can_win(scores, best, gain, doublings):
     """
     behind = best - scores
     noise = NOISE * behind.std(ddof=1) / np.sqrt(len(behind)) if len(behind) > 1 else 0.0
-    hope = max(gain, 0.0) * max(doublings, 0.0)
+    hope = hoped(scores, gain, doublings) - scores.mean()
     return behind.mean() <= max(hope + noise, MARGIN * abs(best.mean()))
+
+
+def hoped(scores, gain, doublings):
+    """Return the mean score if each doubling to come brings what the last one did."""
+    return scores.mean() + max(gain, 0.0) * max(doublings, 0.0)
+
+
+def leaders(standings, share):
+    """Return the candidates with the best standings: a share of them, or a few."""
+    order = sorted(standings, key=lambda c: np.nan_to_num(standings[c], nan=-np.inf), reverse=True)
+    return set(order[:max(FEWEST, ceil(share * len(order)))])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skgd._engine import Fleet, Problem, Sweep, rows_of
+from skgd._engine import Fleet, Problem, Sweep, joint_losses, rows_of, value_and_gradient
 from skgd.losses import Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adam
@@ -91,6 +91,44 @@ def test_a_fleet_gives_each_model_what_its_own_sweep_gives(layout, kind):
     for got, wanted in zip(together[1], expected[1], strict=True):
         if wanted is not None:
             np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
+
+
+def make_problems(X, weighted):
+    """Return problems over the same rows, with one output and with three."""
+    rng, rows = np.random.default_rng(2), rows_of(X)
+    y, codes = rng.normal(size=(N, 1)), rng.integers(0, 3, N).astype(float)
+    weights = rng.integers(0, 3, size=N).astype(float) if weighted else None
+    pieces = [(y, SquaredError(), 1), (y, Absolute(), 1), (codes, LogLoss(), 3), (y, Huber(), 1)]
+    return [Problem(rows, targets, weights, loss.compiled(k), k) for targets, loss, k in pieces]
+
+
+@pytest.mark.parametrize("layout", layouts())
+@pytest.mark.parametrize("weighted", [False, True])
+def test_joint_losses_are_those_of_each_model(layout, weighted):
+    problems, rng = make_problems(layouts()[layout], weighted), np.random.default_rng(3)
+    coef, intercept = rng.normal(size=(6, D)), rng.normal(size=6)
+    subset = rng.permutation(N)[:101]
+    expected = [
+        value_and_gradient(problem, coef[first:last], intercept[first:last], gradient=False,
+                           subset=subset)[0]
+        for problem, first, last in zip(problems, (0, 1, 2, 5), (1, 2, 5, 6), strict=True)
+    ]  # fmt: skip
+    losses = joint_losses(problems, coef, intercept, subset)
+    np.testing.assert_allclose(losses, np.concatenate(expected), rtol=1e-12)
+
+
+def test_joint_losses_are_refused_for_models_that_do_not_match():
+    X = np.ones((N, D))
+    problems, strangers = make_problems(X, True), make_problems(X, True)
+    coef, intercept, subset = np.ones((6, D)), np.ones(6), np.arange(N)
+    with pytest.raises(ValueError, match="one row for each output"):
+        joint_losses(problems[:3], coef, intercept, subset)
+    with pytest.raises(ValueError, match="share one Rows object and their weights"):
+        joint_losses([*problems[:3], strangers[3]], coef, intercept, subset)
+    with pytest.raises(ValueError, match="some row numbers from 0"):
+        joint_losses(problems, coef, intercept, subset + 1)
+    with pytest.raises(ValueError, match="pass float64 of shape"):
+        joint_losses(problems, coef, intercept[:5], subset)
 
 
 def test_a_fleet_refuses_what_it_cannot_run():

@@ -39,7 +39,7 @@ from skgd import GDClassifier, GDRegressor, GDSearchCV
 from skgd.losses import Huber
 from skgd.optimizers import SGD, Adam, Optimizer
 from skgd.penalties import L1, ElasticNet
-from skgd.race import can_win
+from skgd.race import FEWEST, can_win, hoped, leaders
 from skgd.schedules import InverseScaling
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -75,7 +75,7 @@ REGRESSOR = GDRegressor(batch_size=16, max_iter=6, tol=None, random_state=3)
 RATES = {"learning_rate": [0.001, 0.1]}
 FUSED = [
     (CLASSIFIER, {"learning_rate": [1e-3, 0.1, InverseScaling(0.1), lambda t: 0.1 / (1 + t)]}),
-    (CLASSIFIER, {"alpha": [0.0, 0.1], "penalty": ["l2", "l1", ElasticNet(0.3), None]}),
+    (CLASSIFIER, {"alpha": [1e-3, 0.1], "penalty": ["l2", "l1", ElasticNet(0.3), None]}),
     (CLASSIFIER, {"optimizer": ["adam", SGD(momentum=0.5), Adam(beta_1=0.5)], **RATES}),
     (CLASSIFIER, {"loss": ["log_loss", "hinge"], "class_weight": [None, "balanced"], **RATES}),
     (CLASSIFIER, {"batch_size": [8, 0.5], "shuffle": [True, False], **RATES}),
@@ -485,6 +485,29 @@ def test_a_candidate_that_catches_up_stays():
     assert can_win(best - 0.015, best, gain=0.0, doublings=0.0)
     assert not can_win(before, best, gain=0.0, doublings=3.0)
     assert not can_win(before[:1], best[:1], gain=0.0, doublings=3.0)
+
+
+def test_of_many_candidates_the_leaders_stay():
+    standings = {c: float(c) for c in range(100)} | {100: np.nan}
+    assert leaders(standings, 0.3) == set(range(69, 100))
+    assert leaders(standings, 0.0) == set(range(100 - FEWEST, 100))
+    assert leaders({0: 1.0, 1: np.nan}, 1.0) == {0, 1}
+    assert hoped(np.array([0.5, 0.7]), 0.1, 2.0) == pytest.approx(0.8)
+    assert hoped(np.array([0.5, 0.7]), -0.1, 2.0) == pytest.approx(0.6)
+
+
+def test_a_race_of_many_candidates_keeps_its_leaders_and_the_winner():
+    X, y = sample(load_wine)
+    grid = {"learning_rate": np.logspace(-4, 0.5, 16), "alpha": np.logspace(-6, 0, 8)}
+    estimator = clone(CLASSIFIER).set_params(max_iter=8)
+    raced, whole = (
+        GDSearchCV(estimator, grid, scoring="neg_log_loss", race=race, refit=False, cv=3).fit(X, y)
+        for race in (True, False)
+    )
+    scores = whole.cv_results_["mean_test_score"]
+    assert scores.max() - scores[raced.best_index_] <= 1e-3 * abs(scores.max())
+    # After 4 of 8 epochs a third of the doublings is to come: so many lead by score, or by loss.
+    assert (raced.cv_results_["stop_reason"] == "max_iter").sum() <= 2 * np.ceil(128 / 3)
 
 
 # ---- scikit-learn's protocols -------------------------------------------------------------------
