@@ -73,6 +73,7 @@ def value_and_gradient(
     gradient: bool = True,
     subset: _Integers | None = None,
     n_threads: int = 1,
+    margins: _Floats | None = None,
 ) -> tuple[_Floats, _Floats | None, _Floats | None]: ...
 
 class Sweep:
@@ -115,6 +116,10 @@ class Fleet:
         t: int,
         averaged: list[int] | None = None,
     ) -> None: ...
+
+def joint_losses(
+    problems: list[Problem], coef: _Floats, intercept: _Floats, subset: _Integers | None
+) -> _Floats: ...
 
 class ReducedSweep(Sweep):
     @property

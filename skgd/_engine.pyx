@@ -615,7 +615,7 @@ cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize
 # ---- the first primitive: a full pass -----------------------------------------------------------
 
 def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
-           bint want_gradient):
+           bint want_gradient, margins):
     """Return the weighted loss of some rows and its gradients, not divided by anything."""
     cdef Workspace space = Workspace(p.rows, p.k)
     cdef const double* w = floats(coef, (p.k, p.d))
@@ -625,6 +625,7 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     cdef double* g_offset = NULL
     cdef Py_ssize_t index[2 * BLOCK]
     cdef Py_ssize_t i, m, ahead, block = p.rows.block, row = start
+    cdef double* z = NULL
     values = np.zeros(p.k)
     cdef double* value = writeable_floats(values, (p.k,))
     gradient = intercept_gradient = None
@@ -634,6 +635,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
         g_offset = writeable_floats(intercept_gradient, (p.k,))
     if subset is not None:
         rows = integers(subset, (len(subset),))
+    if margins is not None:
+        z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
     with nogil:
         space.point(0, p.k, w, p.d, g, p.d)
         while row < stop:
@@ -643,12 +646,14 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
                 index[i] = rows[row + i] if rows != NULL else row + i
             p.rows.expect(index + m, ahead, g != NULL, space)
             add_block(p, space, index, m, offset, 1.0, value, g_offset, 1)
+            if z != NULL:
+                skgd_transpose(p.k, m, space.z, m, z + row * p.k, p.k)
             row += m
     return values, gradient, intercept_gradient
 
 
 def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subset=None,
-                       n_threads=1):
+                       n_threads=1, margins=None):
     """Return the mean weighted losses and their gradients in one pass over the rows.
 
     Rows are cut into chunks whose size depends on nothing but the data, and the chunks' sums are
@@ -664,6 +669,8 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
     subset : intp array, default=None
         The rows to read instead of all.
     n_threads : int, default=1
+    margins : float64 array of shape (n_samples, n_outputs), default=None
+        Receives the margins of the rows that are read.
 
     Returns
     -------
@@ -684,7 +691,7 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
 
     def chunk(start):
         stop = min(start + starts.step, n)
-        return _chunk(problem, coef, intercept, start, stop, subset, gradient)
+        return _chunk(problem, coef, intercept, start, stop, subset, gradient, margins)
 
     if n_threads > 1 and len(starts) > 1:
         with ThreadPoolExecutor(n_threads) as pool:

@@ -10,6 +10,7 @@ from scipy import sparse
 from skgd import optimizers
 from skgd._engine import value_and_gradient
 from skgd.curvature import takes_kinks
+from skgd.growing import descend_on_samples
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.metric import diagonal_metric, identity_metric
 from skgd.newton import Newton, stand_ins
@@ -21,6 +22,7 @@ from skgd.optimizers import (
     FullBatchOptimizer,
     Optimizer,
 )
+from skgd.rowspace import in_row_space
 from skgd.schedules import Schedule, as_schedule
 from skgd.training import train_full_batch
 
@@ -434,8 +436,14 @@ def solve(objective, loss, X, x, record):
     accelerated proximal gradient where a loss is not convex or the Hessian is unknown or too large.
     Losses of straight pieces have an interior point method; where there are too many parameters, a
     loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
-    from the last one's minimum.
+    from the last one's minimum. Many rows are sampled for the start, and more columns than rows are
+    descended in the span of the rows.
     """
+    space = in_row_space(objective, loss, X) if loss.convex and loss.has_hessian else None
+    if space is not None:
+        objective.space = space
+        x = solve(space, loss, space.X, space.coordinates(*objective.raw(x)), record)
+        return objective.metric.from_raw(*space.model(x)).ravel()
     if takes_hinges(objective, loss):
         x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
         record.stop_reason = record.stop_reason or "precision"
@@ -446,7 +454,11 @@ def solve(objective, loss, X, x, record):
             problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
             inner = replace(objective, problem=problem, latest=None, reported=objective)
         record.stop_reason = None
-        x = train_full_batch(_solver(inner, smooth, X), inner, x, record)
+        solver = _solver(inner, smooth, X)
+        if isinstance(solver, Newton) and not record.n_iter:
+            worth = float(inner.metric.unit @ record.constant_objectives)
+            x = descend_on_samples(inner, smooth, X, x, worth)
+        x = train_full_batch(solver, inner, x, record)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):
             break

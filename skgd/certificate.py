@@ -22,8 +22,8 @@ from skgd._engine import signed_targets
 from skgd.curvature import (
     Curvature,
     Kinks,
-    blocks_of_rows,
     factorised_size,
+    parts_of,
     takes_kinks,
 )
 from skgd.interior import InteriorPoint, takes_hinges
@@ -35,6 +35,8 @@ AFFORDABLE = 3e8
 STEPS = 50
 # A bound is good enough where so small a share of it lies below the minimum, or of the objective.
 ENOUGH, SMALL = 0.05, 1e-6
+# A distance that is this share of the objective is hardly more than rounding.
+NEGLIGIBLE = 1e-13
 # Sums that must be zero may be this share of their terms, which is rounding and inexact solves.
 BALANCED = 1e-7
 # What slopes may be shrunk by to get from just outside the conjugate's domain into it.
@@ -45,6 +47,7 @@ ROUNDING = 32 * np.finfo(float).eps
 
 def work(objective, loss):
     """Return the multiplications for the Hessian of all rows; inf where it cannot be factorised."""
+    objective = objective.space or objective
     size, blocks = factorised_size(objective, loss)
     return max(objective.problem.n, size) * float(size) ** 2 * blocks if size else np.inf
 
@@ -68,6 +71,12 @@ def optimality(objective, loss, X, coef, intercept):
     """
     if not _knows_conjugate(loss):
         return np.inf
+    space = objective.space
+    if space is not None:
+        x = space.coordinates(coef, intercept)
+        beside = coef - space.model(x)[0]
+        excess = 0.5 * float(np.sum(space.bend * beside * (2.0 * coef - beside)))
+        return max(excess, 0.0) + optimality(space, loss, space.X, *space.raw(x))
     x = objective.metric.from_raw(coef, intercept).ravel()
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         if loss.constant_hessian and not objective.proximal:
@@ -87,7 +96,6 @@ def _of_quadratic(objective, curvature, x):
 
 def _of_slopes(objective, loss, X, x, values):
     bound = LowerBound(objective, loss, X)
-    bound.improve(np.zeros((objective.problem.n, objective.problem.k)))
     if bound.kinks is None or (objective.proximal and not takes_kinks(objective, loss)):
         return bound.distance(values)
     if takes_hinges(objective, loss):
@@ -136,7 +144,8 @@ def _improve_along(bound, objective, smooth, x, values, steps):
         lower = float(bound.units @ bound.lower)
         rest = value - 0.5 * fall - lower
         total = float(objective.metric.unit @ values) - lower
-        return left == 0 or (improved and rest <= ENOUGH * total)
+        near = rest <= ENOUGH * total or total <= NEGLIGIBLE * abs(value)
+        return left == 0 or (improved and near)
 
     inner = replace(objective, problem=problem, latest=None)
     return Newton(smooth, bound.X, observe).solve(inner, x, lambda *_: False)
@@ -163,6 +172,10 @@ class LowerBound:
         self.bend = np.zeros(metric.inverse.shape)
         self.bend[:, :problem.d] = objective.penalty_curvature
         self.bend *= metric.inverse**2 * metric.unit[:, None]
+        # Rows without slopes say that no loss is below its least value.
+        flat = loss.conjugate(self.targets, np.zeros((problem.n, problem.k)))
+        if np.all(np.isfinite(flat)):
+            self.lower = -self.share @ flat.reshape(problem.n, -1)
 
     def distance(self, values):
         """Return how far values of the objective, output by output, can be from the minimum."""
@@ -207,20 +220,26 @@ class LowerBound:
         return np.where(np.isfinite(lower), lower, -np.inf), ROUNDING * terms
 
     def _sums(self, slopes):
-        """Return the weighted sums of slopes times features, and of the terms' sizes."""
+        """Return the weighted sums of slopes times features, and of the terms' sizes.
+
+        The sizes are those of parameters without penalty, whose sums must be zero.
+        """
         metric, d = self.objective.metric, self.objective.problem.d
         weighted = slopes * self.share[:, None]
         sums, sizes = (np.zeros(metric.inverse.shape) for _ in range(2))
-        for part in blocks_of_rows(len(weighted), d):
+        sized = np.any(self.bend[:, :d] == 0)
+        for part in parts_of(self.X):
             rows, w = self.X[part], weighted[part]
             if sparse.issparse(rows):
                 sums[:, :d] += (rows.T @ w).T - np.outer(w.sum(axis=0), metric.mean)
-                sizes[:, :d] += (abs(rows).T @ np.abs(w)).T
-                sizes[:, :d] += np.outer(np.abs(w).sum(axis=0), np.abs(metric.mean))
+                if sized:
+                    sizes[:, :d] += (abs(rows).T @ np.abs(w)).T
+                    sizes[:, :d] += np.outer(np.abs(w).sum(axis=0), np.abs(metric.mean))
             else:
                 rows = rows - metric.mean
                 sums[:, :d] += w.T @ rows
-                sizes[:, :d] += np.abs(w).T @ np.abs(rows)
+                if sized:
+                    sizes[:, :d] += np.abs(w).T @ np.abs(rows)
         sums[:, d:], sizes[:, d:] = (w.sum(axis=0)[:, None] for w in (weighted, np.abs(weighted)))
         scale = metric.inverse * metric.unit[:, None]
         return sums * scale, sizes * scale

@@ -10,11 +10,12 @@ import numpy as np
 from scipy import linalg, sparse
 
 from skgd._engine import Problem, signed_targets, value_and_gradient
-from skgd._quadratic import sweep_coordinates
+from skgd._quadratic import scale_rows, sweep_coordinates
 from skgd.losses import SquaredError
 
-# The largest number of parameters of a Hessian that is factorised: one output's, all outputs'.
-FACTORISED, FACTORISED_JOINTLY = 1536, 3072
+# The largest number of parameters of a Hessian that is factorised: one output's, all outputs', and
+# all outputs' where kinks leave no other way.
+FACTORISED, FACTORISED_JOINTLY, FACTORISED_WITH_KINKS = 1536, 1024, 3072
 # Multiplications up to which the Hessian of all rows is made anew at each step.
 CHEAP_HESSIAN = 3e8
 # Rows of the sample that stands for all rows otherwise, at least and per parameter.
@@ -24,7 +25,7 @@ SINGULAR = 1e-13
 # The damping of the solves between kinks, and the curvature below which it falls no further.
 FLAT, LEAST_DAMPED = 1e-12, 1e-3
 # Numbers of X that are copied at a time.
-BLOCK = 2**18
+BLOCK = 2**17
 # Sweeps over the coordinates between two solves on the free ones, and how often that is repeated.
 SWEEPS, ROUNDS = 10, 200
 # A sweep that moves a point by less than this share, squared, ends coordinate descent.
@@ -48,6 +49,8 @@ class Curvature:
     ----------
     blocks : list of arrays, or None
         What was factorised; None where the parameters are too many.
+    joint : bool
+        Whether one block has the parameters of all outputs.
     exact : bool
         Whether the blocks are the Hessian itself.
     """
@@ -57,19 +60,18 @@ class Curvature:
         problem = objective.problem
         self.shape = k, p = objective.metric.inverse.shape
         self.weights = problem.row_weights()
-        self.margins = margins(X, *objective.raw(x))
+        self.margins = objective.margins(x)
+        if self.margins is None:
+            self.margins = margins(X, *objective.raw(x))
         self.targets = signed_targets(problem.targets, k)
         self.bends = loss.bends(self.targets, self.margins)
         self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
-        self.diagonal = np.ones(k * p)
         size = factorised_size(objective, loss)[0]
-        joint = size > p
+        self.joint = size > p
         if size:
-            rows = self._rows(size, joint) if sampled else None
-            self.exact = rows is None and (joint or not loss.couples(k))
-            self.blocks = [self._joint_hessian(rows)] if joint else self._hessians(rows)
-            repeats = k if len(self.blocks[0]) == p and len(self.blocks) < k else 1
-            self.diagonal = np.concatenate([_scales(block) for block in self.blocks] * repeats)
+            rows = self._rows(size) if sampled else None
+            self.exact = rows is None and (self.joint or not loss.couples(k))
+            self.blocks = [self._joint_hessian(rows)] if self.joint else self._hessians(rows)
 
     def slopes(self, move):
         """Return the slopes of the rows after a move of the parameters, to first order."""
@@ -79,29 +81,40 @@ class Curvature:
             self.bends, change
         )
 
-    def _rows(self, n_parameters, joint):
+    def _rows(self, n_parameters):
         """Return the rows of the sample that stands for all; None for all."""
         problem = self.objective.problem
         enough = max(SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER * n_parameters)
-        work = problem.n * n_parameters**2 * (1 if joint else problem.k)
+        work = problem.n * n_parameters**2 * (1 if self.joint else problem.k)
         if self.loss.constant_hessian or work <= CHEAP_HESSIAN or problem.n <= enough:
             return None
         return np.sort(np.random.default_rng(0).choice(problem.n, enough, replace=False))
 
-    def _scaled_blocks(self, rows):
-        """Yield parts of the rows and their share of the weight, in the metric of output 0."""
-        metric, d = self.objective.metric, self.objective.problem.d
-        rows = np.arange(len(self.weights)) if rows is None else rows
+    def _blocks(self, rows, k=1):
+        """Yield parts of the rows with their share of the weight, and what makes their products.
+
+        That is a function of factors of shape (part, k), which returns the rows in the metric of
+        output 0 times each factor, side by side; it holds until the next call.
+        """
+        metric, n = self.objective.metric, self.X.shape[0]
+        rows = np.arange(n) if rows is None else rows
         share = self.weights[rows] / self.weights[rows].sum()
-        whole = len(rows) == len(self.weights)
-        for part in blocks_of_rows(len(rows), d):
+        whole, width = len(rows) == n, k * self.shape[1]
+        parts = blocks_of_rows(len(rows), width)
+        buffer = np.empty((parts[0].stop, width))
+        for part in parts:
             block = self.X[part if whole else rows[part]]
-            scaled = np.empty((block.shape[0], self.shape[1]))
-            np.subtract(block.toarray() if sparse.issparse(block) else block, metric.mean,
-                        out=scaled[:, :d])  # fmt: skip
-            scaled[:, d:] = 1.0
-            scaled *= metric.inverse[0]
-            yield rows[part], scaled, share[part]
+            block = block.toarray() if sparse.issparse(block) else block
+            block = np.ascontiguousarray(block, dtype=float)
+
+            def scaled(factors, block=block):
+                columns = np.ascontiguousarray(factors.reshape(len(block), -1))
+                out = buffer[:len(block)].reshape(-1)[:columns.size * self.shape[1]]
+                out = out.reshape(len(block), -1)
+                scale_rows(block, metric.mean, metric.inverse[0], columns, out)
+                return out
+
+            yield rows[part], share[part], scaled
 
     def _hessians(self, rows):
         """Return the Hessian of each output's parameters, other outputs held fixed."""
@@ -111,9 +124,9 @@ class Curvature:
             second = second * (1.0 - second)
         outputs = range(1) if self._shared() else range(self.shape[0])
         result = [np.zeros((p, p)) for _ in outputs]
-        for part, scaled, share in self._scaled_blocks(rows):
+        for part, share, scaled in self._blocks(rows):
             for c in outputs:
-                result[c] += weighted_gram(scaled, share * second[part, c])
+                result[c] += gram(scaled, share * second[part, c])
         for c in outputs:
             scale = self._relative_scale(c)
             result[c] *= scale[:, None] * scale
@@ -128,33 +141,26 @@ class Curvature:
         """
         k, p = self.shape
         result, own = np.zeros((k * p, k * p)), np.zeros((k, p, p))
-        for part, scaled, share in self._scaled_blocks(rows):
+        for part, share, scaled in self._blocks(rows, k):
             bends = self.bends[part]
-            step = max(16, BLOCK // (k * p))
-            for start in range(0, len(part), step):
-                some = slice(start, start + step)
-                rows_of_all = bends[some, :, None] * scaled[some, None, :]
-                rows_of_all *= np.sqrt(share[some])[:, None, None]
-                rows_of_all = rows_of_all.reshape(-1, k * p)
-                result -= rows_of_all.T @ rows_of_all
-            for c in range(k):
-                # 1 - b as a sum: the difference has no digits left where b is nearly 1.
-                others = bends[:, :c].sum(axis=1) + bends[:, c + 1:].sum(axis=1)
-                own[c] += weighted_gram(scaled, share * bends[:, c] * others)
+            for c, others in enumerate(_sums_of_others(bends.T)):
+                own[c] += gram(scaled, share * bends[:, c] * others)
+            all_outputs = scaled(bends * np.sqrt(share)[:, None])
+            result -= all_outputs.T @ all_outputs
         for c in range(k):
             own[c][np.diag_indices(p)] += self._penalty_diagonal(c)
             result[c * p:(c + 1) * p, c * p:(c + 1) * p] = own[c]
-        # Along an equal change of all outputs the loss is flat and so is what is not penalised.
-        for j in np.flatnonzero(self._unpenalised() & (own[0].diagonal() > 0)):
+        # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
+        for j in np.flatnonzero(self._alike() & (own[0].diagonal() > 0)):
             result[j::p, j::p] += own[0][j, j] / k
         result *= self.objective.metric.unit[0]
         return result
 
-    def _unpenalised(self):
-        """Return which columns of the parameters the penalty leaves alone."""
-        result = np.ones(self.shape[1], dtype=bool)
-        result[:self.objective.problem.d] = not self.objective.proximal
-        return result & (self._penalty_diagonal(0) == 0)
+    def _alike(self):
+        """Return the columns along which an equal change of all outputs sees a square alone."""
+        result, bend = np.ones(self.shape[1], dtype=bool), self.objective.penalty_curvature
+        result[:bend.shape[1]] = not self.objective.proximal and np.all(bend == bend[0])
+        return result
 
     def _relative_scale(self, c):
         inverse = self.objective.metric.inverse
@@ -184,11 +190,22 @@ class Curvature:
         return self._conjugate_gradient(gradient, tol, damping)
 
     def precondition(self, residual):
-        """Return the solution with what was factorised: the Hessian, or its outputs' blocks."""
+        """Return the solution with what was factorised: the Hessian, or its outputs' blocks.
+
+        Equal changes of all outputs are apart from all others: they see the penalty alone.
+        """
         if self.solvers is None:
             return residual
+        even = 0.0
+        if self.joint:
+            residual = residual.reshape(self.shape)
+            mean = np.where(self._alike(), residual.mean(axis=0), 0.0)
+            bend = self._penalty_diagonal(0) * self.objective.metric.unit[0] + self.damping
+            even = np.divide(mean, bend, out=np.zeros(len(mean)), where=bend > 0)
+            even = np.tile(even, len(residual))
+            residual = (residual - mean).ravel()
         rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
-        return np.concatenate([solve(row) for solve, row in rows])
+        return np.concatenate([solve(row) for solve, row in rows]) + even
 
     def target(self, x, gradient, kinks, tol, damping=0.0):
         """Return the minimum of the quadratic with this Hessian plus the kinks.
@@ -219,7 +236,7 @@ class Curvature:
         for _ in range(max_iter):
             if size <= tol**2 * goal or size <= 0:
                 break
-            image = self.product(search) + damping * self.diagonal * search
+            image = self.product(search) + damping * search
             bend = float(search @ image)
             if bend <= 0:
                 break
@@ -260,7 +277,7 @@ class Curvature:
     def _joint_product(self, coef, intercept):
         image, intercept_image = np.zeros_like(coef), np.zeros_like(intercept)
         share = self.weights / self.weights.sum()
-        for part in blocks_of_rows(len(share), self.X.shape[1]):
+        for part in parts_of(self.X):
             rows = self.X[part]
             moves = self.loss.bend(self.bends[part], rows @ coef.T + intercept)
             moves = moves * share[part, None]
@@ -275,7 +292,8 @@ def factorised_size(objective, loss):
     That of all outputs together where a loss couples them, if it is small enough.
     """
     k, p = objective.metric.inverse.shape
-    if k > 1 and loss.couples(k) and k * p <= FACTORISED_JOINTLY:
+    largest = FACTORISED_WITH_KINKS if objective.proximal else FACTORISED_JOINTLY
+    if k > 1 and loss.couples(k) and k * p <= largest:
         return k * p, 1
     return (p, k) if p <= FACTORISED else (0, 0)
 
@@ -286,30 +304,50 @@ def blocks_of_rows(n_rows, n_features):
     return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
 
 
+def parts_of(X):
+    """Return slices of rows for products with other matrices: one slice of a sparse X."""
+    return [slice(0, X.shape[0])] if sparse.issparse(X) else blocks_of_rows(*X.shape)
+
+
 def margins(X, coef, intercept):
     """Return the margins of all rows, of shape (n_samples, n_outputs)."""
     result = np.empty((X.shape[0], len(coef)))
-    for part in blocks_of_rows(*X.shape):
+    for part in parts_of(X):
         result[part] = X[part] @ coef.T + intercept
     return result
 
 
-def weighted_gram(rows, weights):
-    """Return ``rows' diag(weights) rows``; BLAS halves the work where no weight is negative."""
-    if np.any(weights < 0):
-        return (rows * weights[:, None]).T @ rows
-    rows = rows * np.sqrt(weights)[:, None]
-    return rows.T @ rows
+def _sums_of_others(rows):
+    """Return each row's sum of all other rows; a difference from the sum of all has less digits."""
+    result = np.zeros(rows.shape)
+    np.cumsum(rows[:-1], axis=0, out=result[1:])
+    result[:-1] += np.cumsum(rows[:0:-1], axis=0)[::-1]
+    return result
+
+
+def gram(scaled, weights):
+    """Return the weighted product of rows with themselves.
+
+    Parameters
+    ----------
+    scaled : callable
+        Returns the rows times factors.
+    weights : array of shape (m,)
+    """
+    rows = scaled(np.sqrt(np.abs(weights)))
+    negative = weights < 0
+    if not negative.any():
+        return rows.T @ rows
+    return rows[~negative].T @ rows[~negative] - rows[negative].T @ rows[negative]
 
 
 def damped(hessian, damping):
-    """Return a Hessian with a share of its diagonal added, which shortens the steps."""
-    return hessian + damping * np.diag(_scales(hessian)) if damping else hessian
+    """Return a Hessian with damping added, which shortens the steps.
 
-
-def _scales(hessian):
-    # In the metric no curvature is above 1; where all rows are far off there is hardly any.
-    return np.maximum(hessian.diagonal(), LEAST_DAMPED)
+    In the metric no curvature is above 1 anywhere. Shares of the curvature here would not do: it
+    does not see the rows that are far off, and may come back.
+    """
+    return hessian + damping * np.eye(len(hessian)) if damping else hessian
 
 
 def solver(hessian):
@@ -407,7 +445,8 @@ def _solve_free(hessian, slope, v, kinks):
     at, l1 = v[free], kinks.l1[free]
     total = slope[free] + l1 * np.sign(at)
     # A little damping: along flat directions l1 still has a slope.
-    move = -solver(damped(inner, FLAT))(total)
+    flat = FLAT * np.maximum(inner.diagonal(), LEAST_DAMPED)
+    move = -solver(inner + np.diag(flat))(total)
     # The orthant of l1 and the bounds: beyond them the quadratic is another one.
     low = np.where((l1 > 0) & (at > 0), np.maximum(kinks.lower[free], 0.0), kinks.lower[free])
     high = np.where((l1 > 0) & (at < 0), np.minimum(kinks.upper[free], 0.0), kinks.upper[free])

@@ -18,7 +18,6 @@ from skgd.curvature import (
     FACTORISED,
     Kinks,
     blocks_of_rows,
-    weighted_gram,
 )
 from skgd.newton import one_thread
 from skgd.optimizers import FullBatchOptimizer
@@ -148,7 +147,8 @@ class _Path:
         matrix = np.diag(self.bend + penalties.stiffness())
         stiffness = losses.stiffness()
         for part in blocks_of_rows(*A.shape):
-            matrix += weighted_gram(A[part], stiffness[part])
+            weighted = A[part] * np.sqrt(stiffness[part])[:, None]
+            matrix += weighted.T @ weighted
         solve = _solver(matrix)
 
         def move(centre, correct):

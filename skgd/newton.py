@@ -16,8 +16,16 @@ from skgd.optimizers import FullBatchOptimizer
 SMOOTHING = 10.0 ** np.arange(0.0, -6.5, -1.0)
 # The share of a step that the solution of a system may miss where it has to be exact.
 EXACT = 1e-10
-# How often the damping of a step grows tenfold, from this share of the Hessian's diagonal on.
+# The share of a step that the solution of a system may miss far from the minimum: less is lost.
+FORCING = 0.5
+# The same between kinks, where less would leave open which coordinates are at one.
+AT_KINKS = 1e-6
+# The damping of a step grows tenfold, from the first one to the largest.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
+# Steps below this share are damped next time, below this one at once.
+SHORT, SHORTEST = 0.25, 0.05
+# The share of the objective below which a fall may be rounding, which no damping helps.
+HIDDEN = 1e-13
 
 
 class Newton(FullBatchOptimizer):
@@ -49,6 +57,7 @@ class Newton(FullBatchOptimizer):
     def _solve(self, objective, x, monitor):
         kinks = Kinks.of(objective) if objective.proximal else None
         x = x if kinks is None else kinks.clip(x)
+        objective.keeps_margins = True
         value, gradient = evaluate(objective, x)
         first, step, damping = float(gradient @ gradient), 1.0, 0.0
         curvature = decrement = None
@@ -59,7 +68,9 @@ class Newton(FullBatchOptimizer):
                     objective.hessian = curvature
             size = float(gradient @ gradient)
             # Tighter systems would only amplify rounding along directions without curvature.
-            tol = np.clip(np.sqrt(size / first), 1e-6, 0.1) if first > 0 else 0.1
+            tol = max(1e-6, FORCING * (size / first) ** 0.25) if first > 0 else FORCING
+            if kinks is not None:
+                tol = AT_KINKS
             if self.observe is not None or (kinks is not None and self.loss.constant_hessian):
                 tol = EXACT
             while True:
@@ -68,13 +79,15 @@ class Newton(FullBatchOptimizer):
                     if self.observe(curvature, x, value, move, fall):
                         return x
                 step, point = search(objective, x, value, gradient, move, fall)
-                if step >= 0.1 or damping >= LARGEST_DAMPING:
+                if step > 0 or damping >= LARGEST_DAMPING or fall <= HIDDEN * abs(value):
                     break
                 damping = max(10 * damping, FIRST_DAMPING)
             if step == 0.0:
                 return x
             if step == 1.0:
                 damping = damping / 10 if damping > FIRST_DAMPING else 0.0
+            elif step <= SHORT:
+                damping = max(10 * damping, FIRST_DAMPING)
             x, value, gradient = point
             # The Hessian of the last point will do to tell how far the minimum is.
             if kinks is None:
@@ -127,7 +140,7 @@ def model_step(curvature, x, gradient, kinks, tol, damping):
 def search(objective, x, value, gradient, move, fall):
     """Halve a step until the objective falls enough; 0 where rounding hides any fall."""
     step, size = 1.0, objective.decrement(x, gradient)
-    while fall > 0 and step > 1e-10:
+    while fall > 0 and step > SHORTEST:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
         rounding = 4e-15 * (abs(value) + abs(new_value))
@@ -138,5 +151,5 @@ def search(objective, x, value, gradient, move, fall):
             objective.decrement(candidate, new_gradient) < 0.25 * size
         ):
             return step, (candidate, new_value, new_gradient)
-        step *= 0.5 if np.isfinite(new_value) else 0.05
+        step *= 0.5
     return 0.0, None

@@ -1,6 +1,7 @@
 """The objective of a fit in the coordinates of a metric: values, gradients, proximal points."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -8,6 +9,16 @@ from skgd._engine import value_and_gradient
 
 # Gradients this small, relative to the root of the objective, are rounding.
 ROUNDING = 4e-15
+
+
+class Point(NamedTuple):
+    """What a pass over the rows tells of a point, in the units of the metric but for the losses."""
+
+    x: np.ndarray
+    losses: np.ndarray
+    value: float
+    gradient: np.ndarray
+    margins: np.ndarray | None
 
 
 @dataclass
@@ -27,12 +38,17 @@ class Objective:
     n_threads : int
     first_step : float
         The step that a line search tries first.
+    keeps_margins : bool
+        Whether the last point has its margins.
+    latest : Point or None
     reported : Objective or None
         The objective whose values a record gets, where this one stands in for it.
     slopes : array of shape (n_samples, n_outputs) or None
         Slopes of the rows that a descent found to bound the minimum.
     hessian : Curvature or None
         That of a descent, where it is the same everywhere.
+    space : InRowSpace or None
+        The objective in fewer coordinates, where a descent used them.
     """
 
     problem: object
@@ -44,10 +60,12 @@ class Objective:
     n_threads: int = 1
     first_step: float = 1.0
     passes: int = 0
-    latest: tuple | None = None
+    keeps_margins: bool = False
+    latest: object = None
     reported: object = None
     slopes: np.ndarray | None = None
     hessian: object = None
+    space: object = None
 
     @property
     def proximal(self):
@@ -64,11 +82,11 @@ class Objective:
         """Return the objective of each output from its loss."""
         return losses + self.alpha * self.penalty.apply_value(coef)
 
-    def losses_and_gradients(self, x):
+    def losses_and_gradients(self, x, margins=None):
         """Return the smooth part's gradient at x, each output's loss, and the losses' gradients."""
         coef, intercept = self.raw(x)
         losses, *gradients = value_and_gradient(
-            self.problem, coef, intercept, n_threads=self.n_threads
+            self.problem, coef, intercept, n_threads=self.n_threads, margins=margins
         )
         self.passes += 1
         # A sum that cancels to rounding is zero: rules that normalise would make it a step.
@@ -79,14 +97,28 @@ class Objective:
 
     def value_and_gradient(self, x):
         """Return the smooth part and its gradient, both in the units of the metric."""
-        gradient, losses, _ = self.losses_and_gradients(x)
-        self.latest = x.copy(), losses
-        smooth = losses + self.alpha * self.penalty.apply_smooth_value(self.raw(x)[0])
-        return float(self.metric.unit @ smooth), gradient
+        if not self._knows(x):
+            margins = np.empty((self.problem.n, self.problem.k)) if self.keeps_margins else None
+            gradient, losses, _ = self.losses_and_gradients(x, margins)
+            smooth = losses + self.alpha * self.penalty.apply_smooth_value(self.raw(x)[0])
+            value = float(self.metric.unit @ smooth)
+            self.latest = Point(x.copy(), losses, value, gradient, margins)
+        return self.latest.value, self.latest.gradient.copy()
+
+    def _knows(self, x):
+        return self.latest is not None and np.array_equal(self.latest.x, x)
+
+    def margins(self, x):
+        """Return the margins at x, of shape (n_samples, n_outputs), if it was the last point."""
+        return self.latest.margins if self._knows(x) else None
 
     def raw(self, x):
         """Return the coefficients and the intercepts at x."""
         return self.feasible(*self.metric.to_raw(x.reshape(self.metric.inverse.shape)))
+
+    def model(self, x):
+        """Return the coefficients and the intercepts for X that x stands for."""
+        return self.raw(x)
 
     def feasible(self, coef, intercept):
         """Return raw coefficients within bounds, and intercepts with the same mean margin.
@@ -101,9 +133,8 @@ class Objective:
 
     def losses(self, x):
         """Return the loss of each output at x, which is known where x was the last point."""
-        if self.latest is None or not np.array_equal(self.latest[0], x):
-            self.value_and_gradient(x)
-        return self.latest[1]
+        self.value_and_gradient(x)
+        return self.latest.losses
 
     def rest(self, x):
         """Return the part of the penalty that is not smooth, in the units of the metric."""

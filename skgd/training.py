@@ -39,10 +39,10 @@ def train_full_batch(optimizer, objective, x, record):
     unit = objective.metric.unit
 
     def monitor(x, value, gradient, step, decrement=None):
-        coef, intercept = objective.raw(x)
+        coef, intercept = objective.model(x)
         if objective.reported is None:
             losses = objective.losses(x)
-            objectives = objective.with_penalty(losses, coef)
+            objectives = objective.with_penalty(losses, objective.raw(x)[0])
         else:
             losses, objectives = objective.reported.values(coef, intercept)
         if decrement is None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
-from sklearn.callback import FitCallback, ScoringMonitor
+from sklearn.callback import FitCallback, ProgressBar, ScoringMonitor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -168,7 +168,9 @@ def test_partial_fit_calls_no_callbacks():
 
 def test_a_scoring_monitor_logs_every_epoch():
     monitor = ScoringMonitor(scoring="accuracy")
-    model = GDClassifier(optimizer="adam", tol=None, max_iter=5, random_state=0)
+    model = GDClassifier(
+        optimizer="adam", learning_rate=0.03, tol=None, max_iter=5, random_state=0
+    )  # fmt: skip
     model.set_callbacks(monitor).fit(*CANCER)
     rows = [row for row in monitor.get_logs().data if row["task_name"] == "epoch"]
     expected = [
@@ -206,6 +208,23 @@ def test_a_scoring_monitor_works_in_a_grid_search_with_two_workers():
     assert len(rows) == 3 * (2 * 2 + 1)
     refit = max(rows, key=lambda row: row["task_id_path"])
     assert refit["r2"] == pytest.approx(search.score(*DIABETES))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "n_fits"),
+    [
+        (lambda model: model, 1),
+        (lambda model: make_pipeline(StandardScaler(), model), 1),
+        (lambda model: GridSearchCV(model, {"alpha": [0.0, 1.0]}, cv=2, n_jobs=2), 5),
+    ],
+)
+def test_a_progress_bar_runs_to_the_end_of_every_fit(wrap, n_fits, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    model = GDRegressor(optimizer="adam", tol=None, max_iter=3)
+    wrap(model).set_callbacks(ProgressBar()).fit(*DIABETES)
+    lines = capsys.readouterr().out.splitlines()
+    bars = [line for line in lines if "GDRegressor - fit" in line and "100%" in line]
+    assert len(bars) == n_fits
 
 
 class Counter(Log):
@@ -494,7 +513,9 @@ def test_the_file_is_written_every_so_many_epochs(tmp_path):
 
 
 def test_more_epochs_may_be_asked_for_after_a_stop(tmp_path):
-    model = GDClassifier(optimizer="adam", tol=None, random_state=0, max_iter=5)
+    model = GDClassifier(
+        optimizer="adam", learning_rate=0.03, tol=None, random_state=0, max_iter=5
+    )  # fmt: skip
     stopped = clone(model).set_callbacks(Checkpoint(tmp_path / "fit"), Log(stop_after=3))
     stopped.fit(*IRIS)
     again = clone(model).set_params(max_iter=9).set_callbacks(Checkpoint(tmp_path / "fit"))

@@ -61,15 +61,20 @@ def test_the_hessian_is_the_derivative_of_the_gradient(loss, k, make):
         block = curvature.blocks[c if len(curvature.blocks) > 1 else 0]
         part = slice(c * len(block), (c + 1) * len(block))
         hessian[part, part] = block
+    v = RNG.normal(size=size)
     if loss.couples(k):
-        # Equal changes of all outputs change nothing without penalty; curvature is added there.
-        for j in (1, D):
+        # Equal changes of all outputs change the penalty alone; curvature is added there.
+        for j in range(D + 1):
             flat = np.zeros(size)
             flat[j::D + 1] = 1.0
-            assert_allclose(expected @ flat, 0, atol=1e-8)
-            assert flat @ hessian @ flat > 0.01
-            hessian -= np.outer(flat, flat) * (flat @ hessian @ flat) / k**2
+            added = flat @ (hessian - expected) @ flat
+            assert added > 0.01
+            hessian -= np.outer(flat, flat) * added / k**2
+            if j in (1, D):
+                assert_allclose(expected @ flat, 0, atol=1e-8)
+                v -= flat * (flat @ v) / k
     assert_allclose(hessian, expected, atol=1e-8)
+    assert_allclose(curvature.solve(expected @ v, 0.0), v, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss, k", [(LogLoss(), 1), (LogLoss(), 3)], ids=str)

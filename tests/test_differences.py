@@ -99,7 +99,9 @@ def test_weights_decide_when_a_run_stops():
     # Rows without weight that contradict the others must not keep the run going.
     X_noisy, y_noisy = np.tile(X, (2, 1)), np.append(y, 1 - y)
     s = np.repeat([1.0, 0.0], len(y))
-    settings = {"optimizer": "sgd", "batch_size": "full", "alpha": 0.1, "learning_rate": 0.5}
+    settings = {
+        "optimizer": "sgd", "batch_size": "full", "alpha": 0.1, "learning_rate": 0.5, "tol": 1e-3,
+    }  # fmt: skip
     plain = GDClassifier(**settings).fit(X, y)
     weighted = GDClassifier(**settings).fit(X_noisy, y_noisy, sample_weight=s)
     assert weighted.n_iter_ == plain.n_iter_

@@ -203,6 +203,23 @@ def test_without_gradient_the_values_are_the_same():
 
 
 @pytest.mark.parametrize("layout", ["C", "F float32", "CSR"])
+@pytest.mark.parametrize("k", [1, 2, 19])
+def test_the_margins_are_written_where_asked(layout, k, tmp_path):
+    X, margins, rows = raw(), np.empty((N, k)), np.arange(0, N, 3)
+    problem = Problem(
+        LAYOUTS[layout](X, tmp_path), targets(N, k), None, SquaredError().compiled(k), k
+    )
+    coef, intercept = coefficients(k)
+    value_and_gradient(problem, coef, intercept, margins=margins)
+    np.testing.assert_allclose(margins, X @ coef.T + intercept, rtol=1e-12, atol=1e-12)
+    some = np.empty((len(rows), k))
+    value_and_gradient(problem, coef, intercept, gradient=False, subset=rows, margins=some)
+    np.testing.assert_allclose(some, margins[rows], rtol=1e-12, atol=1e-12)
+    with pytest.raises(ValueError, match="pass float64 of shape"):
+        value_and_gradient(problem, coef, intercept, margins=some)
+
+
+@pytest.mark.parametrize("layout", ["C", "F float32", "CSR"])
 @pytest.mark.parametrize("n_rows", [1, 64, 65, 150])
 def test_a_subset_is_the_rows_in_any_order_and_number(layout, n_rows, tmp_path):
     X, y, s = raw(), targets(N, 2), weights(N)

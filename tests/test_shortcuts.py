@@ -1,0 +1,134 @@
+"""The ways to the minimum that cost less: the span of the rows, samples, and an end at rounding."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.linear_model import Ridge
+
+from skgd import GDClassifier, GDRegressor, auto, growing, rowspace
+from skgd._engine import value_and_gradient
+from skgd._quadratic import scale_rows
+from skgd.penalties import L1, L2
+
+RNG = np.random.default_rng(0)
+N, D = 30, 120
+WIDE = RNG.normal(size=(N, D)) * np.logspace(-3, 3, D) + np.linspace(-5.0, 5.0, D)
+NUMBERS = WIDE @ (1.0 / np.logspace(-3, 3, D)) + RNG.normal(size=N)
+CLASSES = np.digitize(NUMBERS, np.quantile(NUMBERS, [0.3, 0.7]))
+
+
+def both_ways(monkeypatch, module, name, fit):
+    """Return the models with and without a shortcut."""
+    short = fit()
+    monkeypatch.setattr(module, name, without[name])
+    return short, fit()
+
+
+without = {
+    "in_row_space": lambda objective, loss, X: None,
+    "descend_on_samples": lambda objective, loss, X, x, worth: x,
+}
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    "kind, y", [(GDRegressor, NUMBERS), (GDClassifier, CLASSES > 0), (GDClassifier, CLASSES)],
+    ids=["numbers", "2 classes", "3 classes"],
+)  # fmt: skip
+def test_the_span_of_the_rows_has_the_minimum(kind, y, fit_intercept, make, monkeypatch):
+    model = kind(
+        alpha=0.01, tol=1e-10, fit_intercept=fit_intercept,
+        penalty=L2(weights=np.linspace(0.5, 2.0, D)),
+    )  # fmt: skip
+    weights = np.arange(N) % 3
+    short, long = both_ways(
+        monkeypatch, auto, "in_row_space",
+        lambda: dict(vars(model.fit(make(WIDE), y, sample_weight=weights))),
+    )  # fmt: skip
+    scale = WIDE.std(axis=0)
+    assert_allclose(short["coef_"] * scale, long["coef_"] * scale, atol=1e-7)
+    assert_allclose(short["intercept_"], long["intercept_"], rtol=1e-6, atol=1e-7)
+    least = [way["history_"]["objective"][-1] for way in (short, long)]
+    assert_allclose(*least, rtol=0, atol=1e-12 * np.var(NUMBERS))
+    assert short["optimality_"] <= 1e-10
+
+
+def test_more_columns_than_rows_reach_an_exact_solution():
+    assert_allclose(
+        GDRegressor(alpha=0.1 / N).fit(WIDE, NUMBERS).coef_,
+        Ridge(alpha=0.1, solver="svd").fit(WIDE, NUMBERS).coef_, rtol=1e-6, atol=1e-9,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "parameters", [{"alpha": 0.0}, {"penalty": L2(weights=[0.0] + [1.0] * (D - 1))},
+                   {"penalty": L1()}, {"positive": True}, {"precondition": None}],
+    ids=str,
+)  # fmt: skip
+def test_without_a_square_on_every_column_the_span_is_not_enough(parameters, monkeypatch):
+    taken = []
+    found = rowspace.in_row_space
+    monkeypatch.setattr(auto, "in_row_space", lambda *a: taken.append(found(*a)) or taken[-1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        GDRegressor(max_iter=1, **parameters).fit(WIDE, NUMBERS)
+    assert taken == [None]
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_samples_change_the_way_alone(k, monkeypatch):
+    X = RNG.normal(size=(6000, 3)) * [1.0, 100.0, 0.01] + [0.0, 1e3, 1.0]
+    margins = (X - [0.0, 1e3, 1.0]) / [1.0, 100.0, 0.01]
+    y = np.digitize(margins.sum(axis=1) + RNG.logistic(size=6000), [0.0, 1.0][:k - 1])
+    model = GDClassifier(tol=1e-10)
+    short, long = both_ways(
+        monkeypatch, auto, "descend_on_samples", lambda: dict(vars(model.fit(X, y)))
+    )
+    assert short["n_iter_"] < long["n_iter_"]
+    scale = [1.0, 100.0, 0.01]
+    assert_allclose(short["coef_"] * scale, long["coef_"] * scale, atol=1e-8)
+
+
+def test_a_sample_that_misleads_is_forgotten(monkeypatch):
+    X = RNG.normal(size=(6000, 2))
+    y = X[:, 0] > 0
+    # The rows that are drawn first have the other labels.
+    first = np.random.default_rng(0).permutation(len(y))[:len(y) // growing.GROWTH]
+    y[first] = ~y[first]
+    model = GDClassifier(tol=1e-10).fit(X, y)
+    with monkeypatch.context() as patch:
+        patch.setattr(auto, "descend_on_samples", without["descend_on_samples"])
+        expected = GDClassifier(tol=1e-10).fit(X, y)
+    assert model.n_iter_ == expected.n_iter_
+    assert_array_equal(model.coef_, expected.coef_)
+
+
+def test_a_certificate_at_rounding_looks_at_few_points(monkeypatch):
+    X = RNG.normal(size=(300, 3))
+    model = GDClassifier(tol=1e-12).fit(X, X[:, 0] + RNG.logistic(size=300) > 0)
+    calls = []
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return value_and_gradient(*args, **kwargs)
+
+    monkeypatch.setattr("skgd.objective.value_and_gradient", counted)
+    assert model.optimality(X, X[:, 0] > 0) >= 0.0
+    del calls[:]
+    y = model.predict(X)
+    assert model.fit(X, y, sample_weight=np.ones(300)).optimality_ < 1e-10
+    assert len(calls) < 60
+
+
+def test_scaled_rows_are_those_of_numpy():
+    rows, mean, scale = RNG.normal(size=(5, 3)), RNG.normal(size=3), RNG.normal(size=4)
+    factors, out = RNG.normal(size=(5, 2)), np.empty((5, 8))
+    scale_rows(rows, mean, scale, factors, out)
+    expected = np.column_stack([rows - mean, np.ones(5)]) * scale
+    assert_allclose(out.reshape(5, 2, 4), factors[:, :, None] * expected[:, None])
+    with pytest.raises(ValueError, match="scale: got 5 numbers for 3 columns"):
+        scale_rows(rows, mean, np.ones(5), factors, np.empty((5, 10)))
