@@ -184,7 +184,7 @@ class _Watched(Schedule):
     def observe(self, objective):
         if objective < self.best:
             self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
-            if self.grows and self.decays and self.steps_per_epoch > 1:
+            if self.grows and self.decays:
                 self.growth *= GROWTH
             return
         self.grows = False
@@ -226,7 +226,9 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
     A model that is trained already is only refined.
     """
     curvatures = Curvatures(objective, X, plan, start, steps.generator)
-    rate, power = optimizer.automatic_rate(plan.bounds[-1], plan.batch_length, curvatures)
+    # A chunk of a stream is never all there is.
+    n_rows = np.inf if record.partial else plan.bounds[-1]
+    rate, power = optimizer.automatic_rate(n_rows, plan.batch_length, curvatures)
     rate *= REFINED if trained else 1.0
     if record.partial:
         return _Decaying(rate, max(5.0 * (len(plan.bounds) - 1), 50.0), power, steps.t)
@@ -410,8 +412,10 @@ class _Scaled:
     def seen(self):
         """Return the share of the rows in which each parameter plays a part."""
         n = self.X.shape[0]
-        nonzero = self.X.getnnz(axis=0) if sparse.issparse(self.X) else (
-            self.X != self.zeros).sum(axis=0)
+        if sparse.issparse(self.X):
+            nonzero = np.bincount(self.X.indices, minlength=self.X.shape[1])
+        else:
+            nonzero = (self.X != self.zeros).sum(axis=0)
         return np.append(nonzero / n, np.ones(len(self._intercept)))
 
 

@@ -35,6 +35,8 @@ AFFORDABLE = 3e8
 STEPS = 50
 # A bound is good enough where so small a share of it lies below the minimum, or of the objective.
 ENOUGH, SMALL = 0.05, 1e-6
+# A promised fall above this share of the objective is one from afar.
+FAR = 0.1
 # A distance that is this share of the objective is hardly more than rounding.
 NEGLIGIBLE = 1e-13
 # Sums that must be zero may be this share of their terms, which is rounding and inexact solves.
@@ -140,11 +142,12 @@ def _improve_along(bound, objective, smooth, x, values, steps):
         nonlocal left
         left -= 1
         improved = bound.improve(curvature.slopes(move), np.abs(x + move).reshape(curvature.shape))
-        # Near the minimum half of the fall is what is left.
+        # Near the minimum half of the fall is what is left; from afar it may promise too much.
         lower = float(bound.units @ bound.lower)
         rest = value - 0.5 * fall - lower
         total = float(objective.metric.unit @ values) - lower
-        near = rest <= ENOUGH * total or total <= NEGLIGIBLE * abs(value)
+        near = fall <= FAR * abs(value) and rest <= ENOUGH * total
+        near |= total <= NEGLIGIBLE * abs(value)
         return left == 0 or (improved and near)
 
     inner = replace(objective, problem=problem, latest=None)

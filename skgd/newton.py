@@ -148,7 +148,7 @@ def search(objective, x, value, gradient, move, fall):
             return step, (candidate, new_value, new_gradient)
         # Where values differ by no more than rounding, the gradient tells which point is better.
         if new_value <= value + rounding and (
-            objective.decrement(candidate, new_gradient) < 0.25 * size
+            objective.decrement(candidate, new_gradient) < 0.3 * size
         ):
             return step, (candidate, new_value, new_gradient)
         step *= 0.5

@@ -127,7 +127,9 @@ class Adadelta(Optimizer):
     eps: float
     def __init__(self, *, rho: float = 0.9, eps: float = 1e-6) -> None: ...
 
-class Adam(Optimizer):
+class _MeanSquares(Optimizer): ...
+
+class Adam(_MeanSquares):
     beta_1: float
     beta_2: float
     eps: float
@@ -141,7 +143,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
     ) -> None: ...
 
-class AdamW(Optimizer):
+class AdamW(_MeanSquares):
     beta_1: float
     beta_2: float
     eps: float
@@ -165,7 +167,7 @@ class Adamax(Optimizer):
         self, *, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8
     ) -> None: ...
 
-class NAdam(Optimizer):
+class NAdam(_MeanSquares):
     beta_1: float
     beta_2: float
     eps: float
@@ -179,7 +181,7 @@ class NAdam(Optimizer):
         momentum_decay: float = 4e-3,
     ) -> None: ...
 
-class RAdam(Optimizer):
+class RAdam(_MeanSquares):
     beta_1: float
     beta_2: float
     eps: float
@@ -187,7 +189,7 @@ class RAdam(Optimizer):
         self, *, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8
     ) -> None: ...
 
-class Yogi(Optimizer):
+class Yogi(_MeanSquares):
     beta_1: float
     beta_2: float
     eps: float

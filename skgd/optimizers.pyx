@@ -169,8 +169,9 @@ class Optimizer(_Minimizer):
     first_rate : float
         What ``learning_rate="auto"`` begins with on batches of 256.
     reach : float or None
-        For rules whose first steps go along the signs of the gradient: the largest automatic rate,
-        in units of how far along the signs of a batch's gradient its objective is least.
+        For rules whose first steps go along the signs of the gradient: the largest automatic rate
+        on batches, in units of how far along the signs of a batch's gradient its objective is
+        least. A descent along all rows' gradients begins with a third of it.
     rarest : float
         The least share of the steps for which a rule's mean of squared gradients has a memory.
     plain_rate : float
@@ -238,7 +239,7 @@ class Optimizer(_Minimizer):
 
         Parameters
         ----------
-        n_rows : int
+        n_rows : int or inf
         batch_length : int
         curvatures : object
             ``curvatures.mean`` is the largest curvature of the mean objective in the metric and
@@ -258,9 +259,11 @@ class Optimizer(_Minimizer):
         if self.reach is None:
             return rate, 1.0
         longest = self.reach * curvatures.sign_step(batch_length, self.rarest)
-        # What a batch leaves of the noise of its rows: none where it has all of them.
-        noise = 1 - batch_length / n_rows
-        return longest if noise * longest <= rate else rate / noise, 1.0
+        if batch_length == n_rows:
+            # Nothing but a step too far could make the objective rise.
+            return longest / 3.0, 1.0
+        # What a batch leaves of the noise of its rows.
+        return min(longest, rate / (1 - batch_length / n_rows)), 1.0
 
     def check(self, objective):
         """Raise ValueError where the rule does not go with an objective."""
