@@ -11,7 +11,7 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 
-from skgd import auto, certificate
+from skgd import auto, certificate, rates
 from skgd._checks import given_start, make_generator
 from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
@@ -411,10 +411,10 @@ class Run:
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
         steps = memory.steps
         known = memory.schedule is not None and same_rates(memory.learning_rate, rate)
-        if not (known and auto.is_for(memory.schedule, self.partial)):
+        if not (known and rates.is_for(memory.schedule, self.partial)):
             memory.learning_rate = copy.deepcopy(rate)
             memory.schedule = (
-                auto.automatic_schedule(
+                rates.automatic_schedule(
                     plan.optimizer, self.objective, self.sample.X, plan, self.start, steps,
                     self.record, trained=self._is_trained(),
                 )
@@ -490,7 +490,7 @@ class Run:
         plan, problem, X = self.plan, self.problem, self.sample.X
         if plan.schedule is None:
             return "Pass init='zeros', a larger alpha, or optimizer='auto'."
-        automatic = auto.automatic_schedule(
+        automatic = rates.automatic_schedule(
             plan.optimizer, self.objective, X, plan, self.start,
             replace(self.memory.steps, generator=np.random.default_rng(0)), self.record,
             trained=False,

@@ -1,0 +1,299 @@
+"""The rate of a step rule where the user gave none: from the data, then from the descent itself."""
+
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from skgd._engine import value_and_gradient
+from skgd.schedules import Schedule
+
+# The share of its first rate with which a step rule goes on after another optimizer's fit.
+REFINED = 0.03
+# What an automatic rate on batches grows by in an epoch.
+GROWTH = 1.1
+# The last share of a run, in which an automatic rate falls to zero.
+ENDING = 0.2
+# A rate is halved after as many epochs and steps without a new least objective.
+FLAT_EPOCHS, FLAT_STEPS = 2, 20
+# An objective is back at the least one within this share of the possible decrease.
+NEAR = 0.01
+# A rate that was cut to 1e-9 of its first value will not do.
+MOST_CUTS = 30
+# Batches on which the step along the signs of a gradient is measured.
+BATCHES = 8
+
+
+class _Decaying(Schedule):
+    """The automatic rate of a step rule on a stream: ``rate / (1 + (t - first) / steps)^power``."""
+
+    partial = True
+
+    def __init__(self, rate, steps, power, first):
+        self.rate = rate
+        self.steps = steps
+        self.power = power
+        self.first = first
+
+    def rates(self, t):
+        return self.rate / (1.0 + (np.asarray(t) - self.first) / self.steps) ** self.power
+
+
+class _Watched(Schedule):
+    """The automatic rate of a step rule in a fit, which watches the objective.
+
+    On batches it grows until an epoch is not the best so far. It is halved where the objective has
+    stopped falling, is cut to a quarter where the descent has exploded and begins again, and falls
+    to zero, in a line, in the last part of the run.
+
+    Parameters
+    ----------
+    rate : float
+        The first rate.
+    decays : bool
+        Whether the rule needs a rate that falls; otherwise it is cut after explosions alone.
+    highest : float
+        The objective of the best constant model.
+    """
+
+    partial = False
+    best = np.inf
+    grows = True
+    growth = 1.0
+    waited = 0
+    cuts = 0
+    in_vain = 0
+    far = False
+
+    def __init__(self, rate, decays, highest):
+        self.rate = rate
+        self.decays = decays
+        self.highest = highest
+
+    def rates(self, t):
+        rate = self.rate * self.growth * 0.5**self.cuts
+        if not (self.decays and self.total_steps):
+            return np.full(len(t), rate)
+        left = (self.total_steps - np.asarray(t)) / (ENDING * self.total_steps)
+        return rate * np.clip(left, 0.0, 1.0)
+
+    def observe(self, objective):
+        if objective < self.best:
+            self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
+            if self.grows and self.decays:
+                self.growth *= GROWTH
+            return
+        self.grows = False
+        self.waited += 1
+        self.far = not objective - self.best <= NEAR * (self.highest - self.best)
+        if self.waited >= max(FLAT_EPOCHS, FLAT_STEPS / self.steps_per_epoch) and self.decays:
+            self.cuts, self.waited, self.in_vain = self.cuts + 1, 0, self.in_vain + 1
+
+    def recover(self, diverged):
+        if self.cuts >= MOST_CUTS or not (diverged or (self.in_vain and not self.waited)):
+            return False
+        self.cuts, self.waited = self.cuts + 2, 0
+        return True
+
+    def settled(self, t):
+        # A stall says something where it outlasts two cuts, or where nothing rose at all.
+        calm = self.in_vain >= 2 or not (self.in_vain or self.waited)
+        return not self.decays or (calm and not self.far)
+
+    def ran_to_its_end(self, t):
+        return False
+
+
+def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, trained):
+    """Return a schedule for a step rule whose rate comes from the data.
+
+    A model that is trained already is only refined.
+    """
+    curvatures = Curvatures(objective, X, plan, start, steps.generator)
+    # A chunk of a stream is never all there is.
+    n_rows = np.inf if record.partial else plan.bounds[-1]
+    rate, power = optimizer.automatic_rate(n_rows, plan.batch_length, curvatures)
+    rate *= REFINED if trained else 1.0
+    if record.partial:
+        return _Decaying(rate, max(5.0 * (len(plan.bounds) - 1), 50.0), power, steps.t)
+    return _Watched(rate, power > 0, record.constant_objective)
+
+
+def is_for(schedule, partial):
+    """Return whether a schedule goes with a stream, or else with a fit; a user's with both."""
+    return getattr(schedule, "partial", partial) == partial
+
+
+class Curvatures:
+    """How the objective bends in the coordinates of the metric.
+
+    Attributes
+    ----------
+    mean : float
+        The largest curvature of the mean objective, by power iterations on a sample of rows.
+    least : float
+        The least curvature of the mean objective along which it bends at all; 0 for more parameters
+        than rows in the sample.
+    typical : float
+        The mean curvature of single rows' objectives along their rows, doubled for safety.
+    single : float
+        The largest curvature of a single row's objective, by a pass over all rows.
+    """
+
+    def __init__(self, objective, X, plan, start, generator, n_rows=1024):
+        self.objective, self.X, self.plan, self.start = objective, X, plan, start
+        self.generator, self.n_rows = generator, n_rows
+
+    @cached_property
+    def _rows(self):
+        """The numbers of the rows of the sample."""
+        rows, weights = self.plan.rows, self.objective.problem.weights
+        if weights is not None:
+            rows = np.flatnonzero(weights)
+        elif rows is None:
+            rows = np.arange(self.X.shape[0])
+        if len(rows) <= self.n_rows:
+            return rows
+        return np.sort(self.generator.choice(rows, self.n_rows, replace=False))
+
+    @cached_property
+    def _sample(self):
+        """The sample in the metric's coordinates, and the rows' shares of the weight."""
+        weights = self._weights(self._rows)
+        return self._scaled(self._rows), weights / max(weights.sum(), np.finfo(float).tiny)
+
+    def _weights(self, rows):
+        return self.objective.problem.row_weights()[rows]
+
+    def _scaled(self, rows):
+        metric = self.objective.metric
+        size = np.sqrt(self.objective.curvature[0] * metric.unit[0])
+        return _Scaled(self.X[rows], metric.mean, size * metric.inverse[0])
+
+    @cached_property
+    def _penalty(self):
+        """The curvature of the penalty, for each parameter."""
+        d, metric = self.X.shape[1], self.objective.metric
+        extra = np.zeros(metric.inverse.shape[1])
+        bend = self.objective.penalty_curvature[0]
+        extra[:d] = bend * metric.inverse[0, :d] ** 2 * metric.unit[0]
+        return extra
+
+    @cached_property
+    def mean(self):
+        sample, weights = self._sample
+        v, largest = self.generator.normal(size=len(self._penalty)), 0.0
+        for _ in range(20):
+            v = sample.transposed(weights * sample.times(v)) + self._penalty * v
+            largest = float(np.linalg.norm(v))
+            if largest == 0.0:
+                return 1.0
+            v /= largest
+        return 1.1 * largest
+
+    @cached_property
+    def least(self):
+        sample, weights = self._sample
+        if len(self._penalty) > min(len(weights), self.n_rows // 2):
+            return 0.0
+        rows = sample.times(np.eye(len(self._penalty)))
+        bends = np.linalg.eigvalsh((rows.T * weights) @ rows + np.diag(self._penalty))
+        return float(min(bends[bends > 1e-6 * bends[-1]], default=0.0))
+
+    @cached_property
+    def typical(self):
+        sample, weights = self._sample
+        single = 2.0 * float(weights @ sample.squares()) + float(self._penalty.max())
+        return max(single, self.mean / 1.1)
+
+    @cached_property
+    def single(self):
+        problem, largest = self.objective.problem, 0.0
+        size = max(1, 2**15 // self.X.shape[1])
+        if sparse.issparse(self.X):
+            size = problem.n
+        for start in range(0, problem.n, size):
+            rows = slice(start, start + size)
+            squares = self._scaled(rows).squares()
+            largest = max(largest, float((squares * self._weights(rows)).max()))
+        # A row's gradient is estimated for all rows that count.
+        return largest * self.plan.weight_scale + float(self._penalty.max())
+
+    def sign_step(self, batch_length, rarest):
+        """Return how far along the signs of a batch's gradient its objective is least.
+
+        Parameters
+        ----------
+        batch_length : int
+        rarest : float
+            The least share of the steps for which a rule's mean of squared gradients has a memory:
+            in a column that plays a part less and less often, steps get longer down to there.
+        """
+        (sample, weights), metric = self._sample, self.objective.metric
+        order = np.arange(len(weights))
+        if batch_length < len(order):
+            self.generator.shuffle(order)
+        found, bends, seen = 0.0, 0.0, sample.seen()
+        for batch in np.array_split(order, -(-len(order) // batch_length))[:BATCHES]:
+            rows, shares = sample.only(batch), weights[batch] / weights[batch].sum()
+            _, *gradients = value_and_gradient(
+                self.objective.problem, *self.start, subset=np.sort(self._rows[batch])
+            )
+            often = 1.0 - (1.0 - seen) ** len(batch)
+            for gradient in metric.gradient(*gradients, 0.0):
+                move = np.sign(gradient) / np.sqrt(np.maximum(often, rarest))
+                found += gradient @ move
+                bends += shares @ rows.times(move) ** 2 + self._penalty @ move**2
+        return found / bends if bends > 0.0 else 1.0
+
+
+class _Scaled:
+    """Rows in the coordinates of a metric; sparse ones are centred without being filled.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n_rows, n_features)
+    mean : array of shape (n_features,)
+    scale : array of shape (n_parameters,)
+        What the centred columns are multiplied with, and the intercept's if there is one.
+    """
+
+    def __init__(self, X, mean, scale):
+        self.X, self.mean, self.scale, self.zeros = X, mean, scale, 0.0
+        if not sparse.issparse(X):
+            # Explicitly, for the sake of columns far from zero.
+            self.X, self.mean, self.zeros = X - mean, np.zeros(len(mean)), -mean
+
+    @property
+    def _intercept(self):
+        return self.scale[len(self.mean):]
+
+    def only(self, rows):
+        return _Scaled(self.X[rows], self.mean, self.scale)
+
+    def times(self, v):
+        """Return the rows times the parameters v."""
+        d = len(self.mean)
+        v = (v.T * self.scale).T
+        return self.X @ v[:d] + v[d:].sum(axis=0) - self.mean @ v[:d]
+
+    def transposed(self, r):
+        """Return the transposed rows times r."""
+        centred = self.X.T @ r - self.mean * r.sum()
+        return np.append(centred, np.full(len(self._intercept), r.sum())) * self.scale
+
+    def squares(self):
+        """Return the squared length of each row."""
+        d, square = len(self.mean), self.scale**2
+        squared = self.X.multiply(self.X) if sparse.issparse(self.X) else self.X**2
+        filled = squared @ square[:d] - 2.0 * (self.X @ (self.mean * square[:d]))
+        return filled + self.mean**2 @ square[:d] + square[d:].sum()
+
+    def seen(self):
+        """Return the share of the rows in which each parameter plays a part."""
+        n = self.X.shape[0]
+        if sparse.issparse(self.X):
+            nonzero = np.bincount(self.X.indices, minlength=self.X.shape[1])
+        else:
+            nonzero = (self.X != self.zeros).sum(axis=0)
+        return np.append(nonzero / n, np.ones(len(self._intercept)))
