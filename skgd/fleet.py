@@ -44,11 +44,11 @@ class Pass:
 
     def __init__(self, runs, n_threads=1):
         self.n_threads = n_threads
-        self.sweeps = {run: make_sweep(run.memory.steps, run.objective, run.plan) for run in runs}
+        self.sweeps = {}
         # One generator draws the order, and one clock counts the steps, for all.
         self.clock, self.plan = copy.copy(runs[0].memory.steps), runs[0].plan
         self.watched = {}
-        self._assemble()
+        self._begin(runs)
 
     @property
     def runs(self):
@@ -59,6 +59,12 @@ class Pass:
         self.sweeps = {run: self.sweeps[run] for run in runs}
         if runs:
             self._assemble()
+
+    def _begin(self, runs):
+        """Take runs in, or in anew, from where their steps are."""
+        for run in runs:
+            self.sweeps[run] = make_sweep(run.memory.steps, run.objective, run.plan)
+        self._assemble()
 
     def _assemble(self):
         runs = self.runs
@@ -99,14 +105,18 @@ class Pass:
                 steps.t, steps.averaged = self.clock.t, self.clock.averaged
                 steps.epochs += 1
             ends = {run: run.objective.raw(run.memory.steps.kept) for run in self.runs}
+            begun_again = []
             for run, rate, (losses, values) in zip(
                 self.runs, rates[:, -1], self._objectives(ends), strict=True
             ):
                 epoch = Epoch(*ends[run], losses, values, rate)
-                enter(
+                if enter(
                     epoch, run.memory.steps, run.objective, run.plan.schedule, run.record,
                     run.record.patience,
-                )  # fmt: skip
+                ):  # fmt: skip
+                    begun_again.append(run)
+            if begun_again:
+                self._begin(begun_again)
         return ends
 
     def run(self, order, bounds, rates, t, averaged):

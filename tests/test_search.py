@@ -134,6 +134,18 @@ def test_all_kinds_of_rows_and_targets(load, weighted, make):
     check_coefficients(clone(estimator), RATES, make(X), y, sample_weight=weights)
 
 
+def test_a_candidate_that_begins_again_is_its_fit():
+    rng = np.random.default_rng(0)
+    X = rng.standard_t(1.5, size=(90, 10))
+    y = X @ rng.normal(size=10) + rng.normal(size=90)
+    estimator = GDRegressor(
+        optimizer="momentum", batch_size=2, max_iter=12, tol=None, random_state=0
+    )  # fmt: skip
+    objectives = clone(estimator).fit(X, y).history_["objective"]
+    assert objectives.max() > np.var(y)
+    check_coefficients(estimator, {"alpha": [1e-4, 1e-2]}, X, y)
+
+
 def test_what_is_watched_is_a_part_of_many_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(30_000, 3))

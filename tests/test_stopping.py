@@ -551,7 +551,7 @@ class Slow(Loss):
         {"optimizer": "sgd", "learning_rate": 1e-5, "batch_size": "full"},
         {"optimizer": "gradient_descent"},
         {"optimizer": "lbfgs", "loss": "huber"},
-        {"optimizer": "auto", "penalty": "l1"},
+        {"optimizer": "auto", "penalty": "l1", "loss": "log_cosh"},
         {"optimizer": "adam", "learning_rate": 1e-5, "batch_size": 64, "loss": Slow()},
         {"optimizer": "gradient_descent", "loss": Slow()},
     ],
@@ -569,10 +569,12 @@ def test_ctrl_c_is_answered_at_once_and_leaves_a_model(settings):
 
     timer = threading.Timer(0.15, send)
     timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, y)
-    waited = time.perf_counter() - sent[0]
-    timer.join()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        waited = time.perf_counter() - sent[0]
+    finally:
+        timer.cancel()
     assert waited < 0.2
     assert model.stop_reason_ == "interrupted"
     assert not model.converged_
