@@ -6,6 +6,7 @@ the loss's gradient over the whole block, then its accumulation. The GIL is rele
 what comes in is checked here, in Python, before a loop starts.
 """
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -695,14 +696,19 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
 
     if n_threads > 1 and len(starts) > 1:
         with ThreadPoolExecutor(n_threads) as pool:
-            return _sum(_in_waves(pool, chunk, starts, n_threads), weight_sum)
+            return _sum(_in_order(pool, chunk, starts, 2 * n_threads), weight_sum)
     return _sum(map(chunk, starts), weight_sum)
 
 
-def _in_waves(pool, function, arguments, width):
-    """Yield results in order with never more than `width` of them in memory."""
-    for first in range(0, len(arguments), width):
-        yield from pool.map(function, arguments[first:first + width])
+def _in_order(pool, function, arguments, most):
+    """Yield results in order, with at most so many under way or waiting in memory."""
+    under_way = deque()
+    for argument in arguments:
+        if len(under_way) == most:
+            yield under_way.popleft().result()
+        under_way.append(pool.submit(function, argument))
+    while under_way:
+        yield under_way.popleft().result()
 
 
 def _sum(chunks, weight_sum):

@@ -8,6 +8,7 @@ is the Hessian, and else the preconditioner of conjugate gradients.
 
 import numpy as np
 from scipy import linalg, sparse
+from scipy.linalg import lapack
 
 from skgd._engine import Problem, signed_targets, value_and_gradient
 from skgd._quadratic import scale_rows, sweep_coordinates
@@ -358,14 +359,12 @@ def solver(hessian):
     bends = hessian.diagonal()
     scale = np.divide(1.0, np.sqrt(np.abs(bends)), out=np.zeros(len(bends)), where=bends > 0)
     regular = hessian * scale[:, None] * scale
-    try:
-        factor = linalg.cholesky(regular, lower=True, check_finite=False)
-        if not len(bends) or np.diag(factor).min() > SINGULAR**0.5:
-            return lambda row: scale * linalg.cho_solve(
-                (factor, True), scale * row, check_finite=False
-            )
-    except linalg.LinAlgError:
-        pass
+    if not len(bends):
+        return lambda row: row
+    # LAPACK itself: around it SciPy's functions take longer than a small system.
+    factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)
+    if not failed and factor.diagonal().min() > SINGULAR**0.5:
+        return lambda row: scale * lapack.dpotrs(factor, scale * row, lower=1)[0]
     values, vectors = linalg.eigh(regular, check_finite=False)
     bent = values > SINGULAR * values[-1]
     vectors, values = vectors[:, bent], values[bent]
