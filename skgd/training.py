@@ -106,6 +106,11 @@ class Steps:
         if self.average is not None:
             self.average[:] = parameters
 
+    def average_or_not(self, wanted):
+        """Begin a mean of the iterates from here, or drop it, where there is none or one."""
+        if wanted != (self.average is not None):
+            self.average, self.averaged = self.parameters.copy() if wanted else None, 0
+
     def move_to(self, old, new):
         """Express the parameters in the coordinates of a new metric."""
         if np.array_equal(old.mean, new.mean) and np.array_equal(old.inverse, new.inverse):

@@ -29,6 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from skgd import DivergenceWarning, GDClassifier, GDRegressor
 from skgd.callbacks import Callback, TimeLimit
 from skgd.losses import Loss
+from skgd.optimizers import Adam
 
 DIABETES = load_diabetes(return_X_y=True, scaled=False)
 CANCER = load_breast_cancer(return_X_y=True)
@@ -702,6 +703,40 @@ def test_a_warm_start_of_a_solved_problem_has_little_to_do():
     model = GDClassifier(alpha=1e-2, warm_start=True).fit(*CANCER)
     assert model.n_iter_ > 2
     assert model.fit(*CANCER).n_iter_ <= 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"optimizer": "adam"}, {"optimizer": Adam(amsgrad=True)}, {"optimizer": "sgd"},
+     {"optimizer": "lbfgs", "learning_rate": "auto", "batch_size": "auto"},
+     {"fit_intercept": False}, {"loss": "squared_hinge"}, {"precondition": None}],
+    ids=str,
+)  # fmt: skip
+def test_a_warm_start_of_another_kind_of_run_takes_nothing_but_the_coefficients(change):
+    settings = {
+        "optimizer": "momentum", "learning_rate": 1e-4, "batch_size": 16, "tol": None,
+        "shuffle": False, "max_iter": 3,
+    }  # fmt: skip
+    model = GDClassifier(warm_start=True, **settings).fit(*IRIS)
+    start = model.coef_.copy(), model.intercept_.copy()
+    other = GDClassifier(init=start, **settings).set_params(**change).fit(*IRIS)
+    model = model.set_params(**change).fit(*IRIS)
+    assert_allclose(model.coef_, other.coef_, rtol=1e-9)
+    assert model.n_iter_ == other.n_iter_
+    assert model.t_ == other.t_
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_warm_start_may_begin_or_end_the_averaging(optimizer):
+    settings = {
+        "optimizer": optimizer, "learning_rate": 0.01, "batch_size": 16, "tol": None,
+        "shuffle": False, "warm_start": True,
+    }  # fmt: skip
+    once = GDClassifier(max_iter=6, **settings).fit(*IRIS)
+    model = GDClassifier(max_iter=2, **settings).fit(*IRIS).set_params(average=True).fit(*IRIS)
+    late = GDClassifier(max_iter=4, average=model.t_ // 2, **settings).fit(*IRIS)
+    assert_allclose(model.coef_, late.coef_, rtol=1e-10)
+    assert_allclose(model.set_params(average=False).fit(*IRIS).coef_, once.coef_, rtol=1e-10)
 
 
 @pytest.mark.parametrize("settings", [{"alpha": 0.0}, {"penalty": None}], ids=str)
