@@ -396,10 +396,10 @@ class Run:
     def _begin_steps(self):
         memory, metric, plan = self.memory, self.objective.metric, self.plan
         if memory.steps is None:
-            parameters = metric.from_raw(*self.start)
+            parameters, slots = metric.from_raw(*self.start), plan.optimizer.compiled().slots
             memory.steps = Steps(
                 parameters=parameters,
-                state=np.zeros((self.problem.k, plan.optimizer.slots, parameters.shape[1])),
+                state=np.zeros((self.problem.k, slots, parameters.shape[1])),
                 average=parameters.copy() if plan.average_from >= 0 else None,
                 generator=self.generator,
             )

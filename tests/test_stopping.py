@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -94,6 +95,14 @@ def test_a_tol_below_rounding_ends_as_converged(optimizer):
     model = GDClassifier(optimizer=optimizer, alpha=1.0, tol=0, max_iter=3000).fit(X, y == 1)
     assert model.stop_reason_ == "precision"
     assert model.converged_
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "saga"])
+def test_where_nothing_can_be_gained_a_run_ends_at_once_and_in_silence(optimizer):
+    model = GDRegressor(optimizer=optimizer, fit_intercept=False, tol=1e300)
+    model.fit(np.zeros((30, 3)), np.sin(np.arange(30.0)))
+    assert model.converged_
+    assert_array_equal(model.coef_, 0.0)
 
 
 def test_newton_steps_end_as_near_to_the_minimum_as_tol_says():
@@ -400,6 +409,14 @@ def test_class_weights_count_in_the_validation_loss():
         y_val, model.predict_proba(X_val), sample_weight=np.where(y_val == 0, 5.0, 1.0)
     )
     assert model.history_["validation_loss"].min() == pytest.approx(loss, rel=1e-9)
+
+
+@pytest.mark.parametrize("fraction", [np.float32(0.25), Fraction(1, 4)], ids=repr)
+def test_the_validation_fraction_may_be_any_real_number(fraction):
+    settings = {"early_stopping": True, "random_state": 0, "max_iter": 3, "tol": None}
+    model = GDClassifier(optimizer="adam", **settings)
+    expected = model.set_params(validation_fraction=0.25).fit(*IRIS).coef_
+    assert_array_equal(model.set_params(validation_fraction=fraction).fit(*IRIS).coef_, expected)
 
 
 def test_early_stopping_works_without_tol():
@@ -724,6 +741,13 @@ def test_a_warm_start_of_another_kind_of_run_takes_nothing_but_the_coefficients(
     assert_allclose(model.coef_, other.coef_, rtol=1e-9)
     assert model.n_iter_ == other.n_iter_
     assert model.t_ == other.t_
+
+
+def test_a_warm_start_with_other_labels_says_what_to_pass():
+    X, y = IRIS
+    model = GDClassifier(warm_start=True).fit(X[:100], y[:100])
+    with pytest.raises(ValueError, match=r"labels \[2\].* or warm_start=False"):
+        model.fit(X, y)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
