@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 import tracemalloc
+from contextlib import ExitStack
 from fractions import Fraction
 
 import numpy as np
@@ -26,8 +27,10 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skgd import DivergenceWarning, GDClassifier, GDRegressor
+from skgd.blas import one_thread
 from skgd.callbacks import Callback, TimeLimit
 from skgd.losses import Loss
 from skgd.optimizers import Adam
@@ -646,6 +649,22 @@ def test_fits_in_threads_give_what_they_give_alone():
     )
     for model, other in zip(models, together, strict=True):
         assert_array_equal(model.fit(*IRIS).coef_, other.coef_)
+
+
+def test_fits_at_the_same_time_leave_blas_its_threads():
+    def threads():
+        libraries = ThreadpoolController().select(user_api="blas").info()
+        return [library["num_threads"] for library in libraries]
+
+    one, other = ExitStack(), ExitStack()
+    with threadpool_limits(2, "blas"):
+        before = threads()
+        one.enter_context(one_thread())
+        other.enter_context(one_thread())
+        one.close()
+        assert set(threads()) == {1}
+        other.close()
+        assert threads() == before == [2] * len(before)
 
 
 class Deadly(Loss):
