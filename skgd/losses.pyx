@@ -28,6 +28,8 @@ from libc.string cimport memcpy, memset
 
 from skgd._arrays cimport floats, writeable_floats
 
+from skgd._checks import as_floats
+
 __all__ = [
     "Loss",
     "SquaredError",
@@ -161,7 +163,7 @@ cdef class PythonLossRule(LossRule):
         memcpy(writeable_floats(targets, (k, m)), y, k * m * sizeof(double))
         memcpy(writeable_floats(margins, (k, m)), z, k * m * sizeof(double))
         targets, margins = (targets[0], margins[0]) if k == 1 else (targets.T, margins.T)
-        result = np.asarray(method(targets, margins), dtype=float)
+        result = as_floats(method(targets, margins), method.__qualname__)
         if result.shape != margins.shape:
             raise ValueError(
                 f"{method.__qualname__} returned shape {result.shape} for margins of shape "
@@ -378,12 +380,13 @@ class Loss(BaseEstimator):
         sample_weight : array of shape (n_samples,)
             The weight of each row.
         """
-        result = np.empty(y.shape[1])
+        result, rule = np.empty(y.shape[1]), self.compiled()
         for c, column in enumerate(y.T):
-            targets = np.ascontiguousarray(column)
+            targets = np.ascontiguousarray(column)[:, None]
 
             def slope(b):
-                return sample_weight @ self.gradient(targets, np.full(targets.shape, b))
+                gradient = rule.apply("gradient", targets, np.full(targets.shape, b))
+                return sample_weight @ gradient[:, 0]
 
             centre = float(np.average(column, weights=sample_weight))
             width = max(float(np.ptp(column)), 1e-12 * (abs(centre) + 1))

@@ -16,8 +16,8 @@ import numpy as np
 from scipy import linalg, sparse
 
 from skgd._engine import Problem, rows_of
+from skgd.blas import one_thread
 from skgd.metric import Moments, diagonal_metric
-from skgd.newton import one_thread
 from skgd.objective import Objective
 from skgd.penalties import L2
 
