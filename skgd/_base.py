@@ -324,16 +324,18 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
                 f"max_iter={self.max_iter} was reached before tol={self.tol}: {advice}.",
                 ConvergenceWarning,
             )
-        elif record.stop_reason == "tol" and plan.takes_steps and isinstance(
-            self.learning_rate, str
-        ):
+        elif run.in_doubt:
             fallen = record.constant_objective - self.history_["objective"][-1]
-            if max(FAR * fallen, 0.0) < self.optimality_ < np.inf:
+            above, missing = "up to", self.optimality_
+            if not np.isfinite(missing):
+                model = self._raw_attributes(run.problem.k, run.problem.d)
+                above, missing = "at least", run.further_fall(*model)
+            if missing > max(FAR * fallen, 0.0):
                 warnings.warn(
                     f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
-                    f"{self.n_iter_no_change}) up to {self.optimality_:.2g} above its minimum, "
-                    f"after a fall of {fallen:.2g}: pass a larger batch_size, "
-                    "a smaller tol, or optimizer='auto'.",
+                    f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a "
+                    f"fall of {fallen:.2g}: pass a larger batch_size, a smaller tol, or "
+                    "optimizer='auto'.",
                     ConvergenceWarning,
                 )
 

@@ -32,6 +32,8 @@ from skgd.newton import Newton, stand_ins
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8
+# Products with a Hessian that is not factorised, for a step.
+PRODUCTS = 100
 # Newton steps that may lead to better slopes.
 STEPS = 50
 # A bound is good enough where so small a share of it lies below the minimum, or of the objective.
@@ -49,10 +51,17 @@ ROUNDING = 32 * np.finfo(float).eps
 
 
 def work(objective, loss):
-    """Return the multiplications for the Hessian of all rows; inf where it cannot be factorised."""
+    """Return the multiplications for a Newton step; inf where no Hessian can be factorised."""
     objective = objective.space or objective
+    (k, p), n = objective.metric.inverse.shape, objective.problem.n
     size, blocks = factorised_size(objective, loss)
-    return max(objective.problem.n, size) * float(size) ** 2 * blocks if size else np.inf
+    if not size:
+        return np.inf
+    step = max(n, size) * float(size) ** 2 * blocks
+    if size == p and loss.couples(k):
+        # The outputs' blocks are no more than the preconditioner of conjugate gradients.
+        step += PRODUCTS * 4.0 * max(n, p) * k * p
+    return step
 
 
 def optimality(objective, loss, X, coef, intercept):

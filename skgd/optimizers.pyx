@@ -183,6 +183,8 @@ class Optimizer(_Minimizer):
         least. A descent along all rows' gradients begins with a third of it.
     rarest : float
         The least share of the steps for which a rule's mean of squared gradients has a memory.
+    memory : float
+        The steps for which the rule goes on along a gradient: ``1 / (1 - momentum)``.
     plain_rate : float
         What ``learning_rate=None`` means in :func:`skgd.minimize`, where nothing is known of the
         function.
@@ -209,6 +211,7 @@ class Optimizer(_Minimizer):
     first_rate = 0.03
     reach = None
     rarest = 1.0
+    memory = 1.0
     plain_rate = 0.01
 
     @property
@@ -384,6 +387,10 @@ class SGD(Optimizer):
         self.nesterov = nesterov
         self.dampening = dampening
 
+    @property
+    def memory(self):
+        return 1 / (1 - self.momentum)
+
     def automatic_rate(self, n_rows, batch_length, curvatures):
         """Return a rate that is stable with room to spare, and a decay on batches.
 
@@ -395,7 +402,7 @@ class SGD(Optimizer):
         noise = 1 - batch_length / n_rows
         single = noise * curvatures.typical / batch_length / (1 - self.momentum)
         bend = curvatures.mean / (1.0 if self.nesterov else 1.5)
-        return 1.0 / (bend + single), 1.0 if noise > 0 else 0.0
+        return 1.0 / (bend + single), 1.0
 
 
 cdef inline double sign(double x) noexcept nogil:
@@ -460,6 +467,10 @@ class Lion(Optimizer):
     def __init__(self, *, beta_1=0.9, beta_2=0.99):
         self.beta_1 = beta_1
         self.beta_2 = beta_2
+
+    @property
+    def memory(self):
+        return 1 / (1 - self.beta_2)
 
 
 cdef class RpropRule(Rule):
@@ -687,6 +698,10 @@ class RMSprop(Optimizer):
     def rarest(self):
         return 1 - self.rho
 
+    @property
+    def memory(self):
+        return 1 / (1 - self.momentum)
+
 
 cdef class AdadeltaRule(Rule):
     cdef double rho, eps
@@ -795,7 +810,15 @@ cdef inline void fill_sizes(Py_ssize_t d, const double* v, double rate, double e
             step[j] = rate / (sqrt(v[j]) + eps)
 
 
-class _MeanSquares(Optimizer):
+class _Means(Optimizer):
+    """Base class of the rules that step along a running mean of gradients."""
+
+    @property
+    def memory(self):
+        return 1 / (1 - self.beta_1)
+
+
+class _MeanSquares(_Means):
     """Base class of the rules that divide by the root of a running mean of squared gradients."""
 
     reach = 3.0
@@ -952,7 +975,7 @@ cdef class AdamaxRule(MeansRule):
         return 0
 
 
-class Adamax(Optimizer):
+class Adamax(_Means):
     """Adam with the largest gradient, slowly forgotten, in place of the mean of the squares.
 
     ``m = beta_1 m + (1 - beta_1) g``, ``u = max(beta_2 u, |g| + eps)``, ``w = w - rate m_hat / u``

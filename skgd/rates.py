@@ -10,16 +10,18 @@ from skgd.schedules import Schedule
 
 # The share of its first rate with which a step rule goes on after another optimizer's fit.
 REFINED = 0.03
-# What an automatic rate on batches grows by in an epoch.
-GROWTH = 1.1
+# What an automatic rate grows by in an epoch that is the best so far.
+GROWTH = 1.2
 # The last share of a run, in which an automatic rate falls to zero.
 ENDING = 0.2
-# A rate is halved after as many epochs and steps without a new least objective.
-FLAT_EPOCHS, FLAT_STEPS = 2, 20
+# A rate is halved after as many epochs, and memories of its rule, without a new least objective.
+FLAT_EPOCHS, FLAT_MEMORIES = 4, 2
 # An objective is back at the least one within this share of the possible decrease.
 NEAR = 0.01
-# A rate that was cut to 1e-9 of its first value will not do.
-MOST_CUTS = 30
+# Cuts in a row after which the objective will not come back: then it was not noise.
+IN_VAIN = 8
+# A rate that was cut to this share of its first value will not do.
+HOPELESS = 1e-9
 # Batches on which the step along the signs of a gradient is measured.
 BATCHES = 8
 
@@ -42,9 +44,10 @@ class _Decaying(Schedule):
 class _Watched(Schedule):
     """The automatic rate of a step rule in a fit, which watches the objective.
 
-    On batches it grows until an epoch is not the best so far. It is halved where the objective has
-    stopped falling, is cut to a quarter where the descent has exploded and begins again, and falls
-    to zero, in a line, in the last part of the run.
+    It grows with each epoch that is the best so far, and is halved where the objective has stopped
+    falling: so it stays as long as noise and curvature allow, which is what columns that depend on
+    one another need. It is cut to a quarter where the descent has exploded and begins again, and
+    falls to zero, in a line, in the last part of the run.
 
     Parameters
     ----------
@@ -52,53 +55,58 @@ class _Watched(Schedule):
         The first rate.
     decays : bool
         Whether the rule needs a rate that falls; otherwise it is cut after explosions alone.
+    memory : float
+        The steps for which the rule goes on along a gradient: before they are over, nothing tells
+        what a rate does.
+    best : float
+        The least objective so far.
     highest : float
         The objective of the best constant model.
     """
 
     partial = False
-    best = np.inf
-    grows = True
-    growth = 1.0
+    factor = 1.0
     waited = 0
-    cuts = 0
     in_vain = 0
     far = False
 
-    def __init__(self, rate, decays, highest):
+    def __init__(self, rate, decays, memory, best, highest):
         self.rate = rate
         self.decays = decays
+        self.memory = memory
+        self.best = best
         self.highest = highest
 
     def rates(self, t):
-        rate = self.rate * self.growth * 0.5**self.cuts
+        rate = self.rate * self.factor
         if not (self.decays and self.total_steps):
             return np.full(len(t), rate)
         left = (self.total_steps - np.asarray(t)) / (ENDING * self.total_steps)
         return rate * np.clip(left, 0.0, 1.0)
 
     def observe(self, objective):
+        memory = max(1.0, self.memory / self.steps_per_epoch)
         if objective < self.best:
             self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
-            if self.grows and self.decays:
-                self.growth *= GROWTH
+            if self.decays:
+                self.factor *= GROWTH ** (1.0 / np.sqrt(memory))
             return
-        self.grows = False
         self.waited += 1
         self.far = not objective - self.best <= NEAR * (self.highest - self.best)
-        if self.waited >= max(FLAT_EPOCHS, FLAT_STEPS / self.steps_per_epoch) and self.decays:
-            self.cuts, self.waited, self.in_vain = self.cuts + 1, 0, self.in_vain + 1
+        if self.waited >= max(FLAT_EPOCHS, FLAT_MEMORIES * memory) and self.decays:
+            self.factor, self.waited, self.in_vain = self.factor / 2, 0, self.in_vain + 1
 
     def recover(self, diverged):
-        if self.cuts >= MOST_CUTS or not (diverged or (self.in_vain and not self.waited)):
+        hopeless = self.factor < HOPELESS
+        if hopeless or not (diverged or (self.in_vain and not self.waited)):
             return False
-        self.cuts, self.waited = self.cuts + 2, 0
+        self.factor, self.waited = self.factor / 4, 0
         return True
 
     def settled(self, t):
         # A stall says something where it outlasts two cuts, or where nothing rose at all.
         calm = self.in_vain >= 2 or not (self.in_vain or self.waited)
-        return not self.decays or (calm and not self.far)
+        return not self.decays or (calm and not self.far) or self.in_vain >= IN_VAIN
 
     def ran_to_its_end(self, t):
         return False
@@ -116,7 +124,9 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
     rate *= REFINED if trained else 1.0
     if record.partial:
         return _Decaying(rate, max(5.0 * (len(plan.bounds) - 1), 50.0), power, steps.t)
-    return _Watched(rate, power > 0, record.constant_objective)
+    return _Watched(
+        rate, power > 0, optimizer.memory, record.best_objective, record.constant_objective
+    )
 
 
 def is_for(schedule, partial):

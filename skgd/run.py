@@ -17,12 +17,19 @@ from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments
 from skgd.objective import Objective
-from skgd.optimizers import FullBatchOptimizer
+from skgd.optimizers import LBFGS, AcceleratedGradient, FullBatchOptimizer
 from skgd.penalties import L2, BoxRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
 from skgd.validation import Validation
+
+# What a certificate may take after steps: multiplications that are not worth a thought, or a share
+# of the steps' work. The same where it is to tell whether steps have stopped too early.
+LITTLE, CERTIFIED = 1e6, 0.25
+LITTLE_IN_DOUBT, CERTIFIED_IN_DOUBT = 1e8, 1.0
+# Passes that look for a further fall: at least, and as a share of those so far.
+PROBES, PROBED = 10, 0.2
 
 
 @dataclass
@@ -351,10 +358,10 @@ class Run:
         if trained and (self.partial or self.memory.steps is not None or estimator.warm_start):
             return given_start(estimator._raw_attributes(k, d), k, d, estimator.fit_intercept)
         if isinstance(estimator.init, str) and estimator.init in ("zeros", "random"):
-            # Where descent is free of scales, targets far from zero are no harder than others.
-            centred = self.plan.preconditioned and (
-                not self.plan.takes_steps or self.loss.task == "regression"
-            )
+            # Where descent is free of scales, targets far from zero are no harder than others. A
+            # stream's first rows may lack a class.
+            automatic = isinstance(estimator.learning_rate, str) and not self.partial
+            centred = self.plan.preconditioned and (automatic or self.loss.task == "regression")
             intercept = self.record.constant[1].copy() if centred else np.zeros(k)
             coef = np.zeros((k, d))
             if estimator.init == "random":
@@ -448,20 +455,51 @@ class Run:
 
         NaN where it takes more work than the budget, or where the run has seen a part of the rows.
         """
-        objective, plan = self.objective, self.plan
         if budget is None:
             budget = certificate.AFFORDABLE
-            if plan.takes_steps:
-                # About as much as the steps, which may have been few.
-                passes = sum(self.record.history["passes"][-1:])
-                spent = 4.0 * passes * objective.problem.n * objective.metric.inverse.size
-                budget *= min(max(0.1, spent / budget), 1.0)
-        if self.partial or certificate.work(objective, self.loss) > budget:
+            if self.plan.takes_steps:
+                little, share = (
+                    (LITTLE_IN_DOUBT, CERTIFIED_IN_DOUBT) if self.in_doubt
+                    else (LITTLE, CERTIFIED)
+                )  # fmt: skip
+                budget = min(max(little, share * self._work), budget)
+        if self.partial or certificate.work(self.objective, self.loss) > budget:
             return np.nan
-        if not (plan.preconditioned and plan.centred):
-            whole = replace(plan, preconditioned=True, centred=True)
-            objective = self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
+        objective = self._whole_objective()
         return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
+
+    def further_fall(self, coef, intercept):
+        """Return how far the objective falls on in a few passes of a full-batch optimizer."""
+        objective = self._whole_objective()
+        last = objective.passes + max(PROBES, PROBED * self.record.history["passes"][-1])
+
+        def monitor(x, *_):
+            ends.append(objective.values(*objective.raw(x))[1].sum())
+            return objective.passes >= last
+
+        ends, smooth = [], self.loss.smooth and not objective.proximal
+        optimizer = LBFGS() if smooth else AcceleratedGradient()
+        optimizer.solve(objective, objective.metric.from_raw(coef, intercept).ravel(), monitor)
+        return ends[0] - min(ends)
+
+    @property
+    def in_doubt(self):
+        """Whether the run stopped because its objective did, at a rate that nobody chose."""
+        automatic = isinstance(self.estimator.learning_rate, str)
+        return self.record.stop_reason == "tol" and self.plan.takes_steps and automatic
+
+    @property
+    def _work(self):
+        """The multiplications of the epochs so far."""
+        passes = sum(self.record.history["passes"][-1:])
+        return 4.0 * passes * self.problem.n * self.objective.metric.inverse.size
+
+    def _whole_objective(self):
+        """Return the objective in a diagonal metric that is centred."""
+        if self.plan.preconditioned and self.plan.centred:
+            return self.objective
+        whole = replace(self.plan, preconditioned=True, centred=True)
+        return self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
 
     @property
     def without_minimum(self):

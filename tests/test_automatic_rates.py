@@ -4,12 +4,14 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import GDClassifier, GDRegressor
-from skgd.rates import Curvatures
+from skgd.optimizers import SGD, Adagrad, Adam, Adamax, Lion, RMSprop
+from skgd.rates import Curvatures, _Watched
 from skgd.run import Memory, Run, Sample
 
 CANCER, DIABETES = load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)
@@ -106,6 +108,112 @@ def test_the_step_along_signs_is_the_least_of_a_parabola():
     values = [objective.value_and_gradient(x + length * move)[0] for length in lengths]
     assert values[0] == pytest.approx(values[2], rel=1e-9)
     assert values[1] < values[0]
+
+
+@pytest.mark.parametrize("memory, steps_per_epoch", [(1, 1), (1, 50), (10, 1), (10, 50)])
+def test_a_rate_follows_the_objective(memory, steps_per_epoch):
+    schedule = _Watched(0.1, True, memory, best=9.0, highest=9.0).bound(10**6, steps_per_epoch)
+
+    def rate(objective):
+        schedule.observe(objective)
+        return schedule.rates(np.array([0]))[0]
+
+    first = rate(8.0)
+    assert first > 0.1
+    growth = rate(7.0) / first
+    # A rule that goes on along its gradients shows late what a rate does.
+    assert growth == pytest.approx(1.2 if memory <= steps_per_epoch else 1.2 ** memory**-0.5)
+    patience = max(4, 2 * memory // steps_per_epoch)
+    flat = np.array([rate(7.0) for _ in range(patience)])
+    assert_allclose(flat[:-1], growth * first)
+    assert_allclose(flat[-1], growth * first / 2)
+    assert rate(6.0) == pytest.approx(growth * flat[-1])
+
+
+def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
+    schedule = _Watched(0.1, True, 1, best=9.0, highest=9.0).bound(10**6, 1)
+    schedule.observe(9.1)
+    assert schedule.rates(np.array([0]))[0] == 0.1
+    assert not schedule.settled(1)
+
+
+@pytest.mark.parametrize(
+    "rule, memory",
+    [(SGD(), 1), (SGD(momentum=0.5), 2), (RMSprop(momentum=0.9), 10), (Adagrad(), 1),
+     (Adam(beta_1=0.75), 4), (Adamax(), 10), (Lion(beta_2=0.98), 50)],
+    ids=str,
+)  # fmt: skip
+def test_a_rule_knows_how_long_it_goes_on_along_a_gradient(rule, memory):
+    assert rule.memory == pytest.approx(memory)
+
+
+def collinear():
+    """Return columns that depend on one another."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 1)) + 0.4 * rng.normal(size=(300, 12))
+    y = X @ np.linspace(-1, 1, 12)
+    return X, y
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+def test_a_full_batch_rate_grows_where_columns_depend_on_one_another(optimizer):
+    X, y = collinear()
+    least = GDRegressor(tol=1e-8).fit(X, y).history_["objective"][-1]
+    model = GDRegressor(optimizer=optimizer, batch_size="full", max_iter=100, tol=None)
+    model.fit(X, y)
+    assert missing(model, least, 0.5 * np.var(y)) < 0.02
+    assert model.history_["learning_rate"].max() > 2 * model.learning_rate_
+
+
+def rare():
+    """Return indicators of rare categories and a rare class that depends on them."""
+    rng = np.random.default_rng(0)
+    categories = rng.zipf(1.3, size=(600, 6)).clip(max=30)
+    X = np.hstack([np.eye(31)[column] for column in categories.T])
+    return X, (X @ rng.normal(size=X.shape[1]) + rng.normal(size=600) > 2).astype(int)
+
+
+@pytest.mark.parametrize("optimizer", RULES)
+def test_a_descent_begins_at_the_best_constant_model(optimizer):
+    X, y = rare()
+    model = GDClassifier(optimizer=optimizer, batch_size="full", max_iter=1, tol=None).fit(X, y)
+    assert model.history_["objective"][0] < entropy(y)
+
+
+def test_biased_steps_are_told_where_no_certificate_is_affordable(monkeypatch):
+    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)
+    X, y = rare()
+    model = GDClassifier(optimizer="rmsprop", batch_size=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="stopped falling .* at least .* above its minimum"):
+        model.fit(X, y)
+    least = GDClassifier(tol=1e-8).fit(X, y).history_["objective"][-1]
+    assert missing(model, least, entropy(y)) > 0.05
+    assert np.isnan(model.optimality_)
+    # No rate helps against a bias.
+    assert model.stop_reason_ == "tol" and model.n_iter_ < 200
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_the_further_fall_is_below_what_is_missing(penalty, monkeypatch):
+    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)
+    X, y = CANCER
+    least = GDClassifier(penalty=penalty, tol=1e-8).fit(X, y).history_["objective"][-1]
+    model = GDClassifier(
+        penalty=penalty, optimizer="sgd", batch_size="full", tol=0.2, n_iter_no_change=1
+    )
+    with pytest.warns(ConvergenceWarning, match="at least") as told:
+        model.fit(X, y)
+    said = float(str(told[0].message).split("at least ")[1].split()[0])
+    assert 0 < said <= 1.05 * (model.history_["objective"][-1] - least)
+
+
+def test_short_fits_are_not_certified_at_many_times_their_cost():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 60))
+    y = (X[:, 0] > 0).astype(int)
+    model = GDClassifier(optimizer="adam", max_iter=3, tol=None, random_state=0).fit(X, y)
+    assert np.isnan(model.optimality_)
+    assert 0 < model.optimality(X, y) < entropy(y)
 
 
 def curvatures(intercept):
