@@ -36,6 +36,8 @@ class Objective:
         The second derivative of the loss, or a bound of it.
     penalty_curvature : array of shape (n_outputs, n_features)
         The second derivative of alpha times the penalty.
+    coupled : bool
+        Whether the loss couples the outputs, so that it does not see an equal change of all.
     n_threads : int
     first_step : float
         The step that a line search tries first.
@@ -58,6 +60,7 @@ class Objective:
     metric: object
     curvature: np.ndarray
     penalty_curvature: np.ndarray
+    coupled: bool = False
     n_threads: int = 1
     first_step: float = 1.0
     passes: int = 0
@@ -89,9 +92,15 @@ class Objective:
             self.problem, coef, intercept, n_threads=self.n_threads, margins=margins
         )
         self.passes += 1
+        if self.coupled:
+            # Along equal changes of all outputs the loss has rounding, and little else bends there.
+            gradients = [gradient - gradient.mean(axis=0) for gradient in gradients]
         # A sum that cancels to rounding is zero: rules that normalise would make it a step.
         size = np.sqrt(self.curvature * (np.abs(losses) + 1.0 / self.metric.unit))
-        gradients[1][np.abs(gradients[1]) <= ROUNDING * size] = 0.0
+        cancelled = np.where(np.abs(gradients[1]) <= ROUNDING * size, gradients[1], 0.0)
+        if cancelled.any():  # and with it what it has in the gradients of columns that are far off
+            gradients[0] -= np.outer(cancelled, self.metric.mean)
+            gradients[1] -= cancelled
         penalty_gradient = self.alpha[:, None] * self.penalty.apply_gradient(coef)
         return self.metric.gradient(*gradients, penalty_gradient).ravel(), losses, gradients
 

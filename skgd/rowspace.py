@@ -108,4 +108,5 @@ def _over(rows, objective, loss):
     return {
         "problem": problem, "penalty": L2().compiled(), "alpha": ones, "metric": metric,
         "curvature": objective.curvature, "penalty_curvature": np.ones((k, problem.d)),
+        "coupled": objective.coupled,
     }  # fmt: skip
