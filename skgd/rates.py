@@ -84,21 +84,25 @@ class _Watched(Schedule):
         left = (self.total_steps - np.asarray(t)) / (ENDING * self.total_steps)
         return rate * np.clip(left, 0.0, 1.0)
 
+    @property
+    def _memory(self):
+        """The epochs for which the rule goes on along a gradient, at least one."""
+        return max(1.0, self.memory / self.steps_per_epoch)
+
     def observe(self, objective):
-        memory = max(1.0, self.memory / self.steps_per_epoch)
         if objective < self.best:
             self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
             if self.decays:
-                self.factor *= GROWTH ** (1.0 / np.sqrt(memory))
+                self.factor *= GROWTH ** (1.0 / np.sqrt(self._memory))
             return
         self.waited += 1
         self.far = not objective - self.best <= NEAR * (self.highest - self.best)
-        if self.waited >= max(FLAT_EPOCHS, FLAT_MEMORIES * memory) and self.decays:
+        if self.waited >= max(FLAT_EPOCHS, FLAT_MEMORIES * self._memory) and self.decays:
             self.factor, self.waited, self.in_vain = self.factor / 2, 0, self.in_vain + 1
 
     def recover(self, diverged):
-        hopeless = self.factor < HOPELESS
-        if hopeless or not (diverged or (self.in_vain and not self.waited)):
+        # Before its memory is over a rule may come back by itself.
+        if self.factor < HOPELESS or not (diverged or self.waited >= self._memory):
             return False
         self.factor, self.waited = self.factor / 4, 0
         return True

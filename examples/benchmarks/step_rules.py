@@ -8,10 +8,11 @@ where F0 belongs to the best constant model and F* to the automatic solver; "~" 
 certificate cannot vouch for F*. After a share stands why the run stopped and after how many epochs,
 then "*" where the share is above 5 % and a warning told of it, or "!" where nothing did: a silent
 bad answer. Runs that would change more than ``--work`` numbers are left out ("-"), and what a set
-has not begun after ``--seconds``. In the end the shares of good runs, rule by rule and in all.
+would do after ``--seconds``. In the end the shares of good runs, rule by rule and in all.
 """
 
 import argparse
+import signal
 import time
 import warnings
 from functools import partial
@@ -20,7 +21,15 @@ from pathlib import Path
 
 import numpy as np
 from _shared import read_tables
-from raw_tables import ALPHA, DENSE_PARAMETERS, TASKS, constant_model, objective, read
+from raw_tables import (
+    ALPHA,
+    DENSE_PARAMETERS,
+    TASKS,
+    constant_model,
+    give_up,
+    objective,
+    read,
+)
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import GDClassifier, GDRegressor
@@ -62,18 +71,32 @@ def numbers_changed(X, k, optimizer, batch):
 
 
 def measure(load, name, args):
+    """Print and return a set's runs, those that end in time."""
+    results = {}
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, args.seconds)
+    try:
+        print_runs(load, name, args, results)
+    except TimeoutError:
+        print(f"\n    left out: what {name} would do after {args.seconds:g} s", flush=True)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    return results
+
+
+def print_runs(load, name, args, results):
     X, y, _, _, k, task = read(load, name, args.max_rows)
     make = partial(GDClassifier if k else GDRegressor, alpha=ALPHA)
-    (best, exact), first = minimum(make, X, y, k), constant_model(y, k)
     classes = f" x {k}" if k > 2 else ""
-    print(f"{name} ({task}, {X.shape[0]} x {X.shape[1]}{classes}){'' if exact else ' ~'}")
-    results, begun = {}, time.perf_counter()
+    print(f"{name} ({task}, {X.shape[0]} x {X.shape[1]}{classes})", end="", flush=True)
+    (best, exact), first = minimum(make, X, y, k), constant_model(y, k)
+    print("" if exact else " ~", end="")
     for optimizer in args.optimizers:
-        line, first_run = f"    {optimizer:12s}", time.perf_counter()
+        print(f"\n    {optimizer:12s}", end="", flush=True)
+        begun = time.perf_counter()
         for batch in args.batches:
-            late = time.perf_counter() - begun > args.seconds
-            if late or numbers_changed(X, k, optimizer, batch) > args.work:
-                line += f"{'-':>20s} "
+            if numbers_changed(X, k, optimizer, batch) > args.work:
+                print(f"{'-':>20s} ", end="")
                 continue
             model = make(
                 optimizer=optimizer, batch_size=batch, max_iter=EPOCHS, random_state=0
@@ -83,9 +106,10 @@ def measure(load, name, args):
             bad = not share <= BAR
             results[optimizer, batch] = share, told
             mark = "!" if bad and not told else "*" if bad else " "
-            line += f"{100 * share:9.3g} {model.stop_reason_[:6]:>6s}{model.n_iter_:4d}{mark}"
-        print(line, f"{time.perf_counter() - first_run:6.1f}s", flush=True)
-    return results
+            ended = f"{model.stop_reason_[:6]:>6s}{model.n_iter_:4d}{mark}"
+            print(f"{100 * share:9.3g} {ended}", end="")
+        print(f"{time.perf_counter() - begun:6.1f}s", end="", flush=True)
+    print()
 
 
 def summary(results, optimizers, batches):
