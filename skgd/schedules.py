@@ -625,22 +625,29 @@ def as_schedule(learning_rate):
 
 def checked_rates(schedule, t):
     """Return the rates of the steps t as float64, or say what is wrong with them."""
-    name = schedule.function if isinstance(schedule, _Function) else schedule
-    rates = as_floats(schedule.rates(t), f"learning_rate={name!r}")
+    rates = schedule.rates(t)
+    # A schedule is only shown where something is wrong: that takes longer than a short epoch.
+    if not (isinstance(rates, np.ndarray) and rates.dtype == np.float64):
+        rates = as_floats(rates, _shown(schedule))
     if rates.shape == ():
         rates = np.full(t.shape, float(rates))
     if rates.shape != t.shape:
         raise ValueError(
-            f"learning_rate={name!r} returned shape {rates.shape} for {len(t)} step numbers: "
+            f"{_shown(schedule)} returned shape {rates.shape} for {len(t)} step numbers: "
             "return one rate for each."
         )
     # NaN fails both comparisons.
     if not (rates.min(initial=0.0) >= 0 and rates.max(initial=0.0) < np.inf):
         bad = rates[~(rates >= 0) | np.isinf(rates)][0]
         raise ValueError(
-            f"learning_rate={name!r} gives the rate {bad}: pass finite rates above or equal to 0."
+            f"{_shown(schedule)} gives the rate {bad}: pass finite rates above or equal to 0."
         )
     return rates
+
+
+def _shown(schedule):
+    name = schedule.function if isinstance(schedule, _Function) else schedule
+    return f"learning_rate={name!r}"
 
 
 def same_rates(one, other):
