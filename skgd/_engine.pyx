@@ -112,9 +112,9 @@ cdef extern from "_products.h" nogil:
     enum:
         SKGD_LANES
     void skgd_margins(const double* columns, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
-                      Py_ssize_t k, const double** w, double* z)
+                      Py_ssize_t k, const double** w, double* z, skgd_coming* coming)
     void skgd_gradients(const double* rows, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
-                        Py_ssize_t k, const double* slopes, double** g)
+                        Py_ssize_t k, const double* slopes, double** g, skgd_coming* coming)
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 
@@ -235,7 +235,7 @@ cdef class DenseRows(Rows):
             self.pack_rows(rows, m, self.d, self.column_stride, space.width, space.packed)
         if space.columns != NULL:
             skgd_transpose(m, self.d, space.packed, space.width, space.columns, BLOCK)
-            skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z)
+            skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z, &space.coming)
         else:
             self.find(index, m, space, rows)
             for c in range(space.k):
@@ -245,7 +245,8 @@ cdef class DenseRows(Rows):
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t c
         if space.columns != NULL:
-            skgd_gradients(space.packed, space.width, m, self.d, space.k, space.c, space.g)
+            skgd_gradients(space.packed, space.width, m, self.d, space.k, space.c, space.g,
+                           &space.coming)
         else:
             self.find(index, m, space, rows)
             for c in range(space.k):
@@ -288,8 +289,8 @@ cdef class DenseRows(Rows):
         space.coming.row, space.coming.n = index, m
         space.coming.pace = 2 if adds else 4
         if space.columns != NULL:
-            space.coming.pace = m
-            skgd_fetch(&space.coming)
+            # With every four outputs.
+            space.coming.pace = 1 + 4 * m // (space.k * (2 if adds else 1))
 
 
 cdef class SparseRows(Rows):
@@ -497,22 +498,26 @@ cdef class Problem:
                 for c in range(self.k):
                     y[c * m + i] = self.numbers[index[i] * self.k + c]
 
-    cdef inline void* fill_unless(self, void* filled, const Py_ssize_t* index, Py_ssize_t m,
-                                  double* y) noexcept nogil:
-        """Fill y unless these targets have filled it; return what they are known by."""
-        cdef void* targets = <void*>self.codes
-        if targets == NULL:
-            targets = <void*>self.numbers
-        if filled != targets:
-            self.fill_targets(index, m, y)
-        return targets
+    cdef inline void fill(self, const Py_ssize_t* index, Py_ssize_t m,
+                          Workspace space) noexcept nogil:
+        """Put a block's targets and weights into the workspace, unless they are there."""
+        cdef Py_ssize_t i
+        cdef const double* targets = self.codes if self.codes != NULL else self.numbers
+        if space.targets_of != targets:
+            self.fill_targets(index, m, space.y)
+            space.targets_of = targets
+        if self.s != NULL and space.weights_of != self.s:
+            for i in range(m):
+                space.weight[i] = self.s[index[i]]
+            space.weights_of = self.s
 
     cdef int add_value(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
                        Py_ssize_t first, const double* offset, double* value) except -1 nogil:
         """Add a block's weighted losses to value, where margins and outputs begin at the first."""
+        self.fill(index, m, space)
         self.add_offset(m, offset + first, space.z + first * m)
         self.loss.value(self.k, m, space.y, space.z + first * m, space.c + first * m)
-        self.weigh(index, m, 1.0, space.c + first * m, value + first, 1)
+        self.weigh(m, space, 1.0, space.c + first * m, value + first, 1)
         return 0
 
     cdef inline void add_offset(self, Py_ssize_t m, const double* offset, double* z) noexcept nogil:
@@ -530,17 +535,13 @@ cdef class Problem:
         slope[0] = slope[0] * weight if weight != 0.0 else 0.0
         return 0
 
-    cdef inline void weigh(self, const Py_ssize_t* index, Py_ssize_t m, double factor,
-                           double* numbers, double* total, Py_ssize_t stride) noexcept nogil:
+    cdef inline void weigh(self, Py_ssize_t m, Workspace space, double factor, double* numbers,
+                           double* total, Py_ssize_t stride) noexcept nogil:
         """Multiply a block's numbers with its weights and add each output's sum to total."""
-        cdef Py_ssize_t i, c
-        cdef double weight[BLOCK]
-        for i in range(m if self.s != NULL else 0):
-            weight[i] = self.s[index[i]]
+        cdef Py_ssize_t c
+        cdef const double* weight = space.weight if self.s != NULL else NULL
         for c in range(self.k):
-            total[c * stride] += skgd_weigh(
-                m, factor, weight if self.s != NULL else NULL, numbers + c * m
-            )
+            total[c * stride] += skgd_weigh(m, factor, weight, numbers + c * m)
 
 
 def signed_targets(targets, n_outputs):
@@ -560,6 +561,10 @@ cdef class Workspace:
     cdef double* z  # (k, m) for a block of m rows, as are y and c
     cdef double* y
     cdef double* c
+    cdef double* weight  # (m,)
+    # Whose targets and weights of the block are here.
+    cdef const double* targets_of
+    cdef const double* weights_of
     # The block's rows as adjacent float64, for many outputs or where X has them otherwise, and for
     # many outputs its columns; both in whole vectors.
     cdef double* packed
@@ -575,6 +580,8 @@ cdef class Workspace:
         self.z = self.numbers(BLOCK * k)
         self.y = self.numbers(BLOCK * k)
         self.c = self.numbers(BLOCK * k)
+        self.weight = self.numbers(BLOCK)
+        self.forget()
         if many or (isinstance(rows, DenseRows) and (<DenseRows>rows).packed):
             self.packed = self.numbers(BLOCK * self.width)
         if many:
@@ -586,6 +593,10 @@ cdef class Workspace:
         self.owners.append(block)
         cdef double* start = writeable_floats(block, block.shape)
         return start + (64 - <size_t>start % 64) % 64 // sizeof(double)
+
+    cdef inline void forget(self) noexcept nogil:
+        """Hear that another block begins."""
+        self.targets_of = self.weights_of = NULL
 
     cdef inline void point(self, Py_ssize_t first, Py_ssize_t k, const double* w,
                            Py_ssize_t w_stride, double* g, Py_ssize_t g_stride) noexcept nogil:
@@ -600,15 +611,16 @@ cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize
                    const double* offset, double factor, double* value, double* g_offset,
                    Py_ssize_t g_offset_stride) except -1 nogil:
     """Add one block's weighted loss to value, output by output, and its gradient to the space's."""
+    space.forget()
     p.rows.dot(index, m, space)
-    p.fill_targets(index, m, space.y)
+    p.fill(index, m, space)
     p.add_offset(m, offset, space.z)
     if value != NULL:
         p.loss.value(p.k, m, space.y, space.z, space.c)
-        p.weigh(index, m, 1.0, space.c, value, 1)
+        p.weigh(m, space, 1.0, space.c, value, 1)
     if g_offset != NULL:
         p.loss.gradient(p.k, m, space.y, space.z, space.c)
-        p.weigh(index, m, factor, space.c, g_offset, g_offset_stride)
+        p.weigh(m, space, factor, space.c, g_offset, g_offset_stride)
         p.rows.add(index, m, space)
     return 0
 
@@ -922,16 +934,16 @@ cdef class Sweep:
         return self.k
 
     cdef Py_ssize_t slopes(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t size,
-                           Workspace space, Py_ssize_t first, void** filled) except -1 nogil:
-        """Turn a fleet's margins into weighted slopes; `filled` are the targets in the space."""
+                           Workspace space, Py_ssize_t first) except -1 nogil:
+        """Turn a fleet's margins into weighted slopes."""
         cdef double* z = space.z + first * m
         cdef double* c = space.c + first * m
         cdef double unused = 0.0
         cdef double* total = self.g + self.d if self.fit_intercept else &unused
-        filled[0] = self.problem.fill_unless(filled[0], index, m, space.y)
+        self.problem.fill(index, m, space)
         self.problem.add_offset(m, self.offset, z)
         self.problem.loss.gradient(self.k, m, space.y, z, c)
-        self.problem.weigh(index, m, self.weight_scale / size, c, total,
+        self.problem.weigh(m, space, self.weight_scale / size, c, total,
                            self.p if self.fit_intercept else 0)
         return self.k
 
@@ -1287,10 +1299,10 @@ cdef class Fleet:
     cdef int add_block(self, void** sweeps, Py_ssize_t n_sweeps, const Py_ssize_t* index,
                        Py_ssize_t m, Py_ssize_t size) except -1 nogil:
         cdef Py_ssize_t j, first = 0
-        cdef void* targets = NULL
+        self.space.forget()
         self.rows.dot(index, m, self.space)
         for j in range(n_sweeps):
-            first += (<Sweep>sweeps[j]).slopes(index, m, size, self.space, first, &targets)
+            first += (<Sweep>sweeps[j]).slopes(index, m, size, self.space, first)
         self.rows.add(index, m, self.space)
         return 0
 
@@ -1315,8 +1327,6 @@ def joint_losses(list problems, coef, intercept, subset):
     cdef Problem p = problems[0]
     cdef Py_ssize_t i = 0, j, m, first, k = len(coef), n = len(subset)
     cdef Py_ssize_t n_problems = len(problems)
-    cdef void* filled
-    cdef void* targets
     cdef Rows rows = p.rows
     cdef Workspace space = Workspace(rows, k)
     cdef const double* w = floats(coef, (k, rows.d))
@@ -1337,11 +1347,10 @@ def joint_losses(list problems, coef, intercept, subset):
         while i < n:
             m = min(n - i, <Py_ssize_t>BLOCK)
             rows.expect(index + i + m, min(<Py_ssize_t>BLOCK, n - i - m), False, space)
+            space.forget()
             rows.dot(index + i, m, space)
-            first, filled = 0, NULL
+            first = 0
             for j in range(n_problems):
-                targets = (<Problem><void*>member[j]).fill_unless(filled, index + i, m, space.y)
-                filled = targets
                 (<Problem><void*>member[j]).add_value(index + i, m, space, first, offset, value)
                 first += (<Problem><void*>member[j]).k
             i += m
@@ -1425,8 +1434,9 @@ cdef class ReducedSweep(Sweep):
         while i < size:
             m = min(size - i, p.rows.block)
             p.expect(index + i, m, known - i, space)
+            space.forget()
             p.rows.dot(index + i, m, space)
-            p.fill_targets(index + i, m, space.y)
+            p.fill(index + i, m, space)
             p.add_offset(m, self.offset, space.z)
             p.loss.gradient(self.k, m, space.y, space.z, space.c)
             for j in range(m):
@@ -1435,7 +1445,7 @@ cdef class ReducedSweep(Sweep):
                     fresh = space.c[c * m + j]
                     space.c[c * m + j] = fresh - slope[c]
                     slope[c] = fresh if renews else slope[c]
-            p.weigh(index + i, m, factor, space.c, total, self.p if self.fit_intercept else 0)
+            p.weigh(m, space, factor, space.c, total, self.p if self.fit_intercept else 0)
             p.rows.add(index + i, m, space)
             i += m
         return 0

@@ -125,10 +125,10 @@ SKGD_INLINE double skgd_exp1(double x)
     return x > 709.4 ? INFINITY : value;
 }
 
-/* log(1 + e) for 0 <= e <= 1, with full relative accuracy: 2 artanh(e / (2 + e)). */
-SKGD_INLINE double skgd_log1p_unit(double e)
+/* 2 artanh(s) for |s| <= 1/3. */
+SKGD_INLINE double skgd_two_artanh(double s)
 {
-    double s = e / (2.0 + e), q = s * s;
+    double q = s * s;
     double p = 1.0 / 33.0;
     p = p * q + 1.0 / 31.0;
     p = p * q + 1.0 / 29.0;
@@ -147,6 +147,30 @@ SKGD_INLINE double skgd_log1p_unit(double e)
     p = p * q + 1.0 / 3.0;
     p = p * q + 1.0;
     return 2.0 * s * p;
+}
+
+/* log(1 + e) for 0 <= e <= 1, with full relative accuracy. */
+SKGD_INLINE double skgd_log1p_unit(double e)
+{
+    return skgd_two_artanh(e / (2.0 + e));
+}
+
+/* log(x) for x >= 1: the exponent's bits, and the logarithm of what is left from 1/sqrt(2) to sqrt(2). */
+SKGD_INLINE double skgd_log1(double x)
+{
+    const double magic = 4503599627370496.0; /* 2^52, whose last bits count ones */
+    uint64_t bits, power, rest;
+    double exponent, f;
+    memcpy(&bits, &x, sizeof bits);
+    bits += 0x3ff0000000000000u - 0x3fe6a09e667f3bcdu;
+    power = (bits >> 52) | 0x4330000000000000u;
+    rest = (bits & 0x000fffffffffffffu) + 0x3fe6a09e667f3bcdu;
+    memcpy(&exponent, &power, sizeof exponent);
+    memcpy(&f, &rest, sizeof f);
+    f = (exponent - (magic + 1023.0)) * 6.93147180559945309417e-01
+      + skgd_two_artanh((f - 1.0) / (f + 1.0));
+    /* Infinity and NaN are what they were. */
+    return x < INFINITY ? f : x;
 }
 
 /* y += a x */
@@ -178,6 +202,26 @@ SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const doub
         s += r * r;
     }
     return sqrt(s);
+}
+
+/* The running means m of the gradient and v of its square take a new one in. */
+SKGD_CLONES static void skgd_remember(
+    ptrdiff_t n, double beta_1, double beta_2, const double *g, double *m, double *v)
+{
+    SKGD_SIMD()
+    for (ptrdiff_t i = 0; i < n; i++) {
+        m[i] += (1.0 - beta_1) * (g[i] - m[i]);
+        v[i] = beta_2 * v[i] + (1.0 - beta_2) * g[i] * g[i];
+    }
+}
+
+/* w -= rate m / (sqrt(v) + eps) */
+SKGD_CLONES static void skgd_descend(
+    ptrdiff_t n, const double *m, const double *v, double rate, double eps, double *w)
+{
+    SKGD_SIMD()
+    for (ptrdiff_t i = 0; i < n; i++)
+        w[i] -= m[i] != 0.0 ? rate * m[i] / (sqrt(v[i]) + eps) : 0.0;
 }
 
 SKGD_CLONES static void skgd_exp(ptrdiff_t n, const double *x, double *out)
@@ -233,7 +277,7 @@ SKGD_CLONES static void skgd_softmax(
             }
         }
         for (ptrdiff_t i = 0; log_total != NULL && i < size; i++)
-            log_total[first + i] = top[i] + log(total[i]);
+            log_total[first + i] = top[i] + skgd_log1(total[i]);
         for (ptrdiff_t i = 0; i < size; i++)
             total[i] = 1.0 / total[i];
         for (ptrdiff_t c = 0; c < k; c++) {

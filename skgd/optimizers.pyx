@@ -24,6 +24,10 @@ from skgd.losses import check_complete, make_rule, overrides
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
     double skgd_distance(Py_ssize_t n, const double* x, const double* y)
+    void skgd_remember(Py_ssize_t n, double beta_1, double beta_2, const double* g, double* m,
+                       double* v)
+    void skgd_descend(Py_ssize_t n, const double* m, const double* v, double rate, double eps,
+                      double* w)
 
 # Below it a number is zero to a division.
 cdef double TINY = 1e-300
@@ -763,18 +767,7 @@ cdef class MeansRule(Rule):
 
     cdef inline void remember(self, Py_ssize_t d, const double* g, double* m,
                               double* v) noexcept nogil:
-        cdef Py_ssize_t j
-        for j in range(d):
-            m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
-            v[j] = self.beta_2 * v[j] + (1.0 - self.beta_2) * g[j] * g[j]
-
-
-cdef inline void descend(Py_ssize_t d, const double* m, const double* v, double rate, double eps,
-                         double* w) noexcept nogil:
-    """``w = w - rate m / (sqrt(v) + eps)``"""
-    cdef Py_ssize_t j
-    for j in range(d):
-        w[j] -= rate * m[j] / (sqrt(v[j]) + eps) if m[j] != 0.0 else 0.0
+        skgd_remember(d, self.beta_1, self.beta_2, g, m, v)
 
 
 cdef inline void fill_sizes(Py_ssize_t d, const double* v, double rate, double eps,
@@ -817,7 +810,7 @@ cdef class AdamRule(MeansRule):
                 v_max[j] = v[j] if v[j] > v_max[j] else v_max[j]
             v = v_max
         # m_hat / (sqrt(v_hat) + eps), with the corrections taken out of the loop.
-        descend(d, m, v, rate * self.correction_1(t) * root, self.eps * root, w)
+        skgd_descend(d, m, v, rate * self.correction_1(t) * root, self.eps * root, w)
         fill_sizes(d, v, rate * root, self.eps * root, step)
         return 0
 
@@ -1071,7 +1064,7 @@ cdef class RAdamRule(MeansRule):
                 (length - 4.0) * (length - 2.0) * longest
                 / ((longest - 4.0) * (longest - 2.0) * length * correction_2)
             )
-            descend(d, m, v, rectified * correction_1, self.eps, w)
+            skgd_descend(d, m, v, rectified * correction_1, self.eps, w)
             fill_sizes(d, v, rectified, self.eps, step)
             return 0
         for j in range(d):
@@ -1136,7 +1129,7 @@ cdef class YogiRule(MeansRule):
             square = g[j] * g[j]
             change = (1.0 - self.beta_2) * square
             v[j] += -change if v[j] > square else (change if v[j] != square else 0.0)
-        descend(d, m, v, rate, self.eps, w)
+        skgd_descend(d, m, v, rate, self.eps, w)
         fill_sizes(d, v, rate, self.eps, step)
         return 0
 
