@@ -163,7 +163,7 @@ def solve(objective, loss, X, x, record):
         solver = _solver(inner, smooth, X)
         if isinstance(solver, Newton) and not record.n_iter:
             worth = float(inner.metric.unit @ record.constant_objectives)
-            x = descend_on_samples(inner, smooth, X, x, worth)
+            x, solver.curvature = descend_on_samples(inner, smooth, X, x, worth)
         x = train_full_batch(solver, inner, x, record)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):

@@ -19,6 +19,8 @@ from skgd.losses import SquaredError
 FACTORISED, FACTORISED_JOINTLY, FACTORISED_WITH_KINKS = 1536, 1024, 3072
 # Multiplications up to which the Hessian of all rows is made anew at each step.
 CHEAP_HESSIAN = 3e8
+# Multiplications for a Hessian above which it is used for several steps where that will do.
+COSTLY = 1e7
 # Rows of the sample that stands for all rows otherwise, at least and per parameter.
 SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER = 8192, 20
 # The share of the largest curvature below which a direction counts as flat.
@@ -54,6 +56,8 @@ class Curvature:
         Whether one block has the parameters of all outputs.
     exact : bool
         Whether the blocks are the Hessian itself.
+    costly : bool
+        Whether steps that need no new one save time.
     """
 
     def __init__(self, objective, loss, X, x, *, sampled=True):
@@ -67,12 +71,16 @@ class Curvature:
         self.targets = signed_targets(problem.targets, k)
         self.bends = loss.bends(self.targets, self.margins)
         self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
+        self.costly = False
         size = factorised_size(objective, loss)[0]
         self.joint = size > p
         if size:
             rows = self._rows(size) if sampled else None
             self.exact = rows is None and (self.joint or not loss.couples(k))
             self.blocks = [self._joint_hessian(rows)] if self.joint else self._hessians(rows)
+            n_rows = problem.n if rows is None else len(rows)
+            blocks = 1 if self.joint else k
+            self.costly = not loss.constant_hessian and n_rows * size**2 * blocks > COSTLY
 
     def slopes(self, move):
         """Return the slopes of the rows after a move of the parameters, to first order."""

@@ -18,6 +18,8 @@ from skgd.newton import Newton, evaluate
 
 # Rows of the first sample per parameter of a Hessian, and at least; growth from one to the next.
 ROWS_PER_PARAMETER, LEAST_ROWS, GROWTH = 10, 512, 8
+# Numbers of X in the largest sample: it is a copy.
+MOST_NUMBERS = 2**22
 # The squared gradient length, as a share of what a sample's descent has brought, that ends it.
 ENOUGH = 1e-2
 # Steps on one sample: where its minimum is at infinity there are no better ones.
@@ -25,7 +27,9 @@ STEPS = 30
 
 
 def descend_on_samples(objective, loss, X, x, worth):
-    """Return parameters nearer to the minimum, or x where samples say too little about all rows.
+    """Return parameters nearer to the minimum, and the curvature that led there.
+
+    They are x and None where samples say too little about all rows.
 
     Parameters
     ----------
@@ -39,14 +43,17 @@ def descend_on_samples(objective, loss, X, x, worth):
     """
     start, n_parameters = x, factorised_size(objective, loss)[0]
     if loss.constant_hessian or not n_parameters or objective.raw(x)[0].any():
-        return x
+        return x, None
     rows = _shuffled_rows(objective.problem)
-    for size in _sizes(len(rows), n_parameters):
+    for size in _sizes(len(rows), objective.problem.rows.width, n_parameters):
         some = np.sort(rows[:size])
         part = X[some]
-        x = Newton(loss, part).solve(_restricted(objective, loss, part, some), x, _ends())
+        newton = Newton(loss, part)
+        x = newton.solve(_restricted(objective, loss, part, some), x, _ends())
     objective.keeps_margins = True
-    return x if x is start or evaluate(objective, x)[0] < worth else start
+    if x is start or evaluate(objective, x)[0] >= worth:
+        return start, None
+    return x, newton.curvature
 
 
 def _shuffled_rows(problem):
@@ -54,12 +61,13 @@ def _shuffled_rows(problem):
     return np.random.default_rng(0).permutation(rows)
 
 
-def _sizes(n_rows, n_parameters):
+def _sizes(n_rows, width, n_parameters):
     """Return the sizes of the samples in rising order."""
-    sizes, least = [], max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters)
-    while n_rows >= GROWTH * least:
-        n_rows //= GROWTH
-        sizes.append(n_rows)
+    least = max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters)
+    size, sizes = min(n_rows // GROWTH, int(MOST_NUMBERS / width)), []
+    while size >= least:
+        sizes.append(size)
+        size //= GROWTH
     return sizes[::-1]
 
 

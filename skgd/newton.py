@@ -24,12 +24,17 @@ AT_KINKS = 1e-6
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
 # Steps below this share are damped next time, below this one at once.
 SHORT, SHORTEST = 0.25, 0.05
+# The share of a fall that may be left behind a step for its Hessian to be used again.
+BRISK = 0.1
 # The share of the objective below which a fall may be rounding, which no damping helps.
 HIDDEN = 1e-13
 
 
 class Newton(FullBatchOptimizer):
     """Damped Newton steps, proximal for penalties that have kinks coordinate by coordinate.
+
+    While steps lead on briskly, a Hessian that was costly is used again, corrected by what the
+    steps since have told of it.
 
     Parameters
     ----------
@@ -40,6 +45,12 @@ class Newton(FullBatchOptimizer):
         Called before each step that is not damped with (curvature, x, value, move, fall), where
         fall is what the slope along the move promises; True ends the descent.
 
+    Attributes
+    ----------
+    curvature : Curvature or None
+        The last one of a descent. One that is there before a descent, of some of the rows, is used
+        for its first step.
+
     References
     ----------
     Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite functions, 2014.
@@ -49,6 +60,7 @@ class Newton(FullBatchOptimizer):
         self.loss = loss
         self.X = X
         self.observe = observe
+        self.curvature = None
 
     def solve(self, objective, x, monitor):
         with one_thread():
@@ -59,42 +71,125 @@ class Newton(FullBatchOptimizer):
         x = x if kinks is None else kinks.clip(x)
         objective.keeps_margins = True
         value, gradient = evaluate(objective, x)
-        first, step, damping = float(gradient @ gradient), 1.0, 0.0
-        curvature = decrement = None
-        while not monitor(x, value, gradient, step, decrement):
-            if curvature is None or not self.loss.constant_hessian:
-                curvature = Curvature(objective, self.loss, self.X, x)
-                if self.loss.constant_hessian:
-                    objective.hessian = curvature
-            size = float(gradient @ gradient)
-            # Tighter systems would only amplify rounding along directions without curvature.
-            tol = max(1e-6, FORCING * (size / first) ** 0.25) if first > 0 else FORCING
-            if kinks is not None:
-                tol = AT_KINKS
-            if self.observe is not None or (kinks is not None and self.loss.constant_hessian):
-                tol = EXACT
-            while True:
-                move, fall = model_step(curvature, x, gradient, kinks, tol, damping)
-                if self.observe is not None and damping == 0.0:
-                    if self.observe(curvature, x, value, move, fall):
-                        return x
-                step, point = search(objective, x, value, gradient, move, fall)
-                if step > 0 or damping >= LARGEST_DAMPING or fall <= HIDDEN * abs(value):
-                    break
-                damping = max(10 * damping, FIRST_DAMPING)
+        steps, step = _Steps(self, objective, kinks, gradient), 1.0
+        while not monitor(x, value, gradient, step, steps.decrement):
+            step, point = steps.take(x, value, gradient)
             if step == 0.0:
-                return x
-            if step == 1.0:
-                damping = damping / 10 if damping > FIRST_DAMPING else 0.0
-            elif step <= SHORT:
-                damping = max(10 * damping, FIRST_DAMPING)
+                break
             x, value, gradient = point
-            # The Hessian of the last point will do to tell how far the minimum is.
-            if kinks is None:
-                decrement = float(gradient @ curvature.precondition(gradient))
-            else:
-                decrement = model_step(curvature, x, gradient, kinks, tol, damping)[1]
+        self.curvature = steps.curvature
         return x
+
+
+class _Steps:
+    """The steps of one descent of Newton's method.
+
+    Attributes
+    ----------
+    curvature : Curvature or None
+    secants : Secants
+        What the steps since it was made have told.
+    brisk : bool
+        Whether both serve for the next step.
+    damping : float
+    decrement : float or None
+        How far the minimum is, as far as the curvature knows.
+    """
+
+    def __init__(self, newton, objective, kinks, gradient):
+        self.newton, self.objective, self.kinks = newton, objective, kinks
+        self.curvature, self.secants, self.damping = newton.curvature, Secants(), 0.0
+        self.brisk, self.decrement = newton.curvature is not None, None
+        self.first = float(gradient @ gradient)
+
+    def take(self, x, value, gradient):
+        """Return the length of the next step, 0 where there is none, and the point behind it."""
+        step = 0.0
+        if self.brisk:
+            move, fall = self.secants.step(self.curvature, gradient)
+            step, point = search(self.objective, x, value, gradient, move, fall)
+        if step == 0.0:
+            fall, step, point = self._take_anew(x, value, gradient)
+        if step > 0.0:
+            self.secants.add(point[0] - x, point[2] - gradient)
+            self._look_back(step, fall, *point)
+        return step, point
+
+    def _take_anew(self, x, value, gradient):
+        """Take a step with the curvature of the point itself, as damped as it has to be."""
+        newton, objective, kinks = self.newton, self.objective, self.kinks
+        if self.curvature is None or not newton.loss.constant_hessian:
+            self.curvature = Curvature(objective, newton.loss, newton.X, x)
+            self.secants = Secants()
+            if newton.loss.constant_hessian:
+                objective.hessian = self.curvature
+        tol = self._tol(gradient)
+        while True:
+            move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
+            if newton.observe is not None and self.damping == 0.0:
+                if newton.observe(self.curvature, x, value, move, fall):
+                    return fall, 0.0, None
+            step, point = search(objective, x, value, gradient, move, fall)
+            if step > 0 or self.damping >= LARGEST_DAMPING or fall <= HIDDEN * abs(value):
+                break
+            self.damping = max(10 * self.damping, FIRST_DAMPING)
+        if step == 1.0:
+            self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
+        elif step <= SHORT:
+            self.damping = max(10 * self.damping, FIRST_DAMPING)
+        return fall, step, point
+
+    def _tol(self, gradient):
+        """Return the share of a step that the solution of its system may miss."""
+        between_kinks = self.kinks is not None
+        if self.newton.observe is not None or (between_kinks and self.newton.loss.constant_hessian):
+            return EXACT
+        if between_kinks:
+            return AT_KINKS
+        share = float(gradient @ gradient) / self.first if self.first > 0 else 1.0
+        # Tighter systems would only amplify rounding along directions without curvature.
+        return max(1e-6, FORCING * share**0.25)
+
+    def _look_back(self, step, fall, x, value, gradient):
+        """See how far the minimum is, with a Hessian that is a step old, and how it has served."""
+        if self.kinks is not None:
+            tol, damping = self._tol(gradient), self.damping
+            self.decrement = model_step(self.curvature, x, gradient, self.kinks, tol, damping)[1]
+            return
+        self.decrement = float(gradient @ self.curvature.precondition(gradient))
+        self.brisk = (
+            self.curvature.costly and step == 1.0 and self.damping == 0.0
+            and self.newton.observe is None and self.decrement <= BRISK * fall
+        )  # fmt: skip
+
+
+class Secants:
+    """What steps have told of a Hessian, on top of one that is not quite right any more.
+
+    References
+    ----------
+    Nocedal, Updating quasi-Newton matrices with limited storage, 1980.
+    """
+
+    def __init__(self):
+        self.pairs = []
+
+    def add(self, move, change):
+        """Take in by how much a move has changed the gradient."""
+        bend = float(move @ change)
+        if bend > 0:
+            self.pairs.append((move, change, bend))
+
+    def step(self, curvature, gradient):
+        """Return the next move and the fall that its slope says."""
+        rest, shares = gradient.copy(), []
+        for move, change, bend in reversed(self.pairs):
+            shares.append(float(move @ rest) / bend)
+            rest -= shares[-1] * change
+        rest = curvature.precondition(rest)
+        for (move, change, bend), share in zip(self.pairs, reversed(shares), strict=True):
+            rest += (share - float(change @ rest) / bend) * move
+        return -rest, float(gradient @ rest)
 
 
 @cache

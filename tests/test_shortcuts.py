@@ -1,6 +1,7 @@
-"""The ways to the minimum that cost less: the span of the rows, samples, and an end at rounding."""
+"""The ways to the minimum that cost less: the span of the rows, samples, old Hessians."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from skgd import GDClassifier, GDRegressor, auto, growing, rowspace
+from skgd import GDClassifier, GDRegressor, auto, curvature, growing, newton, rowspace
 from skgd._engine import value_and_gradient
 from skgd._quadratic import scale_rows
 from skgd.penalties import L1, L2
@@ -29,7 +30,7 @@ def both_ways(monkeypatch, module, name, fit):
 
 without = {
     "in_row_space": lambda objective, loss, X: None,
-    "descend_on_samples": lambda objective, loss, X, x, worth: x,
+    "descend_on_samples": lambda objective, loss, X, x, worth: (x, None),
 }
 
 
@@ -105,6 +106,48 @@ def test_a_sample_that_misleads_is_forgotten(monkeypatch):
         expected = GDClassifier(tol=1e-10).fit(X, y)
     assert model.n_iter_ == expected.n_iter_
     assert_array_equal(model.coef_, expected.coef_)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_costly_hessian_is_used_again(k, monkeypatch):
+    X = RNG.normal(size=(3000, 40)) * np.logspace(-3, 3, 40) + 10.0
+    margins = 2.0 * ((X - 10.0) / np.logspace(-3, 3, 40))[:, :k].sum(axis=1)
+    y = np.digitize(margins + RNG.logistic(size=3000), [0.0, 2.0][:k - 1])
+    made = []
+
+    class Counted(newton.Curvature):
+        def __init__(self, *args):
+            made.append(self)
+            super().__init__(*args)
+
+    def fit():
+        made.clear()
+        model = GDClassifier(alpha=0.01, tol=1e-11).fit(X, y)
+        return model, len(made)
+
+    monkeypatch.setattr(newton, "Curvature", Counted)
+    monkeypatch.setattr(curvature, "COSTLY", 1e6)
+    model, several = fit()
+    monkeypatch.setattr(curvature, "COSTLY", np.inf)
+    expected, each = fit()
+    assert several < each
+    scale = X.std(axis=0)
+    assert_allclose(model.coef_ * scale, expected.coef_ * scale, atol=1e-9)
+    assert model.optimality_ <= 1e-12
+
+
+def test_secants_on_a_quadratic_are_conjugate_gradients():
+    # With exact line searches both reach the minimum in as many steps as there are parameters.
+    hessian = np.diag(np.logspace(0.0, 2.0, 6))
+    known = SimpleNamespace(precondition=lambda row: row / np.linspace(1.0, 2.0, 6))
+    x, secants = np.ones(6), newton.Secants()
+    for _ in range(6):
+        move, fall = secants.step(known, hessian @ x)
+        assert_allclose(fall, -(hessian @ x) @ move)
+        step = fall / (move @ hessian @ move)
+        secants.add(step * move, step * hessian @ move)
+        x = x + step * move
+    assert_allclose(x, 0.0, atol=1e-12)
 
 
 def test_a_certificate_at_rounding_looks_at_few_points(monkeypatch):
