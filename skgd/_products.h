@@ -53,6 +53,8 @@ SKGD_CLONES static void skgd_margins(
         ptrdiff_t i = 0;
         for (; i + 3 * SKGD_LANES < m; i += 4 * SKGD_LANES)
             SKGD_MARGIN_TILE(4)
+        for (; i + 2 * SKGD_LANES < m; i += 3 * SKGD_LANES)
+            SKGD_MARGIN_TILE(3)
         for (; i + SKGD_LANES < m; i += 2 * SKGD_LANES)
             SKGD_MARGIN_TILE(2)
         for (; i < m; i += SKGD_LANES)
@@ -99,6 +101,8 @@ SKGD_CLONES static void skgd_gradients(
         ptrdiff_t j = 0;
         for (; j + 3 * SKGD_LANES < d; j += 4 * SKGD_LANES)
             SKGD_GRADIENT_TILE(4)
+        for (; j + 2 * SKGD_LANES < d; j += 3 * SKGD_LANES)
+            SKGD_GRADIENT_TILE(3)
         for (; j + SKGD_LANES < d; j += 2 * SKGD_LANES)
             SKGD_GRADIENT_TILE(2)
         for (; j < d; j += SKGD_LANES)

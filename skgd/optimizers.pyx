@@ -104,8 +104,8 @@ class _Minimizer(BaseEstimator):
 cdef class Rule:
     """The mathematics of a step rule, over one row of parameters."""
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} has no update.")
 
@@ -128,7 +128,7 @@ cdef class Rule:
         step = np.empty(w.shape)
         cdef Py_ssize_t d = w.shape[0]
         self.update(writeable_floats(w, (d,)), floats(g, (d,)),
-                    writeable_floats(state, (len(state), d)), rate, t, d,
+                    writeable_floats(state, (len(state), d)), d, rate, t, d,
                     writeable_floats(step, (d,)))
         return step
 
@@ -140,12 +140,13 @@ cdef class PythonRule(Rule):
 
     def __init__(self, optimizer):
         self.method, self.slots = optimizer.update, optimizer.slots
+        self.keeps_arrays = True
 
     def bind(self, w, g, state):
         self.w, self.g, self.state = w, g, state
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         with gil:
             result = self.method(self.w, self.g, self.state, rate, t)
             if step != NULL:
@@ -320,12 +321,13 @@ cdef class SGDRule(Rule):
         self.dampening = _in_unit_interval("dampening", dampening)
         self.nesterov = nesterov
         self.local = self.plain = momentum == 0
+        self.apart = True
         self.slots = momentum != 0
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("nesterov=True: pass a momentum above 0 and dampening=0.")
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double fresh = 1.0 - self.dampening if t > 0 else 1.0
         if self.plain:
@@ -405,12 +407,13 @@ cdef class LionRule(Rule):
         self.beta_1 = _in_unit_interval("beta_1", beta_1)
         self.beta_2 = _in_unit_interval("beta_2", beta_2)
         self.slots = 1
+        self.apart = True
 
     cdef inline double direction(self, double m, double g) noexcept nogil:
         return self.beta_1 * m + (1.0 - self.beta_1) * g
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double c
         if step != NULL:
@@ -468,12 +471,13 @@ cdef class RpropRule(Rule):
         if not 0 < self.smallest <= self.largest < float("inf"):
             raise ValueError(f"step_sizes={step_sizes!r}: pass two positive numbers that rise.")
         self.slots = 2
+        self.apart = True
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* before = s
-        cdef double* size = s + d
+        cdef double* size = s + stride
         cdef double agreement, length, kept
         for j in range(d):
             agreement = g[j] * before[j]
@@ -547,11 +551,11 @@ cdef class AdagradRule(Rule):
 
     def __init__(self, eps):
         self.eps = _not_negative("eps", eps)
-        self.local = True
+        self.local = self.apart = True
         self.slots = 1
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         for j in range(d):
             s[j] += g[j] * g[j]
@@ -605,13 +609,14 @@ cdef class RMSpropRule(Rule):
         self.eps = _not_negative("eps", eps)
         self.centered = centered
         self.slots = 1 + self.centered + (momentum != 0)
+        self.apart = True
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* v = s
-        cdef double* mean = s + d
-        cdef double* b = s + d + d * self.centered
+        cdef double* mean = s + stride
+        cdef double* b = s + stride + stride * self.centered
         cdef double variance, scale
         for j in range(d):
             v[j] = self.rho * v[j] + (1.0 - self.rho) * g[j] * g[j]
@@ -690,12 +695,13 @@ cdef class AdadeltaRule(Rule):
         self.rho = _in_unit_interval("rho", rho)
         self.eps = _positive("eps", eps)
         self.slots = 2
+        self.apart = True
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* v = s
-        cdef double* moved = s + d
+        cdef double* moved = s + stride
         cdef double move
         for j in range(d):
             v[j] = self.rho * v[j] + (1.0 - self.rho) * g[j] * g[j]
@@ -756,6 +762,7 @@ cdef class MeansRule(Rule):
         self.beta_2 = _in_unit_interval("beta_2", beta_2)
         self.eps = _not_negative("eps", eps)
         self.slots = 2
+        self.apart = True
 
     cdef inline double correction_1(self, Py_ssize_t t) noexcept nogil:
         """What makes the mean of the gradient unbiased."""
@@ -797,12 +804,12 @@ cdef class AdamRule(MeansRule):
         self.amsgrad = amsgrad
         self.slots = 2 + self.amsgrad
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* v = s + d
-        cdef double* v_max = s + 2 * d
+        cdef double* v = s + stride
+        cdef double* v_max = s + 2 * stride
         cdef double root = 1.0 / sqrt(self.correction_2(t))
         self.remember(d, g, m, v)
         if self.amsgrad:
@@ -861,14 +868,16 @@ cdef class AdamWRule(AdamRule):
     def __init__(self, beta_1, beta_2, eps, weight_decay, amsgrad):
         AdamRule.__init__(self, beta_1, beta_2, eps, amsgrad)
         self.weight_decay = _not_negative("weight_decay", weight_decay)
+        # The parameters at the end do not decay.
+        self.apart = False
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double keep = 1.0 - rate * self.weight_decay
         for j in range(d - self.unpenalised):
             w[j] *= keep
-        return AdamRule.update(self, w, g, s, rate, t, d, step)
+        return AdamRule.update(self, w, g, s, stride, rate, t, d, step)
 
 
 class AdamW(_MeanSquares):
@@ -919,11 +928,11 @@ class AdamW(_MeanSquares):
 
 cdef class AdamaxRule(MeansRule):
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* u = s + d
+        cdef double* u = s + stride
         cdef double size, corrected = rate * self.correction_1(t)
         for j in range(d):
             m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
@@ -980,17 +989,18 @@ cdef class NAdamRule(MeansRule):
         MeansRule.__init__(self, beta_1, beta_2, eps)
         self.momentum_decay = _not_negative("momentum_decay", momentum_decay)
         self.slots = 3
+        self.apart = False
 
     cdef inline double mu(self, Py_ssize_t t) noexcept nogil:
         return self.beta_1 * (1.0 - 0.5 * pow(0.96, t * self.momentum_decay))
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* v = s + d
+        cdef double* v = s + stride
         # One minus the product of all mu so far.
-        cdef double* rest = s + 2 * d
+        cdef double* rest = s + 2 * stride
         cdef double mu = self.mu(t + 1), mu_next = self.mu(t + 2)
         cdef double root = 1.0 / sqrt(self.correction_2(t))
         cdef double of_g, of_m, move
@@ -1047,11 +1057,11 @@ class NAdam(_MeanSquares):
 
 cdef class RAdamRule(MeansRule):
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* v = s + d
+        cdef double* v = s + stride
         cdef double correction_1 = self.correction_1(t), correction_2 = self.correction_2(t)
         cdef double longest = 2.0 / (1.0 - self.beta_2) - 1.0
         cdef double length = (
@@ -1118,11 +1128,11 @@ class RAdam(_MeanSquares):
 
 cdef class YogiRule(MeansRule):
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* v = s + d
+        cdef double* v = s + stride
         cdef double square, change
         for j in range(d):
             m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
@@ -1183,14 +1193,14 @@ cdef class DoGRule(Rule):
         self.initial_distance = _positive("initial_distance", initial_distance)
         self.slots = 3
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* start = s
         # Of two more arrays of state one number each is used: the farthest distance from the
         # start so far, and the sum of all squared gradients.
-        cdef double* farthest = s + d
-        cdef double* squares = s + 2 * d
+        cdef double* farthest = s + stride
+        cdef double* squares = s + 2 * stride
         cdef double size = rate
         if t == 0:
             memcpy(start, w, d * sizeof(double))
