@@ -125,9 +125,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             )  # fmt: skip
         except (ValueError, TypeError) as error:
             raise naming_columns(X, error) from error
-        if sparse.issparse(X):
-            X = canonical(X)
-        return X, y
+        return canonical(X), y
 
     def _make_loss(self):
         losses = by_name(self._task)
@@ -333,7 +331,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             self.learning_rate, str
         ):
             fallen = record.constant_objective - self.history_["objective"][-1]
-            if FAR * fallen < self.optimality_ < np.inf:
+            if max(FAR * fallen, 0.0) < self.optimality_ < np.inf:
                 warnings.warn(
                     f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
                     f"{self.n_iter_no_change}) up to {self.optimality_:.2g} above its minimum, "

@@ -3,12 +3,21 @@
 from numbers import Integral, Real
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_array
 
 
 def is_number(value):
     """Whether value is a real number and not a bool."""
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+
+
+def as_floats(result, name):
+    """Return what a user's function of a name has returned as an array of floats."""
+    try:
+        return np.asarray(result, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name} returned {result!r}: return numbers.") from error
 
 
 def check_parameters(estimator):
@@ -76,6 +85,8 @@ def check_weights(sample_weight, n_samples, name="sample_weight", zeros=False):
         return None
     if isinstance(sample_weight, Real):
         sample_weight = np.full(n_samples, sample_weight)
+    if isinstance(sample_weight, str):
+        raise TypeError(f"{name}={sample_weight!r}: pass one weight a row, or None.")
     weights = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name=name
     )
@@ -99,11 +110,19 @@ def check_weights(sample_weight, n_samples, name="sample_weight", zeros=False):
 
 
 def canonical(X):
-    """Return a CSR matrix whose three arrays have the types that the engine reads."""
-    if X.indices.dtype == X.indptr.dtype and X.indices.dtype in (np.int32, np.int64):
-        return X
-    X = X.copy()
-    X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    """Return X as the engine reads it.
+
+    A dense X has aligned numbers; the arrays of a CSR matrix have the engine's types, and a row
+    names no column twice, so that squares of columns are those of the numbers.
+    """
+    if not sparse.issparse(X):
+        return np.require(X, requirements="A")
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    if X.indices.dtype != X.indptr.dtype or X.indices.dtype not in (np.int32, np.int64):
+        X = X.copy()
+        X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
     return X
 
 

@@ -62,79 +62,37 @@ cdef extern from "_rows.h" nogil:
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
         double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
         Py_ssize_t size, Py_ssize_t last)
-    double skgd_csr_dot_f64_i32(const void* x, const void* column, Py_ssize_t start,
-                                Py_ssize_t stop, const double* w)
-    double skgd_csr_dot_f64_i64(const void* x, const void* column, Py_ssize_t start,
-                                Py_ssize_t stop, const double* w)
-    double skgd_csr_dot_f32_i32(const void* x, const void* column, Py_ssize_t start,
-                                Py_ssize_t stop, const double* w)
-    double skgd_csr_dot_f32_i64(const void* x, const void* column, Py_ssize_t start,
-                                Py_ssize_t stop, const double* w)
-    void skgd_csr_add_f64_i32(const void* x, const void* column, Py_ssize_t start,
-                              Py_ssize_t stop, double c, double* g)
-    void skgd_csr_add_f64_i64(const void* x, const void* column, Py_ssize_t start,
-                              Py_ssize_t stop, double c, double* g)
-    void skgd_csr_add_f32_i32(const void* x, const void* column, Py_ssize_t start,
-                              Py_ssize_t stop, double c, double* g)
-    void skgd_csr_add_f32_i64(const void* x, const void* column, Py_ssize_t start,
-                              Py_ssize_t stop, double c, double* g)
-    double skgd_gather_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* record, double total, double l2, double* w,
-                               double* since)
-    void skgd_scatter_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* record, double total, double c, const double* w)
-    double skgd_gather_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* record, double total, double l2, double* w,
-                               double* since)
-    void skgd_scatter_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* record, double total, double c, const double* w)
-    double skgd_gather_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* record, double total, double l2, double* w,
-                               double* since)
-    void skgd_scatter_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* record, double total, double c, const double* w)
-    double skgd_gather_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* record, double total, double l2, double* w,
-                               double* since)
-    void skgd_scatter_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* record, double total, double c, const double* w)
-    void skgd_count_f64_i32(const void* indices, Py_ssize_t start, Py_ssize_t stop,
-                            Py_ssize_t* count)
-    void skgd_count_f64_i64(const void* indices, Py_ssize_t start, Py_ssize_t stop,
-                            Py_ssize_t* count)
-    void skgd_count_f32_i32(const void* indices, Py_ssize_t start, Py_ssize_t stop,
-                            Py_ssize_t* count)
-    void skgd_count_f32_i64(const void* indices, Py_ssize_t start, Py_ssize_t stop,
-                            Py_ssize_t* count)
-    void skgd_cut_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                          uint32_t row, const Py_ssize_t* end, Py_ssize_t* next, double* numbers,
-                          uint32_t* places)
-    void skgd_cut_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                          uint32_t row, const Py_ssize_t* end, Py_ssize_t* next, double* numbers,
-                          uint32_t* places)
-    void skgd_cut_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                          uint32_t row, const Py_ssize_t* end, Py_ssize_t* next, double* numbers,
-                          uint32_t* places)
-    void skgd_cut_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                          uint32_t row, const Py_ssize_t* end, Py_ssize_t* next, double* numbers,
-                          uint32_t* places)
+    ctypedef struct skgd_csr_kernels:
+        double (*dot)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                      const double* w) noexcept nogil
+        void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop, double c,
+                    double* g) noexcept nogil
+        double (*gather)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                         const double* record, double total, double l2, double* w,
+                         double* since) noexcept nogil
+        void (*scatter)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                        double* record, double total, double c, const double* w) noexcept nogil
+        double (*values_dot)(const void* x, Py_ssize_t start, Py_ssize_t m,
+                             const double* w) noexcept nogil
+        void (*fetch)(const void* column, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t k,
+                      const double* w) noexcept nogil
+        void (*margins)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                        Py_ssize_t k, const double* w, double* z) noexcept nogil
+        void (*gradients)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                          Py_ssize_t k, const double* slopes, double* g) noexcept nogil
+        void (*count)(const void* column, Py_ssize_t start, Py_ssize_t stop,
+                      Py_ssize_t* counts) noexcept nogil
+        void (*cut)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                    uint32_t row, const Py_ssize_t* end, Py_ssize_t* next, double* numbers,
+                    uint32_t* places) noexcept nogil
+    const skgd_csr_kernels skgd_csr[2][2]
     void skgd_tile_dot(Py_ssize_t n, const double* x, const uint32_t* place, const double* w,
                        double* z)
     void skgd_tile_add(Py_ssize_t n, const double* x, const uint32_t* place, const double* c,
                        double* g)
-    void skgd_csr_wide_f64_i32(const void* x, const void* column, Py_ssize_t start,
-                               Py_ssize_t stop, const double* w, double* sums)
-    void skgd_csr_wide_f64_i64(const void* x, const void* column, Py_ssize_t start,
-                               Py_ssize_t stop, const double* w, double* sums)
-    void skgd_csr_wide_f32_i32(const void* x, const void* column, Py_ssize_t start,
-                               Py_ssize_t stop, const double* w, double* sums)
-    void skgd_csr_wide_f32_i64(const void* x, const void* column, Py_ssize_t start,
-                               Py_ssize_t stop, const double* w, double* sums)
     void skgd_add_scaled(Py_ssize_t d, const double* extra, const double* inverse, double* g)
     void skgd_shift(Py_ssize_t m, double number, double* z)
     double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
-    double skgd_values_dot_f64(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
-    double skgd_values_dot_f32(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
     void skgd_settle(Py_ssize_t d, const double* record, double total, double l2, double* w,
                      double* since)
     void skgd_to_metric(Py_ssize_t d, double total, const double* mean, const double* inverse,
@@ -167,22 +125,6 @@ ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, d
                                double, double*, double*, double*, const char*, Py_ssize_t,
                                Py_ssize_t) noexcept nogil
 ctypedef void (*take_function)(const char*, Py_ssize_t, const double*, double*) noexcept nogil
-ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
-                                    const double*) noexcept nogil
-ctypedef double (*gather_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
-                                   const double*, double, double, double*,
-                                   double*) noexcept nogil
-ctypedef void (*scatter_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double*,
-                                  double, double, const double*) noexcept nogil
-ctypedef double (*values_function)(const void*, Py_ssize_t, Py_ssize_t,
-                                   const double*) noexcept nogil
-ctypedef void (*count_function)(const void*, Py_ssize_t, Py_ssize_t, Py_ssize_t*) noexcept nogil
-ctypedef void (*cut_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, uint32_t,
-                              const Py_ssize_t*, Py_ssize_t*, double*, uint32_t*) noexcept nogil
-ctypedef void (*wide_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, const double*,
-                               double*) noexcept nogil
-ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double,
-                                  double*) noexcept nogil
 
 cdef enum:
     BLOCK = 64  # rows that are in cache together, at most
@@ -345,14 +287,7 @@ cdef class SparseRows(Rows):
     cdef const void* indptr
     cdef bint wide  # 64-bit indices
     cdef Py_ssize_t itemsize, index_size
-    cdef csr_dot_function dot_row
-    cdef csr_add_function add_row
-    cdef gather_function gather
-    cdef scatter_function scatter
-    cdef values_function dot_values
-    cdef count_function count_row
-    cdef cut_function cut_row
-    cdef wide_function dot_wide
+    cdef const skgd_csr_kernels* kernels
     cdef readonly Py_ssize_t widest  # numbers stored in the longest row
     cdef readonly bint canonical  # whether no row names a column twice
 
@@ -368,30 +303,7 @@ cdef class SparseRows(Rows):
         self.itemsize, self.index_size = X.data.itemsize, X.indices.itemsize
         self.widest = max(1, int(np.diff(X.indptr).max()))
         self.canonical = X.has_canonical_format
-        if X.data.dtype == np.float64:
-            self.dot_values = skgd_values_dot_f64
-        else:
-            self.dot_values = skgd_values_dot_f32
-        if X.data.dtype == np.float64 and not self.wide:
-            self.dot_row, self.add_row = skgd_csr_dot_f64_i32, skgd_csr_add_f64_i32
-            self.gather, self.scatter = skgd_gather_f64_i32, skgd_scatter_f64_i32
-            self.count_row, self.cut_row = skgd_count_f64_i32, skgd_cut_f64_i32
-            self.dot_wide = skgd_csr_wide_f64_i32
-        elif X.data.dtype == np.float64:
-            self.dot_row, self.add_row = skgd_csr_dot_f64_i64, skgd_csr_add_f64_i64
-            self.gather, self.scatter = skgd_gather_f64_i64, skgd_scatter_f64_i64
-            self.count_row, self.cut_row = skgd_count_f64_i64, skgd_cut_f64_i64
-            self.dot_wide = skgd_csr_wide_f64_i64
-        elif not self.wide:
-            self.dot_row, self.add_row = skgd_csr_dot_f32_i32, skgd_csr_add_f32_i32
-            self.gather, self.scatter = skgd_gather_f32_i32, skgd_scatter_f32_i32
-            self.count_row, self.cut_row = skgd_count_f32_i32, skgd_cut_f32_i32
-            self.dot_wide = skgd_csr_wide_f32_i32
-        else:
-            self.dot_row, self.add_row = skgd_csr_dot_f32_i64, skgd_csr_add_f32_i64
-            self.gather, self.scatter = skgd_gather_f32_i64, skgd_scatter_f32_i64
-            self.count_row, self.cut_row = skgd_count_f32_i64, skgd_cut_f32_i64
-            self.dot_wide = skgd_csr_wide_f32_i64
+        self.kernels = &skgd_csr[X.data.dtype == np.float32][self.wide]
 
     cdef inline void prefetch_records(self, Py_ssize_t row, const double* record) noexcept nogil:
         """Fetch the records of the columns of a row."""
@@ -410,37 +322,51 @@ cdef class SparseRows(Rows):
         return (<const int*>self.indptr)[row]
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
-        cdef Py_ssize_t i, q, c = 0
-        cdef double sums[SKGD_LANES]
-        if space.wide != NULL:
-            while c < space.k:
-                for i in range(m):
-                    self.dot_wide(
-                        self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
-                        space.wide + c * self.d, sums,
-                    )
-                    for q in range(min(<Py_ssize_t>SKGD_LANES, space.k - c)):
-                        space.z[(c + q) * m + i] = sums[q]
-                c += SKGD_LANES
+        cdef Py_ssize_t i, c
+        if space.beside:
+            for i in range(m):
+                self.fetch_beside(index, i + 1, m, space, space.w_beside)
+                self.kernels.margins(
+                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                    space.beside, space.w_beside, space.rows_beside + i * space.beside,
+                )
+            skgd_transpose(m, space.k, space.rows_beside, space.beside, space.z, m)
             return
         for c in range(space.k):
             for i in range(m):
                 if i < space.coming.n and c == 0:
                     self.prefetch(space.coming.row[i])
-                space.z[c * m + i] = self.dot_row(
+                space.z[c * m + i] = self.kernels.dot(
                     self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
                     space.w[c],
                 )
 
     cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c
+        if space.beside:
+            skgd_transpose(space.k, m, space.c, m, space.rows_beside, space.beside)
+            for i in range(m):
+                self.fetch_beside(index, i + 1, m, space, space.g_beside)
+                self.kernels.gradients(
+                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                    space.beside, space.rows_beside + i * space.beside, space.g_beside,
+                )
+            return
         for c in range(space.k):
             for i in range(m):
                 if space.c[c * m + i] != 0.0:
-                    self.add_row(
+                    self.kernels.add(
                         self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
                         space.c[c * m + i], space.g[c],
                     )
+
+    cdef inline void fetch_beside(self, const Py_ssize_t* index, Py_ssize_t i, Py_ssize_t m,
+                                  Workspace space, const double* numbers) noexcept nogil:
+        """Fetch what the columns of row i of m have of the outputs."""
+        if i < m:
+            self.kernels.fetch(
+                self.indices, self.start(index[i]), self.start(index[i] + 1), space.beside, numbers
+            )
 
     cdef inline void prefetch(self, Py_ssize_t row) noexcept nogil:
         cdef Py_ssize_t start = self.start(row), size = self.start(row + 1) - start
@@ -637,8 +563,12 @@ cdef class Workspace:
     # many outputs its columns; both in whole vectors.
     cdef double* packed
     cdef double* columns
-    # The coefficients of eight outputs side by side, then those of the next eight.
-    cdef double* wide
+    # The coefficients and gradients of a column side by side, for passes over sparse rows: so many
+    # in whole vectors, 0 where they are not used.
+    cdef Py_ssize_t beside
+    cdef double* w_beside
+    cdef double* g_beside
+    cdef double* rows_beside  # as are the margins and slopes of a row
     cdef skgd_coming coming
 
     def __cinit__(self, Rows rows, Py_ssize_t k):
@@ -664,16 +594,6 @@ cdef class Workspace:
         cdef double* start = writeable_floats(block, block.shape)
         return start + (64 - <size_t>start % 64) % 64 // sizeof(double)
 
-    cdef int widen(self, Py_ssize_t d, const double* w) except -1:
-        """Lay the coefficients of all outputs side by side, in eights."""
-        cdef Py_ssize_t c = 0
-        self.wide = self.numbers((self.k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES * d)
-        while c < self.k:
-            skgd_transpose(min(<Py_ssize_t>SKGD_LANES, self.k - c), d, w + c * d, d,
-                           self.wide + c * d, SKGD_LANES)
-            c += SKGD_LANES
-        return 0
-
     cdef inline void forget(self) noexcept nogil:
         """Hear that another block begins."""
         self.targets_of = self.weights_of = NULL
@@ -685,6 +605,17 @@ cdef class Workspace:
         for c in range(k):
             self.w[first + c] = w + c * w_stride
             self.g[first + c] = g + c * g_stride if g != NULL else NULL
+
+    cdef int lay_beside(self, Py_ssize_t d, const double* w, bint adds) except -1:
+        """Lay coefficients of shape (k, d) out so that those of a column are side by side."""
+        self.beside = (self.k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        self.w_beside = self.numbers(d * self.beside)
+        self.rows_beside = self.numbers(BLOCK * self.beside)
+        if adds:
+            self.g_beside = self.numbers(d * self.beside)
+        with nogil:
+            skgd_transpose(self.k, d, w, d, self.w_beside, self.beside)
+        return 0
 
 
 cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize_t m,
@@ -730,6 +661,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
         rows = integers(subset, (len(subset),))
     if margins is not None:
         z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
+    if p.k >= MANY and isinstance(p.rows, SparseRows) and (stop - start) * p.rows.width >= p.d:
+        space.lay_beside(p.d, w, want_gradient)
     with nogil:
         space.point(0, p.k, w, p.d, g, p.d)
         while row < stop:
@@ -742,6 +675,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
             if z != NULL:
                 skgd_transpose(p.k, m, space.z, m, z + row * p.k, p.k)
             row += m
+        if space.beside and g != NULL:
+            skgd_transpose(p.d, p.k, space.g_beside, space.beside, g, p.d)
     return values, gradient, intercept_gradient
 
 
@@ -851,8 +786,9 @@ cdef class Tiles:
         with nogil:
             for b in range(self.n_batches):
                 for i in range(self.bound[b], self.bound[b + 1]):
-                    rows.count_row(rows.indices, rows.start(self.row[i]),
-                                   rows.start(self.row[i] + 1), start + 1 + b * self.n_tiles)
+                    rows.kernels.count(rows.indices, rows.start(self.row[i]),
+                                       rows.start(self.row[i] + 1),
+                                       start + 1 + b * self.n_tiles)
             # Whole groups of parts, which are filled up with zeros.
             for tile in range(1, self.n_batches * self.n_tiles + 1):
                 before += (start[tile] + SKGD_PARTS - 1) // SKGD_PARTS * SKGD_PARTS
@@ -866,9 +802,9 @@ cdef class Tiles:
                 start = self.start + b * self.n_tiles
                 memcpy(next, start, self.n_tiles * sizeof(Py_ssize_t))
                 for i in range(self.bound[b], self.bound[b + 1]):
-                    rows.cut_row(rows.data, rows.indices, rows.start(self.row[i]),
-                                 rows.start(self.row[i] + 1), i - self.bound[b], start + 1, next,
-                                 self.numbers, self.places)
+                    rows.kernels.cut(rows.data, rows.indices, rows.start(self.row[i]),
+                                     rows.start(self.row[i] + 1), i - self.bound[b], start + 1,
+                                     next, self.numbers, self.places)
 
     cdef inline Py_ssize_t size(self, Py_ssize_t b) noexcept nogil:
         return self.bound[b + 1] - self.bound[b]
@@ -1266,14 +1202,14 @@ cdef class Sweep:
                 rows.prefetch(row[i + AHEAD])
                 p.prefetch_target(row[i + AHEAD])
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
-            z = b + scale * rows.dot_row(rows.data, rows.indices, start, stop, v)
+            z = b + scale * rows.kernels.dot(rows.data, rows.indices, start, stop, v)
             p.single_slope(row[i], z, self.weight_scale, &c)
             scale *= 1.0 - rate[i] * l2
             if fabs(scale) < 1e-100:
                 for j in range(self.d):
                     v[j] *= scale
                 scale = 1.0
-            rows.add_row(rows.data, rows.indices, start, stop, -rate[i] * c / scale, v)
+            rows.kernels.add(rows.data, rows.indices, start, stop, -rate[i] * c / scale, v)
             b -= rate[i] * c
         for j in range(self.d):
             v[j] *= scale
@@ -1305,14 +1241,18 @@ cdef class Sweep:
                 rows.prefetch_records(row[i + 2], record)
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
             m = stop - start
-            z = b + rows.gather(rows.data, rows.indices, start, stop, record, total, l2, w, since)
+            z = b + rows.kernels.gather(
+                rows.data, rows.indices, start, stop, record, total, l2, w, since
+            )
             if self.penalty.proximal:
                 for j in range(m):
                     since[j] *= self.alpha[0]
                 self.penalty.prox(m, w, since)
-                z = b + rows.dot_values(rows.data, start, m, w)
+                z = b + rows.kernels.values_dot(rows.data, start, m, w)
             p.single_slope(row[i], z, self.weight_scale, &c)
-            rows.scatter(rows.data, rows.indices, start, stop, record, total, rate[i] * c, w)
+            rows.kernels.scatter(
+                rows.data, rows.indices, start, stop, record, total, rate[i] * c, w
+            )
             total += rate[i]
             b -= rate[i] * speed * c
         skgd_settle(self.d, record, total, l2, self.w, self.g)
@@ -1674,7 +1614,7 @@ def joint_losses(list problems, coef, intercept, subset):
     if not n or subset.min() < 0 or subset.max() >= rows.n:
         raise ValueError(f"subset: pass some row numbers from 0 to {rows.n - 1}.")
     if isinstance(rows, SparseRows) and k >= MANY:
-        space.widen(rows.d, w)
+        space.lay_beside(rows.d, w, False)
     losses = np.zeros(k)
     cdef double* value = writeable_floats(losses, (k,))
     members = np.array([<size_t><void*>problem for problem in problems], dtype=np.intp)

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from skgd._engine import signed_targets
+from skgd.blas import one_thread
 from skgd.curvature import (
     Curvature,
     Kinks,
@@ -27,7 +28,7 @@ from skgd.curvature import (
     takes_kinks,
 )
 from skgd.interior import InteriorPoint, takes_hinges
-from skgd.newton import Newton, one_thread, stand_ins
+from skgd.newton import Newton, stand_ins
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8

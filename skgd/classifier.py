@@ -7,6 +7,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import check_is_fitted
 
 from skgd._base import BaseGD, losses_in_words, takes_batches
+from skgd._checks import is_number
 from skgd.losses import by_name
 from skgd.regressor import GDRegressor
 from skgd.run import class_codes
@@ -218,9 +219,10 @@ class GDClassifier(ClassifierMixin, BaseGD):
             codes[codes == len(classes)] = 0
             unknown = np.unique(y[classes[codes] != y])
             if len(unknown):
+                remedy = "" if partial else ", or warm_start=False"
                 raise ValueError(
                     f"y contains the labels {unknown.tolist()!r}, which are not among the classes "
-                    f"{classes.tolist()!r}: pass all classes in the first call."
+                    f"{classes.tolist()!r}: pass all classes in the first call{remedy}."
                 )
         two = len(classes) == 2
         targets = 2.0 * codes[:, None] - 1.0 if two else codes.astype(np.float64)
@@ -263,14 +265,14 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 f"class_weight has the labels {unknown!r}, which are not among the classes "
                 f"{self.classes_.tolist()!r}: pass labels of y."
             )
-        factors = np.array([self.class_weight.get(label, 1.0) for label in self.classes_.tolist()])
-        factors = factors.astype(float)
-        if not np.all(np.isfinite(factors)) or np.any(factors < 0) or not np.any(factors):
+        factors = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
+        numbers = all(map(is_number, factors))
+        if not numbers or not all(0 <= factor < np.inf for factor in factors) or not any(factors):
             raise ValueError(
                 f"class_weight={self.class_weight!r}: pass finite weights >= 0, at least one above "
                 "0."
             )
-        return factors
+        return np.array(factors, dtype=float)
 
     def _identified(self, coef, intercept, objective):
         """Let a softmax's free directions sum to zero over the classes."""
@@ -285,9 +287,13 @@ def _labels(y):
     """Return the labels of y, which are looked for once: the check of their kind does so too."""
     try:
         return unique_labels(y)
-    except (TypeError, ValueError):
+    except ValueError:
         check_classification_targets(y)  # which says more
         raise
+    except TypeError as error:
+        raise TypeError(
+            f"y has labels of several types: pass labels of one type. ({error})"
+        ) from error
 
 
 def _shared(section):

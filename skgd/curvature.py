@@ -6,13 +6,14 @@ where a softmax couples them, otherwise one block an output. What was factorised
 is the Hessian, and else the preconditioner of conjugate gradients.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import linalg, sparse
 from scipy.linalg import lapack
 
 from skgd._engine import Problem, signed_targets, value_and_gradient
 from skgd._quadratic import scale_rows, sweep_coordinates
-from skgd.losses import SquaredError
 
 # The largest number of parameters of a Hessian that is factorised: one output's, all outputs', and
 # all outputs' where kinks leave no other way.
@@ -71,7 +72,7 @@ class Curvature:
         self.targets = signed_targets(problem.targets, k)
         self.bends = loss.bends(self.targets, self.margins)
         self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
-        self.costly = False
+        self.costly, self.quadratic = False, None
         size = factorised_size(objective, loss)[0]
         self.joint = size > p
         if size:
@@ -151,25 +152,32 @@ class Curvature:
         k, p = self.shape
         result, own = np.zeros((k * p, k * p)), np.zeros((k, p, p))
         for part, share, scaled in self._blocks(rows, k):
-            bends = self.bends[part]
-            for c, others in enumerate(_sums_of_others(bends.T)):
-                own[c] += gram(scaled, share * bends[:, c] * others)
-            all_outputs = scaled(bends * np.sqrt(share)[:, None])
+            bends, share = self.bends[part], share[:, None]
+            each = scaled(np.sqrt(share * bends * _sums_of_others(bends.T).T)).reshape(-1, k, p)
+            for c in range(k):
+                own[c] += each[:, c].T @ each[:, c]
+            all_outputs = scaled(bends * np.sqrt(share))
             result -= all_outputs.T @ all_outputs
         for c in range(k):
             own[c][np.diag_indices(p)] += self._penalty_diagonal(c)
             result[c * p:(c + 1) * p, c * p:(c + 1) * p] = own[c]
         # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
-        for j in np.flatnonzero(self._alike() & (own[0].diagonal() > 0)):
+        for j in np.flatnonzero(self.alike & (own[0].diagonal() > 0)):
             result[j::p, j::p] += own[0][j, j] / k
         result *= self.objective.metric.unit[0]
         return result
 
-    def _alike(self):
-        """Return the columns along which an equal change of all outputs sees a square alone."""
+    @cached_property
+    def alike(self):
+        """The columns along which an equal change of all outputs sees a square alone."""
         result, bend = np.ones(self.shape[1], dtype=bool), self.objective.penalty_curvature
         result[:bend.shape[1]] = not self.objective.proximal and np.all(bend == bend[0])
         return result
+
+    @cached_property
+    def even(self):
+        """The curvature of such a change."""
+        return self._penalty_diagonal(0) * self.objective.metric.unit[0]
 
     def _relative_scale(self, c):
         inverse = self.objective.metric.inverse
@@ -205,16 +213,15 @@ class Curvature:
         """
         if self.solvers is None:
             return residual
-        even = 0.0
-        if self.joint:
-            residual = residual.reshape(self.shape)
-            mean = np.where(self._alike(), residual.mean(axis=0), 0.0)
-            bend = self._penalty_diagonal(0) * self.objective.metric.unit[0] + self.damping
-            even = np.divide(mean, bend, out=np.zeros(len(mean)), where=bend > 0)
-            even = np.tile(even, len(residual))
-            residual = (residual - mean).ravel()
-        rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
-        return np.concatenate([solve(row) for solve, row in rows]) + even
+        if not self.joint:
+            rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
+            return np.concatenate([solve(row) for solve, row in rows])
+        residual = residual.reshape(self.shape)
+        mean = residual.mean(axis=0) * self.alike
+        bend = self.even + self.damping
+        even = np.divide(mean, bend, out=np.zeros(len(mean)), where=bend > 0)
+        move = self.solvers[0]((residual - mean).ravel())
+        return (move.reshape(self.shape) + even).ravel()
 
     def target(self, x, gradient, kinks, tol, damping=0.0):
         """Return the minimum of the quadratic with this Hessian plus the kinks.
@@ -257,42 +264,17 @@ class Curvature:
         return direction if direction.any() else self.precondition(gradient)
 
     def product(self, v):
-        """Return the Hessian times parameters v."""
-        metric, problem = self.objective.metric, self.objective.problem
-        coef, intercept = metric.to_raw(v.reshape(self.shape))
-        self.objective.passes += 1
-        if problem.k == 1:
-            images = self._single_product(coef, intercept)
-        else:
-            images = self._joint_product(coef, intercept)
-        penalty = self.objective.penalty_curvature * coef
-        return metric.gradient(*images, penalty).ravel()
-
-    def _single_product(self, coef, intercept):
-        # The gradient of squared errors, weighted by the second derivatives: one compiled pass.
-        problem = self.objective.problem
-        if not hasattr(self, "_quadratic"):
-            self._quadratic = Problem(
-                problem.rows, np.zeros((problem.n, 1)),
-                np.ascontiguousarray(self.bends[:, 0] * self.weights),
-                SquaredError().compiled(), 1,
-            )  # fmt: skip
-        _, image, intercept_image = value_and_gradient(
-            self._quadratic, coef, intercept, n_threads=self.objective.n_threads
+        """Return the Hessian times parameters v, in one pass over the rows."""
+        objective, problem = self.objective, self.objective.problem
+        coef, intercept = objective.metric.to_raw(v.reshape(self.shape))
+        if self.quadratic is None:
+            rule, bends = self.loss.quadratic(problem.k), np.ascontiguousarray(self.bends)
+            self.quadratic = Problem(problem.rows, bends, problem.weights, rule, problem.k)
+        objective.passes += 1
+        _, *images = value_and_gradient(
+            self.quadratic, coef, intercept, n_threads=objective.n_threads
         )
-        share = self._quadratic.weight_sum / self.weights.sum()
-        return image * share, intercept_image * share
-
-    def _joint_product(self, coef, intercept):
-        image, intercept_image = np.zeros_like(coef), np.zeros_like(intercept)
-        share = self.weights / self.weights.sum()
-        for part in parts_of(self.X):
-            rows = self.X[part]
-            moves = self.loss.bend(self.bends[part], rows @ coef.T + intercept)
-            moves = moves * share[part, None]
-            image += (rows.T @ moves).T
-            intercept_image += moves.sum(axis=0)
-        return image, intercept_image
+        return objective.metric.gradient(*images, objective.penalty_curvature * coef).ravel()
 
 
 def factorised_size(objective, loss):

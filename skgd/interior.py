@@ -14,12 +14,12 @@ import numpy as np
 from scipy import linalg, sparse
 
 from skgd._engine import signed_targets
+from skgd.blas import one_thread
 from skgd.curvature import (
     FACTORISED,
     Kinks,
     blocks_of_rows,
 )
-from skgd.newton import one_thread
 from skgd.optimizers import FullBatchOptimizer
 
 # Numbers of X of which a standardised copy may be made.

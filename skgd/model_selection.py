@@ -19,10 +19,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
-from threadpoolctl import threadpool_limits
 
 from skgd import auto
 from skgd._base import BaseGD
+from skgd.blas import one_thread
 from skgd.folds import Given, MaskedFolds, TransformedFolds
 from skgd.fused import Entry, train
 from skgd.optimizers import Optimizer
@@ -273,7 +273,7 @@ class GDSearchCV(BaseSearchCV):
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
         race = Race(scoring, metric if isinstance(metric, str) else None) if self.race else None
-        with threadpool_limits(1, "blas"):  # the products are small
+        with one_thread():  # the products are small
             train(entries, effective_n_jobs(self.n_jobs), race)
             for fold in made:
                 members = [entry for entry in entries if entry.fold is fold]

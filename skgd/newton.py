@@ -4,11 +4,9 @@ A step goes to the minimum of the quadratic with the objective's Hessian: one so
 gradients, or, for penalties with kinks, coordinate descent and solves on the free coordinates.
 """
 
-from functools import cache
-
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from skgd.blas import one_thread
 from skgd.curvature import Curvature, Kinks
 from skgd.optimizers import FullBatchOptimizer
 
@@ -190,16 +188,6 @@ class Secants:
         for (move, change, bend), share in zip(self.pairs, reversed(shares), strict=True):
             rest += (share - float(change @ rest) / bend) * move
         return -rest, float(gradient @ rest)
-
-
-@cache
-def _threads():
-    return ThreadpoolController()
-
-
-def one_thread():
-    """Limit BLAS: on small blocks threads slow it down, and the last bits depend on them."""
-    return _threads().limit(limits=1, user_api="blas")
 
 
 def stand_ins(objective, loss):

@@ -19,6 +19,7 @@ from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, writeable_floats
 
+from skgd._checks import as_floats
 from skgd.losses import check_complete, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
@@ -139,7 +140,10 @@ cdef class PythonRule(Rule):
     cdef object method, w, g, state
 
     def __init__(self, optimizer):
-        self.method, self.slots = optimizer.update, optimizer.slots
+        slots = optimizer.slots
+        if not isinstance(slots, Integral) or isinstance(slots, bool) or slots < 0:
+            raise ValueError(f"slots={slots!r} of {optimizer!r}: define it as an integer >= 0.")
+        self.method, self.slots = optimizer.update, slots
         self.keeps_arrays = True
 
     def bind(self, w, g, state):
@@ -150,8 +154,13 @@ cdef class PythonRule(Rule):
         with gil:
             result = self.method(self.w, self.g, self.state, rate, t)
             if step != NULL:
-                sizes = np.empty(d)
-                sizes[:] = rate if result is None else result
+                result = as_floats(rate if result is None else result, self.method.__qualname__)
+                if result.shape not in ((), (1,), (d,)):
+                    raise ValueError(
+                        f"{self.method.__qualname__} returned shape {result.shape} for {d} "
+                        "parameters: return a step size, one for each parameter, or None."
+                    )
+                sizes = np.ascontiguousarray(np.broadcast_to(result, (d,)))
                 memcpy(step, floats(sizes, (d,)), d * sizeof(double))
         return 0
 
@@ -1460,7 +1469,7 @@ class GradientDescent(FullBatchOptimizer):
             while True:
                 candidate = objective.prox(x - step * gradient, step)
                 move = candidate - x
-                if not np.any(move):
+                if not move @ move > 0.0:
                     return x
                 new_value, new_gradient = objective.value_and_gradient(candidate)
                 if _decreases_enough(value, gradient, new_value, new_gradient, move, step):
@@ -1528,7 +1537,7 @@ class AcceleratedGradient(FullBatchOptimizer):
                 if _decreases_enough(value_z, gradient_z, new_value, new_gradient, move, step):
                     break
                 step *= shrink
-                if not np.any(move):
+                if not move @ move > 0.0:
                     return x
             if move @ (candidate - x) < 0 and q > 1:
                 q, z, value_z, gradient_z = 1.0, x, value, gradient
@@ -1580,7 +1589,7 @@ class BarzilaiBorwein(FullBatchOptimizer):
                 candidate = objective.prox(x - step * gradient, step)
                 move = candidate - x
                 square = move @ move
-                if square == 0.0:
+                if not square > 0.0:
                     return x
                 smooth, new_gradient = objective.value_and_gradient(candidate)
                 value = smooth + objective.rest(candidate)
@@ -1629,7 +1638,7 @@ class LBFGS(FullBatchOptimizer):
 
         def value_and_gradient(x):
             value, gradient = objective.value_and_gradient(x)
-            if latest and not value < np.inf:
+            if latest and not (value < np.inf and np.all(np.isfinite(gradient))):
                 # The line search interpolates: it turns back from values that are merely high.
                 return latest["value"] + 1e3 * abs(latest["value"]) + 1.0, np.zeros(len(x))
             latest.update(x=x.copy(), value=value, gradient=gradient)

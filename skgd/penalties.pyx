@@ -15,6 +15,7 @@ from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, integers, writeable_floats
 
+from skgd._checks import as_floats
 from skgd.losses import check_complete, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
@@ -138,11 +139,11 @@ cdef class PythonPenaltyRule(PenaltyRule):
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         with gil:
-            return self.penalty.value(copied(d, w))
+            return checked_number(self.penalty.value(copied(d, w)), "value")
 
     cdef double smooth_value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         with gil:
-            return self.penalty.smooth_value(copied(d, w))
+            return checked_number(self.penalty.smooth_value(copied(d, w)), "smooth_value")
 
     cdef int add_gradient(self, Py_ssize_t d, const double* w, double alpha,
                           double* g) except -1 nogil:
@@ -170,13 +171,21 @@ cdef copied(Py_ssize_t d, const double* w):
 
 def checked(result, d, method):
     """Return a user's result as an array of d floats."""
-    array = np.ascontiguousarray(result, dtype=float)
+    array = np.ascontiguousarray(as_floats(result, f"A penalty's {method}"))
     if array.shape != (d,):
         raise ValueError(
             f"A penalty's {method} returned shape {array.shape} for {d} coefficients: "
             f"return an array of shape ({d},)."
         )
     return array
+
+
+def checked_number(result, method):
+    """Return a user's result as a float."""
+    array = as_floats(result, f"A penalty's {method}")
+    if array.size != 1 or result is None:
+        raise ValueError(f"A penalty's {method} returned {result!r}: return one number.")
+    return array.item()
 
 
 class Penalty(BaseEstimator):
@@ -226,7 +235,7 @@ class Penalty(BaseEstimator):
         if type(self).Rule is None and not self._has("gradient"):
             return 0.0
         if type(self).Rule is None and not self._has("prox"):
-            return float(self.value(coef))
+            return self.value(coef)
         return float(self._rule().apply_smooth_value(_row(coef))[0])
 
     def gradient(self, coef):

@@ -186,7 +186,7 @@ class Record:
         """Return whether the squared gradient length says that the minimum is reached."""
         if self.stop_reason is None and self.tol is not None:
             possible = float(unit @ (self.constant_objectives - objectives))
-            if decrement <= self.tol**2 * possible:
+            if decrement <= self.tol * self.tol * possible:
                 self.stop_reason = "tol"
             elif decrement <= ROUNDING**2 * float(unit @ np.abs(self.constant_objectives)):
                 self.stop_reason = "precision"

@@ -100,6 +100,8 @@ class Memory:
     class_weights : array of shape (n_classes,) or 0.0
         The weight of each class in all calls.
     steps : Steps or None
+    kind : tuple or None
+        The kind of run that the steps and the schedule belong to.
     metric : Metric or None
         The coordinates of the steps' parameters.
     schedule : Schedule or None
@@ -116,6 +118,7 @@ class Memory:
     weight: float = 0.0
     class_weights: object = 0.0
     steps: Steps | None = None
+    kind: tuple | None = None
     metric: object = None
     schedule: object = None
     learning_rate: object = None
@@ -124,6 +127,11 @@ class Memory:
     @classmethod
     def empty(cls, n_features, n_outputs):
         return cls(Moments.empty(n_features), Moments.empty(n_outputs))
+
+    def keep_steps_of(self, kind):
+        """Forget the steps and the schedule of another kind of run."""
+        if self.kind != kind:
+            self.kind, self.steps, self.schedule = kind, None, None
 
 
 class Run:
@@ -162,6 +170,10 @@ class Run:
         ))  # fmt: skip
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
+        memory.keep_steps_of((
+            type(self.plan.optimizer), getattr(self.plan.optimizer, "slots", 0), type(self.loss),
+            estimator.precondition, bool(estimator.fit_intercept),
+        ))  # fmt: skip
         self.objective = self._make_objective(self.plan, memory)
         intercept, objectives = self._once("constant", self._best_constant, *self.terms)
         constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
@@ -281,7 +293,7 @@ class Run:
         return Objective(problem, rule, alpha, *self._once(
             "metric", metric_and_curvatures, *self.terms, estimator.penalty, estimator.alpha,
             estimator.l1_ratio, plan.preconditioned, plan.centred,
-        ), n_threads=n_threads)  # fmt: skip
+        ), coupled=self.loss.couples(problem.k), n_threads=n_threads)  # fmt: skip
 
     def _mean_and_spread(self, plan, memory):
         """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
@@ -344,7 +356,7 @@ class Run:
         k, d = self.problem.k, self.problem.d
         trained = getattr(estimator, "n_iter_", 0) > 0
         if trained and (self.partial or self.memory.steps is not None or estimator.warm_start):
-            return estimator._raw_attributes(k, d)
+            return given_start(estimator._raw_attributes(k, d), k, d, estimator.fit_intercept)
         if isinstance(estimator.init, str) and estimator.init in ("zeros", "random"):
             # Where descent is free of scales, targets far from zero are no harder than others.
             centred = self.plan.preconditioned and (
@@ -395,10 +407,10 @@ class Run:
     def _begin_steps(self):
         memory, metric, plan = self.memory, self.objective.metric, self.plan
         if memory.steps is None:
-            parameters = metric.from_raw(*self.start)
+            parameters, slots = metric.from_raw(*self.start), plan.optimizer.compiled().slots
             memory.steps = Steps(
                 parameters=parameters,
-                state=np.zeros((self.problem.k, plan.optimizer.slots, parameters.shape[1])),
+                state=np.zeros((self.problem.k, slots, parameters.shape[1])),
                 average=parameters.copy() if plan.average_from >= 0 else None,
                 generator=self.generator,
             )
@@ -406,6 +418,7 @@ class Run:
             memory.steps.move_to(memory.metric, metric)
             if memory.returned is None or not all(map(np.array_equal, memory.returned, self.start)):
                 memory.steps.start_from(metric.from_raw(*self.start))
+            memory.steps.average_or_not(plan.average_from >= 0)
         memory.metric = metric
         steps = memory.steps
         self.record.epochs_before = steps.epochs - self.record.n_iter

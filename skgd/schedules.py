@@ -16,7 +16,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skgd._checks import is_number
+from skgd._checks import as_floats, is_number
 
 __all__ = [
     "Schedule",
@@ -448,13 +448,13 @@ class Warmup(Schedule):
 
     def bound(self, total_steps, steps_per_epoch):
         own = super().bound(total_steps, steps_per_epoch)
-        own.then = as_schedule(own.then).bound(
+        own.then = own._following().bound(
             max(1, total_steps - self._checked_steps()), steps_per_epoch
         )
         return own
 
     def rates(self, t):
-        t, steps, then = np.asarray(t), self._checked_steps(), as_schedule(self.then)
+        t, steps, then = np.asarray(t), self._checked_steps(), self._following()
         first = checked_rates(then, np.zeros(1, dtype=np.intp))
         rising = np.minimum(t + 1.0, steps) / max(steps, 1) * first
         return np.where(t < steps, rising, checked_rates(then, np.maximum(t - steps, 0)))
@@ -464,7 +464,15 @@ class Warmup(Schedule):
 
     def settled(self, t):
         steps = self._checked_steps()
-        return t >= steps and as_schedule(self.then).settled(t - steps)
+        return t >= steps and self._following().settled(t - steps)
+
+    def _following(self):
+        if isinstance(self.then, str):
+            raise ValueError(
+                f"then={self.then!r} of Warmup: pass a number, a Schedule, or a function of an "
+                "array of step numbers."
+            )
+        return as_schedule(self.then)
 
     def _checked_steps(self):
         if not isinstance(self.steps, Integral) or isinstance(self.steps, bool):
@@ -617,8 +625,8 @@ def as_schedule(learning_rate):
 
 def checked_rates(schedule, t):
     """Return the rates of the steps t as float64, or say what is wrong with them."""
-    rates = np.asarray(schedule.rates(t), dtype=float)
     name = schedule.function if isinstance(schedule, _Function) else schedule
+    rates = as_floats(schedule.rates(t), f"learning_rate={name!r}")
     if rates.shape == ():
         rates = np.full(t.shape, float(rates))
     if rates.shape != t.shape:

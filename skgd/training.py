@@ -49,6 +49,12 @@ def train_full_batch(optimizer, objective, x, record):
             decrement = objective.decrement(x, gradient)
         first, last["first"], last["x"] = last["first"], False, x.copy()
         if first:
+            if not np.isfinite(objectives).all() or np.isnan(decrement):
+                raise ValueError(
+                    f"At the start of the descent the objective is {objectives.sum():.3g} and the "
+                    f"length of its gradient {np.sqrt(decrement):.3g}: pass an init at which both "
+                    "are finite, or mend the loss or the penalty."
+                )
             record.waited_validation = 0
             stop = record.flat(decrement, unit, objectives)
         else:
@@ -60,8 +66,15 @@ def train_full_batch(optimizer, objective, x, record):
             record.begin_epoch()
         return stop
 
-    x = optimizer.solve(objective, x, monitor)
-    return last["x"] if record.stop_reason == "diverged" else x
+    end = optimizer.solve(objective, x, monitor)
+    if record.stop_reason == "diverged":
+        return last["x"]
+    if np.shape(end) != x.shape or not np.all(np.isfinite(end)):
+        raise ValueError(
+            f"{type(optimizer).__name__}.solve returned {end!r}: return the last iterate, finite "
+            f"numbers of shape {x.shape}."
+        )
+    return np.asarray(end)
 
 
 @dataclass
@@ -105,6 +118,11 @@ class Steps:
         self.parameters[:] = parameters
         if self.average is not None:
             self.average[:] = parameters
+
+    def average_or_not(self, wanted):
+        """Begin a mean of the iterates from here, or drop it, where there is none or one."""
+        if wanted != (self.average is not None):
+            self.average, self.averaged = self.parameters.copy() if wanted else None, 0
 
     def move_to(self, old, new):
         """Express the parameters in the coordinates of a new metric."""
@@ -248,13 +266,13 @@ class Epoch(NamedTuple):
 
 def _full_epochs(steps, sweep, objective, plan):
     """Yield after each step: the pass that gives the next gradient tells the objective too."""
-    _, losses, gradients = objective.losses_and_gradients(steps.parameters.ravel())
+    _, losses, gradients = objective.losses_and_gradients(*objective.raw(steps.parameters))
     while True:
         rate = full_step(steps, sweep, objective, plan, gradients)
         steps.epochs += 1
         x = steps.parameters.ravel()
-        gradient, losses, gradients = objective.losses_and_gradients(x)
         coef, intercept = objective.raw(x)
+        gradient, losses, gradients = objective.losses_and_gradients(coef, intercept)
         values = objective.with_penalty(losses, coef)
         yield Epoch(coef, intercept, losses, values, rate, objective.decrement(x, gradient))
 
@@ -266,7 +284,7 @@ def _batch_epochs(steps, sweep, objective, plan):
     while True:
         passes = 1 + sweep.begin_epoch()
         if len(plan.bounds) == 2:
-            gradients = objective.losses_and_gradients(steps.parameters.ravel())[2]
+            gradients = objective.losses_and_gradients(*objective.raw(steps.parameters))[2]
             rate = full_step(steps, sweep, objective, plan, gradients)
         else:
             rate = sweep_epoch(steps, sweep, plan, rates_of)

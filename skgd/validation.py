@@ -27,7 +27,7 @@ def split(sample, fraction, random_state, *, stratified):
     """
     try:
         train, test = train_test_split(
-            np.arange(len(sample.y), dtype=np.intp), test_size=fraction,
+            np.arange(len(sample.y), dtype=np.intp), test_size=float(fraction),
             stratify=sample.y if stratified else None, random_state=random_state,
         )  # fmt: skip
         weights = sample.weights

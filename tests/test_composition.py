@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skgd import GDClassifier, GDRegressor
 from skgd.losses import Huber, Loss
-from skgd.optimizers import SGD, Adam, Optimizer
+from skgd.optimizers import SGD, Adam, FullBatchOptimizer, Optimizer
 from skgd.penalties import Penalty
 from skgd.schedules import InverseScaling, Schedule
 
@@ -399,6 +399,77 @@ def test_an_exception_in_a_users_loss_comes_through(method):
         GDRegressor(Broken()).fit(*DIABETES)
     with pytest.raises(ZeroDivisionError, match="mine"):
         GDRegressor(Broken(), optimizer="adam", batch_size=16).fit(*DIABETES)
+
+
+def returning(kind, method, result):
+    """Return a user's piece one of whose methods returns what it should not."""
+    return type("Mine", (kind,), {method: lambda *_: result})()
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "adam"])
+@pytest.mark.parametrize(
+    "pieces, words",
+    [
+        ({"loss": returning(MyHuber, "value", "a")}, "returned 'a': return numbers"),
+        ({"loss": returning(MyHuber, "value", None)}, r"shape \(\).*one number per margin"),
+        ({"loss": returning(MyHuber, "gradient", 1.0)}, r"shape \(\).*one number per margin"),
+        ({"penalty": returning(MyRidge, "value", "a")}, "value returned 'a': return numbers"),
+        ({"penalty": returning(MyRidge, "value", np.ones(3))}, "value .*: return one number"),
+        ({"penalty": returning(MyRidge, "value", None)}, "value .*None: return one number"),
+        ({"penalty": returning(MyRidge, "gradient", 0.0)}, "gradient returned shape"),
+    ],
+    ids=lambda part: None if isinstance(part, str) else repr(part)[:9],
+)  # fmt: skip
+def test_what_a_users_method_must_not_return_is_an_error_that_names_it(pieces, words, optimizer):
+    with pytest.raises((ValueError, TypeError), match=words):
+        GDRegressor(optimizer=optimizer, **pieces).fit(*DIABETES)
+
+
+@pytest.mark.parametrize("result, words", [("a", "return numbers"), (np.ones(3), "a step size")])
+def test_a_step_size_of_another_shape_or_kind_is_an_error(result, words):
+    optimizer = returning(SGD, "update", result)
+    with pytest.raises((ValueError, TypeError), match=words):
+        GDRegressor(penalty="l1", optimizer=optimizer, learning_rate=0.1).fit(*DIABETES)
+
+
+@pytest.mark.parametrize("slots", [-1, 1.5, "one", None, True])
+def test_slots_that_are_no_number_of_arrays_are_an_error(slots):
+    optimizer = returning(SGD, "update", None)
+    type(optimizer).slots = slots
+    with pytest.raises(ValueError, match=f"slots={slots!r}.*integer >= 0"):
+        GDRegressor(optimizer=optimizer, learning_rate=0.1).fit(*DIABETES)
+
+
+@pytest.mark.parametrize("end", [None, "end", np.ones(3), np.full(11, np.nan)], ids=str)
+def test_an_end_that_is_no_iterate_is_an_error(end):
+    with pytest.raises(ValueError, match="Mine.solve returned .*: return the last iterate"):
+        GDRegressor(optimizer=returning(FullBatchOptimizer, "solve", end)).fit(*DIABETES)
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "lbfgs", "gradient_descent", "barzilai_borwein"])
+@pytest.mark.parametrize("method", ["value", "gradient"])
+def test_a_descent_that_begins_where_nothing_is_finite_is_an_error(method, optimizer):
+    def nothing(self, y, z):
+        return np.full(z.shape, np.nan)
+
+    loss = type("Mine", (MyHuber,), {method: nothing})()
+    with pytest.raises(ValueError, match="At the start of the descent .* nan.*mend the loss"):
+        GDRegressor(loss, optimizer=optimizer).fit(*DIABETES)
+
+
+@pytest.mark.parametrize(
+    "optimizer", ["auto", "accelerated_gradient", "gradient_descent", "barzilai_borwein"]
+)
+def test_a_proximal_point_that_is_nan_far_from_the_start_ends_a_descent(optimizer):
+    class Torn(Penalty):
+        def value(self, coef):
+            return 0.0
+
+        def prox(self, coef, step):
+            return np.where(np.abs(coef) > 100.0, np.nan, coef)
+
+    model = GDRegressor(penalty=Torn(), optimizer=optimizer).fit(*DIABETES)
+    assert np.abs(model.coef_).max() <= 100.0
 
 
 def test_an_exception_in_a_users_optimizer_comes_through():

@@ -102,6 +102,7 @@ def test_text_as_target_of_a_regression_is_an_error():
         ([1, 1, -1, 1], "negative"),
         ([0, 0, 0, 0], "only zeros"),
         ([1, 1, 1], r"expected \(4,\)"),
+        ("weight", "sample_weight='weight'.*one weight a row"),
         ([[1], [1], [1], [1]], "1D"),
         ([1, 1, np.nan, 1], "NaN"),
         ([1, 1, np.inf, 1], "infinity"),
@@ -158,7 +159,8 @@ BAD = {
     "n_jobs": [0, 1.5, "all", True],
     "verbose": ["yes", None, 1.5],
     "random_state": ["seed", 1.5, -1, [1]],
-    "class_weight": ["equal", 3, [1, 2], {5: 1.0}, {0: -1.0}, {0: np.nan}, {0: 0, 1: 0, 2: 0}],
+    "class_weight": ["equal", 3, [1, 2], {5: 1.0}, {0: -1.0}, {0: np.nan}, {0: 0, 1: 0, 2: 0},
+                     {0: "1"}],
 }
 CASES = [(name, value) for name, values in BAD.items() for value in values]
 
@@ -357,15 +359,26 @@ def test_other_kinds_of_X_give_the_same_model(estimator, convert):
     assert_array_equal(other.predict(convert(X)).shape, y.shape)
 
 
-def test_sparse_entries_that_are_given_twice_are_summed():
-    data, rows, columns = [1.0, 2.0, 5.0, 1.0, 4.0], [0, 0, 1, 2, 3], [0, 0, 1, 0, 1]
-    X = sparse.coo_matrix((data, (rows, columns)), shape=(4, 2))
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "batch_size": 2}], ids=str)
+def test_sparse_entries_that_are_given_twice_are_summed(settings):
+    data, columns, starts = [1.0, 2.0, 5.0, 1.0, 4.0], [0, 0, 1, 0, 1], [0, 2, 3, 4, 5]
+    X = sparse.csr_matrix((data, columns, starts), shape=(4, 2))
+    assert not X.has_canonical_format
+    estimator = GDRegressor(alpha=0.1, max_iter=5, tol=None, random_state=0, **settings)
     y = [1.0, 3.0, 2.0, 0.0]
-    expected = GDRegressor(alpha=0.1).fit(X.toarray(), y).coef_
-    assert_allclose(GDRegressor(alpha=0.1).fit(X, y).coef_, expected, rtol=1e-6)
-    twice = sparse.csr_matrix((data, columns, [0, 2, 3, 4, 5]), shape=(4, 2))
-    assert not twice.has_canonical_format
-    assert_allclose(GDRegressor(alpha=0.1).fit(twice, y).coef_, expected, rtol=1e-6)
+    expected = estimator.fit(X.toarray(), y).coef_
+    assert_allclose(estimator.fit(X, y).coef_, expected, rtol=1e-6)
+    assert X.nnz == 5
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam"}, {"loss": "hinge"}], ids=str)
+def test_numbers_that_lie_across_the_words_of_memory_are_read(settings):
+    X, y = CANCER
+    record = np.zeros(len(X), dtype=[("flag", "i1"), ("columns", "f8", X.shape[1])])
+    record["columns"] = X
+    estimator = GDClassifier(max_iter=5, tol=None, random_state=0, **settings)
+    expected = estimator.fit(X, y).coef_
+    assert_array_equal(estimator.fit(record["columns"], y).coef_, expected)
 
 
 @pytest.mark.parametrize(
@@ -383,6 +396,11 @@ def test_any_labels_come_back(labels):
     assert_array_equal(two.classes_, labels[1:])
     assert set(two.predict(X)) <= set(labels[1:])
     assert_array_equal(two.decision_function(X) > 0, two.predict(X) == labels[2])
+
+
+def test_labels_of_several_types_are_an_error():
+    with pytest.raises(TypeError, match="y has labels of several types: pass"):
+        GDClassifier().fit(np.eye(4), np.array([1, "a", 1, "a"], dtype=object))
 
 
 def test_labels_may_be_bool():

@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 import tracemalloc
+from contextlib import ExitStack
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -25,10 +27,13 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skgd import DivergenceWarning, GDClassifier, GDRegressor
+from skgd.blas import one_thread
 from skgd.callbacks import Callback, TimeLimit
 from skgd.losses import Loss
+from skgd.optimizers import Adam
 
 DIABETES = load_diabetes(return_X_y=True, scaled=False)
 CANCER = load_breast_cancer(return_X_y=True)
@@ -93,6 +98,14 @@ def test_a_tol_below_rounding_ends_as_converged(optimizer):
     model = GDClassifier(optimizer=optimizer, alpha=1.0, tol=0, max_iter=3000).fit(X, y == 1)
     assert model.stop_reason_ == "precision"
     assert model.converged_
+
+
+@pytest.mark.parametrize("optimizer", ["auto", "saga"])
+def test_where_nothing_can_be_gained_a_run_ends_at_once_and_in_silence(optimizer):
+    model = GDRegressor(optimizer=optimizer, fit_intercept=False, tol=1e300)
+    model.fit(np.zeros((30, 3)), np.sin(np.arange(30.0)))
+    assert model.converged_
+    assert_array_equal(model.coef_, 0.0)
 
 
 def test_newton_steps_end_as_near_to_the_minimum_as_tol_says():
@@ -401,6 +414,14 @@ def test_class_weights_count_in_the_validation_loss():
     assert model.history_["validation_loss"].min() == pytest.approx(loss, rel=1e-9)
 
 
+@pytest.mark.parametrize("fraction", [np.float32(0.25), Fraction(1, 4)], ids=repr)
+def test_the_validation_fraction_may_be_any_real_number(fraction):
+    settings = {"early_stopping": True, "random_state": 0, "max_iter": 3, "tol": None}
+    model = GDClassifier(optimizer="adam", **settings)
+    expected = model.set_params(validation_fraction=0.25).fit(*IRIS).coef_
+    assert_array_equal(model.set_params(validation_fraction=fraction).fit(*IRIS).coef_, expected)
+
+
 def test_early_stopping_works_without_tol():
     model = GDClassifier(
         optimizer="adam", learning_rate=0.3, early_stopping=True, tol=None, random_state=0
@@ -630,6 +651,22 @@ def test_fits_in_threads_give_what_they_give_alone():
         assert_array_equal(model.fit(*IRIS).coef_, other.coef_)
 
 
+def test_fits_at_the_same_time_leave_blas_its_threads():
+    def threads():
+        libraries = ThreadpoolController().select(user_api="blas").info()
+        return [library["num_threads"] for library in libraries]
+
+    one, other = ExitStack(), ExitStack()
+    with threadpool_limits(2, "blas"):
+        before = threads()
+        one.enter_context(one_thread())
+        other.enter_context(one_thread())
+        one.close()
+        assert set(threads()) == {1}
+        other.close()
+        assert threads() == before == [2] * len(before)
+
+
 class Deadly(Loss):
     """Kills its process, if the file that it is given is there."""
 
@@ -702,6 +739,47 @@ def test_a_warm_start_of_a_solved_problem_has_little_to_do():
     model = GDClassifier(alpha=1e-2, warm_start=True).fit(*CANCER)
     assert model.n_iter_ > 2
     assert model.fit(*CANCER).n_iter_ <= 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"optimizer": "adam"}, {"optimizer": Adam(amsgrad=True)}, {"optimizer": "sgd"},
+     {"optimizer": "lbfgs", "learning_rate": "auto", "batch_size": "auto"},
+     {"fit_intercept": False}, {"loss": "squared_hinge"}, {"precondition": None}],
+    ids=str,
+)  # fmt: skip
+def test_a_warm_start_of_another_kind_of_run_takes_nothing_but_the_coefficients(change):
+    settings = {
+        "optimizer": "momentum", "learning_rate": 1e-4, "batch_size": 16, "tol": None,
+        "shuffle": False, "max_iter": 3,
+    }  # fmt: skip
+    model = GDClassifier(warm_start=True, **settings).fit(*IRIS)
+    start = model.coef_.copy(), model.intercept_.copy()
+    other = GDClassifier(init=start, **settings).set_params(**change).fit(*IRIS)
+    model = model.set_params(**change).fit(*IRIS)
+    assert_allclose(model.coef_, other.coef_, rtol=1e-9)
+    assert model.n_iter_ == other.n_iter_
+    assert model.t_ == other.t_
+
+
+def test_a_warm_start_with_other_labels_says_what_to_pass():
+    X, y = IRIS
+    model = GDClassifier(warm_start=True).fit(X[:100], y[:100])
+    with pytest.raises(ValueError, match=r"labels \[2\].* or warm_start=False"):
+        model.fit(X, y)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_warm_start_may_begin_or_end_the_averaging(optimizer):
+    settings = {
+        "optimizer": optimizer, "learning_rate": 0.01, "batch_size": 16, "tol": None,
+        "shuffle": False, "warm_start": True,
+    }  # fmt: skip
+    once = GDClassifier(max_iter=6, **settings).fit(*IRIS)
+    model = GDClassifier(max_iter=2, **settings).fit(*IRIS).set_params(average=True).fit(*IRIS)
+    late = GDClassifier(max_iter=4, average=model.t_ // 2, **settings).fit(*IRIS)
+    assert_allclose(model.coef_, late.coef_, rtol=1e-10)
+    assert_allclose(model.set_params(average=False).fit(*IRIS).coef_, once.coef_, rtol=1e-10)
 
 
 @pytest.mark.parametrize("settings", [{"alpha": 0.0}, {"penalty": None}], ids=str)
