@@ -509,6 +509,17 @@ def test_what_is_not_numbers_is_an_error(returned):
         checked_rates(as_schedule(lambda t: returned), STEPS)
 
 
+def test_a_schedule_is_shown_in_errors_alone():
+    class Unseen(Schedule):
+        def rates(self, t):
+            return np.full(len(t), 0.5)
+
+        def __repr__(self):
+            raise AssertionError("shown")
+
+    np.testing.assert_array_equal(checked_rates(Unseen(), STEPS), np.full(4, 0.5))
+
+
 def test_the_error_of_a_function_reaches_the_user():
     def broken(t):
         raise ArithmeticError("mine")

@@ -142,7 +142,7 @@ def test_a_candidate_that_begins_again_is_its_fit():
         optimizer="momentum", batch_size=2, max_iter=12, tol=None, random_state=0
     )  # fmt: skip
     objectives = clone(estimator).fit(X, y).history_["objective"]
-    assert objectives.max() > np.var(y)
+    assert objectives.max() > 0.5 * np.var(y)
     check_coefficients(estimator, {"alpha": [1e-4, 1e-2]}, X, y)
 
 
