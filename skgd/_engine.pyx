@@ -602,10 +602,10 @@ cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize
     """Add one block's weighted loss to value, output by output, and its gradient to the space's."""
     p.rows.dot(index, m, space)
     p.fill_targets(index, m, space.y)
-    p.add_offset(m, offset, space.z)
     if value != NULL:
-        p.loss.value(p.k, m, space.y, space.z, space.c)
-        p.weigh(index, m, 1.0, space.c, value, 1)
+        p.add_value(index, m, space, 0, offset, value)
+    else:
+        p.add_offset(m, offset, space.z)
     if g_offset != NULL:
         p.loss.gradient(p.k, m, space.y, space.z, space.c)
         p.weigh(index, m, factor, space.c, g_offset, g_offset_stride)
@@ -683,6 +683,7 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
     n = problem.n
     if subset is not None:
         n = len(subset)
+        integers(subset, (n,))
         if not n or (subset.min() < 0 or subset.max() >= problem.n):
             raise ValueError(f"subset: pass some row numbers from 0 to {problem.n - 1}.")
     weight_sum = problem.weight_sum
