@@ -23,6 +23,7 @@ from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
 from skgd.validation import Validation
+from skgd.whitening import whitened
 
 
 @dataclass
@@ -389,6 +390,8 @@ class Run:
         if plan.optimizer is None:
             x = auto.solve(objective, self.loss, self.sample.X, x, record)
         else:
+            if self.estimator.precondition == "full":
+                objective, x = whitened(objective, self.sample.X, x)
             x = train_full_batch(plan.optimizer, objective, x, record)
             record.stop_reason = record.stop_reason or "precision"
         return objective.raw(x)
