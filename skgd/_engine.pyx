@@ -59,45 +59,26 @@ cdef extern from "_rows.h" nogil:
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
         double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
         Py_ssize_t size, Py_ssize_t last)
-    double skgd_csr_dot_f64_i32(const void* x, const void* column, Py_ssize_t start,
-                                Py_ssize_t stop, const double* w)
-    double skgd_csr_dot_f64_i64(const void* x, const void* column, Py_ssize_t start,
-                                Py_ssize_t stop, const double* w)
-    double skgd_csr_dot_f32_i32(const void* x, const void* column, Py_ssize_t start,
-                                Py_ssize_t stop, const double* w)
-    double skgd_csr_dot_f32_i64(const void* x, const void* column, Py_ssize_t start,
-                                Py_ssize_t stop, const double* w)
-    void skgd_csr_add_f64_i32(const void* x, const void* column, Py_ssize_t start,
-                              Py_ssize_t stop, double c, double* g)
-    void skgd_csr_add_f64_i64(const void* x, const void* column, Py_ssize_t start,
-                              Py_ssize_t stop, double c, double* g)
-    void skgd_csr_add_f32_i32(const void* x, const void* column, Py_ssize_t start,
-                              Py_ssize_t stop, double c, double* g)
-    void skgd_csr_add_f32_i64(const void* x, const void* column, Py_ssize_t start,
-                              Py_ssize_t stop, double c, double* g)
-    double skgd_gather_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* record, double total, double l2, double* w,
-                               double* since)
-    void skgd_scatter_f64_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* record, double total, double c, const double* w)
-    double skgd_gather_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* record, double total, double l2, double* w,
-                               double* since)
-    void skgd_scatter_f64_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* record, double total, double c, const double* w)
-    double skgd_gather_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* record, double total, double l2, double* w,
-                               double* since)
-    void skgd_scatter_f32_i32(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* record, double total, double c, const double* w)
-    double skgd_gather_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                               const double* record, double total, double l2, double* w,
-                               double* since)
-    void skgd_scatter_f32_i64(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                              double* record, double total, double c, const double* w)
+    ctypedef struct skgd_csr_kernels:
+        double (*dot)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                      const double* w) noexcept nogil
+        void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop, double c,
+                    double* g) noexcept nogil
+        double (*gather)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                         const double* record, double total, double l2, double* w,
+                         double* since) noexcept nogil
+        void (*scatter)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                        double* record, double total, double c, const double* w) noexcept nogil
+        double (*values_dot)(const void* x, Py_ssize_t start, Py_ssize_t m,
+                             const double* w) noexcept nogil
+        void (*fetch)(const void* column, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t k,
+                      const double* w) noexcept nogil
+        void (*margins)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                        Py_ssize_t k, const double* w, double* z) noexcept nogil
+        void (*gradients)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                          Py_ssize_t k, const double* slopes, double* g) noexcept nogil
+    const skgd_csr_kernels skgd_csr[2][2]
     double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
-    double skgd_values_dot_f64(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
-    double skgd_values_dot_f32(const void* x, Py_ssize_t start, Py_ssize_t m, const double* w)
     void skgd_settle(Py_ssize_t d, const double* record, double total, double l2, double* w,
                      double* since)
     void skgd_to_metric(Py_ssize_t d, double total, const double* mean, const double* inverse,
@@ -130,17 +111,6 @@ ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, d
                                double, double*, double*, double*, const char*, Py_ssize_t,
                                Py_ssize_t) noexcept nogil
 ctypedef void (*take_function)(const char*, Py_ssize_t, const double*, double*) noexcept nogil
-ctypedef double (*csr_dot_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
-                                    const double*) noexcept nogil
-ctypedef double (*gather_function)(const void*, const void*, Py_ssize_t, Py_ssize_t,
-                                   const double*, double, double, double*,
-                                   double*) noexcept nogil
-ctypedef void (*scatter_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double*,
-                                  double, double, const double*) noexcept nogil
-ctypedef double (*values_function)(const void*, Py_ssize_t, Py_ssize_t,
-                                   const double*) noexcept nogil
-ctypedef void (*csr_add_function)(const void*, const void*, Py_ssize_t, Py_ssize_t, double,
-                                  double*) noexcept nogil
 
 cdef enum:
     BLOCK = 64  # rows that are in cache together, at most
@@ -298,11 +268,7 @@ cdef class SparseRows(Rows):
     cdef const void* indptr
     cdef bint wide  # 64-bit indices
     cdef Py_ssize_t itemsize, index_size
-    cdef csr_dot_function dot_row
-    cdef csr_add_function add_row
-    cdef gather_function gather
-    cdef scatter_function scatter
-    cdef values_function dot_values
+    cdef const skgd_csr_kernels* kernels
     cdef readonly Py_ssize_t widest  # numbers stored in the longest row
     cdef readonly bint canonical  # whether no row names a column twice
 
@@ -318,22 +284,7 @@ cdef class SparseRows(Rows):
         self.itemsize, self.index_size = X.data.itemsize, X.indices.itemsize
         self.widest = max(1, int(np.diff(X.indptr).max()))
         self.canonical = X.has_canonical_format
-        if X.data.dtype == np.float64:
-            self.dot_values = skgd_values_dot_f64
-        else:
-            self.dot_values = skgd_values_dot_f32
-        if X.data.dtype == np.float64 and not self.wide:
-            self.dot_row, self.add_row = skgd_csr_dot_f64_i32, skgd_csr_add_f64_i32
-            self.gather, self.scatter = skgd_gather_f64_i32, skgd_scatter_f64_i32
-        elif X.data.dtype == np.float64:
-            self.dot_row, self.add_row = skgd_csr_dot_f64_i64, skgd_csr_add_f64_i64
-            self.gather, self.scatter = skgd_gather_f64_i64, skgd_scatter_f64_i64
-        elif not self.wide:
-            self.dot_row, self.add_row = skgd_csr_dot_f32_i32, skgd_csr_add_f32_i32
-            self.gather, self.scatter = skgd_gather_f32_i32, skgd_scatter_f32_i32
-        else:
-            self.dot_row, self.add_row = skgd_csr_dot_f32_i64, skgd_csr_add_f32_i64
-            self.gather, self.scatter = skgd_gather_f32_i64, skgd_scatter_f32_i64
+        self.kernels = &skgd_csr[X.data.dtype == np.float32][self.wide]
 
     cdef inline void prefetch_records(self, Py_ssize_t row, const double* record) noexcept nogil:
         """Fetch the records of the columns of a row."""
@@ -353,24 +304,50 @@ cdef class SparseRows(Rows):
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c
+        if space.beside:
+            for i in range(m):
+                self.fetch_beside(index, i + 1, m, space, space.w_beside)
+                self.kernels.margins(
+                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                    space.beside, space.w_beside, space.rows_beside + i * space.beside,
+                )
+            skgd_transpose(m, space.k, space.rows_beside, space.beside, space.z, m)
+            return
         for c in range(space.k):
             for i in range(m):
                 if i < space.coming.n and c == 0:
                     self.prefetch(space.coming.row[i])
-                space.z[c * m + i] = self.dot_row(
+                space.z[c * m + i] = self.kernels.dot(
                     self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
                     space.w[c],
                 )
 
     cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c
+        if space.beside:
+            skgd_transpose(space.k, m, space.c, m, space.rows_beside, space.beside)
+            for i in range(m):
+                self.fetch_beside(index, i + 1, m, space, space.g_beside)
+                self.kernels.gradients(
+                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                    space.beside, space.rows_beside + i * space.beside, space.g_beside,
+                )
+            return
         for c in range(space.k):
             for i in range(m):
                 if space.c[c * m + i] != 0.0:
-                    self.add_row(
+                    self.kernels.add(
                         self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
                         space.c[c * m + i], space.g[c],
                     )
+
+    cdef inline void fetch_beside(self, const Py_ssize_t* index, Py_ssize_t i, Py_ssize_t m,
+                                  Workspace space, const double* numbers) noexcept nogil:
+        """Fetch what the columns of row i of m have of the outputs."""
+        if i < m:
+            self.kernels.fetch(
+                self.indices, self.start(index[i]), self.start(index[i] + 1), space.beside, numbers
+            )
 
     cdef inline void prefetch(self, Py_ssize_t row) noexcept nogil:
         cdef Py_ssize_t start = self.start(row), size = self.start(row + 1) - start
@@ -564,6 +541,12 @@ cdef class Workspace:
     # many outputs its columns; both in whole vectors.
     cdef double* packed
     cdef double* columns
+    # The coefficients and gradients of a column side by side, for passes over sparse rows: so many
+    # in whole vectors, 0 where they are not used.
+    cdef Py_ssize_t beside
+    cdef double* w_beside
+    cdef double* g_beside
+    cdef double* rows_beside  # as are the margins and slopes of a row
     cdef skgd_coming coming
 
     def __cinit__(self, Rows rows, Py_ssize_t k):
@@ -594,6 +577,17 @@ cdef class Workspace:
         for c in range(k):
             self.w[first + c] = w + c * w_stride
             self.g[first + c] = g + c * g_stride if g != NULL else NULL
+
+    cdef int lay_beside(self, Py_ssize_t d, const double* w, bint adds) except -1:
+        """Lay coefficients of shape (k, d) out so that those of a column are side by side."""
+        self.beside = (self.k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        self.w_beside = self.numbers(d * self.beside)
+        self.rows_beside = self.numbers(BLOCK * self.beside)
+        if adds:
+            self.g_beside = self.numbers(d * self.beside)
+        with nogil:
+            skgd_transpose(self.k, d, w, d, self.w_beside, self.beside)
+        return 0
 
 
 cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize_t m,
@@ -638,6 +632,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
         rows = integers(subset, (len(subset),))
     if margins is not None:
         z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
+    if p.k >= MANY and isinstance(p.rows, SparseRows) and (stop - start) * p.rows.width >= p.d:
+        space.lay_beside(p.d, w, want_gradient)
     with nogil:
         space.point(0, p.k, w, p.d, g, p.d)
         while row < stop:
@@ -650,6 +646,8 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
             if z != NULL:
                 skgd_transpose(p.k, m, space.z, m, z + row * p.k, p.k)
             row += m
+        if space.beside and g != NULL:
+            skgd_transpose(p.d, p.k, space.g_beside, space.beside, g, p.d)
     return values, gradient, intercept_gradient
 
 
@@ -1057,14 +1055,14 @@ cdef class Sweep:
                 rows.prefetch(row[i + AHEAD])
                 p.prefetch_target(row[i + AHEAD])
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
-            z = b + scale * rows.dot_row(rows.data, rows.indices, start, stop, v)
+            z = b + scale * rows.kernels.dot(rows.data, rows.indices, start, stop, v)
             p.single_slope(row[i], z, self.weight_scale, &c)
             scale *= 1.0 - rate[i] * l2
             if fabs(scale) < 1e-100:
                 for j in range(self.d):
                     v[j] *= scale
                 scale = 1.0
-            rows.add_row(rows.data, rows.indices, start, stop, -rate[i] * c / scale, v)
+            rows.kernels.add(rows.data, rows.indices, start, stop, -rate[i] * c / scale, v)
             b -= rate[i] * c
         for j in range(self.d):
             v[j] *= scale
@@ -1096,14 +1094,18 @@ cdef class Sweep:
                 rows.prefetch_records(row[i + 2], record)
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
             m = stop - start
-            z = b + rows.gather(rows.data, rows.indices, start, stop, record, total, l2, w, since)
+            z = b + rows.kernels.gather(
+                rows.data, rows.indices, start, stop, record, total, l2, w, since
+            )
             if self.penalty.proximal:
                 for j in range(m):
                     since[j] *= self.alpha[0]
                 self.penalty.prox(m, w, since)
-                z = b + rows.dot_values(rows.data, start, m, w)
+                z = b + rows.kernels.values_dot(rows.data, start, m, w)
             p.single_slope(row[i], z, self.weight_scale, &c)
-            rows.scatter(rows.data, rows.indices, start, stop, record, total, rate[i] * c, w)
+            rows.kernels.scatter(
+                rows.data, rows.indices, start, stop, record, total, rate[i] * c, w
+            )
             total += rate[i]
             b -= rate[i] * speed * c
         skgd_settle(self.d, record, total, l2, self.w, self.g)

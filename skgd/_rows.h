@@ -420,6 +420,97 @@ SKGD_CSR(double, int64_t, f64_i64)
 SKGD_CSR(float, int32_t, f32_i32)
 SKGD_CSR(float, int64_t, f32_i64)
 
+/* Products of a row with many outputs, whose numbers for a column are side by side: `k` of them, in whole
+   groups, of which the first is on a cache line. Those of the row's columns are fetched ahead by
+   skgd_csr_fetch. */
+#define SKGD_CSR_TILE(T, I, GROUPS)                                                        \
+    {                                                                                      \
+        skgd_lanes s[GROUPS], v;                                                           \
+        for (int q = 0; q < GROUPS; q++)                                                   \
+            SKGD_ZERO(s[q]);                                                               \
+        for (ptrdiff_t e = start; e < stop; e++)                                           \
+            for (int q = 0; q < GROUPS; q++) {                                             \
+                SKGD_LOAD(v, w + column[e] * k + c + SKGD_LANES * q);                      \
+                SKGD_MULTIPLY_ADD(s[q], x[e], v);                                          \
+            }                                                                              \
+        for (int q = 0; q < GROUPS; q++)                                                   \
+            SKGD_STORE(z + c + SKGD_LANES * q, s[q]);                                      \
+    }
+
+#define SKGD_CSR_MANY(T, I, NAME)                                                          \
+    static void skgd_csr_fetch_##NAME(                                                     \
+        const void *indices, ptrdiff_t start, ptrdiff_t stop, ptrdiff_t k, const double *w) \
+    {                                                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t e = start; e < stop; e++)                                           \
+            skgd_prefetch((const char *)(w + column[e] * k), k * (ptrdiff_t)sizeof *w);    \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_csr_margins_##NAME(                                       \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        ptrdiff_t k, const double *w, double *z)                                           \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        ptrdiff_t c = 0;                                                                   \
+        for (; c + 4 * SKGD_LANES <= k; c += 4 * SKGD_LANES)                               \
+            SKGD_CSR_TILE(T, I, 4)                                                         \
+        for (; c + 2 * SKGD_LANES <= k; c += 2 * SKGD_LANES)                               \
+            SKGD_CSR_TILE(T, I, 2)                                                         \
+        for (; c < k; c += SKGD_LANES)                                                     \
+            SKGD_CSR_TILE(T, I, 1)                                                         \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_csr_gradients_##NAME(                                     \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        ptrdiff_t k, const double *slopes, double *g)                                      \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t e = start; e < stop; e++) {                                         \
+            double *out = g + column[e] * k;                                               \
+            for (ptrdiff_t c = 0; c < k; c += SKGD_LANES) {                                \
+                skgd_lanes v, sum;                                                         \
+                SKGD_LOAD(v, slopes + c);                                                  \
+                SKGD_LOAD(sum, out + c);                                                   \
+                SKGD_MULTIPLY_ADD(sum, x[e], v);                                           \
+                SKGD_STORE(out + c, sum);                                                  \
+            }                                                                              \
+        }                                                                                  \
+    }
+
+SKGD_CSR_MANY(double, int32_t, f64_i32)
+SKGD_CSR_MANY(double, int64_t, f64_i64)
+SKGD_CSR_MANY(float, int32_t, f32_i32)
+SKGD_CSR_MANY(float, int64_t, f32_i64)
+
+/* What is done with rows whose numbers and column numbers are of one type each. */
+typedef struct {
+    double (*dot)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *);
+    void (*add)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, double *);
+    double (*gather)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *, double,
+                     double, double *, double *);
+    void (*scatter)(const void *, const void *, ptrdiff_t, ptrdiff_t, double *, double, double,
+                    const double *);
+    double (*values_dot)(const void *, ptrdiff_t, ptrdiff_t, const double *);
+    void (*fetch)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *);
+    void (*margins)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
+                    double *);
+    void (*gradients)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
+                      double *);
+} skgd_csr_kernels;
+
+#define SKGD_KERNELS(X, NAME)                                                              \
+    {                                                                                      \
+        skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_gather_##NAME, skgd_scatter_##NAME, \
+        skgd_values_dot_##X, skgd_csr_fetch_##NAME, skgd_csr_margins_##NAME,               \
+        skgd_csr_gradients_##NAME                                                          \
+    }
+
+/* By whether the numbers are float32 and whether the column numbers have 64 bits. */
+static const skgd_csr_kernels skgd_csr[2][2] = {
+    {SKGD_KERNELS(f64, f64_i32), SKGD_KERNELS(f64, f64_i64)},
+    {SKGD_KERNELS(f32, f32_i32), SKGD_KERNELS(f32, f32_i64)},
+};
+
 /* ---- parameters in the coordinates of a metric ------------------------------------- */
 
 /* g = (g - sum * mean) * inverse * unit: a gradient for raw columns becomes one for centred and scaled

@@ -12,7 +12,6 @@ from scipy.linalg import lapack
 
 from skgd._engine import Problem, signed_targets, value_and_gradient
 from skgd._quadratic import scale_rows, sweep_coordinates
-from skgd.losses import SquaredError
 
 # The largest number of parameters of a Hessian that is factorised: one output's, all outputs', and
 # all outputs' where kinks leave no other way.
@@ -71,7 +70,7 @@ class Curvature:
         self.targets = signed_targets(problem.targets, k)
         self.bends = loss.bends(self.targets, self.margins)
         self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
-        self.costly = False
+        self.costly, self.quadratic = False, None
         size = factorised_size(objective, loss)[0]
         self.joint = size > p
         if size:
@@ -257,42 +256,17 @@ class Curvature:
         return direction if direction.any() else self.precondition(gradient)
 
     def product(self, v):
-        """Return the Hessian times parameters v."""
-        metric, problem = self.objective.metric, self.objective.problem
-        coef, intercept = metric.to_raw(v.reshape(self.shape))
-        self.objective.passes += 1
-        if problem.k == 1:
-            images = self._single_product(coef, intercept)
-        else:
-            images = self._joint_product(coef, intercept)
-        penalty = self.objective.penalty_curvature * coef
-        return metric.gradient(*images, penalty).ravel()
-
-    def _single_product(self, coef, intercept):
-        # The gradient of squared errors, weighted by the second derivatives: one compiled pass.
-        problem = self.objective.problem
-        if not hasattr(self, "_quadratic"):
-            self._quadratic = Problem(
-                problem.rows, np.zeros((problem.n, 1)),
-                np.ascontiguousarray(self.bends[:, 0] * self.weights),
-                SquaredError().compiled(), 1,
-            )  # fmt: skip
-        _, image, intercept_image = value_and_gradient(
-            self._quadratic, coef, intercept, n_threads=self.objective.n_threads
+        """Return the Hessian times parameters v, in one pass over the rows."""
+        objective, problem = self.objective, self.objective.problem
+        coef, intercept = objective.metric.to_raw(v.reshape(self.shape))
+        if self.quadratic is None:
+            rule, bends = self.loss.quadratic(problem.k), np.ascontiguousarray(self.bends)
+            self.quadratic = Problem(problem.rows, bends, problem.weights, rule, problem.k)
+        objective.passes += 1
+        _, *images = value_and_gradient(
+            self.quadratic, coef, intercept, n_threads=objective.n_threads
         )
-        share = self._quadratic.weight_sum / self.weights.sum()
-        return image * share, intercept_image * share
-
-    def _joint_product(self, coef, intercept):
-        image, intercept_image = np.zeros_like(coef), np.zeros_like(intercept)
-        share = self.weights / self.weights.sum()
-        for part in parts_of(self.X):
-            rows = self.X[part]
-            moves = self.loss.bend(self.bends[part], rows @ coef.T + intercept)
-            moves = moves * share[part, None]
-            image += (rows.T @ moves).T
-            intercept_image += moves.sum(axis=0)
-        return image, intercept_image
+        return objective.metric.gradient(*images, objective.penalty_curvature * coef).ravel()
 
 
 def factorised_size(objective, loss):

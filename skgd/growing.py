@@ -44,8 +44,9 @@ def descend_on_samples(objective, loss, X, x, worth):
     start, n_parameters = x, factorised_size(objective, loss)[0]
     if loss.constant_hessian or not n_parameters or objective.raw(x)[0].any():
         return x, None
-    rows = _shuffled_rows(objective.problem)
-    for size in _sizes(len(rows), objective.problem.rows.width, n_parameters):
+    sizes = _sizes(objective.problem, n_parameters)
+    rows = _shuffled_rows(objective.problem, sizes[-1]) if sizes else None
+    for size in sizes:
         some = np.sort(rows[:size])
         part = X[some]
         newton = Newton(loss, part)
@@ -56,19 +57,21 @@ def descend_on_samples(objective, loss, X, x, worth):
     return x, newton.curvature
 
 
-def _shuffled_rows(problem):
-    rows = np.arange(problem.n) if problem.weights is None else np.flatnonzero(problem.weights)
-    return np.random.default_rng(0).permutation(rows)
-
-
-def _sizes(n_rows, width, n_parameters):
+def _sizes(problem, n_parameters):
     """Return the sizes of the samples in rising order."""
-    least = max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters)
-    size, sizes = min(n_rows // GROWTH, int(MOST_NUMBERS / width)), []
+    weights, least = problem.weights, max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters)
+    n_rows = problem.n if weights is None else np.count_nonzero(weights)
+    size, sizes = min(n_rows // GROWTH, int(MOST_NUMBERS / problem.rows.width)), []
     while size >= least:
         sizes.append(size)
         size //= GROWTH
     return sizes[::-1]
+
+
+def _shuffled_rows(problem, size):
+    """Return rows with weight in random order."""
+    rows = problem.n if problem.weights is None else np.flatnonzero(problem.weights)
+    return np.random.default_rng(0).choice(rows, size, replace=False)
 
 
 def _restricted(objective, loss, X, rows):

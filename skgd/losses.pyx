@@ -102,6 +102,53 @@ cdef class LossRule:
         return result.T
 
 
+cdef class QuadraticRule(LossRule):
+    """``b z^2 / 2``, where b stands for the targets."""
+
+    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                   double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        for i in range(k * m):
+            out[i] = 0.5 * y[i] * z[i] * z[i]
+        return 0
+
+    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                      double* out) except -1 nogil:
+        cdef Py_ssize_t i
+        for i in range(k * m):
+            out[i] = y[i] * z[i]
+        return 0
+
+
+cdef class SoftmaxQuadraticRule(LossRule):
+    """``z' (diag(p) - p p') z / 2``, where p stands for the targets."""
+
+    cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                   double* out) except -1 nogil:
+        cdef Py_ssize_t i, c
+        self.gradient(k, m, y, z, out)
+        for i in range(m):
+            out[i] *= 0.5 * z[i]
+        for c in range(1, k):
+            for i in range(m):
+                out[i] += 0.5 * z[c * m + i] * out[c * m + i]
+                out[c * m + i] = 0.0
+        return 0
+
+    cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                      double* out) except -1 nogil:
+        cdef Py_ssize_t i, c
+        for i in range(m):
+            out[i] = 0.0
+        for c in range(k):
+            for i in range(m):
+                out[i] += y[c * m + i] * z[c * m + i]
+        for c in range(k - 1, -1, -1):
+            for i in range(m):
+                out[c * m + i] = y[c * m + i] * (z[c * m + i] - out[i])
+        return 0
+
+
 cdef class PythonLossRule(LossRule):
     """Calls the methods of a user's loss back, with arrays of their own."""
 
@@ -284,12 +331,22 @@ class Loss(BaseEstimator):
 
         Parameters
         ----------
-        bends : object
+        bends : array of shape (n_samples, n_outputs)
             What ``bends`` returned.
         direction : array of shape (n_samples, n_outputs)
             A change of the margins.
         """
-        return bends * direction
+        return self.quadratic(bends.shape[1]).apply("gradient", bends, direction)
+
+    def quadratic(self, n_outputs):
+        """Return the rule of the loss's quadratic part, whose targets are what ``bends`` returned.
+
+        Parameters
+        ----------
+        n_outputs : int
+            The number of margins of a row.
+        """
+        return SoftmaxQuadraticRule() if self.couples(n_outputs) else QuadraticRule()
 
     def conjugate(self, y, slope):
         """Return ``sup_z slope z - loss(y, z)`` for slopes shaped like ``y``; inf if unknown.
@@ -1600,11 +1657,6 @@ class LogLoss(Loss):
 
     def bends(self, y, z):
         return self.probabilities(z) if self.couples(z.shape[1]) else Loss.bends(self, y, z)
-
-    def bend(self, bends, direction):
-        if not self.couples(bends.shape[1]):
-            return bends * direction
-        return bends * (direction - (bends * direction).sum(axis=1, keepdims=True))
 
     def best_constant(self, y, sample_weight):
         share = np.average(y > 0, axis=0, weights=sample_weight)

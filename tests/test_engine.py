@@ -120,7 +120,7 @@ def assert_close(got, wanted):
 # ---- a full pass --------------------------------------------------------------------------------
 
 @every_layout
-@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("k", [1, 2, 5, 9, 45])
 def test_a_full_pass_is_what_numpy_computes(layout, k, tmp_path):
     X, y, s = raw(), targets(N, k), weights(N)
     problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(k), k)

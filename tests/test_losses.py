@@ -241,6 +241,15 @@ def test_softmax_does_not_hide_nan():
     assert np.all(np.isnan(LogLoss().gradient(y, z)))
 
 
+def test_the_value_of_a_quadratic_part_is_half_the_direction_times_its_slope():
+    bends = special.softmax(np.random.default_rng(0).normal(size=(6, 3)), axis=1)
+    direction = np.random.default_rng(1).normal(size=(6, 3))
+    for loss, n_outputs in ((LogLoss(), 3), (LogLoss(), 1)):
+        b, v = bends[:, :n_outputs], direction[:, :n_outputs]
+        value = loss.quadratic(n_outputs).apply("value", b, v).sum(axis=1)
+        np.testing.assert_allclose(value, 0.5 * (v * loss.bend(b, v)).sum(axis=1), rtol=1e-14)
+
+
 @curved_loss
 def test_the_hessian_product_of_one_output_is_the_hessian_times_the_direction(loss):
     y, z = sample(loss, (20, 1))
