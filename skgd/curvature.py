@@ -6,6 +6,8 @@ where a softmax couples them, otherwise one block an output. What was factorised
 is the Hessian, and else the preconditioner of conjugate gradients.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import linalg, sparse
 from scipy.linalg import lapack
@@ -159,16 +161,22 @@ class Curvature:
             own[c][np.diag_indices(p)] += self._penalty_diagonal(c)
             result[c * p:(c + 1) * p, c * p:(c + 1) * p] = own[c]
         # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
-        for j in np.flatnonzero(self._alike() & (own[0].diagonal() > 0)):
+        for j in np.flatnonzero(self.alike & (own[0].diagonal() > 0)):
             result[j::p, j::p] += own[0][j, j] / k
         result *= self.objective.metric.unit[0]
         return result
 
-    def _alike(self):
-        """Return the columns along which an equal change of all outputs sees a square alone."""
+    @cached_property
+    def alike(self):
+        """The columns along which an equal change of all outputs sees a square alone."""
         result, bend = np.ones(self.shape[1], dtype=bool), self.objective.penalty_curvature
         result[:bend.shape[1]] = not self.objective.proximal and np.all(bend == bend[0])
         return result
+
+    @cached_property
+    def even(self):
+        """The curvature of such a change."""
+        return self._penalty_diagonal(0) * self.objective.metric.unit[0]
 
     def _relative_scale(self, c):
         inverse = self.objective.metric.inverse
@@ -204,16 +212,15 @@ class Curvature:
         """
         if self.solvers is None:
             return residual
-        even = 0.0
-        if self.joint:
-            residual = residual.reshape(self.shape)
-            mean = np.where(self._alike(), residual.mean(axis=0), 0.0)
-            bend = self._penalty_diagonal(0) * self.objective.metric.unit[0] + self.damping
-            even = np.divide(mean, bend, out=np.zeros(len(mean)), where=bend > 0)
-            even = np.tile(even, len(residual))
-            residual = (residual - mean).ravel()
-        rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
-        return np.concatenate([solve(row) for solve, row in rows]) + even
+        if not self.joint:
+            rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
+            return np.concatenate([solve(row) for solve, row in rows])
+        residual = residual.reshape(self.shape)
+        mean = residual.mean(axis=0) * self.alike
+        bend = self.even + self.damping
+        even = np.divide(mean, bend, out=np.zeros(len(mean)), where=bend > 0)
+        move = self.solvers[0]((residual - mean).ravel())
+        return (move.reshape(self.shape) + even).ravel()
 
     def target(self, x, gradient, kinks, tol, damping=0.0):
         """Return the minimum of the quadratic with this Hessian plus the kinks.

@@ -15,6 +15,7 @@ class Point(NamedTuple):
     """What a pass over the rows tells of a point, in the units of the metric but for the losses."""
 
     x: np.ndarray
+    raw: tuple
     losses: np.ndarray
     value: float
     gradient: np.ndarray
@@ -35,6 +36,8 @@ class Objective:
         The second derivative of the loss, or a bound of it.
     penalty_curvature : array of shape (n_outputs, n_features)
         The second derivative of alpha times the penalty.
+    coupled : bool
+        Whether the loss couples the outputs, so that it does not see an equal change of all.
     n_threads : int
     first_step : float
         The step that a line search tries first.
@@ -57,6 +60,7 @@ class Objective:
     metric: object
     curvature: np.ndarray
     penalty_curvature: np.ndarray
+    coupled: bool = False
     n_threads: int = 1
     first_step: float = 1.0
     passes: int = 0
@@ -82,16 +86,21 @@ class Objective:
         """Return the objective of each output from its loss."""
         return losses + self.alpha * self.penalty.apply_value(coef)
 
-    def losses_and_gradients(self, x, margins=None):
-        """Return the smooth part's gradient at x, each output's loss, and the losses' gradients."""
-        coef, intercept = self.raw(x)
+    def losses_and_gradients(self, coef, intercept, margins=None):
+        """Return the smooth part's gradient, each output's loss, and the losses' raw gradients."""
         losses, *gradients = value_and_gradient(
             self.problem, coef, intercept, n_threads=self.n_threads, margins=margins
         )
         self.passes += 1
+        if self.coupled:
+            # Along equal changes of all outputs the loss has rounding, and little else bends there.
+            gradients = [gradient - gradient.mean(axis=0) for gradient in gradients]
         # A sum that cancels to rounding is zero: rules that normalise would make it a step.
         size = np.sqrt(self.curvature * (np.abs(losses) + 1.0 / self.metric.unit))
-        gradients[1][np.abs(gradients[1]) <= ROUNDING * size] = 0.0
+        cancelled = np.where(np.abs(gradients[1]) <= ROUNDING * size, gradients[1], 0.0)
+        if cancelled.any():  # and with it what it has in the gradients of columns that are far off
+            gradients[0] -= np.outer(cancelled, self.metric.mean)
+            gradients[1] -= cancelled
         penalty_gradient = self.alpha[:, None] * self.penalty.apply_gradient(coef)
         return self.metric.gradient(*gradients, penalty_gradient).ravel(), losses, gradients
 
@@ -99,21 +108,25 @@ class Objective:
         """Return the smooth part and its gradient, both in the units of the metric."""
         if not self._knows(x):
             margins = np.empty((self.problem.n, self.problem.k)) if self.keeps_margins else None
-            gradient, losses, _ = self.losses_and_gradients(x, margins)
-            smooth = losses + self.alpha * self.penalty.apply_smooth_value(self.raw(x)[0])
+            raw = self.raw(x)
+            gradient, losses, _ = self.losses_and_gradients(*raw, margins)
+            smooth = losses + self.alpha * self.penalty.apply_smooth_value(raw[0])
             value = float(self.metric.unit @ smooth)
-            self.latest = Point(x.copy(), losses, value, gradient, margins)
+            self.latest = Point(x.copy(), raw, losses, value, gradient, margins)
         return self.latest.value, self.latest.gradient.copy()
 
     def _knows(self, x):
-        return self.latest is not None and np.array_equal(self.latest.x, x)
+        last = self.latest
+        return last is not None and last.x.shape == x.shape and bool((last.x == x).all())
 
     def margins(self, x):
         """Return the margins at x, of shape (n_samples, n_outputs), if it was the last point."""
         return self.latest.margins if self._knows(x) else None
 
     def raw(self, x):
-        """Return the coefficients and the intercepts at x."""
+        """Return the coefficients and the intercepts at x, which are known of the last point."""
+        if self._knows(x):
+            return self.latest.raw
         return self.feasible(*self.metric.to_raw(x.reshape(self.metric.inverse.shape)))
 
     def model(self, x):

@@ -24,6 +24,8 @@ from skgd.penalties import L2
 # Multiplications of a factorisation that costs less than what it saves, and the number of columns
 # up to which there is nothing to save.
 AFFORDABLE, FEW = 1e9, 100
+# The size of the smallest column, as a share of the largest, from which pivots may be left out.
+EVEN = 1e-3
 
 
 @dataclass
@@ -74,15 +76,18 @@ def in_row_space(objective, loss, X):
     columns = X.toarray().T if sparse.issparse(X) else np.asarray(X, dtype=float).T
     columns = (columns - objective.metric.mean[:, None]) / scale[:, None]
     # Large columns first, and pivots: then each column has its own relative precision.
-    order = np.argsort(-np.abs(columns).max(axis=1), kind="stable")
+    sizes = np.abs(columns).max(axis=1)
+    order = np.argsort(-sizes, kind="stable")
     if not np.all(np.isfinite(columns[order[0]])):
         return None
+    even = sizes[sizes > 0].min(initial=np.inf) >= EVEN * sizes[order[0]]
     with one_thread():
-        Q, R, pivots = linalg.qr(
-            columns[order], mode="economic", pivoting=True, overwrite_a=True, check_finite=False
-        )
+        Q, R, *pivots = linalg.qr(
+            columns[order], mode="economic", pivoting=not even, overwrite_a=True,
+            check_finite=False,
+        )  # fmt: skip
     rows, basis = np.empty((n, n)), np.empty((n, d))
-    rows[pivots], basis[:, order] = R.T, Q.T
+    rows[pivots[0] if pivots else slice(None)], basis[:, order] = R.T, Q.T
     basis /= scale
     return InRowSpace(
         **_over(rows, objective, loss), n_threads=objective.n_threads,
@@ -103,4 +108,5 @@ def _over(rows, objective, loss):
     return {
         "problem": problem, "penalty": L2().compiled(), "alpha": ones, "metric": metric,
         "curvature": objective.curvature, "penalty_curvature": np.ones((k, problem.d)),
+        "coupled": objective.coupled,
     }  # fmt: skip

@@ -286,6 +286,7 @@ class Run:
         )  # fmt: skip
         return Objective(
             problem, rule, alpha, metric, curvature, penalty_curvature,
+            coupled=self.loss.couples(problem.k),
             n_threads=effective_n_jobs(estimator.n_jobs),
         )  # fmt: skip
 

@@ -265,13 +265,13 @@ class Epoch(NamedTuple):
 
 def _full_epochs(steps, sweep, objective, plan):
     """Yield after each step: the pass that gives the next gradient tells the objective too."""
-    _, losses, gradients = objective.losses_and_gradients(steps.parameters.ravel())
+    _, losses, gradients = objective.losses_and_gradients(*objective.raw(steps.parameters))
     while True:
         rate = full_step(steps, sweep, objective, plan, gradients)
         steps.epochs += 1
         x = steps.parameters.ravel()
-        gradient, losses, gradients = objective.losses_and_gradients(x)
         coef, intercept = objective.raw(x)
+        gradient, losses, gradients = objective.losses_and_gradients(coef, intercept)
         values = objective.with_penalty(losses, coef)
         yield Epoch(coef, intercept, losses, values, rate, objective.decrement(x, gradient))
 
@@ -283,7 +283,7 @@ def _batch_epochs(steps, sweep, objective, plan):
     while True:
         passes = 1 + sweep.begin_epoch()
         if len(plan.bounds) == 2:
-            gradients = objective.losses_and_gradients(steps.parameters.ravel())[2]
+            gradients = objective.losses_and_gradients(*objective.raw(steps.parameters))[2]
             rate = full_step(steps, sweep, objective, plan, gradients)
         else:
             rate = sweep_epoch(steps, sweep, plan, rates_of)

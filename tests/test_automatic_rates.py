@@ -112,7 +112,9 @@ def curvatures(intercept):
     X, y = DIABETES
     found = []
     for rows in (X, sparse.csr_matrix(X)):
-        model = GDRegressor(optimizer="sgd", batch_size=8, fit_intercept=intercept)
+        model = GDRegressor(
+            optimizer="sgd", batch_size=8, fit_intercept=intercept, random_state=0
+        )  # fmt: skip
         model.fit(X, y)
         sample = Sample(rows, y, y[:, None].copy(), None, 1)
         run = Run(model, sample, None, Memory.empty(X.shape[1], 1), False, None)

@@ -305,6 +305,23 @@ def test_targets_of_any_size_are_no_harder_for_a_log_link(loss, unit):
     assert model.n_iter_ < 10
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("offset", [1e3, 1e6])
+def test_columns_far_from_zero_cost_no_digits_but_their_own(k, offset, seed):
+    # Multiples of 2^-20: with the offset they are still exact.
+    generator, unit = np.random.default_rng(seed), 2.0**7
+    X = np.round(generator.normal(size=(2000, 3)) * 2**20) / 2**20
+    margins = X.sum(axis=1) + generator.logistic(size=2000)
+    model = GDRegressor(**TIGHT) if k == 1 else GDClassifier(**TIGHT)
+    y = margins if k == 1 else np.digitize(margins, [0.0, 1.0][:k - 1])
+    near = unit * model.fit(unit * X, y).coef_
+    far = unit * model.fit(unit * (X + [0.0, offset, 0.0]), y).coef_
+    np.testing.assert_allclose(far, near, rtol=0, atol=1e-14 * offset)
+    if k == 3:
+        np.testing.assert_allclose(far.sum(axis=0), 0.0, atol=1e-14 * offset)
+
+
 def test_exposures_are_weights_of_rates():
     X, rng = COLUMNS["standardised"], np.random.default_rng(0)
     exposure = rng.uniform(0.1, 5.0, len(X))

@@ -82,9 +82,10 @@ def test_without_a_square_on_every_column_the_span_is_not_enough(parameters, mon
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_samples_change_the_way_alone(k, monkeypatch):
-    X = RNG.normal(size=(6000, 3)) * [1.0, 100.0, 0.01] + [0.0, 1e3, 1.0]
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 3)) * [1.0, 100.0, 0.01] + [0.0, 1e3, 1.0]
     margins = (X - [0.0, 1e3, 1.0]) / [1.0, 100.0, 0.01]
-    y = np.digitize(margins.sum(axis=1) + RNG.logistic(size=6000), [0.0, 1.0][:k - 1])
+    y = np.digitize(margins.sum(axis=1) + rng.logistic(size=6000), [0.0, 1.0][:k - 1])
     model = GDClassifier(tol=1e-10)
     short, long = both_ways(
         monkeypatch, auto, "descend_on_samples", lambda: dict(vars(model.fit(X, y)))
@@ -95,7 +96,8 @@ def test_samples_change_the_way_alone(k, monkeypatch):
 
 
 def test_a_sample_that_misleads_is_forgotten(monkeypatch):
-    X = RNG.normal(size=(6000, 2))
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6000, 2))
     y = X[:, 0] > 0
     # The rows that are drawn first have the other labels.
     first = np.random.default_rng(0).choice(len(y), len(y) // growing.GROWTH, replace=False)
@@ -110,9 +112,10 @@ def test_a_sample_that_misleads_is_forgotten(monkeypatch):
 
 @pytest.mark.parametrize("k", [2, 3])
 def test_a_costly_hessian_is_used_again(k, monkeypatch):
-    X = RNG.normal(size=(3000, 40)) * np.logspace(-3, 3, 40) + 10.0
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 40)) * np.logspace(-3, 3, 40) + 10.0
     margins = 2.0 * ((X - 10.0) / np.logspace(-3, 3, 40))[:, :k].sum(axis=1)
-    y = np.digitize(margins + RNG.logistic(size=3000), [0.0, 2.0][:k - 1])
+    y = np.digitize(margins + rng.logistic(size=3000), [0.0, 2.0][:k - 1])
     made = []
 
     class Counted(newton.Curvature):
@@ -151,8 +154,9 @@ def test_secants_on_a_quadratic_are_conjugate_gradients():
 
 
 def test_a_certificate_at_rounding_looks_at_few_points(monkeypatch):
-    X = RNG.normal(size=(300, 3))
-    model = GDClassifier(tol=1e-12).fit(X, X[:, 0] + RNG.logistic(size=300) > 0)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    model = GDClassifier(tol=1e-12).fit(X, X[:, 0] + rng.logistic(size=300) > 0)
     calls = []
 
     def counted(*args, **kwargs):
@@ -168,8 +172,9 @@ def test_a_certificate_at_rounding_looks_at_few_points(monkeypatch):
 
 
 def test_scaled_rows_are_those_of_numpy():
-    rows, mean, scale = RNG.normal(size=(5, 3)), RNG.normal(size=3), RNG.normal(size=4)
-    factors, out = RNG.normal(size=(5, 2)), np.empty((5, 8))
+    rng = np.random.default_rng(0)
+    rows, mean, scale = rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=4)
+    factors, out = rng.normal(size=(5, 2)), np.empty((5, 8))
     scale_rows(rows, mean, scale, factors, out)
     expected = np.column_stack([rows - mean, np.ones(5)]) * scale
     assert_allclose(out.reshape(5, 2, 4), factors[:, :, None] * expected[:, None])
