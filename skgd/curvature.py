@@ -152,10 +152,11 @@ class Curvature:
         k, p = self.shape
         result, own = np.zeros((k * p, k * p)), np.zeros((k, p, p))
         for part, share, scaled in self._blocks(rows, k):
-            bends = self.bends[part]
-            for c, others in enumerate(_sums_of_others(bends.T)):
-                own[c] += gram(scaled, share * bends[:, c] * others)
-            all_outputs = scaled(bends * np.sqrt(share)[:, None])
+            bends, share = self.bends[part], share[:, None]
+            each = scaled(np.sqrt(share * bends * _sums_of_others(bends.T).T)).reshape(-1, k, p)
+            for c in range(k):
+                own[c] += each[:, c].T @ each[:, c]
+            all_outputs = scaled(bends * np.sqrt(share))
             result -= all_outputs.T @ all_outputs
         for c in range(k):
             own[c][np.diag_indices(p)] += self._penalty_diagonal(c)

@@ -11,6 +11,9 @@ from scipy import sparse
 from skgd._engine import Problem
 from skgd.losses import LogLoss
 
+# Seconds.
+REST = 0.2
+
 
 def read_options(doc, repetitions, when_quick):
     """Return which races to run, by what to divide the sizes, and how often to repeat each.
@@ -71,10 +74,15 @@ def gradient_data(n, d, dtype=np.float64):
 
 
 def alternate(functions, repetitions, calls=1):
-    """Return the seconds of each function's calls, one row a repetition, taken in turn."""
+    """Return the seconds of each function's calls, one row a repetition, taken in turn.
+
+    Each begins after a rest: BLAS's threads go on spinning for a while, and take cores from who
+    comes after them.
+    """
     times = np.empty((repetitions, len(functions)))
     for i in range(repetitions):
         for j in np.roll(np.arange(len(functions)), i):
+            time.sleep(REST)
             start = time.perf_counter()
             for _ in range(calls):
                 functions[j]()
