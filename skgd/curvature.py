@@ -226,23 +226,20 @@ class Curvature:
     def unseen(self, gradient, direction):
         """Return the part of a gradient along which what was factorised does not bend.
 
+        It is looked for output by output: zeros stand for it where outputs are factorised jointly.
+
         Parameters
         ----------
         gradient : array of shape (n_parameters,)
         direction : array of shape (n_parameters,)
             What `precondition` makes of it.
         """
-        if self.solvers is None:
+        if self.solvers is None or self.joint:
             return np.zeros(len(gradient))
-        alike = self._alike() if self.joint else False
-        rest, move = (
-            (part - np.where(alike, part.mean(axis=0), 0.0)).ravel()
-            for part in (gradient.reshape(self.shape), direction.reshape(self.shape))
-        )
         blocks = self.blocks * (len(self.solvers) // len(self.blocks))
-        moves = move.reshape(len(blocks), -1)
+        moves = direction.reshape(len(blocks), -1)
         images = [block @ row for block, row in zip(blocks, moves, strict=True)]
-        return rest - np.concatenate(images) - self.damping * move
+        return gradient - np.concatenate(images) - self.damping * direction
 
     def target(self, x, gradient, kinks, tol, damping=0.0):
         """Return the minimum of the quadratic with this Hessian plus the kinks.

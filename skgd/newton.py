@@ -27,6 +27,8 @@ BRISK = 0.1
 # The share of the squared gradient that may lie along directions in which a Hessian does not bend:
 # rows far from their targets have no curvature, and a slope all the same.
 OVERLOOKED = 1e-4
+# The share of the first squared gradient that is no more than rounding.
+ROUNDING = 1e-20
 # The share of the objective below which a fall may be rounding, which no damping helps.
 HIDDEN = 1e-13
 
@@ -51,6 +53,8 @@ class Newton(FullBatchOptimizer):
     curvature : Curvature or None
         The last one of a descent. One that is there before a descent, of some of the rows, is used
         for its first step.
+    overlooks : bool
+        Whether a descent ended where the objective falls along directions without curvature.
 
     References
     ----------
@@ -62,6 +66,7 @@ class Newton(FullBatchOptimizer):
         self.X = X
         self.observe = observe
         self.curvature = None
+        self.overlooks = False
 
     def solve(self, objective, x, monitor):
         with one_thread():
@@ -129,9 +134,10 @@ class _Steps:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
             if kinks is None and self.damping == 0.0:
                 unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
-                if float(unseen @ unseen) > OVERLOOKED * float(gradient @ gradient):
-                    self.damping = FIRST_DAMPING
-                    continue
+                size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
+                if float(unseen @ unseen) > size:
+                    newton.overlooks = True
+                    return fall, 0.0, None
             if newton.observe is not None and self.damping == 0.0:
                 if newton.observe(self.curvature, x, value, move, fall):
                     return fall, 0.0, None
