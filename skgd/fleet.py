@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
+from scipy import sparse
 
 from skgd._engine import Fleet, joint_losses
 from skgd.schedules import checked_rates
@@ -18,6 +19,8 @@ from skgd.training import Epoch, enter, make_sweep, sweep_epoch, watched_rows
 # Coefficients of the models that take a step together, so that all that belongs to them is in
 # cache.
 TOGETHER = 2**13
+# Coefficients of each column that lie together where the rows are sparse.
+WIDE = 8
 # How much faster many models multiply than one.
 SPEED = 8.0
 
@@ -70,6 +73,9 @@ class Pass:
         runs = self.runs
         numbers = sum(run.problem.k for run in runs) * runs[0].problem.d
         rounds = max(1, round(numbers / TOGETHER / self.n_threads))
+        if sparse.issparse(runs[0].sample.X):
+            # Those take many steps each, one model after the other.
+            rounds = 1
         self.parts = np.array_split(np.arange(len(runs)), min(self.n_threads * rounds, len(runs)))
         self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
 
@@ -155,7 +161,11 @@ class Pass:
             alike = {}
             for i in part:
                 alike.setdefault(id(runs[i].problem.weights), []).append(runs[i])
-            yield from alike.values()
+            for several in alike.values():
+                k, size = several[0].problem.k, len(several)
+                if sparse.issparse(several[0].sample.X):
+                    size = max(1, WIDE // k)
+                yield from (several[i:i + size] for i in range(0, len(several), size))
 
     def _watched(self, problem):
         """Return the rows on which the objective of a run is watched."""

@@ -47,7 +47,7 @@ class Part:
     raw: object
 
 
-@dataclass
+@dataclass(eq=False)
 class Fold:
     """A split of the rows.
 
@@ -73,7 +73,7 @@ class Fold:
     def informed(self, estimator):
         """Return an estimator with the same parameters that knows the data."""
         informed = copy.copy(self.template)
-        vars(informed).update(copy.deepcopy(vars(estimator)))
+        vars(informed).update(vars(estimator))
         return informed
 
     def stopping_early(self, estimator):
@@ -200,8 +200,7 @@ class MaskedFolds:
             counts if given.weights is None else counts * check_weights(given.weights, len(counts)),
             len(counts),
         )  # fmt: skip
-        # A split may leave a single class.
-        self.template._encode(sample.y, weights, reset=True)
+        self.template._check_counted(sample.targets, weights)
         parts = {
             name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
                              sample.targets[rows[name]])

@@ -42,7 +42,7 @@ class Entry:
             if estimator.early_stopping:
                 sample, held_out = fold.stopping_early(estimator)
             memory = Memory.empty(sample.X.shape[1], sample.n_outputs)
-            tasks = FitTasks(estimator, sample)
+            tasks = FitTasks(estimator, sample) if estimator.verbose else None
             self.run = Run(estimator, sample, held_out, memory, False, tasks)
             if self.run.plan.shares_passes:
                 self.run.begin()

@@ -66,9 +66,10 @@ class GDSearchCV(BaseSearchCV):
         Whether to score on the rows trained on, too.
     race : bool, default=True
         Whether candidates leave the pass that have diverged, or that cannot win any more by their
-        scores and losses on the held-out rows after 2, 4, 8 ... epochs, or, of more than a few,
-        that are not among the leaders, of whom fewer stay each time. They are scored as they were
-        then. The best score may then be that of a candidate as good within its noise.
+        scores and losses on the held-out rows after 1, 2, 4, 8 ... epochs, or, of more than a few,
+        that are neither among the leaders, of whom half as many stay each time, nor as good as the
+        best within the noise of the folds. They are scored as they were then. The best score may
+        then be that of a candidate as good within its noise.
     error_score : "raise" or number, default=nan
         The score of a fit that fails.
     random_state : int, RandomState or None, default=None
