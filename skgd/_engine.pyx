@@ -951,7 +951,6 @@ cdef class Sweep:
         penalty.check(self.d)
         if len(rules) != self.k:
             raise ValueError(f"rules: pass {self.k}, one for each output, not {len(rules)}.")
-        self.space = Workspace(problem.rows, self.k)
         self.rule = <void**>malloc(self.k * sizeof(void*))
         if self.rule == NULL:
             raise MemoryError()
@@ -971,6 +970,12 @@ cdef class Sweep:
         self.tile = self.p
         if penalty.bend == penalty.bend and all([(<Rule>item).apart for item in rules]):
             self.tile = SKGD_TILE
+
+    cdef int make_room(self) except -1:
+        """Make a workspace for blocks of rows; in a fleet there is one for all."""
+        if self.space is None:
+            self.space = Workspace(self.problem.rows, self.k)
+        return 0
 
     cdef inline double refresh_part(self, Py_ssize_t c, Py_ssize_t first, Py_ssize_t size,
                                     double* w) noexcept nogil:
@@ -1294,6 +1299,7 @@ cdef class Sweep:
             else:
                 self.single_sparse(self.problem, self.problem.rows, row + bound[0], n_batches, rate)
             return
+        self.make_room()
         if self.takes_tiles() and tiles_fit(bounds):
             run_in_tiles([self], order, bounds, rates[None], t, [averaged])
             return
@@ -1303,6 +1309,11 @@ cdef class Sweep:
                 self.batch(row + bound[b], size, last - bound[b], self.weight_scale / size)
                 share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
                 self.finish_all(rate[b], t + b, share)
+
+    def raw(self):
+        """Return the coefficients and the intercepts of the parameters."""
+        offset, coef = self.owners[-2:]
+        return coef[:, :self.d].copy(), offset.copy()
 
     def begin_epoch(self):
         """Prepare for an epoch, and return how often all rows were read for it."""
@@ -1337,6 +1348,7 @@ cdef class Sweep:
     cdef int run_tiles(self, Tiles tiles, const double* rate, Py_ssize_t t,
                        Py_ssize_t averaged) except -1:
         """Take one step for each of the batches that are cut into tiles."""
+        self.make_room()
         cdef Py_ssize_t b, c, tallest = tiles.tallest
         buffers = np.empty((2, self.k, tallest)), np.empty((2, SKGD_TILE))
         cdef double* z = writeable_floats(buffers[0], buffers[0].shape)
@@ -1662,6 +1674,7 @@ cdef class ReducedSweep(Sweep):
 
     def __init__(self, Py_ssize_t every, *arguments):
         Sweep.__init__(self, *arguments)
+        self.make_room()
         self.every, self.age = every, -1
         self.n = self.weight_scale * self.problem.weight_sum
         self.known = np.zeros((self.problem.n, self.k))

@@ -1,6 +1,5 @@
 """The folds of a search: the rows to train on, as weights or as a matrix, and those to score on."""
 
-import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -13,7 +12,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from skgd._checks import check_weights
 from skgd._engine import signed_targets
 from skgd.run import Sample
-from skgd.scores import decision_values
+from skgd.scores import decision_values, shallow_copy
 from skgd.validation import split as split_off
 
 # Decision values that are taken at once.
@@ -72,7 +71,7 @@ class Fold:
 
     def informed(self, estimator):
         """Return an estimator with the same parameters that knows the data."""
-        informed = copy.copy(self.template)
+        informed = shallow_copy(self.template)
         vars(informed).update(vars(estimator))
         return informed
 

@@ -1,6 +1,5 @@
 """Candidates of a search on the folds of a cross-validation, trained in as few passes as may be."""
 
-import copy
 import time
 import warnings
 from traceback import format_exc
@@ -9,8 +8,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd._checks import check_parameters
 from skgd.callbacks import FitTasks
-from skgd.fleet import Pass, meeting
+from skgd.fleet import Pass, in_threads, meeting
 from skgd.run import Memory, Run
+from skgd.scores import shallow_copy
 
 
 class Entry:
@@ -60,7 +60,7 @@ class Entry:
         return self._model(*self.end)
 
     def _model(self, coef, intercept):
-        model = copy.copy(self.estimator)
+        model = shallow_copy(self.estimator)
         vars(model).update(self.run.attributes(coef, intercept))
         return model
 
@@ -70,9 +70,10 @@ class Entry:
         try:
             coef, intercept, _ = self.estimator._kept(*self.end, run)
             self.model = self._model(coef, intercept)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # stop_reason tells
-                self.model._tell(run)
+            if self.estimator.on_divergence == "raise":  # otherwise stop_reason tells
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    self.model._tell(run)
         except Exception:
             self.fail()
         self.run = self.end = None
@@ -139,9 +140,13 @@ def train(entries, n_threads, race=None):
     race : callable or None
         ``race(epoch, entries)`` returns after each epoch the entries that leave.
     """
+    # What the entries of a fold share is worked out by the first of them.
+    firsts = list({entry.fold: entry for entry in reversed(entries)}.values())
+    in_threads(n_threads, Entry.begin, firsts)
     alike = {}
     for entry in entries:
-        entry.begin()
+        if entry not in firsts:
+            entry.begin()
         if entry.run is not None:
             alike.setdefault(meeting(entry.run), []).append(entry)
     groups, epoch = [Group(several, n_threads) for several in alike.values()], 0

@@ -16,6 +16,8 @@ from math import ceil
 
 import numpy as np
 
+from skgd.fleet import in_threads
+
 # Standard errors of a difference between two candidates that are noise.
 NOISE = 2.0
 # The share of the best score by which a candidate must be behind to leave: it may be luck.
@@ -34,10 +36,12 @@ class Race:
     scoring : Scoring
     metric : str or None
         The score that counts; with None nobody leaves but the diverged.
+    n_threads : int
+        The threads that share the folds.
     """
 
-    def __init__(self, scoring, metric):
-        self.scoring, self.metric = scoring, metric
+    def __init__(self, scoring, metric, n_threads=1):
+        self.scoring, self.metric, self.n_threads = scoring, metric, n_threads
         self.before, self.final = {}, {}
 
     def __call__(self, epoch, entries):
@@ -62,15 +66,19 @@ class Race:
         known = {c for c, rows in measures.items() if not np.isnan(rows[0]).any()}
         able, leading = set() if before else set(known), set()
         for i, group in [(0, known), *((1, alike) for alike in _by_value(kinds))]:
-            rows = {c: measures[c][i] for c in group}
-            gains = {c: (rows[c] - before[c][i]).mean() if before else 0.0 for c in group}
-            best = max(rows.values(), key=lambda row: _or_least(row.mean()), default=None)
+            if not group:
+                continue
+            group = np.array(sorted(group))
+            rows = np.array([measures[c][i] for c in group])
+            gains = np.zeros(len(group))
+            best = max(rows, key=lambda row: _or_least(row.mean()))
+            doublings = np.array([limits[c] for c in group])
             if before:
-                able |= {c for c in group if can_win(rows[c], best, gains[c], limits[c])}
-            leading |= leaders(
-                {c: hoped(rows[c], gains[c], limits[c]) for c in group}, LEADING / epoch
-            )
-            leading |= {c for c in group if is_near(rows[c], best)}
+                gains = (rows - np.array([before[c][i] for c in group])).mean(axis=1)
+                able.update(group[can_win(rows, best, gains, doublings)].tolist())
+            hopes = hoped(rows, gains, doublings).tolist()
+            leading |= leaders(dict(zip(group.tolist(), hopes, strict=True)), LEADING / epoch)
+            leading.update(group[is_near(rows, best)].tolist())
         return known - (able & leading)
 
     def _measures(self, entries):
@@ -83,45 +91,53 @@ class Race:
                 measures[entry], model = (np.nan, np.nan), entry.model_by_now()
                 if model is not None:
                     by_fold.setdefault(entry.fold, {})[entry] = model
-        for fold, models in by_fold.items():
-            standings = fold.standings(list(models.values()), self.scoring)
+        n_threads = self.n_threads if self.scoring.needs_answers_alone else 1
+        jobs = [(fold, list(models.values())) for fold, models in by_fold.items()]
+        found = in_threads(n_threads, self._standings, jobs)
+        for models, standings in zip(by_fold.values(), found, strict=True):
             for entry, (score, loss) in zip(models, standings, strict=True):
                 measures[entry] = score[self.metric] if self.scoring.several else score, loss
                 if entry.run is None:
                     self.final[entry] = measures[entry]
         return measures
 
+    def _standings(self, job):
+        fold, models = job
+        with np.errstate(invalid="ignore"):  # each thread has its own
+            return fold.standings(models, self.scoring)
+
 
 def can_win(scores, best, gain, doublings):
-    """Return whether a candidate may still come to the score of the best.
+    """Return whether a candidate, or each of several, may still come to the score of the best.
 
     Parameters
     ----------
-    scores, best : array of shape (n_splits,)
+    scores : array of shape (n_splits,) or (n_candidates, n_splits)
         By now; more is better.
-    gain : float
-        Of the candidate's mean score, in the last doubling of the epochs.
-    doublings : float
+    best : array of shape (n_splits,)
+    gain : float or array of shape (n_candidates,)
+        Of the mean score, in the last doubling of the epochs.
+    doublings : float or array of shape (n_candidates,)
         Of the epochs, to come.
     """
-    hope = hoped(scores, gain, doublings) - scores.mean() + NOISE * noise(best - scores)
-    return (best - scores).mean() <= max(hope, MARGIN * abs(best.mean()))
+    hope = hoped(scores, gain, doublings) - scores.mean(axis=-1) + NOISE * noise(best - scores)
+    return (best - scores).mean(axis=-1) <= np.maximum(hope, MARGIN * abs(best.mean()))
 
 
 def is_near(scores, best):
     """Return whether a candidate is behind the best by no more than the noise."""
-    return (best - scores).mean() <= NEAR * noise(best - scores)
+    return (best - scores).mean(axis=-1) <= NEAR * noise(best - scores)
 
 
 def noise(differences):
     """Return the standard error of a mean over the folds; 0 for one fold."""
-    n = len(differences)
-    return differences.std(ddof=1) / np.sqrt(n) if n > 1 else 0.0
+    n = differences.shape[-1]
+    return differences.std(axis=-1, ddof=1) / np.sqrt(n) if n > 1 else 0.0
 
 
 def hoped(scores, gain, doublings):
     """Return the mean score if each doubling to come brings what the last one did."""
-    return scores.mean() + max(gain, 0.0) * max(doublings, 0.0)
+    return scores.mean(axis=-1) + np.maximum(gain, 0.0) * np.maximum(doublings, 0.0)
 
 
 def leaders(standings, share):
