@@ -25,7 +25,7 @@ SLICE_WORK = 1e7
 FULL_PATIENCE = 10
 
 
-def train_full_batch(optimizer, objective, x, record):
+def train_full_batch(optimizer, objective, x, record, enough=0.0):
     """Let a full-batch optimizer descend; return the last iterate in the metric's coordinates.
 
     Parameters
@@ -34,6 +34,8 @@ def train_full_batch(optimizer, objective, x, record):
     objective : Objective
     x : array of shape (n_parameters,)
     record : Record
+    enough : float, default=0.0
+        What `tol` would be if it were only to end this descent, on the way to another one.
     """
     last = {"x": x, "first": True}
     unit = objective.metric.unit
@@ -62,6 +64,8 @@ def train_full_batch(optimizer, objective, x, record):
                 coef, intercept, step=record.n_iter + 1, passes=objective.passes, losses=losses,
                 objectives=objectives, decrement=decrement, unit=unit, rate=step,
             )  # fmt: skip
+        if not stop and enough:
+            stop = decrement <= enough**2 * record.possible(unit, objectives)
         if not stop:
             record.begin_epoch()
         return stop

@@ -227,6 +227,10 @@ class MyHuber(Loss):
     def __init__(self, delta=50.0):
         self.delta = delta
 
+    @property
+    def width(self):
+        return self.delta
+
     def value(self, y, z):
         r = np.abs(z - y)
         inside = np.minimum(r, self.delta)
@@ -358,7 +362,10 @@ def test_a_subclass_may_call_the_compiled_update():
     assert_allclose(own.coef_, built_in.coef_, rtol=1e-10)
 
 
-@pytest.mark.parametrize("rate", [MySchedule(), my_rate, lambda t: 0.05 / (1 + t) ** 0.5], ids=str)
+@pytest.mark.parametrize(
+    "rate", [MySchedule(), my_rate, lambda t: 0.05 / (1 + t) ** 0.5],
+    ids=["schedule", "function", "lambda"],
+)  # fmt: skip
 def test_a_users_schedule_or_function_gives_the_rates(rate):
     X, y = IRIS
     own = GDClassifier(optimizer="sgd", learning_rate=rate, **STEPS).fit(X, y)
