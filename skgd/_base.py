@@ -284,6 +284,9 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     def _class_factors(self, targets, weights, memory, partial):
         return None
 
+    def _check_counted(self, targets, weights):
+        """Raise where the rows that count, of encoded targets, do not do for a fit."""
+
     def _identified(self, coef, intercept, objective):
         return coef, intercept
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from libc.math cimport fabs
+from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
@@ -26,6 +27,8 @@ cdef extern from "_vector.h" nogil:
 cdef extern from "_rows.h" nogil:
     enum:
         SKGD_RECORD
+        SKGD_TILE
+        SKGD_PARTS
     ctypedef struct skgd_coming:
         const char* base
         Py_ssize_t stride, bytes
@@ -77,7 +80,18 @@ cdef extern from "_rows.h" nogil:
                         Py_ssize_t k, const double* w, double* z) noexcept nogil
         void (*gradients)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                           Py_ssize_t k, const double* slopes, double* g) noexcept nogil
+        void (*count)(const void* column, Py_ssize_t start, Py_ssize_t stop,
+                      Py_ssize_t* counts) noexcept nogil
+        void (*cut)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                    uint32_t row, const Py_ssize_t* end, Py_ssize_t* next, double* numbers,
+                    uint32_t* places) noexcept nogil
     const skgd_csr_kernels skgd_csr[2][2]
+    void skgd_tile_dot(Py_ssize_t n, const double* x, const uint32_t* place, const double* w,
+                       double* z)
+    void skgd_tile_add(Py_ssize_t n, const double* x, const uint32_t* place, const double* c,
+                       double* g)
+    void skgd_add_scaled(Py_ssize_t d, const double* extra, const double* inverse, double* g)
+    void skgd_shift(Py_ssize_t m, double number, double* z)
     double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
     void skgd_settle(Py_ssize_t d, const double* record, double total, double l2, double* w,
                      double* since)
@@ -93,9 +107,9 @@ cdef extern from "_products.h" nogil:
     enum:
         SKGD_LANES
     void skgd_margins(const double* columns, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
-                      Py_ssize_t k, const double** w, double* z)
+                      Py_ssize_t k, const double** w, double* z, skgd_coming* coming)
     void skgd_gradients(const double* rows, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
-                        Py_ssize_t k, const double* slopes, double** g)
+                        Py_ssize_t k, const double* slopes, double** g, skgd_coming* coming)
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 
@@ -119,6 +133,10 @@ cdef enum:
     NEAR = 4096  # numbers of a block, of which two fit into the nearest cache
     AHEAD = 16  # rows between a prefetch and its use, one by one
     MANY = 4  # outputs from which products in tiles are faster than output by output
+    KINDS = 16  # kinds of rows, by the models of a fleet for which they count, at most
+    FEW = 32  # rows of a kind in a batch that are worth a block of their own
+    TALLEST = 65535  # rows of a batch that can be cut into tiles
+    STORED = 524288  # numbers of batches that are cut at once
 
 # Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
 CHUNK = 2**20
@@ -205,7 +223,7 @@ cdef class DenseRows(Rows):
             self.pack_rows(rows, m, self.d, self.column_stride, space.width, space.packed)
         if space.columns != NULL:
             skgd_transpose(m, self.d, space.packed, space.width, space.columns, BLOCK)
-            skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z)
+            skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z, &space.coming)
         else:
             self.find(index, m, space, rows)
             for c in range(space.k):
@@ -215,7 +233,8 @@ cdef class DenseRows(Rows):
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t c
         if space.columns != NULL:
-            skgd_gradients(space.packed, space.width, m, self.d, space.k, space.c, space.g)
+            skgd_gradients(space.packed, space.width, m, self.d, space.k, space.c, space.g,
+                           &space.coming)
         else:
             self.find(index, m, space, rows)
             for c in range(space.k):
@@ -258,8 +277,8 @@ cdef class DenseRows(Rows):
         space.coming.row, space.coming.n = index, m
         space.coming.pace = 2 if adds else 4
         if space.columns != NULL:
-            space.coming.pace = m
-            skgd_fetch(&space.coming)
+            # With every four outputs.
+            space.coming.pace = 1 + 4 * m // (space.k * (2 if adds else 1))
 
 
 cdef class SparseRows(Rows):
@@ -474,29 +493,32 @@ cdef class Problem:
                 for c in range(self.k):
                     y[c * m + i] = self.numbers[index[i] * self.k + c]
 
-    cdef inline void* fill_unless(self, void* filled, const Py_ssize_t* index, Py_ssize_t m,
-                                  double* y) noexcept nogil:
-        """Fill y unless these targets have filled it; return what they are known by."""
-        cdef void* targets = <void*>self.codes
-        if targets == NULL:
-            targets = <void*>self.numbers
-        if filled != targets:
-            self.fill_targets(index, m, y)
-        return targets
+    cdef inline void fill(self, const Py_ssize_t* index, Py_ssize_t m,
+                          Workspace space) noexcept nogil:
+        """Put a block's targets and weights into the workspace, unless they are there."""
+        cdef Py_ssize_t i
+        cdef const double* targets = self.codes if self.codes != NULL else self.numbers
+        if space.targets_of != targets:
+            self.fill_targets(index, m, space.y)
+            space.targets_of = targets
+        if self.s != NULL and space.weights_of != self.s:
+            for i in range(m):
+                space.weight[i] = self.s[index[i]]
+            space.weights_of = self.s
 
     cdef int add_value(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
                        Py_ssize_t first, const double* offset, double* value) except -1 nogil:
         """Add a block's weighted losses to value, where margins and outputs begin at the first."""
+        self.fill(index, m, space)
         self.add_offset(m, offset + first, space.z + first * m)
         self.loss.value(self.k, m, space.y, space.z + first * m, space.c + first * m)
-        self.weigh(index, m, 1.0, space.c + first * m, value + first, 1)
+        self.weigh(m, space, 1.0, space.c + first * m, value + first, 1)
         return 0
 
     cdef inline void add_offset(self, Py_ssize_t m, const double* offset, double* z) noexcept nogil:
-        cdef Py_ssize_t i, c
+        cdef Py_ssize_t c
         for c in range(self.k):
-            for i in range(m):
-                z[c * m + i] += offset[c]
+            skgd_shift(m, offset[c], z + c * m)
 
     cdef inline int single_slope(self, Py_ssize_t row, double z, double factor,
                                  double* slope) except -1 nogil:
@@ -507,17 +529,13 @@ cdef class Problem:
         slope[0] = slope[0] * weight if weight != 0.0 else 0.0
         return 0
 
-    cdef inline void weigh(self, const Py_ssize_t* index, Py_ssize_t m, double factor,
-                           double* numbers, double* total, Py_ssize_t stride) noexcept nogil:
+    cdef inline void weigh(self, Py_ssize_t m, Workspace space, double factor, double* numbers,
+                           double* total, Py_ssize_t stride) noexcept nogil:
         """Multiply a block's numbers with its weights and add each output's sum to total."""
-        cdef Py_ssize_t i, c
-        cdef double weight[BLOCK]
-        for i in range(m if self.s != NULL else 0):
-            weight[i] = self.s[index[i]]
+        cdef Py_ssize_t c
+        cdef const double* weight = space.weight if self.s != NULL else NULL
         for c in range(self.k):
-            total[c * stride] += skgd_weigh(
-                m, factor, weight if self.s != NULL else NULL, numbers + c * m
-            )
+            total[c * stride] += skgd_weigh(m, factor, weight, numbers + c * m)
 
 
 def signed_targets(targets, n_outputs):
@@ -537,6 +555,10 @@ cdef class Workspace:
     cdef double* z  # (k, m) for a block of m rows, as are y and c
     cdef double* y
     cdef double* c
+    cdef double* weight  # (m,)
+    # Whose targets and weights of the block are here.
+    cdef const double* targets_of
+    cdef const double* weights_of
     # The block's rows as adjacent float64, for many outputs or where X has them otherwise, and for
     # many outputs its columns; both in whole vectors.
     cdef double* packed
@@ -558,6 +580,8 @@ cdef class Workspace:
         self.z = self.numbers(BLOCK * k)
         self.y = self.numbers(BLOCK * k)
         self.c = self.numbers(BLOCK * k)
+        self.weight = self.numbers(BLOCK)
+        self.forget()
         if many or (isinstance(rows, DenseRows) and (<DenseRows>rows).packed):
             self.packed = self.numbers(BLOCK * self.width)
         if many:
@@ -569,6 +593,10 @@ cdef class Workspace:
         self.owners.append(block)
         cdef double* start = writeable_floats(block, block.shape)
         return start + (64 - <size_t>start % 64) % 64 // sizeof(double)
+
+    cdef inline void forget(self) noexcept nogil:
+        """Hear that another block begins."""
+        self.targets_of = self.weights_of = NULL
 
     cdef inline void point(self, Py_ssize_t first, Py_ssize_t k, const double* w,
                            Py_ssize_t w_stride, double* g, Py_ssize_t g_stride) noexcept nogil:
@@ -594,15 +622,16 @@ cdef int add_block(Problem p, Workspace space, const Py_ssize_t* index, Py_ssize
                    const double* offset, double factor, double* value, double* g_offset,
                    Py_ssize_t g_offset_stride) except -1 nogil:
     """Add one block's weighted loss to value, output by output, and its gradient to the space's."""
+    space.forget()
     p.rows.dot(index, m, space)
-    p.fill_targets(index, m, space.y)
+    p.fill(index, m, space)
     p.add_offset(m, offset, space.z)
     if value != NULL:
         p.loss.value(p.k, m, space.y, space.z, space.c)
-        p.weigh(index, m, 1.0, space.c, value, 1)
+        p.weigh(m, space, 1.0, space.c, value, 1)
     if g_offset != NULL:
         p.loss.gradient(p.k, m, space.y, space.z, space.c)
-        p.weigh(index, m, factor, space.c, g_offset, g_offset_stride)
+        p.weigh(m, space, factor, space.c, g_offset, g_offset_stride)
         p.rows.add(index, m, space)
     return 0
 
@@ -722,6 +751,106 @@ def _sum(chunks, weight_sum):
     return values / weight_sum, coef_gradient, intercept_gradient
 
 
+# ---- sparse batches in tiles --------------------------------------------------------------------
+
+cdef class Tiles:
+    """Batches of CSR rows, cut into tiles of columns: what a batch stores in a tile lies together.
+
+    Parameters
+    ----------
+    rows : SparseRows
+    order : intp array
+        Row numbers.
+    bounds : intp array of shape (n_batches + 1,)
+        Where each batch begins in `order`, and where the last one ends.
+    """
+
+    cdef object owners
+    cdef Py_ssize_t n_batches, n_tiles, tallest
+    cdef const Py_ssize_t* row
+    cdef const Py_ssize_t* bound
+    cdef Py_ssize_t* start  # of each tile of each batch, and the end
+    cdef double* numbers
+    cdef uint32_t* places
+
+    def __init__(self, SparseRows rows, order, bounds):
+        cdef Py_ssize_t b, i, tile, before = 0
+        cdef Py_ssize_t* start
+        self.n_batches, self.tallest = len(bounds) - 1, np.diff(bounds).max()
+        self.n_tiles = (rows.d + SKGD_TILE - 1) // SKGD_TILE
+        starts = np.zeros(self.n_batches * self.n_tiles + 1, dtype=np.intp)
+        nexts = np.empty(self.n_tiles, dtype=np.intp)
+        self.row, self.bound = integers(order, (len(order),)), integers(bounds, (len(bounds),))
+        self.start = start = writeable_integers(starts, starts.shape)
+        cdef Py_ssize_t* next = writeable_integers(nexts, nexts.shape)
+        with nogil:
+            for b in range(self.n_batches):
+                for i in range(self.bound[b], self.bound[b + 1]):
+                    rows.kernels.count(rows.indices, rows.start(self.row[i]),
+                                       rows.start(self.row[i] + 1),
+                                       start + 1 + b * self.n_tiles)
+            # Whole groups of parts, which are filled up with zeros.
+            for tile in range(1, self.n_batches * self.n_tiles + 1):
+                before += (start[tile] + SKGD_PARTS - 1) // SKGD_PARTS * SKGD_PARTS
+                start[tile] = before
+        numbers, places = np.zeros(before), np.zeros(before, dtype=np.uint32)
+        self.owners = order, bounds, starts, numbers, places
+        self.numbers = writeable_floats(numbers, (before,))
+        self.places = <uint32_t*><size_t>places.__array_interface__["data"][0]
+        with nogil:
+            for b in range(self.n_batches):
+                start = self.start + b * self.n_tiles
+                memcpy(next, start, self.n_tiles * sizeof(Py_ssize_t))
+                for i in range(self.bound[b], self.bound[b + 1]):
+                    rows.kernels.cut(rows.data, rows.indices, rows.start(self.row[i]),
+                                     rows.start(self.row[i] + 1), i - self.bound[b], start + 1,
+                                     next, self.numbers, self.places)
+
+    cdef inline Py_ssize_t size(self, Py_ssize_t b) noexcept nogil:
+        return self.bound[b + 1] - self.bound[b]
+
+    cdef inline void dot(self, Py_ssize_t b, Py_ssize_t tile, const double* w,
+                         double* z) noexcept nogil:
+        """Add the products of a batch with the coefficients of a tile to its margins."""
+        cdef Py_ssize_t* start = self.start + b * self.n_tiles + tile
+        skgd_tile_dot(start[1] - start[0], self.numbers + start[0], self.places + start[0], w, z)
+
+    cdef inline void dot_all(self, Py_ssize_t b, const double* w, double* z) noexcept nogil:
+        cdef Py_ssize_t tile
+        for tile in range(self.n_tiles):
+            self.dot(b, tile, w + tile * SKGD_TILE, z)
+
+    cdef inline void add(self, Py_ssize_t b, Py_ssize_t tile, const double* slope,
+                         double* g) noexcept nogil:
+        """Add a batch's rows times their slopes to the gradient of a tile."""
+        cdef Py_ssize_t* start = self.start + b * self.n_tiles + tile
+        skgd_tile_add(start[1] - start[0], self.numbers + start[0], self.places + start[0], slope,
+                      g)
+
+
+def tiles_fit(bounds):
+    """Whether the rows of each batch can be counted in a tile."""
+    return np.diff(bounds).max() <= TALLEST
+
+
+def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged):
+    """Take one step per batch with each sweep, whose parameters stay in cache for many batches."""
+    cdef Sweep sweep = sweeps[0]
+    cdef Py_ssize_t j, n_sweeps = len(sweeps), first = 0, last, n_batches = len(bounds) - 1
+    cdef SparseRows rows = sweep.problem.rows
+    cdef const double* rate = floats(rates, (n_sweeps, n_batches))
+    while first < n_batches:
+        # At least one.
+        farthest = bounds[first] + max(1, int(STORED / rows.width))
+        last = max(first + 1, np.searchsorted(bounds, farthest, side="right") - 1)
+        tiles = Tiles(rows, order, np.ascontiguousarray(bounds[first:last + 1]))
+        for j in range(n_sweeps):
+            sweep = sweeps[j]
+            sweep.run_tiles(tiles, rate + j * n_batches + first, t + first,
+                            averaged[j] + first if averaged[j] >= 0 else -1)
+        first = last
+
+
 # ---- the second primitive: a sweep of update steps ----------------------------------------------
 
 def check_steps(order, bounds, n_rows):
@@ -769,6 +898,7 @@ cdef class Sweep:
     cdef Workspace space
     cdef Py_ssize_t k, d, p, slots
     cdef bint identity, fit_intercept
+    cdef Py_ssize_t tile  # parameters of an output that are updated together
     cdef double weight_scale
     cdef double* u
     cdef double* w
@@ -820,7 +950,6 @@ cdef class Sweep:
         penalty.check(self.d)
         if len(rules) != self.k:
             raise ValueError(f"rules: pass {self.k}, one for each output, not {len(rules)}.")
-        self.space = Workspace(problem.rows, self.k)
         self.rule = <void**>malloc(self.k * sizeof(void*))
         if self.rule == NULL:
             raise MemoryError()
@@ -832,66 +961,88 @@ cdef class Sweep:
                     "needs."
                 )
             rule.unpenalised = self.fit_intercept
-            rule.bind(parameters[c], gradient[c], state[c])
+            if rule.keeps_arrays:
+                rule.bind(parameters[c], gradient[c], state[c])
             self.rule[c] = <void*>rule
-            self.refresh(c)
+            self.refresh_all(c)
+        # Of a penalty that treats all features alike, and of most rules, each number is alone.
+        self.tile = self.p
+        if penalty.bend == penalty.bend and all([(<Rule>item).apart for item in rules]):
+            self.tile = SKGD_TILE
 
-    cdef inline void refresh(self, Py_ssize_t c) noexcept nogil:
-        """Bring the coefficients and the offset of output c up to its parameters."""
-        cdef double shift = 0.0
-        cdef const double* u = self.u + c * self.p
-        cdef const double* inverse = self.inverse + c * self.p
+    cdef int make_room(self) except -1:
+        """Make a workspace for blocks of rows; in a fleet there is one for all."""
+        if self.space is None:
+            self.space = Workspace(self.problem.rows, self.k)
+        return 0
+
+    cdef inline double refresh_part(self, Py_ssize_t c, Py_ssize_t first, Py_ssize_t size,
+                                    double* w) noexcept nogil:
+        """Set w to the coefficients of some parameters; return the margin of their means."""
+        cdef Py_ssize_t j = c * self.p + first
         if self.identity:
-            if self.fit_intercept:
-                self.offset[c] = u[self.d]
-            return
-        shift = skgd_from_metric(self.d, u, inverse, self.mean, self.w + c * self.p)
+            return 0.0
+        return skgd_from_metric(size, self.u + j, self.inverse + j, self.mean + first, w)
+
+    cdef inline void refresh_all(self, Py_ssize_t c) noexcept nogil:
+        """Bring the coefficients and the offset of output c up to its parameters."""
+        self.refresh(c, self.refresh_part(c, 0, self.d, self.w + c * self.p))
+
+    cdef inline void refresh(self, Py_ssize_t c, double shift) noexcept nogil:
+        """Bring the offset of output c up to its parameters."""
+        cdef Py_ssize_t j = c * self.p + self.d
         if self.fit_intercept:
-            self.offset[c] = u[self.d] * inverse[self.d] - shift
+            self.offset[c] = self.u[j] if self.identity else self.u[j] * self.inverse[j] - shift
 
     cdef int finish(self, Py_ssize_t c, double rate, Py_ssize_t t, double share) except -1 nogil:
         """Turn the raw gradient of output c into a step of its parameters."""
-        cdef Py_ssize_t j
         cdef double* g = self.g + c * self.p
-        cdef double* u = self.u + c * self.p
-        cdef double* w = self.w + c * self.p
+        cdef double shift = 0.0, total = g[self.d] if self.fit_intercept else 0.0
+        cdef Py_ssize_t first = 0
+        while first < self.p:
+            self.finish_part(c, first, g + first, self.w + c * self.p + first, total, rate, t,
+                             share, &shift)
+            first += self.tile
+        self.refresh(c, shift)
+        return 0
+
+    cdef int finish_part(self, Py_ssize_t c, Py_ssize_t first, double* g, double* w, double total,
+                         double rate, Py_ssize_t t, double share, double* shift) except -1 nogil:
+        """The same for a tile, from its gradient and coefficients and the intercept's gradient.
+
+        Adds the margin of the tile's means to shift.
+        """
+        cdef Py_ssize_t j, last = min(first + self.tile, self.p)
+        cdef Py_ssize_t size = min(last, self.d) - first
+        cdef double* u = self.u + c * self.p + first
         cdef double* step = self.step + c * self.p
-        cdef const double* inverse = self.inverse + c * self.p
+        cdef const double* inverse = self.inverse + c * self.p + first
         cdef double unit = self.unit[c]
         if not self.identity:
             # The mean is zero without an intercept: there is nothing to centre with.
-            skgd_to_metric(self.d, g[self.d] if self.fit_intercept else 0.0, self.mean, inverse,
-                           unit, g)
-            if self.fit_intercept:
-                g[self.d] *= inverse[self.d] * unit
-        self.add_penalty(c)
-        (<Rule>self.rule[c]).update(u, g, self.state + c * self.slots * self.p, rate, t, self.p,
-                                    step if self.penalty.proximal else NULL)
+            skgd_to_metric(size, total, self.mean + first, inverse, unit, g)
+            if last > self.d:
+                g[size] *= inverse[size] * unit
+        if self.identity:
+            self.penalty.add_gradient(size, w, self.alpha[c], g)
+        else:
+            memset(step, 0, size * sizeof(double))
+            self.penalty.add_gradient(size, w, self.alpha[c] * unit, step)
+            skgd_add_scaled(size, step, inverse, g)
+        (<Rule>self.rule[c]).update(
+            u, g, self.state + c * self.slots * self.p + first, self.p, rate, t, last - first,
+            step if self.penalty.proximal else NULL
+        )
         if self.penalty.proximal:
-            for j in range(self.d):
+            for j in range(size):
                 step[j] *= inverse[j] * inverse[j] * unit * self.alpha[c]
                 w[j] = u[j] * inverse[j]
-            self.penalty.prox(self.d, w, step)
-            for j in range(self.d):
+            self.penalty.prox(size, w, step)
+            for j in range(size):
                 u[j] = w[j] / inverse[j] if inverse[j] != 0.0 else u[j]
         if share > 0.0:
-            skgd_average(self.p, share, u, self.average + c * self.p)
-        self.refresh(c)
-        return 0
-
-    cdef int add_penalty(self, Py_ssize_t c) except -1 nogil:
-        """Add the gradient of the penalty's smooth part, in the metric's coordinates."""
-        cdef Py_ssize_t j
-        cdef double* extra = self.step + c * self.p
-        cdef double* g = self.g + c * self.p
-        cdef const double* w = self.w + c * self.p
-        cdef const double* inverse = self.inverse + c * self.p
-        if self.identity:
-            return self.penalty.add_gradient(self.d, w, self.alpha[c], g)
-        memset(extra, 0, self.d * sizeof(double))
-        self.penalty.add_gradient(self.d, w, self.alpha[c] * self.unit[c], extra)
-        for j in range(self.d):
-            g[j] += extra[j] * inverse[j]
+            skgd_average(last - first, share, u, self.average + c * self.p + first)
+        shift[0] += self.refresh_part(c, first, size, w)
         return 0
 
     cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
@@ -913,23 +1064,25 @@ cdef class Sweep:
             i += m
         return 0
 
-    cdef Py_ssize_t join(self, Workspace space, Py_ssize_t first) noexcept nogil:
-        """Start a batch in the workspace of a fleet; return the number of outputs."""
+    cdef void begin_batch(self) noexcept nogil:
         memset(self.g, 0, self.k * self.p * sizeof(double))
+
+    cdef Py_ssize_t join(self, Workspace space, Py_ssize_t first) noexcept nogil:
+        """Say in the workspace of a fleet where the numbers are; return the number of outputs."""
         space.point(first, self.k, self.w, self.p, self.g, self.p)
         return self.k
 
     cdef Py_ssize_t slopes(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t size,
-                           Workspace space, Py_ssize_t first, void** filled) except -1 nogil:
-        """Turn a fleet's margins into weighted slopes; `filled` are the targets in the space."""
+                           Workspace space, Py_ssize_t first) except -1 nogil:
+        """Turn a fleet's margins into weighted slopes."""
         cdef double* z = space.z + first * m
         cdef double* c = space.c + first * m
         cdef double unused = 0.0
         cdef double* total = self.g + self.d if self.fit_intercept else &unused
-        filled[0] = self.problem.fill_unless(filled[0], index, m, space.y)
+        self.problem.fill(index, m, space)
         self.problem.add_offset(m, self.offset, z)
         self.problem.loss.gradient(self.k, m, space.y, z, c)
-        self.problem.weigh(index, m, self.weight_scale / size, c, total,
+        self.problem.weigh(m, space, self.weight_scale / size, c, total,
                            self.p if self.fit_intercept else 0)
         return self.k
 
@@ -1025,7 +1178,7 @@ cdef class Sweep:
         if self.identity and not self.penalty.proximal:
             with nogil:
                 self.scaled_steps(p, rows, row, n_steps, rate)
-            self.refresh(0)
+            self.refresh_all(0)
             return 0
         records = np.zeros((d, SKGD_RECORD))
         buffers = np.empty((2, rows.widest))
@@ -1039,7 +1192,7 @@ cdef class Sweep:
         for j in range(d):
             if self.inverse[j] != 0.0:
                 self.u[j] = self.w[j] / self.inverse[j]
-        self.refresh(0)
+        self.refresh_all(0)
         return 0
 
     cdef int scaled_steps(self, Problem p, SparseRows rows, const Py_ssize_t* row,
@@ -1145,12 +1298,21 @@ cdef class Sweep:
             else:
                 self.single_sparse(self.problem, self.problem.rows, row + bound[0], n_batches, rate)
             return
+        self.make_room()
+        if self.takes_tiles() and tiles_fit(bounds):
+            run_in_tiles([self], order, bounds, rates[None], t, [averaged])
+            return
         with nogil:
             for b in range(n_batches):
                 size = bound[b + 1] - bound[b]
                 self.batch(row + bound[b], size, last - bound[b], self.weight_scale / size)
                 share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
                 self.finish_all(rate[b], t + b, share)
+
+    def raw(self):
+        """Return the coefficients and the intercepts of the parameters."""
+        offset, coef = self.owners[-2:]
+        return coef[:, :self.d].copy(), offset.copy()
 
     def begin_epoch(self):
         """Prepare for an epoch, and return how often all rows were read for it."""
@@ -1175,6 +1337,82 @@ cdef class Sweep:
         """Return about how many multiplications a step along a batch of some rows takes."""
         rows = self.k * length * (self.problem.rows.width + BLOCK)
         return rows if length == 1 and self.goes_row_by_row() else rows + 16 * self.k * self.d
+
+    cdef bint takes_tiles(self):
+        """Whether the gradient of a batch can be taken, and followed, tile by tile."""
+        return isinstance(self.problem.rows, SparseRows) and (
+            self.tile < self.p or self.tile == SKGD_TILE
+        )
+
+    cdef int run_tiles(self, Tiles tiles, const double* rate, Py_ssize_t t,
+                       Py_ssize_t averaged) except -1:
+        """Take one step for each of the batches that are cut into tiles."""
+        self.make_room()
+        cdef Py_ssize_t b, c, tallest = tiles.tallest
+        buffers = np.empty((2, self.k, tallest)), np.empty((2, SKGD_TILE))
+        cdef double* z = writeable_floats(buffers[0], buffers[0].shape)
+        cdef double* slope = z + self.k * tallest
+        cdef double* g = writeable_floats(buffers[1], (2, SKGD_TILE))
+        cdef double share
+        with nogil:
+            for c in range(self.k):
+                memset(z + c * tallest, 0, tiles.size(0) * sizeof(double))
+                tiles.dot_all(0, self.w + c * self.p, z + c * tallest)
+            for b in range(tiles.n_batches):
+                share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
+                self.slopes_of_batch(tiles, b, z, slope)
+                for c in range(self.k):
+                    memset(z + c * tallest, 0, tallest * sizeof(double))
+                    self.step_in_tiles(tiles, b, c, z + c * tallest, slope + c * tallest, g,
+                                       rate[b], t + b, share)
+            for c in range(self.k):
+                self.refresh_all(c)
+        return 0
+
+    cdef int slopes_of_batch(self, Tiles tiles, Py_ssize_t b, const double* z,
+                             double* slope) except -1 nogil:
+        """Turn the margins of a batch into its weighted slopes, whose sum goes to the intercept."""
+        cdef const Py_ssize_t* index = tiles.row + tiles.bound[b]
+        cdef Py_ssize_t i = 0, m, c, size = tiles.size(b)
+        for c in range(self.k if self.fit_intercept else 0):
+            self.g[c * self.p + self.d] = 0.0
+        while i < size:
+            m = min(size - i, <Py_ssize_t>BLOCK)
+            for c in range(self.k):
+                memcpy(self.space.z + c * m, z + c * tiles.tallest + i, m * sizeof(double))
+            self.space.forget()
+            self.slopes(index + i, m, size, self.space, 0)
+            for c in range(self.k):
+                memcpy(slope + c * tiles.tallest + i, self.space.c + c * m, m * sizeof(double))
+            i += m
+        return 0
+
+    cdef int step_in_tiles(self, Tiles tiles, Py_ssize_t b, Py_ssize_t c, double* z,
+                           const double* slope, double* g, double rate, Py_ssize_t t,
+                           double share) except -1 nogil:
+        """Step along a batch's slopes, and take the margins of the next one on the way.
+
+        The coefficients of a tile are made in a buffer behind g, which stays in cache.
+        """
+        cdef Py_ssize_t tile, first
+        cdef double shift = 0.0
+        cdef double* w = g + SKGD_TILE
+        cdef double total = self.g[c * self.p + self.d] if self.fit_intercept else 0.0
+        for tile in range((self.p + SKGD_TILE - 1) // SKGD_TILE):
+            first = tile * SKGD_TILE
+            memset(g, 0, SKGD_TILE * sizeof(double))
+            if first < self.d:
+                tiles.add(b, tile, slope, g)
+            if first + SKGD_TILE >= self.p and self.fit_intercept:
+                g[self.d - first] = total
+            if self.identity:
+                w = self.w + c * self.p + first
+            self.refresh_part(c, first, min(SKGD_TILE, self.d - first), w)
+            self.finish_part(c, first, g, w, total, rate, t, share, &shift)
+            if first < self.d and b + 1 < tiles.n_batches:
+                tiles.dot(b + 1, tile, w, z)
+        self.refresh(c, shift)
+        return 0
 
     cdef bint goes_row_by_row(self):
         """Whether margin, slope and step of a row can be done on its coefficients at once."""
@@ -1210,7 +1448,10 @@ cdef class Fleet:
     cdef list sweeps
     cdef Rows rows
     cdef Workspace space
-    cdef Py_ssize_t k, n
+    cdef Py_ssize_t k, n, n_kinds
+    cdef object owners
+    cdef const Py_ssize_t* kind  # of each row
+    cdef const Py_ssize_t* counts  # (n_kinds, n_sweeps): whether rows of a kind count for a sweep
 
     def __init__(self, list sweeps):
         cdef Sweep sweep
@@ -1227,6 +1468,28 @@ cdef class Fleet:
         self.n = self.rows.n
         if isinstance(self.rows, DenseRows) and self.k >= MANY:
             self.space = Workspace(self.rows, self.k)
+            self.sort_rows([(<Sweep>item).problem.weights for item in sweeps])
+
+    cdef int sort_rows(self, list weights) except -1:
+        """Find out for which models each row counts: the others need not look at it."""
+        distinct = {id(each): each for each in weights if each is not None}
+        masks, kinds = [0], np.zeros(self.n, dtype=np.intp)
+        if len(distinct) < 64:
+            bits = {key: 1 << i for i, key in enumerate(distinct)}
+            mask = np.zeros(self.n, dtype=np.uint64)
+            for key, each in distinct.items():
+                mask |= np.where(each == 0, np.uint64(bits[key]), np.uint64(0))
+            found = np.unique(mask)
+            if len(found) <= KINDS:
+                masks, kinds = found.tolist(), np.searchsorted(found, mask).astype(np.intp)
+        counts = np.array(
+            [[each is None or not bits[id(each)] & mask for each in weights] for mask in masks],
+            dtype=np.intp,
+        ) if any(masks) else np.ones((1, len(weights)), dtype=np.intp)
+        self.owners, self.n_kinds = (kinds, counts), len(masks)
+        self.kind = integers(kinds, kinds.shape)
+        self.counts = integers(counts, counts.shape)
+        return 0
 
     def run(self, order, bounds, rates, Py_ssize_t t, averaged=None):
         """Take one step per batch with each model.
@@ -1241,7 +1504,7 @@ cdef class Fleet:
         averaged : list of int, default=None
             The number of steps in each running mean before; -1 for no averaging.
         """
-        cdef Py_ssize_t b, m, first, i, j, size, last, n_batches = len(bounds) - 1
+        cdef Py_ssize_t b, m, i, j, kind, size, last, end, n_batches = len(bounds) - 1
         cdef Py_ssize_t n_sweeps = len(self.sweeps)
         cdef double share
         averaged = [-1] * n_sweeps if averaged is None else averaged
@@ -1253,6 +1516,10 @@ cdef class Fleet:
             (<Sweep>item).check_average(count)
         if self.space is None:
             # Sparse rows are short beside the models: one model after the other stays in cache.
+            tiled = tiles_fit(bounds) and all([(<Sweep>item).takes_tiles() for item in self.sweeps])
+            if tiled and bounds[n_batches] - bounds[0] > n_batches:
+                run_in_tiles(self.sweeps, order, bounds, rates, t, averaged)
+                return
             for j in range(n_sweeps):
                 (<Sweep>self.sweeps[j]).run(order, bounds, rates[j], t, averaged[j])
             return
@@ -1266,33 +1533,63 @@ cdef class Fleet:
         for j in range(n_sweeps):
             sweeps[j] = <void*>self.sweeps[j]
         last = bound[n_batches]
+        # Rows of a batch that count for the same models lie together; one more place for what is
+        # written before it is known whether it stays.
+        cdef Py_ssize_t n_kinds = self.n_kinds
+        if last - bound[0] < FEW * n_kinds * n_batches:
+            n_kinds = 1
+        order_by_kind = np.empty(last + 1, dtype=np.intp)
+        ends = np.empty((n_batches, n_kinds), dtype=np.intp)
+        cdef Py_ssize_t* sorted_row = writeable_integers(order_by_kind, (last + 1,))
+        cdef Py_ssize_t* end_of = writeable_integers(ends, (n_batches, n_kinds))
         try:
             with nogil:
                 for b in range(n_batches):
-                    size = bound[b + 1] - bound[b]
-                    first = 0
-                    for j in range(n_sweeps):
-                        first += (<Sweep>sweeps[j]).join(self.space, first)
                     i = bound[b]
-                    while i < bound[b + 1]:
-                        m = min(bound[b + 1] - i, <Py_ssize_t>BLOCK)
-                        self.rows.expect(row + i + m, min(<Py_ssize_t>BLOCK, last - i - m), True,
-                                         self.space)
-                        self.add_block(sweeps, n_sweeps, row + i, m, size)
-                        i += m
+                    for kind in range(n_kinds):
+                        for j in range(bound[b], bound[b + 1]):
+                            sorted_row[i] = row[j]
+                            i += n_kinds == 1 or self.kind[row[j]] == kind
+                        end_of[b * n_kinds + kind] = i
+                for b in range(n_batches):
+                    size = bound[b + 1] - bound[b]
+                    for j in range(n_sweeps):
+                        (<Sweep>sweeps[j]).begin_batch()
+                    i = bound[b]
+                    for kind in range(n_kinds):
+                        end = end_of[b * n_kinds + kind]
+                        while i < end:
+                            m = min(end - i, <Py_ssize_t>BLOCK)
+                            self.rows.expect(sorted_row + i + m,
+                                             min(<Py_ssize_t>BLOCK, last - i - m), True, self.space)
+                            self.add_block(
+                                sweeps, n_sweeps,
+                                self.counts + kind * n_sweeps if n_kinds > 1 else NULL,
+                                sorted_row + i, m, size
+                            )
+                            i += m
                     for j in range(n_sweeps):
                         share = 1.0 / (count_of[j] + b + 1) if count_of[j] >= 0 else 0.0
                         (<Sweep>sweeps[j]).finish_all(rate[j * n_batches + b], t + b, share)
         finally:
             free(sweeps)
 
-    cdef int add_block(self, void** sweeps, Py_ssize_t n_sweeps, const Py_ssize_t* index,
-                       Py_ssize_t m, Py_ssize_t size) except -1 nogil:
+    cdef int add_block(self, void** sweeps, Py_ssize_t n_sweeps, const Py_ssize_t* counts,
+                       const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t size) except -1 nogil:
+        """Add the gradients of a block of rows to those of the models for which they count."""
         cdef Py_ssize_t j, first = 0
-        cdef void* targets = NULL
-        self.rows.dot(index, m, self.space)
         for j in range(n_sweeps):
-            first += (<Sweep>sweeps[j]).slopes(index, m, size, self.space, first, &targets)
+            if counts == NULL or counts[j]:
+                first += (<Sweep>sweeps[j]).join(self.space, first)
+        if first == 0:
+            return 0
+        self.space.k = first
+        self.space.forget()
+        self.rows.dot(index, m, self.space)
+        first = 0
+        for j in range(n_sweeps):
+            if counts == NULL or counts[j]:
+                first += (<Sweep>sweeps[j]).slopes(index, m, size, self.space, first)
         self.rows.add(index, m, self.space)
         return 0
 
@@ -1317,8 +1614,6 @@ def joint_losses(list problems, coef, intercept, subset):
     cdef Problem p = problems[0]
     cdef Py_ssize_t i = 0, j, m, first, k = len(coef), n = len(subset)
     cdef Py_ssize_t n_problems = len(problems)
-    cdef void* filled
-    cdef void* targets
     cdef Rows rows = p.rows
     cdef Workspace space = Workspace(rows, k)
     cdef const double* w = floats(coef, (k, rows.d))
@@ -1330,6 +1625,8 @@ def joint_losses(list problems, coef, intercept, subset):
         raise ValueError("problems: pass some that share one Rows object and their weights.")
     if not n or subset.min() < 0 or subset.max() >= rows.n:
         raise ValueError(f"subset: pass some row numbers from 0 to {rows.n - 1}.")
+    if isinstance(rows, SparseRows) and k >= MANY:
+        space.lay_beside(rows.d, w, False)
     losses = np.zeros(k)
     cdef double* value = writeable_floats(losses, (k,))
     members = np.array([<size_t><void*>problem for problem in problems], dtype=np.intp)
@@ -1339,11 +1636,10 @@ def joint_losses(list problems, coef, intercept, subset):
         while i < n:
             m = min(n - i, <Py_ssize_t>BLOCK)
             rows.expect(index + i + m, min(<Py_ssize_t>BLOCK, n - i - m), False, space)
+            space.forget()
             rows.dot(index + i, m, space)
-            first, filled = 0, NULL
+            first = 0
             for j in range(n_problems):
-                targets = (<Problem><void*>member[j]).fill_unless(filled, index + i, m, space.y)
-                filled = targets
                 (<Problem><void*>member[j]).add_value(index + i, m, space, first, offset, value)
                 first += (<Problem><void*>member[j]).k
             i += m
@@ -1377,6 +1673,7 @@ cdef class ReducedSweep(Sweep):
 
     def __init__(self, Py_ssize_t every, *arguments):
         Sweep.__init__(self, *arguments)
+        self.make_room()
         self.every, self.age = every, -1
         self.n = self.weight_scale * self.problem.weight_sum
         self.known = np.zeros((self.problem.n, self.k))
@@ -1427,8 +1724,9 @@ cdef class ReducedSweep(Sweep):
         while i < size:
             m = min(size - i, p.rows.block)
             p.expect(index + i, m, known - i, space)
+            space.forget()
             p.rows.dot(index + i, m, space)
-            p.fill_targets(index + i, m, space.y)
+            p.fill(index + i, m, space)
             p.add_offset(m, self.offset, space.z)
             p.loss.gradient(self.k, m, space.y, space.z, space.c)
             for j in range(m):
@@ -1437,7 +1735,7 @@ cdef class ReducedSweep(Sweep):
                     fresh = space.c[c * m + j]
                     space.c[c * m + j] = fresh - slope[c]
                     slope[c] = fresh if renews else slope[c]
-            p.weigh(index + i, m, factor, space.c, total, self.p if self.fit_intercept else 0)
+            p.weigh(m, space, factor, space.c, total, self.p if self.fit_intercept else 0)
             p.rows.add(index + i, m, space)
             i += m
         return 0
@@ -1452,6 +1750,9 @@ cdef class ReducedSweep(Sweep):
             self.g[j] += 0.0 if self.filling else self.gradient[j]
             self.gradient[j] += share * change
         return 0
+
+    cdef bint takes_tiles(self):
+        return False
 
     cdef bint goes_row_by_row(self):
         return isinstance(self.problem.rows, DenseRows) and Sweep.goes_row_by_row(self)

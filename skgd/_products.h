@@ -5,7 +5,7 @@
 #ifndef SKGD_PRODUCTS_H
 #define SKGD_PRODUCTS_H
 
-#include "_vector.h"
+#include "_rows.h"
 
 /* Four outputs, or fewer: the rest are copies that are not kept. */
 #define SKGD_FOUR(TYPE, name, source)                                                      \
@@ -45,13 +45,16 @@
 #define SKGD_COEF(c) w[c]
 SKGD_CLONES static void skgd_margins(
     const double *columns, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k,
-    const double **w, double *z)
+    const double **w, double *z, skgd_coming *coming)
 {
     for (ptrdiff_t c = 0; c < k; c += 4) {
+        skgd_fetch(coming);
         SKGD_FOUR(const double *, coef, SKGD_COEF)
         ptrdiff_t i = 0;
         for (; i + 3 * SKGD_LANES < m; i += 4 * SKGD_LANES)
             SKGD_MARGIN_TILE(4)
+        for (; i + 2 * SKGD_LANES < m; i += 3 * SKGD_LANES)
+            SKGD_MARGIN_TILE(3)
         for (; i + SKGD_LANES < m; i += 2 * SKGD_LANES)
             SKGD_MARGIN_TILE(2)
         for (; i < m; i += SKGD_LANES)
@@ -90,13 +93,16 @@ SKGD_CLONES static void skgd_margins(
 #define SKGD_SLOPE(c) slopes + (c) * m
 SKGD_CLONES static void skgd_gradients(
     const double *rows, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k,
-    const double *slopes, double **g)
+    const double *slopes, double **g, skgd_coming *coming)
 {
     for (ptrdiff_t c = 0; c < k; c += 4) {
+        skgd_fetch(coming);
         SKGD_FOUR(const double *, slope, SKGD_SLOPE)
         ptrdiff_t j = 0;
         for (; j + 3 * SKGD_LANES < d; j += 4 * SKGD_LANES)
             SKGD_GRADIENT_TILE(4)
+        for (; j + 2 * SKGD_LANES < d; j += 3 * SKGD_LANES)
+            SKGD_GRADIENT_TILE(3)
         for (; j + SKGD_LANES < d; j += 2 * SKGD_LANES)
             SKGD_GRADIENT_TILE(2)
         for (; j < d; j += SKGD_LANES)

@@ -318,6 +318,9 @@ SKGD_VALUES(float, f32)
    total of the rates up to which it has decayed, and its squared scale in the metric. */
 #define SKGD_RECORD 4
 
+/* Columns whose parameters are updated while they are in the nearest cache. */
+#define SKGD_TILE 512
+
 /* gather brings the coefficients of a row up to date: each has decayed by exp(-l2 a (total - last)),
    which is a short polynomial as long as the exponent is small; since holds a (total - last), for a
    threshold. It returns the margin. scatter steps along the row and puts them back. */
@@ -482,6 +485,69 @@ SKGD_CSR_MANY(double, int64_t, f64_i64)
 SKGD_CSR_MANY(float, int32_t, f32_i32)
 SKGD_CSR_MANY(float, int64_t, f32_i64)
 
+/* ---- batches of CSR rows, cut into tiles of columns ----------------------------------- */
+
+/* What a batch stores in a tile lies together, as numbers and places: the row in the batch in the high
+   half, the column in the tile in the low one. A model whose parameters are updated tile by tile reads and
+   writes nothing else than what is in the nearest cache. Neighbours are taken from eight parts of the tile in
+   turn, so that no sum waits for the one before. */
+#define SKGD_PARTS 8
+#define SKGD_CUT(T, I, NAME)                                                               \
+    static void skgd_count_##NAME(                                                         \
+        const void *indices, ptrdiff_t start, ptrdiff_t stop, ptrdiff_t *count)            \
+    {                                                                                      \
+        for (ptrdiff_t k = start; k < stop; k++)                                           \
+            count[((const I *)indices)[k] / SKGD_TILE]++;                                  \
+    }                                                                                      \
+    static void skgd_cut_##NAME(                                                           \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        uint32_t row, const ptrdiff_t *end, ptrdiff_t *next, double *numbers,              \
+        uint32_t *places)                                                                  \
+    {                                                                                      \
+        for (ptrdiff_t k = start; k < stop; k++) {                                         \
+            ptrdiff_t column = ((const I *)indices)[k], tile = column / SKGD_TILE;         \
+            ptrdiff_t at = next[tile];                                                     \
+            numbers[at] = ((const T *)data)[k];                                            \
+            places[at] = row << 16 | (uint32_t)(column % SKGD_TILE);                       \
+            at += SKGD_PARTS;                                                              \
+            next[tile] = at < end[tile] ? at : at % SKGD_PARTS + 1 + end[tile - 1];        \
+        }                                                                                  \
+    }
+
+SKGD_CUT(double, int32_t, f64_i32)
+SKGD_CUT(double, int64_t, f64_i64)
+SKGD_CUT(float, int32_t, f32_i32)
+SKGD_CUT(float, int64_t, f32_i64)
+
+/* z[row] += x w[column] over n places of a tile, and g[column] += x c[row]. */
+SKGD_CLONES static void skgd_tile_dot(
+    ptrdiff_t n, const double *x, const uint32_t *place, const double *w, double *z)
+{
+    for (ptrdiff_t k = 0; k < n; k += SKGD_PARTS) {
+        double product[SKGD_PARTS];
+        for (int q = 0; q < SKGD_PARTS; q++)
+            product[q] = x[k + q] * w[place[k + q] & 0xffff];
+        for (int q = 0; q < SKGD_PARTS; q++) {
+            z[place[k + q] >> 16] += product[q];
+            SKGD_ONE_BY_ONE;
+        }
+    }
+}
+
+SKGD_CLONES static void skgd_tile_add(
+    ptrdiff_t n, const double *x, const uint32_t *place, const double *c, double *g)
+{
+    for (ptrdiff_t k = 0; k < n; k += SKGD_PARTS) {
+        double product[SKGD_PARTS];
+        for (int q = 0; q < SKGD_PARTS; q++)
+            product[q] = x[k + q] * c[place[k + q] >> 16];
+        for (int q = 0; q < SKGD_PARTS; q++) {
+            g[place[k + q] & 0xffff] += product[q];
+            SKGD_ONE_BY_ONE;
+        }
+    }
+}
+
 /* What is done with rows whose numbers and column numbers are of one type each. */
 typedef struct {
     double (*dot)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *);
@@ -496,13 +562,16 @@ typedef struct {
                     double *);
     void (*gradients)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
                       double *);
+    void (*count)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t *);
+    void (*cut)(const void *, const void *, ptrdiff_t, ptrdiff_t, uint32_t, const ptrdiff_t *,
+                ptrdiff_t *, double *, uint32_t *);
 } skgd_csr_kernels;
 
 #define SKGD_KERNELS(X, NAME)                                                              \
     {                                                                                      \
         skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_gather_##NAME, skgd_scatter_##NAME, \
         skgd_values_dot_##X, skgd_csr_fetch_##NAME, skgd_csr_margins_##NAME,               \
-        skgd_csr_gradients_##NAME                                                          \
+        skgd_csr_gradients_##NAME, skgd_count_##NAME, skgd_cut_##NAME                      \
     }
 
 /* By whether the numbers are float32 and whether the column numbers have 64 bits. */
@@ -534,6 +603,21 @@ SKGD_CLONES static double skgd_from_metric(
         s += mean[j] * wj;
     }
     return s;
+}
+
+/* g += extra * inverse */
+SKGD_CLONES static void skgd_add_scaled(
+    ptrdiff_t d, const double *extra, const double *inverse, double *g)
+{
+    for (ptrdiff_t j = 0; j < d; j++)
+        g[j] += extra[j] * inverse[j];
+}
+
+/* z += number */
+SKGD_CLONES static void skgd_shift(ptrdiff_t m, double number, double *z)
+{
+    for (ptrdiff_t i = 0; i < m; i++)
+        z[i] += number;
 }
 
 /* average += share * (u - average) */

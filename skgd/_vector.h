@@ -125,10 +125,10 @@ SKGD_INLINE double skgd_exp1(double x)
     return x > 709.4 ? INFINITY : value;
 }
 
-/* log(1 + e) for 0 <= e <= 1, with full relative accuracy: 2 artanh(e / (2 + e)). */
-SKGD_INLINE double skgd_log1p_unit(double e)
+/* 2 artanh(s) for |s| <= 1/3. */
+SKGD_INLINE double skgd_two_artanh(double s)
 {
-    double s = e / (2.0 + e), q = s * s;
+    double q = s * s;
     double p = 1.0 / 33.0;
     p = p * q + 1.0 / 31.0;
     p = p * q + 1.0 / 29.0;
@@ -147,6 +147,30 @@ SKGD_INLINE double skgd_log1p_unit(double e)
     p = p * q + 1.0 / 3.0;
     p = p * q + 1.0;
     return 2.0 * s * p;
+}
+
+/* log(1 + e) for 0 <= e <= 1, with full relative accuracy. */
+SKGD_INLINE double skgd_log1p_unit(double e)
+{
+    return skgd_two_artanh(e / (2.0 + e));
+}
+
+/* log(x) for x >= 1: the exponent's bits, and the logarithm of what is left from 1/sqrt(2) to sqrt(2). */
+SKGD_INLINE double skgd_log1(double x)
+{
+    const double magic = 4503599627370496.0; /* 2^52, whose last bits count ones */
+    uint64_t bits, power, rest;
+    double exponent, f;
+    memcpy(&bits, &x, sizeof bits);
+    bits += 0x3ff0000000000000u - 0x3fe6a09e667f3bcdu;
+    power = (bits >> 52) | 0x4330000000000000u;
+    rest = (bits & 0x000fffffffffffffu) + 0x3fe6a09e667f3bcdu;
+    memcpy(&exponent, &power, sizeof exponent);
+    memcpy(&f, &rest, sizeof f);
+    f = (exponent - (magic + 1023.0)) * 6.93147180559945309417e-01
+      + skgd_two_artanh((f - 1.0) / (f + 1.0));
+    /* Infinity and NaN are what they were. */
+    return x < INFINITY ? f : x;
 }
 
 /* y += a x */
@@ -180,6 +204,46 @@ SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const doub
     return sqrt(s);
 }
 
+/* The running means m of the gradient and v of its square take a new one in. */
+SKGD_CLONES static void skgd_remember(
+    ptrdiff_t n, double beta_1, double beta_2, const double *g, double *m, double *v)
+{
+    SKGD_SIMD()
+    for (ptrdiff_t i = 0; i < n; i++) {
+        m[i] += (1.0 - beta_1) * (g[i] - m[i]);
+        v[i] = beta_2 * v[i] + (1.0 - beta_2) * g[i] * g[i];
+    }
+}
+
+/* sqrt(v) to 1 ulp or so, for v >= 0: 1/sqrt from the halved exponent, by Newton's steps, in half the time
+   that processors take for the root itself. Numbers whose root's square could underflow are scaled. */
+SKGD_INLINE double skgd_sqrt1(double v)
+{
+    int small = v < 0x1p-512;
+    double a = small ? v * 0x1p512 : v, half = 0.5 * a, y, s;
+    uint64_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    bits = 0x5fe6eb50c7b537a9u - (bits >> 1);
+    memcpy(&y, &bits, sizeof y);
+    y *= 1.5 - half * y * y;
+    y *= 1.5 - half * y * y;
+    y *= 1.5 - half * y * y;
+    s = a * y;
+    s += 0.5 * y * (a - s * s);
+    s = small ? s * 0x1p-256 : s;
+    /* Infinity and NaN are what they were. */
+    return v < INFINITY ? s : v;
+}
+
+/* w -= rate m / (sqrt(v) + eps) */
+SKGD_CLONES static void skgd_descend(
+    ptrdiff_t n, const double *m, const double *v, double rate, double eps, double *w)
+{
+    SKGD_SIMD()
+    for (ptrdiff_t i = 0; i < n; i++)
+        w[i] -= m[i] != 0.0 ? rate * m[i] / (skgd_sqrt1(v[i]) + eps) : 0.0;
+}
+
 SKGD_CLONES static void skgd_exp(ptrdiff_t n, const double *x, double *out)
 {
     for (ptrdiff_t i = 0; i < n; i++)
@@ -208,39 +272,68 @@ SKGD_CLONES static void skgd_logistic_slope(
         out[i] = -y[i] / (1.0 + skgd_exp1(y[i] * z[i]));
 }
 
-/* out = exp(z - top) / total over the k outputs of each of m rows, z and out of shape (k, m). The
-   logarithm of the normaliser, top + log(total), goes to log_total unless that is NULL. */
+/* e = exp(z - top) over the k outputs of some rows, which lie m apart, and their total. */
+SKGD_INLINE void skgd_exponents(
+    ptrdiff_t k, ptrdiff_t m, ptrdiff_t size, const double *z, double *e, double *top,
+    double *total)
+{
+    for (ptrdiff_t i = 0; i < size; i++)
+        top[i] = z[i], total[i] = 0.0;
+    for (ptrdiff_t c = 1; c < k; c++)
+        for (ptrdiff_t i = 0; i < size; i++)
+            top[i] = z[c * m + i] > top[i] ? z[c * m + i] : top[i];
+    for (ptrdiff_t c = 0; c < k; c++)
+        for (ptrdiff_t i = 0; i < size; i++) {
+            e[c * m + i] = skgd_exp1(z[c * m + i] - top[i]);
+            total[i] += e[c * m + i];
+        }
+}
+
+/* out = exp(z - top) / total over the k outputs of each of m rows, y, z and out of shape (k, m), less
+   one in the output whose target is positive; y may be NULL. */
 #define SKGD_ROWS 64
 SKGD_CLONES static void skgd_softmax(
-    ptrdiff_t k, ptrdiff_t m, const double *z, double *out, double *log_total)
+    ptrdiff_t k, ptrdiff_t m, const double *y, const double *z, double *out)
 {
     double top[SKGD_ROWS], total[SKGD_ROWS];
     for (ptrdiff_t first = 0; first < m; first += SKGD_ROWS) {
         ptrdiff_t size = m - first < SKGD_ROWS ? m - first : SKGD_ROWS;
-        for (ptrdiff_t i = 0; i < size; i++)
-            top[i] = z[first + i], total[i] = 0.0;
-        for (ptrdiff_t c = 1; c < k; c++) {
-            const double *a = z + c * m + first;
-            for (ptrdiff_t i = 0; i < size; i++)
-                top[i] = a[i] > top[i] ? a[i] : top[i];
-        }
-        for (ptrdiff_t c = 0; c < k; c++) {
-            const double *a = z + c * m + first;
-            double *e = out + c * m + first;
-            for (ptrdiff_t i = 0; i < size; i++) {
-                e[i] = skgd_exp1(a[i] - top[i]);
-                total[i] += e[i];
-            }
-        }
-        for (ptrdiff_t i = 0; log_total != NULL && i < size; i++)
-            log_total[first + i] = top[i] + log(total[i]);
+        double *e = out + first;
+        const double *target = y ? y + first : NULL;
+        skgd_exponents(k, m, size, z + first, e, top, total);
         for (ptrdiff_t i = 0; i < size; i++)
             total[i] = 1.0 / total[i];
         for (ptrdiff_t c = 0; c < k; c++) {
-            double *e = out + c * m + first;
-            for (ptrdiff_t i = 0; i < size; i++)
-                e[i] *= total[i];
+            if (target) {
+                for (ptrdiff_t i = 0; i < size; i++)
+                    e[c * m + i] = e[c * m + i] * total[i] - (target[c * m + i] > 0.0 ? 1.0 : 0.0);
+            } else {
+                for (ptrdiff_t i = 0; i < size; i++)
+                    e[c * m + i] *= total[i];
+            }
         }
+    }
+}
+
+/* The negative logarithm of the softmax in the output whose target is positive, into the first output;
+   zeros into the others. */
+SKGD_CLONES static void skgd_softmax_loss(
+    ptrdiff_t k, ptrdiff_t m, const double *y, const double *z, double *out)
+{
+    double top[SKGD_ROWS], total[SKGD_ROWS];
+    for (ptrdiff_t first = 0; first < m; first += SKGD_ROWS) {
+        ptrdiff_t size = m - first < SKGD_ROWS ? m - first : SKGD_ROWS;
+        const double *target = y + first, *margin = z + first;
+        skgd_exponents(k, m, size, margin, out + first, top, total);
+        for (ptrdiff_t i = 0; i < size; i++)
+            top[i] += skgd_log1(total[i]);
+        for (ptrdiff_t c = 0; c < k; c++)
+            for (ptrdiff_t i = 0; i < size; i++) {
+                top[i] -= target[c * m + i] > 0.0 ? margin[c * m + i] : 0.0;
+                out[first + c * m + i] = 0.0;
+            }
+        for (ptrdiff_t i = 0; i < size; i++)
+            out[first + i] = top[i];
     }
 }
 

@@ -207,30 +207,37 @@ class GDClassifier(ClassifierMixin, BaseGD):
             )
 
     def _encode(self, y, weights, *, reset, partial=False):
-        if not reset or partial:
-            check_classification_targets(y)
-        else:
+        learns = reset and not partial
+        if learns:
             classes = _labels(y)
             self._check_classes(classes)
-            if weights is not None and len(np.unique(y[weights > 0])) < 2:
-                raise ValueError(
-                    "GDClassifier needs at least 2 classes with a weight above 0: y has one class "
-                    "where sample_weight is not 0."
-                )
-            self.classes_ = classes
-        codes = np.searchsorted(self.classes_, y)
-        if not reset or partial:
-            codes[codes == len(self.classes_)] = 0
-            unknown = np.unique(y[self.classes_[codes] != y])
+        else:
+            check_classification_targets(y)
+            classes = self.classes_
+        codes = np.searchsorted(classes, y)
+        if not learns:
+            codes[codes == len(classes)] = 0
+            unknown = np.unique(y[classes[codes] != y])
             if len(unknown):
                 remedy = "" if partial else ", or warm_start=False"
                 raise ValueError(
                     f"y contains the labels {unknown.tolist()!r}, which are not among the classes "
-                    f"{self.classes_.tolist()!r}: pass all classes in the first call{remedy}."
+                    f"{classes.tolist()!r}: pass all classes in the first call{remedy}."
                 )
-        if len(self.classes_) == 2:
-            return 2.0 * codes[:, None] - 1.0, 1
-        return codes.astype(np.float64), len(self.classes_)
+        two = len(classes) == 2
+        targets = 2.0 * codes[:, None] - 1.0 if two else codes.astype(np.float64)
+        if learns:
+            self._check_counted(targets, weights)
+            self.classes_ = classes
+        return targets, 1 if two else len(classes)
+
+    def _check_counted(self, targets, weights):
+        counts = None if weights is None else np.bincount(class_codes(targets), weights > 0)
+        if counts is not None and np.count_nonzero(counts) < 2:
+            raise ValueError(
+                "GDClassifier needs at least 2 classes with a weight above 0: y has one class "
+                "where sample_weight is not 0."
+            )
 
     def _class_factors(self, targets, weights, memory, partial):
         """Return the weight of each class, or None where all are 1."""

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
+from scipy import sparse
 
 from skgd._engine import Fleet, joint_losses
 from skgd.schedules import checked_rates
@@ -18,6 +19,8 @@ from skgd.training import Epoch, enter, make_sweep, sweep_epoch, watched_rows
 # Coefficients of the models that take a step together, so that all that belongs to them is in
 # cache.
 TOGETHER = 2**13
+# Coefficients of each column that lie together where the rows are sparse.
+WIDE = 8
 # How much faster many models multiply than one.
 SPEED = 8.0
 
@@ -70,6 +73,9 @@ class Pass:
         runs = self.runs
         numbers = sum(run.problem.k for run in runs) * runs[0].problem.d
         rounds = max(1, round(numbers / TOGETHER / self.n_threads))
+        if sparse.issparse(runs[0].sample.X):
+            # Those take many steps each, one model after the other.
+            rounds = 1
         self.parts = np.array_split(np.arange(len(runs)), min(self.n_threads * rounds, len(runs)))
         self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
 
@@ -104,7 +110,7 @@ class Pass:
                 steps = run.memory.steps
                 steps.t, steps.averaged = self.clock.t, self.clock.averaged
                 steps.epochs += 1
-            ends = {run: run.objective.raw(run.memory.steps.kept) for run in self.runs}
+            ends = {run: self._end(run) for run in self.runs}
             begun_again = []
             for run, rate, (losses, values) in zip(
                 self.runs, rates[:, -1], self._objectives(ends), strict=True
@@ -119,20 +125,28 @@ class Pass:
                 self._begin(begun_again)
         return ends
 
+    def _end(self, run):
+        """Return the raw coefficients and intercepts to which a run has come."""
+        steps, objective = run.memory.steps, run.objective
+        if steps.averaged:
+            return objective.raw(steps.kept)
+        return objective.feasible(*self.sweeps[run].raw())
+
     def run(self, order, bounds, rates, t, averaged):
         """Take one step per batch; as for `Sweep.run`, with a row of rates for each run."""
         jobs = [
             (fleet, order, bounds, rates[part], t, [averaged] * len(part))
             for fleet, part in zip(self.fleets, self.parts, strict=True)
         ]
-        _map(self.n_threads, _run_fleet, jobs)
+        in_threads(self.n_threads, _run_fleet, jobs)
 
     # ---- the objectives, all at once ------------------------------------------------------------
 
     def _objectives(self, ends):
         """Return the losses and objectives of each run on the rows on which it is watched."""
         found = {}
-        for part in _map(self.n_threads, partial(self._values, ends), list(self._watched_alike())):
+        jobs = list(self._watched_alike())
+        for part in in_threads(self.n_threads, partial(self._values, ends), jobs):
             found |= part
         return [found[run] for run in self.runs]
 
@@ -155,7 +169,11 @@ class Pass:
             alike = {}
             for i in part:
                 alike.setdefault(id(runs[i].problem.weights), []).append(runs[i])
-            yield from alike.values()
+            for several in alike.values():
+                k, size = several[0].problem.k, len(several)
+                if sparse.issparse(several[0].sample.X):
+                    size = max(1, WIDE // k)
+                yield from (several[i:i + size] for i in range(0, len(several), size))
 
     def _watched(self, problem):
         """Return the rows on which the objective of a run is watched."""
@@ -174,9 +192,9 @@ def _run_fleet(job):
     fleet.run(*arguments)
 
 
-def _map(n_threads, function, jobs):
+def in_threads(n_threads, function, jobs):
     """Return the results of all jobs."""
-    if min(n_threads, len(jobs)) == 1:
+    if min(n_threads, len(jobs)) <= 1:
         return [function(job) for job in jobs]
     with ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(function, jobs))

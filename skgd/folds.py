@@ -1,6 +1,5 @@
 """The folds of a search: the rows to train on, as weights or as a matrix, and those to score on."""
 
-import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -13,7 +12,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples
 from skgd._checks import check_weights
 from skgd._engine import signed_targets
 from skgd.run import Sample
-from skgd.scores import decision_values
+from skgd.scores import decision_values, shallow_copy
 from skgd.validation import split as split_off
 
 # Decision values that are taken at once.
@@ -47,7 +46,7 @@ class Part:
     raw: object
 
 
-@dataclass
+@dataclass(eq=False)
 class Fold:
     """A split of the rows.
 
@@ -72,8 +71,8 @@ class Fold:
 
     def informed(self, estimator):
         """Return an estimator with the same parameters that knows the data."""
-        informed = copy.copy(self.template)
-        vars(informed).update(copy.deepcopy(vars(estimator)))
+        informed = shallow_copy(self.template)
+        vars(informed).update(vars(estimator))
         return informed
 
     def stopping_early(self, estimator):
@@ -200,8 +199,7 @@ class MaskedFolds:
             counts if given.weights is None else counts * check_weights(given.weights, len(counts)),
             len(counts),
         )  # fmt: skip
-        # A split may leave a single class.
-        self.template._encode(sample.y, weights, reset=True)
+        self.template._check_counted(sample.targets, weights)
         parts = {
             name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
                              sample.targets[rows[name]])

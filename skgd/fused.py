@@ -1,6 +1,5 @@
 """Candidates of a search on the folds of a cross-validation, trained in as few passes as may be."""
 
-import copy
 import time
 import warnings
 from traceback import format_exc
@@ -11,6 +10,7 @@ from skgd._checks import check_parameters
 from skgd.callbacks import FitTasks
 from skgd.fleet import Pass, meeting
 from skgd.run import Memory, Run
+from skgd.scores import shallow_copy
 
 
 class Entry:
@@ -42,7 +42,7 @@ class Entry:
             if estimator.early_stopping:
                 sample, held_out = fold.stopping_early(estimator)
             memory = Memory.empty(sample.X.shape[1], sample.n_outputs)
-            tasks = FitTasks(estimator, sample)
+            tasks = FitTasks(estimator, sample) if estimator.verbose else None
             self.run = Run(estimator, sample, held_out, memory, False, tasks)
             if self.run.plan.shares_passes:
                 self.run.begin()
@@ -60,7 +60,7 @@ class Entry:
         return self._model(*self.end)
 
     def _model(self, coef, intercept):
-        model = copy.copy(self.estimator)
+        model = shallow_copy(self.estimator)
         vars(model).update(self.run.attributes(coef, intercept))
         return model
 
@@ -70,9 +70,10 @@ class Entry:
         try:
             coef, intercept, _ = self.estimator._kept(*self.end, run)
             self.model = self._model(coef, intercept)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # stop_reason tells
-                self.model._tell(run)
+            if self.estimator.on_divergence == "raise":  # otherwise stop_reason tells
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", ConvergenceWarning)
+                    self.model._tell(run)
         except Exception:
             self.fail()
         self.run = self.end = None

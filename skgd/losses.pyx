@@ -23,7 +23,6 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import d2_pinball_score, r2_score
 
 from libc.math cimport exp, fabs, log, log1p, sinh, tanh
-from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 from skgd._arrays cimport floats, writeable_floats
@@ -57,7 +56,9 @@ cdef extern from "_vector.h" nogil:
     void skgd_softplus(Py_ssize_t n, const double* x, double* out)
     void skgd_sigmoid(Py_ssize_t n, const double* x, double* out)
     void skgd_logistic_slope(Py_ssize_t n, const double* y, const double* z, double* out)
-    void skgd_softmax(Py_ssize_t k, Py_ssize_t m, const double* z, double* out, double* log_total)
+    void skgd_softmax(Py_ssize_t k, Py_ssize_t m, const double* y, const double* z, double* out)
+    void skgd_softmax_loss(Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
+                           double* out)
 
 cdef enum:
     PIECE = 64  # numbers that are worked on together, in buffers on the stack
@@ -1589,33 +1590,19 @@ cdef class LogLossRule(LossRule):
 cdef class SoftmaxRule(LossRule):
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                    double* out) except -1 nogil:
-        cdef Py_ssize_t i, c
-        cdef double* log_total = <double*>malloc(m * sizeof(double))
-        if log_total == NULL:
-            with gil:
-                raise MemoryError()
-        skgd_softmax(k, m, z, out, log_total)
-        for c in range(k):
-            for i in range(m):
-                out[c * m + i] = 0.0
-                log_total[i] -= z[c * m + i] if y[c * m + i] > 0.0 else 0.0
-        memcpy(out, log_total, m * sizeof(double))
-        free(log_total)
+        skgd_softmax_loss(k, m, y, z, out)
         return 0
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                       double* out) except -1 nogil:
-        cdef Py_ssize_t i
-        skgd_softmax(k, m, z, out, NULL)
-        for i in range(k * m):
-            out[i] -= 1.0 if y[i] > 0.0 else 0.0
+        skgd_softmax(k, m, y, z, out)
         return 0
 
     cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                      double* out) except -1 nogil:
         # The diagonal of diag(p) - p p'.
         cdef Py_ssize_t i
-        skgd_softmax(k, m, z, out, NULL)
+        skgd_softmax(k, m, NULL, z, out)
         for i in range(k * m):
             out[i] *= 1.0 - out[i]
         return 0
@@ -1794,6 +1781,11 @@ class Focal(Loss):
 
 # ---- names --------------------------------------------------------------------------------------
 
+@cache
+def _snake_case(name):
+    return re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
+
+
 def by_name(task):
     """Return the losses of a task by the names that the estimators take.
 
@@ -1814,7 +1806,7 @@ def by_name(task):
     """
     found = [globals()[name] for name in __all__]
     return {
-        re.sub("(?<!^)(?=[A-Z])", "_", kind.__name__).lower(): kind
+        _snake_case(kind.__name__): kind
         for kind in found
         if isinstance(kind, type) and kind.Rule is not None and kind.task == task
     }

@@ -23,6 +23,7 @@ from sklearn.utils.validation import _check_method_params, indexable
 from skgd import auto
 from skgd._base import BaseGD
 from skgd.blas import one_thread
+from skgd.fleet import in_threads
 from skgd.folds import Given, MaskedFolds, TransformedFolds
 from skgd.fused import Entry, train
 from skgd.optimizers import Optimizer
@@ -66,9 +67,10 @@ class GDSearchCV(BaseSearchCV):
         Whether to score on the rows trained on, too.
     race : bool, default=True
         Whether candidates leave the pass that have diverged, or that cannot win any more by their
-        scores and losses on the held-out rows after 2, 4, 8 ... epochs, or, of more than a few,
-        that are not among the leaders, of whom fewer stay each time. They are scored as they were
-        then. The best score may then be that of a candidate as good within its noise.
+        scores and losses on the held-out rows after 1, 2, 4, 8 ... epochs, or, of more than a few,
+        that are neither among the leaders, of whom half as many stay each time, nor as good as the
+        best within the noise of the folds. They are scored as they were then. The best score may
+        then be that of a candidate as good within its noise.
     error_score : "raise" or number, default=nan
         The score of a fit that fails.
     random_state : int, RandomState or None, default=None
@@ -271,12 +273,18 @@ class GDSearchCV(BaseSearchCV):
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
-        race = Race(scoring, metric if isinstance(metric, str) else None) if self.race else None
+        n_threads, race = effective_n_jobs(self.n_jobs), None
+        if self.race:
+            race = Race(scoring, metric if isinstance(metric, str) else None, n_threads)
         with one_thread():  # the products are small
-            train(entries, effective_n_jobs(self.n_jobs), race)
-            for fold in made:
-                members = [entry for entry in entries if entry.fold is fold]
-                out |= self._results(fold, members, scoring)
+            train(entries, n_threads, race)
+            jobs = [(fold, [each for each in entries if each.fold is fold]) for fold in made]
+            # A scorer of the user's own may count on one after the other.
+            for results in in_threads(
+                n_threads if scoring.needs_answers_alone else 1,
+                lambda job: self._results(*job, scoring), jobs,
+            ):  # fmt: skip
+                out |= results
         return out
 
     def _results(self, fold, entries, scoring):

@@ -8,7 +8,13 @@ cdef class Rule:
     cdef readonly Py_ssize_t slots
     # The number of parameters at the end that no rule may shrink of its own accord: intercepts.
     cdef public Py_ssize_t unpenalised
-    # One step: w and the state s (slots x d) in place. step, unless NULL, receives the size of the
-    # step that a unit gradient takes in the steady state, which proximal penalties must use.
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil
+    # Whether each coordinate is updated from its own numbers alone, so that the parameters may be
+    # updated part by part.
+    cdef bint apart
+    # Whether the rule keeps the arrays that `bind` hands it, so that each row needs its own.
+    cdef readonly bint keeps_arrays
+    # One step: w and the state s, d numbers of each slot `stride` apart, in place. step, unless
+    # NULL, receives the size of the step that a unit gradient takes in the steady state, which
+    # proximal penalties must use.
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil

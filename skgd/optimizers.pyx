@@ -25,6 +25,10 @@ from skgd.losses import check_complete, make_rule, overrides
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
     double skgd_distance(Py_ssize_t n, const double* x, const double* y)
+    void skgd_remember(Py_ssize_t n, double beta_1, double beta_2, const double* g, double* m,
+                       double* v)
+    void skgd_descend(Py_ssize_t n, const double* m, const double* v, double rate, double eps,
+                      double* w)
 
 # Below it a number is zero to a division.
 cdef double TINY = 1e-300
@@ -101,8 +105,8 @@ class _Minimizer(BaseEstimator):
 cdef class Rule:
     """The mathematics of a step rule, over one row of parameters."""
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} has no update.")
 
@@ -125,7 +129,7 @@ cdef class Rule:
         step = np.empty(w.shape)
         cdef Py_ssize_t d = w.shape[0]
         self.update(writeable_floats(w, (d,)), floats(g, (d,)),
-                    writeable_floats(state, (len(state), d)), rate, t, d,
+                    writeable_floats(state, (len(state), d)), d, rate, t, d,
                     writeable_floats(step, (d,)))
         return step
 
@@ -140,12 +144,13 @@ cdef class PythonRule(Rule):
         if not isinstance(slots, Integral) or isinstance(slots, bool) or slots < 0:
             raise ValueError(f"slots={slots!r} of {optimizer!r}: define it as an integer >= 0.")
         self.method, self.slots = optimizer.update, slots
+        self.keeps_arrays = True
 
     def bind(self, w, g, state):
         self.w, self.g, self.state = w, g, state
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         with gil:
             result = self.method(self.w, self.g, self.state, rate, t)
             if step != NULL:
@@ -325,12 +330,13 @@ cdef class SGDRule(Rule):
         self.dampening = _in_unit_interval("dampening", dampening)
         self.nesterov = nesterov
         self.local = self.plain = momentum == 0
+        self.apart = True
         self.slots = momentum != 0
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("nesterov=True: pass a momentum above 0 and dampening=0.")
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double fresh = 1.0 - self.dampening if t > 0 else 1.0
         if self.plain:
@@ -410,12 +416,13 @@ cdef class LionRule(Rule):
         self.beta_1 = _in_unit_interval("beta_1", beta_1)
         self.beta_2 = _in_unit_interval("beta_2", beta_2)
         self.slots = 1
+        self.apart = True
 
     cdef inline double direction(self, double m, double g) noexcept nogil:
         return self.beta_1 * m + (1.0 - self.beta_1) * g
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double c
         if step != NULL:
@@ -473,12 +480,13 @@ cdef class RpropRule(Rule):
         if not 0 < self.smallest <= self.largest < float("inf"):
             raise ValueError(f"step_sizes={step_sizes!r}: pass two positive numbers that rise.")
         self.slots = 2
+        self.apart = True
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* before = s
-        cdef double* size = s + d
+        cdef double* size = s + stride
         cdef double agreement, length, kept
         for j in range(d):
             agreement = g[j] * before[j]
@@ -552,11 +560,11 @@ cdef class AdagradRule(Rule):
 
     def __init__(self, eps):
         self.eps = _not_negative("eps", eps)
-        self.local = True
+        self.local = self.apart = True
         self.slots = 1
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         for j in range(d):
             s[j] += g[j] * g[j]
@@ -610,13 +618,14 @@ cdef class RMSpropRule(Rule):
         self.eps = _not_negative("eps", eps)
         self.centered = centered
         self.slots = 1 + self.centered + (momentum != 0)
+        self.apart = True
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* v = s
-        cdef double* mean = s + d
-        cdef double* b = s + d + d * self.centered
+        cdef double* mean = s + stride
+        cdef double* b = s + stride + stride * self.centered
         cdef double variance, scale
         for j in range(d):
             v[j] = self.rho * v[j] + (1.0 - self.rho) * g[j] * g[j]
@@ -695,12 +704,13 @@ cdef class AdadeltaRule(Rule):
         self.rho = _in_unit_interval("rho", rho)
         self.eps = _positive("eps", eps)
         self.slots = 2
+        self.apart = True
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* v = s
-        cdef double* moved = s + d
+        cdef double* moved = s + stride
         cdef double move
         for j in range(d):
             v[j] = self.rho * v[j] + (1.0 - self.rho) * g[j] * g[j]
@@ -761,6 +771,7 @@ cdef class MeansRule(Rule):
         self.beta_2 = _in_unit_interval("beta_2", beta_2)
         self.eps = _not_negative("eps", eps)
         self.slots = 2
+        self.apart = True
 
     cdef inline double correction_1(self, Py_ssize_t t) noexcept nogil:
         """What makes the mean of the gradient unbiased."""
@@ -772,18 +783,7 @@ cdef class MeansRule(Rule):
 
     cdef inline void remember(self, Py_ssize_t d, const double* g, double* m,
                               double* v) noexcept nogil:
-        cdef Py_ssize_t j
-        for j in range(d):
-            m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
-            v[j] = self.beta_2 * v[j] + (1.0 - self.beta_2) * g[j] * g[j]
-
-
-cdef inline void descend(Py_ssize_t d, const double* m, const double* v, double rate, double eps,
-                         double* w) noexcept nogil:
-    """``w = w - rate m / (sqrt(v) + eps)``"""
-    cdef Py_ssize_t j
-    for j in range(d):
-        w[j] -= rate * m[j] / (sqrt(v[j]) + eps) if m[j] != 0.0 else 0.0
+        skgd_remember(d, self.beta_1, self.beta_2, g, m, v)
 
 
 cdef inline void fill_sizes(Py_ssize_t d, const double* v, double rate, double eps,
@@ -813,12 +813,12 @@ cdef class AdamRule(MeansRule):
         self.amsgrad = amsgrad
         self.slots = 2 + self.amsgrad
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* v = s + d
-        cdef double* v_max = s + 2 * d
+        cdef double* v = s + stride
+        cdef double* v_max = s + 2 * stride
         cdef double root = 1.0 / sqrt(self.correction_2(t))
         self.remember(d, g, m, v)
         if self.amsgrad:
@@ -826,7 +826,7 @@ cdef class AdamRule(MeansRule):
                 v_max[j] = v[j] if v[j] > v_max[j] else v_max[j]
             v = v_max
         # m_hat / (sqrt(v_hat) + eps), with the corrections taken out of the loop.
-        descend(d, m, v, rate * self.correction_1(t) * root, self.eps * root, w)
+        skgd_descend(d, m, v, rate * self.correction_1(t) * root, self.eps * root, w)
         fill_sizes(d, v, rate * root, self.eps * root, step)
         return 0
 
@@ -877,14 +877,16 @@ cdef class AdamWRule(AdamRule):
     def __init__(self, beta_1, beta_2, eps, weight_decay, amsgrad):
         AdamRule.__init__(self, beta_1, beta_2, eps, amsgrad)
         self.weight_decay = _not_negative("weight_decay", weight_decay)
+        # The parameters at the end do not decay.
+        self.apart = False
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double keep = 1.0 - rate * self.weight_decay
         for j in range(d - self.unpenalised):
             w[j] *= keep
-        return AdamRule.update(self, w, g, s, rate, t, d, step)
+        return AdamRule.update(self, w, g, s, stride, rate, t, d, step)
 
 
 class AdamW(_MeanSquares):
@@ -935,11 +937,11 @@ class AdamW(_MeanSquares):
 
 cdef class AdamaxRule(MeansRule):
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* u = s + d
+        cdef double* u = s + stride
         cdef double size, corrected = rate * self.correction_1(t)
         for j in range(d):
             m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
@@ -996,17 +998,18 @@ cdef class NAdamRule(MeansRule):
         MeansRule.__init__(self, beta_1, beta_2, eps)
         self.momentum_decay = _not_negative("momentum_decay", momentum_decay)
         self.slots = 3
+        self.apart = False
 
     cdef inline double mu(self, Py_ssize_t t) noexcept nogil:
         return self.beta_1 * (1.0 - 0.5 * pow(0.96, t * self.momentum_decay))
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* v = s + d
+        cdef double* v = s + stride
         # One minus the product of all mu so far.
-        cdef double* rest = s + 2 * d
+        cdef double* rest = s + 2 * stride
         cdef double mu = self.mu(t + 1), mu_next = self.mu(t + 2)
         cdef double root = 1.0 / sqrt(self.correction_2(t))
         cdef double of_g, of_m, move
@@ -1063,11 +1066,11 @@ class NAdam(_MeanSquares):
 
 cdef class RAdamRule(MeansRule):
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* v = s + d
+        cdef double* v = s + stride
         cdef double correction_1 = self.correction_1(t), correction_2 = self.correction_2(t)
         cdef double longest = 2.0 / (1.0 - self.beta_2) - 1.0
         cdef double length = (
@@ -1080,7 +1083,7 @@ cdef class RAdamRule(MeansRule):
                 (length - 4.0) * (length - 2.0) * longest
                 / ((longest - 4.0) * (longest - 2.0) * length * correction_2)
             )
-            descend(d, m, v, rectified * correction_1, self.eps, w)
+            skgd_descend(d, m, v, rectified * correction_1, self.eps, w)
             fill_sizes(d, v, rectified, self.eps, step)
             return 0
         for j in range(d):
@@ -1134,18 +1137,18 @@ class RAdam(_MeanSquares):
 
 cdef class YogiRule(MeansRule):
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* m = s
-        cdef double* v = s + d
+        cdef double* v = s + stride
         cdef double square, change
         for j in range(d):
             m[j] += (1.0 - self.beta_1) * (g[j] - m[j])
             square = g[j] * g[j]
             change = (1.0 - self.beta_2) * square
             v[j] += -change if v[j] > square else (change if v[j] != square else 0.0)
-        descend(d, m, v, rate, self.eps, w)
+        skgd_descend(d, m, v, rate, self.eps, w)
         fill_sizes(d, v, rate, self.eps, step)
         return 0
 
@@ -1199,14 +1202,14 @@ cdef class DoGRule(Rule):
         self.initial_distance = _positive("initial_distance", initial_distance)
         self.slots = 3
 
-    cdef int update(self, double* w, const double* g, double* s, double rate, Py_ssize_t t,
-                    Py_ssize_t d, double* step) except -1 nogil:
+    cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
+                    Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
         cdef Py_ssize_t j
         cdef double* start = s
         # Of two more arrays of state one number each is used: the farthest distance from the
         # start so far, and the sum of all squared gradients.
-        cdef double* farthest = s + d
-        cdef double* squares = s + 2 * d
+        cdef double* farthest = s + stride
+        cdef double* squares = s + 2 * stride
         cdef double size = rate
         if t == 0:
             memcpy(start, w, d * sizeof(double))

@@ -5,22 +5,27 @@ taken there. One leaves where the gain of its last doubling of the epochs, made 
 doubling to come, would not bring its mean score up to that of the best by now, less the noise of
 their difference over the folds and not less than a margin; and where the same holds for its loss
 beside the least of the candidates with the same loss, because a score that moves by jumps may rest
-while the loss still falls. Of many candidates those stay who lead by the score that is to be hoped
-for, or by the loss: as large a share as that of the doublings that are to come, and a few at least
-(a slow form of successive halving, Jamieson and Talwalkar, AISTATS 2016). One that has diverged on
-a fold leaves at once.
+while the loss still falls. Of many candidates half stay after the first epoch, and half of those
+after each doubling, but a few at least (successive halving, Jamieson and Talwalkar, AISTATS 2016):
+they who lead by the score that is to be hoped for, or by the loss. Besides, all stay who are so
+near to the best that the folds cannot tell them apart. One that has diverged on a fold leaves at
+once.
 """
 
 from math import ceil
 
 import numpy as np
 
+from skgd.fleet import in_threads
+
 # Standard errors of a difference between two candidates that are noise.
 NOISE = 2.0
 # The share of the best score by which a candidate must be behind to leave: it may be luck.
 MARGIN = 0.02
-# The leaders who stay whatever their share.
-FEWEST = 16
+# The share that leads after the first epoch, and the leaders who stay whatever their share.
+LEADING, FEWEST = 0.5, 16
+# Standard errors within which the folds do not tell a candidate from the best.
+NEAR = 3.0
 
 
 class Race:
@@ -31,10 +36,12 @@ class Race:
     scoring : Scoring
     metric : str or None
         The score that counts; with None nobody leaves but the diverged.
+    n_threads : int
+        The threads that share the folds.
     """
 
-    def __init__(self, scoring, metric):
-        self.scoring, self.metric = scoring, metric
+    def __init__(self, scoring, metric, n_threads=1):
+        self.scoring, self.metric, self.n_threads = scoring, metric, n_threads
         self.before, self.final = {}, {}
 
     def __call__(self, epoch, entries):
@@ -56,21 +63,23 @@ class Race:
         signs = np.array([[1.0], [-1.0]])
         measures = {c: signs * np.array(rows).T for c, rows in measures.items()}
         before, self.before = self.before, measures
-        if not before:
-            return set()
-        gains = {c: (rows - before[c]).mean(axis=1) for c, rows in measures.items()}
-        known = {c: rows[0] for c, rows in measures.items() if not np.isnan(rows[0]).any()}
-        best = max(known.values(), key=np.mean, default=None)
-        lost = {c for c, row in known.items() if not can_win(row, best, gains[c][0], limits[c])}
-        horizon = max(entry.estimator.max_iter for entry in entries)
-        share = np.log2(horizon / epoch) / np.log2(horizon)
-        stay = leaders({c: hoped(known[c], gains[c][0], limits[c]) for c in known}, share)
-        for kind in set(kinds.values()):
-            losses = {c: rows[1] for c, rows in measures.items() if kinds[c] == kind}
-            least = max(losses.values(), key=lambda row: np.nan_to_num(row, nan=-np.inf).mean())
-            lost -= {c for c in losses if can_win(losses[c], least, gains[c][1], limits[c])}
-            stay |= leaders({c: hoped(losses[c], gains[c][1], limits[c]) for c in losses}, share)
-        return lost | (known.keys() - stay)
+        known = {c for c, rows in measures.items() if not np.isnan(rows[0]).any()}
+        able, leading = set() if before else set(known), set()
+        for i, group in [(0, known), *((1, alike) for alike in _by_value(kinds))]:
+            if not group:
+                continue
+            group = np.array(sorted(group))
+            rows = np.array([measures[c][i] for c in group])
+            gains = np.zeros(len(group))
+            best = max(rows, key=lambda row: _or_least(row.mean()))
+            doublings = np.array([limits[c] for c in group])
+            if before:
+                gains = (rows - np.array([before[c][i] for c in group])).mean(axis=1)
+                able.update(group[can_win(rows, best, gains, doublings)].tolist())
+            hopes = hoped(rows, gains, doublings).tolist()
+            leading |= leaders(dict(zip(group.tolist(), hopes, strict=True)), LEADING / epoch)
+            leading.update(group[is_near(rows, best)].tolist())
+        return known - (able & leading)
 
     def _measures(self, entries):
         """Return the score and the loss of each entry by now."""
@@ -78,45 +87,73 @@ class Race:
         for entry in entries:
             if entry in self.final:
                 measures[entry] = self.final[entry]
-            elif entry.model_by_now() is None:
-                measures[entry] = np.nan, np.nan
             else:
-                measures[entry] = None
-                by_fold.setdefault(entry.fold.number, []).append(entry)
-        for several in by_fold.values():
-            models = [entry.model_by_now() for entry in several]
-            standings = several[0].fold.standings(models, self.scoring)
-            for entry, (score, loss) in zip(several, standings, strict=True):
+                measures[entry], model = (np.nan, np.nan), entry.model_by_now()
+                if model is not None:
+                    by_fold.setdefault(entry.fold, {})[entry] = model
+        n_threads = self.n_threads if self.scoring.needs_answers_alone else 1
+        jobs = [(fold, list(models.values())) for fold, models in by_fold.items()]
+        found = in_threads(n_threads, self._standings, jobs)
+        for models, standings in zip(by_fold.values(), found, strict=True):
+            for entry, (score, loss) in zip(models, standings, strict=True):
                 measures[entry] = score[self.metric] if self.scoring.several else score, loss
                 if entry.run is None:
                     self.final[entry] = measures[entry]
         return measures
 
+    def _standings(self, job):
+        fold, models = job
+        with np.errstate(invalid="ignore"):  # each thread has its own
+            return fold.standings(models, self.scoring)
+
 
 def can_win(scores, best, gain, doublings):
-    """Return whether a candidate may still come to the score of the best.
+    """Return whether a candidate, or each of several, may still come to the score of the best.
 
     Parameters
     ----------
-    scores, best : array of shape (n_splits,)
+    scores : array of shape (n_splits,) or (n_candidates, n_splits)
         By now; more is better.
-    gain : float
-        Of the candidate's mean score, in the last doubling of the epochs.
-    doublings : float
+    best : array of shape (n_splits,)
+    gain : float or array of shape (n_candidates,)
+        Of the mean score, in the last doubling of the epochs.
+    doublings : float or array of shape (n_candidates,)
         Of the epochs, to come.
     """
-    behind = best - scores
-    noise = NOISE * behind.std(ddof=1) / np.sqrt(len(behind)) if len(behind) > 1 else 0.0
-    hope = hoped(scores, gain, doublings) - scores.mean()
-    return behind.mean() <= max(hope + noise, MARGIN * abs(best.mean()))
+    hope = hoped(scores, gain, doublings) - scores.mean(axis=-1) + NOISE * noise(best - scores)
+    return (best - scores).mean(axis=-1) <= np.maximum(hope, MARGIN * abs(best.mean()))
+
+
+def is_near(scores, best):
+    """Return whether a candidate is behind the best by no more than the noise."""
+    return (best - scores).mean(axis=-1) <= NEAR * noise(best - scores)
+
+
+def noise(differences):
+    """Return the standard error of a mean over the folds; 0 for one fold."""
+    n = differences.shape[-1]
+    return differences.std(axis=-1, ddof=1) / np.sqrt(n) if n > 1 else 0.0
 
 
 def hoped(scores, gain, doublings):
     """Return the mean score if each doubling to come brings what the last one did."""
-    return scores.mean() + max(gain, 0.0) * max(doublings, 0.0)
+    return scores.mean(axis=-1) + np.maximum(gain, 0.0) * np.maximum(doublings, 0.0)
 
 
 def leaders(standings, share):
     """Return the candidates with the best standings: a share of them, or a few."""
-    order = sorted(standings, key=lambda c: np.nan_to_num(standings[c], nan=-np.inf), reverse=True)
+    order = sorted(standings, key=lambda c: _or_least(standings[c]), reverse=True)
     return set(order[:max(FEWEST, ceil(share * len(order)))])
+
+
+def _or_least(number):
+    """Return a number, or what comes after all others for NaN."""
+    return -np.inf if np.isnan(number) else number
+
+
+def _by_value(values):
+    """Return the sets of keys that have the same value."""
+    groups = {}
+    for key, value in values.items():
+        groups.setdefault(value, set()).add(key)
+    return list(groups.values())

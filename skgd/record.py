@@ -1,8 +1,10 @@
 """What a run remembers: its history, its best iterate and why it stopped."""
 
+import math
 import time
 import warnings
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -94,7 +96,7 @@ class Record:
     exploded_at: int | None = None
     start_objective: float = 0.0
 
-    @property
+    @cached_property
     def constant_objective(self):
         return float(self.constant_objectives.sum())
 
@@ -198,8 +200,8 @@ class Record:
         """The objective above which a run has exploded."""
         if self.homogeneous:
             return np.inf
-        known = np.array([self.constant_objective, self.start_objective])
-        return EXPLODED * max(np.abs(known[np.isfinite(known)]), default=0.0)
+        known = abs(self.constant_objective), abs(self.start_objective)
+        return EXPLODED * max(filter(math.isfinite, known), default=0.0)
 
     @property
     def start_bound(self):

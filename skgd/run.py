@@ -163,6 +163,7 @@ class Run:
         self.penalty = estimator._make_penalty()
         self.generator = make_generator(estimator.random_state)
         self.weighting = repr(getattr(estimator, "class_weight", None))
+        self.terms = estimator.loss, estimator.fit_intercept
         weights = sample.once("weights", sample.masked_weights)
         self.class_factors = self._once("class factors", lambda: estimator._class_factors(
             sample.targets, weights, memory, partial
@@ -174,7 +175,7 @@ class Run:
             estimator.precondition, bool(estimator.fit_intercept),
         ))  # fmt: skip
         self.objective = self._make_objective(self.plan, memory)
-        intercept, objectives = self._best_constant()
+        intercept, objectives = self._once("constant", self._best_constant, *self.terms)
         constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
         if constant[0].any():
             objectives = self.objective.values(*constant)[1]
@@ -199,9 +200,9 @@ class Run:
 
     # ---- the preparations -----------------------------------------------------------------------
 
-    def _once(self, what, make):
-        """Return what runs with the same class weights share."""
-        return self.sample.once((what, self.weighting), make)
+    def _once(self, what, make, *more):
+        """Return what runs share that have the same class weights, and more in common."""
+        return self.sample.once((what, self.weighting, *more), make)
 
     def _problem(self, sample, weights):
         """Return the rows for the engine, weighted by their classes too."""
@@ -270,24 +271,29 @@ class Run:
         if estimator.positive:
             rule = BoxRule(0.0, None, rule)
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
-        bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
-        penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
         if plan.preconditioned:
             if not self.partial:
                 memory.moments = Moments.empty(problem.d)
             memory.moments.combine(self._once(
                 "moments", lambda: Moments.of(self.sample.X, problem.rows, problem.weights)
             ))  # fmt: skip
-        curvature, unit = self.loss.scales(*self._mean_and_spread(plan, memory))
-        metric = auto.make_metric(
-            plan, memory.moments, curvature, penalty_curvature, unit,
-            estimator.fit_intercept,
-        )  # fmt: skip
-        return Objective(
-            problem, rule, alpha, metric, curvature, penalty_curvature,
-            coupled=self.loss.couples(problem.k),
-            n_threads=effective_n_jobs(estimator.n_jobs),
-        )  # fmt: skip
+        scales = self._mean_and_spread(plan, memory)
+
+        def metric_and_curvatures():
+            curvature, unit = self.loss.scales(*scales)
+            bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
+            penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
+            metric = auto.make_metric(
+                plan, memory.moments, curvature, penalty_curvature, unit,
+                estimator.fit_intercept,
+            )  # fmt: skip
+            return metric, curvature, penalty_curvature
+
+        n_threads = effective_n_jobs(estimator.n_jobs)
+        return Objective(problem, rule, alpha, *self._once(
+            "metric", metric_and_curvatures, *self.terms, estimator.penalty, estimator.alpha,
+            estimator.l1_ratio, plan.preconditioned, plan.centred,
+        ), coupled=self.loss.couples(problem.k), n_threads=n_threads)  # fmt: skip
 
     def _mean_and_spread(self, plan, memory):
         """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
@@ -374,7 +380,11 @@ class Run:
         elif coef.any():
             record.start(coef, intercept, self.objective.values(coef, intercept)[1].sum())
         else:
-            record.start(coef, intercept, self._constant_losses(intercept).sum())
+            objectives = self._once(
+                "constant losses", lambda: self._constant_losses(intercept), self.terms,
+                intercept.tobytes(),
+            )  # fmt: skip
+            record.start(coef, intercept, objectives.sum())
         if self.plan.takes_steps and record.stop_reason is None:
             self._begin_steps()
 

@@ -142,7 +142,8 @@ def make_sweep(steps, objective, plan):
     """Return the engine's sweep for a run of update steps."""
     optimizer = plan.optimizer
     optimizer.check(objective)
-    rules = [optimizer.compiled() for _ in range(objective.problem.k)]
+    k, rule = objective.problem.k, optimizer.compiled()
+    rules = [optimizer.compiled() for _ in range(k)] if rule.keeps_arrays else k * [rule]
     kind = Sweep if optimizer.snapshots is None else partial(ReducedSweep, optimizer.snapshots)
     return kind(
         objective.problem, objective.penalty, rules, steps.parameters, steps.state,

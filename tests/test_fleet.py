@@ -93,6 +93,35 @@ def test_a_fleet_gives_each_model_what_its_own_sweep_gives(layout, kind):
             np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("k", [1, 3])
+def test_models_pass_over_the_rows_that_do_not_count_for_them(k):
+    rng = np.random.default_rng(0)
+    n, folds = 600, np.arange(600) % 4
+    X, targets = rng.normal(size=(n, D)), rng.normal(size=(n, k))
+    order, bounds = rng.permutation(n), np.array([0, 200, 400, 600])
+    # Nobody counts the rows of the last fold.
+    masks = [((folds != fold) & (folds != 3)).astype(float) for fold in (0, 1, 2, 0)]
+
+    def models():
+        rows, made = rows_of(X), []
+        for weights in masks:
+            parameters = np.zeros((k, D + 1))
+            problem = Problem(rows, targets, weights, SquaredError().compiled(k), k)
+            rules = [Adam().compiled() for _ in range(k)]
+            sweep = Sweep(
+                problem, L2().compiled(), rules, parameters, np.zeros((k, 2, D + 1)),
+                np.full(k, 0.1), identity_metric(D, k, True), n / weights.sum(),
+            )  # fmt: skip
+            made.append((sweep, parameters))
+        return made
+
+    together, expected, rates = models(), models(), np.full((4, 3), 0.1)
+    Fleet([sweep for sweep, _ in together]).run(order, bounds, rates, 0)
+    for (_, got), (sweep, wanted) in zip(together, expected, strict=True):
+        sweep.run(order, bounds, rates[0], 0)
+        np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
+
+
 def make_problems(X, weighted):
     """Return problems over the same rows, with one output and with three."""
     rng, rows = np.random.default_rng(2), rows_of(X)
