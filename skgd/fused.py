@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd._checks import check_parameters
 from skgd.callbacks import FitTasks
-from skgd.fleet import Pass, meeting
+from skgd.fleet import Pass, in_threads, meeting
 from skgd.run import Memory, Run
 from skgd.scores import shallow_copy
 
@@ -140,9 +140,13 @@ def train(entries, n_threads, race=None):
     race : callable or None
         ``race(epoch, entries)`` returns after each epoch the entries that leave.
     """
+    # What the entries of a fold share is worked out by the first of them.
+    firsts = list({entry.fold: entry for entry in reversed(entries)}.values())
+    in_threads(n_threads, Entry.begin, firsts)
     alike = {}
     for entry in entries:
-        entry.begin()
+        if entry not in firsts:
+            entry.begin()
         if entry.run is not None:
             alike.setdefault(meeting(entry.run), []).append(entry)
     groups, epoch = [Group(several, n_threads) for several in alike.values()], 0
