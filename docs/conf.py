@@ -75,10 +75,11 @@ def write_api_reference(app, config):
 
 
 def skip_member(app, what, name, thing, skip, options):
-    """Leave out what scikit-learn adds to each estimator."""
+    """Leave out what scikit-learn adds to each estimator, and the compiled halves of the pieces."""
     module = getattr(getattr(thing, "fget", thing), "__module__", None)
     inherited = (module or "").startswith("sklearn")
-    return True if inherited or name.endswith("_request") else None
+    hidden = inherited or name == "Rule" or name.endswith("_request")
+    return True if hidden else None
 
 
 def setup(app):

@@ -4,6 +4,8 @@
 
 
 cdef inline void* _address(array, str kind, tuple shape, bint writeable) except NULL:
+    if not hasattr(array, "__array_interface__"):
+        raise TypeError(f"got {array!r}: pass an array of shape {shape}.")
     if array.dtype.char not in kind or array.dtype.byteorder not in "=|" or array.shape != shape:
         raise ValueError(
             f"got an array of {array.dtype} and shape {array.shape}: pass "

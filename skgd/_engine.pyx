@@ -710,6 +710,7 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
     n = problem.n
     if subset is not None:
         n = len(subset)
+        integers(subset, (n,))
         if not n or (subset.min() < 0 or subset.max() >= problem.n):
             raise ValueError(f"subset: pass some row numbers from 0 to {problem.n - 1}.")
     weight_sum = problem.weight_sum

@@ -146,8 +146,9 @@ def solve(objective, loss, X, x, record):
     accelerated proximal gradient where a loss is not convex or the Hessian is unknown or too large.
     Losses of straight pieces have an interior point method; where there are too many parameters, a
     loss that is not smooth is replaced by smooth ones that come ever closer to it, each started
-    from the last one's minimum. Many rows are sampled for the start, and more columns than rows are
-    descended in the span of the rows.
+    from the last one's minimum. Where too many rows are so far from their targets that Newton's
+    method sees no curvature, L-BFGS goes on. Many rows are sampled for the start, and more columns
+    than rows are descended in the span of the rows.
     """
     space = in_row_space(objective, loss, X) if loss.convex and loss.has_hessian else None
     if space is not None:
@@ -155,7 +156,8 @@ def solve(objective, loss, X, x, record):
         x = solve(space, loss, space.X, space.coordinates(*objective.raw(x)), record)
         return objective.metric.from_raw(*space.model(x)).ravel()
     if takes_hinges(objective, loss):
-        x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
+        if record.start_objective > 0.0:  # hinges are never below zero
+            x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
         record.stop_reason = record.stop_reason or "precision"
         return x
     losses = stand_ins(objective, loss)
@@ -169,7 +171,10 @@ def solve(objective, loss, X, x, record):
         if isinstance(solver, Newton) and not record.n_iter:
             worth = float(inner.metric.unit @ record.constant_objectives)
             x, solver.curvature = descend_on_samples(inner, smooth, X, x, worth)
-        x = train_full_batch(solver, inner, x, record, 0.0 if smooth is losses[-1] else ON_THE_WAY)
+        enough = 0.0 if smooth is losses[-1] else ON_THE_WAY
+        x = train_full_batch(solver, inner, x, record, enough)
+        if isinstance(solver, Newton) and solver.overlooks:
+            x = train_full_batch(LBFGS(), inner, x, record, enough)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):
             break

@@ -223,6 +223,24 @@ class Curvature:
         move = self.solvers[0]((residual - mean).ravel())
         return (move.reshape(self.shape) + even).ravel()
 
+    def unseen(self, gradient, direction):
+        """Return the part of a gradient along which what was factorised does not bend.
+
+        It is looked for output by output: zeros stand for it where outputs are factorised jointly.
+
+        Parameters
+        ----------
+        gradient : array of shape (n_parameters,)
+        direction : array of shape (n_parameters,)
+            What `precondition` makes of it.
+        """
+        if self.solvers is None or self.joint:
+            return np.zeros(len(gradient))
+        blocks = self.blocks * (len(self.solvers) // len(self.blocks))
+        moves = direction.reshape(len(blocks), -1)
+        images = [block @ row for block, row in zip(blocks, moves, strict=True)]
+        return gradient - np.concatenate(images) - self.damping * direction
+
     def target(self, x, gradient, kinks, tol, damping=0.0):
         """Return the minimum of the quadratic with this Hessian plus the kinks.
 

@@ -60,6 +60,8 @@ class InteriorPoint(FullBatchOptimizer):
     X : array or CSR matrix of shape (n_samples, n_features)
     """
 
+    descends = False
+
     def __init__(self, loss, X):
         self.loss = loss
         self.X = X

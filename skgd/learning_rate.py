@@ -11,6 +11,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
 
 from skgd._base import BaseGD
+from skgd.auto import make_optimizer
+from skgd.optimizers import FullBatchOptimizer
 from skgd.schedules import Schedule
 
 __all__ = ["RateTest", "find_learning_rate"]
@@ -107,6 +109,11 @@ def find_learning_rate(
     if max_samples is not None and len(y) > max_samples:
         X, y, sample_weight = drawn_rows(estimator, X, y, sample_weight, max_samples, random_state)
     model, X = _last_step(estimator, X, y)
+    if isinstance(make_optimizer(model.optimizer), FullBatchOptimizer):
+        raise ValueError(
+            f"estimator has optimizer={model.optimizer!r}, which finds its own step lengths: pass "
+            "one with a step rule, such as optimizer='adam'."
+        )
     model = clone(model).set_callbacks().set_params(
         tol=None, early_stopping=False, warm_start=False, on_divergence="recover", verbose=0,
         random_state=random_state if model.random_state is None else model.random_state,

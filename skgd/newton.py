@@ -24,6 +24,11 @@ FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
 SHORT, SHORTEST = 0.25, 0.05
 # The share of a fall that may be left behind a step for its Hessian to be used again.
 BRISK = 0.1
+# The share of the squared gradient that may lie along directions in which a Hessian does not bend:
+# rows far from their targets have no curvature, and a slope all the same.
+OVERLOOKED = 1e-4
+# The share of the first squared gradient that is no more than rounding.
+ROUNDING = 1e-20
 # The share of the objective below which a fall may be rounding, which no damping helps.
 HIDDEN = 1e-13
 
@@ -48,6 +53,8 @@ class Newton(FullBatchOptimizer):
     curvature : Curvature or None
         The last one of a descent. One that is there before a descent, of some of the rows, is used
         for its first step.
+    overlooks : bool
+        Whether a descent ended where the objective falls along directions without curvature.
 
     References
     ----------
@@ -59,6 +66,7 @@ class Newton(FullBatchOptimizer):
         self.X = X
         self.observe = observe
         self.curvature = None
+        self.overlooks = False
 
     def solve(self, objective, x, monitor):
         with one_thread():
@@ -124,6 +132,12 @@ class _Steps:
         tol = self._tol(gradient)
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
+            if kinks is None and self.damping == 0.0 and self.curvature.exact:
+                unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
+                size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
+                if float(unseen @ unseen) > size:
+                    newton.overlooks = True
+                    return fall, 0.0, None
             if newton.observe is not None and self.damping == 0.0:
                 if newton.observe(self.curvature, x, value, move, fall):
                     return fall, 0.0, None
@@ -154,7 +168,10 @@ class _Steps:
             tol, damping = self._tol(gradient), self.damping
             self.decrement = model_step(self.curvature, x, gradient, self.kinks, tol, damping)[1]
             return
-        self.decrement = float(gradient @ self.curvature.precondition(gradient))
+        direction = self.curvature.precondition(gradient)
+        unseen = self.curvature.unseen(gradient, direction)
+        # In the metric no curvature is above 1.
+        self.decrement = float(gradient @ direction + unseen @ unseen)
         self.brisk = (
             self.curvature.costly and step == 1.0 and self.damping == 0.0
             and self.newton.observe is None and self.decrement <= BRISK * fall

@@ -211,6 +211,7 @@ class SAGA(Optimizer):
 class FullBatchOptimizer(_Minimizer):
     takes_batches: ClassVar[bool]
     takes_streams: ClassVar[bool]
+    descends: ClassVar[bool]
     def __init__(self) -> None: ...
     def solve(self, objective: Any, x: _Floats, monitor: _Monitor) -> _Floats: ...
 

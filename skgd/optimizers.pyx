@@ -1378,6 +1378,12 @@ def _reduced_batch(n_features, width):
 class FullBatchOptimizer(_Minimizer):
     """Base class of the optimizers that choose their own step lengths from full gradients.
 
+    Attributes
+    ----------
+    descends : bool
+        Whether the objective falls on the way, so that one that is far above the start's tells of
+        an explosion.
+
     Examples
     --------
     >>> import numpy as np
@@ -1396,6 +1402,7 @@ class FullBatchOptimizer(_Minimizer):
     """
 
     takes_batches = takes_streams = False
+    descends = True
 
     def solve(self, objective, x, monitor):
         """Descend from ``x`` until ``monitor`` says stop or rounding ends the descent.

@@ -117,7 +117,7 @@ class Record:
 
     def add(
         self, coef, intercept, *, step, passes, losses, objectives, decrement, unit, rate,
-        patience=None,
+        patience=None, bound=None,
     ):  # fmt: skip
         """Enter an epoch and return whether the run shall stop.
 
@@ -134,6 +134,8 @@ class Record:
         rate : float
         patience : int or None
             The epochs without improvement after which the run stops; None for no such stop.
+        bound : float or None
+            The objective above which the run has exploded; None is that of `bound`.
         """
         objective = objectives.sum()
         validation_loss = validation_score = np.nan
@@ -147,7 +149,7 @@ class Record:
         }  # fmt: skip
         for key, value in entries.items():
             self.history[key].append(value)
-        if not np.isfinite(objective) or objective > self.bound:
+        if not np.isfinite(objective) or objective > (self.bound if bound is None else bound):
             self.stop_reason, self.exploded_at = "diverged", step
             return True
         self._compare(coef, intercept, objective)

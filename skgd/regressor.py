@@ -40,7 +40,10 @@ class GDRegressor(RegressorMixin, BaseGD):
     shuffle : bool, default=True
         Whether to read the rows in a new random order in each epoch.
     precondition : {"auto", "diagonal", "full", None}, default="auto"
-        The metric of descent; None descends in raw coordinates.
+        The metric of descent. "diagonal" takes out the scales of the columns and the curvature of
+        the loss; "full" the correlations of the columns too, for full-batch optimizers and smooth
+        penalties, up to some 1500 columns. None descends in raw coordinates. "auto" is "diagonal";
+        the "auto" optimizer's Newton steps need no more.
     average : bool or int, default=False
         Whether to return the mean of a step rule's iterates; an int is the first step of the mean.
     max_iter : int, default=1000

@@ -21,8 +21,9 @@ from skgd.optimizers import FullBatchOptimizer
 from skgd.penalties import L2, BoxRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
-from skgd.training import WATCHED_ROWS, Steps, train_full_batch, train_steps
+from skgd.training import WATCHED_ROWS, Steps, enter_end, train_full_batch, train_steps
 from skgd.validation import Validation
+from skgd.whitening import whitened
 
 
 @dataclass
@@ -400,8 +401,12 @@ class Run:
         if plan.optimizer is None:
             x = auto.solve(objective, self.loss, self.sample.X, x, record)
         else:
+            if self.estimator.precondition == "full":
+                objective, x = whitened(objective, self.sample.X, x)
             x = train_full_batch(plan.optimizer, objective, x, record)
             record.stop_reason = record.stop_reason or "precision"
+        if not record.n_iter:
+            enter_end(objective, x, record)
         return objective.raw(x)
 
     def _begin_steps(self):

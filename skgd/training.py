@@ -63,6 +63,7 @@ def train_full_batch(optimizer, objective, x, record, enough=0.0):
             stop = record.add(
                 coef, intercept, step=record.n_iter + 1, passes=objective.passes, losses=losses,
                 objectives=objectives, decrement=decrement, unit=unit, rate=step,
+                bound=record.bound if optimizer.descends else np.inf,
             )  # fmt: skip
         if not stop and enough:
             stop = decrement <= enough**2 * record.possible(unit, objectives)
@@ -79,6 +80,19 @@ def train_full_batch(optimizer, objective, x, record, enough=0.0):
             f"numbers of shape {x.shape}."
         )
     return np.asarray(end)
+
+
+def enter_end(objective, x, record):
+    """Enter the end of a descent that had nothing to do as its only iteration."""
+    reason, gradient = record.stop_reason, objective.value_and_gradient(x)[1]
+    coef, intercept = objective.raw(x)
+    losses, objectives = objective.values(coef, intercept)
+    record.add(
+        coef, intercept, step=1, passes=objective.passes, losses=losses, objectives=objectives,
+        decrement=objective.decrement(x, gradient), unit=objective.metric.unit, rate=0.0,
+    )  # fmt: skip
+    if record.stop_reason != "callback":
+        record.stop_reason = reason
 
 
 @dataclass

@@ -381,7 +381,10 @@ class Sawtooth(Schedule):
     ("estimator", "settings", "error", "message"),
     [
         (GaussianNB(), {}, TypeError, "pass a GDClassifier, a GDRegressor, or a Pipeline"),
-        (GDClassifier(optimizer="lbfgs"), {}, ValueError, "LBFGS finds its own step lengths"),
+        (
+            GDClassifier(optimizer="lbfgs"), {}, ValueError,
+            "^estimator has optimizer='lbfgs', which finds its own .*: pass .* optimizer='adam'",
+        ),
         (
             GDClassifier(learning_rate=Sawtooth()), {}, ValueError,
             "has no parameter 'rate' to set: pass an estimator with learning_rate='auto'",

@@ -686,6 +686,11 @@ BAD_PASS = {
     "a subset of flags": {"subset": np.ones(N, dtype=bool)},
     "a strided subset": {"subset": np.arange(20)[::2]},
     "a subset of two axes": {"subset": np.zeros((2, 2), dtype=int)},
+    "a word as subset": {"subset": "a"},
+    "a list as subset": {"subset": [0, 1]},
+    "margins of one output": {"margins": np.zeros((N, 1))},
+    "a word as margins": {"margins": "a"},
+    "a list as intercepts": {"intercept": [0.0, 0.0]},
 }
 
 

@@ -186,6 +186,27 @@ def test_l1_log_loss_on_raw_columns_is_sparse_logistic_regression(name):
     assert np.any(oracle.coef_ == 0)
 
 
+@pytest.mark.parametrize("name", LABELLED)
+@pytest.mark.parametrize("C", [0.01, 0.1])
+def test_l1_log_loss_on_raw_columns_is_that_of_coordinate_descent(name, C):
+    X, y = labelled(name, standardise=False)
+    signs = np.where(y == 0, -1.0, 1.0)
+
+    def objective(m):
+        loss = np.logaddexp(0, -signs * m.decision_function(X)).mean()
+        return loss + 1 / (C * len(y)) * np.abs(m.coef_).sum()
+
+    # It penalises the intercept, and the larger its scale is the less.
+    oracle = LogisticRegression(
+        C=C, l1_ratio=1.0, solver="liblinear", intercept_scaling=1e5, tol=1e-12, max_iter=100_000
+    ).fit(X, signs)
+    model = GDClassifier(penalty="l1", alpha=1 / (C * len(y)), **TIGHT).fit(X, signs)
+    assert objective(model) <= objective(oracle)
+    assert objective(model) == pytest.approx(objective(oracle), rel=1e-7)
+    assert_array_equal(model.coef_ == 0, oracle.coef_ == 0)
+    assert np.any(oracle.coef_ == 0)
+
+
 @pytest.mark.parametrize("columns", COLUMNS)
 @pytest.mark.parametrize("A", [1e-4, 1.0])
 def test_huber_is_huber_regressor_with_its_scale(columns, A):
@@ -345,6 +366,25 @@ def test_epsilon_insensitive_reaches_the_objective_of_support_vector_regression(
     assert objective(model) < objective(oracle) * (1 + 1e-6)
 
 
+@pytest.mark.parametrize("epsilon", [0.0, 10.0])
+def test_epsilon_insensitive_on_raw_columns_is_support_vector_regression(epsilon):
+    X, y, alpha = COLUMNS["raw"], DIABETES_Y, 1 / (0.01 * len(DIABETES_Y))
+    # Its steps get lost where columns lie far from zero; it gets centred ones.
+    centred = X - X.mean(axis=0)
+    model = GDRegressor(EpsilonInsensitive(epsilon), alpha=alpha).fit(X, y)
+
+    def objective(m, X):
+        loss = np.maximum(0, np.abs(y - m.predict(X)) - epsilon).mean()
+        return loss + 0.5 * alpha * (m.coef_**2).sum()
+
+    exact = SVR(kernel="linear", C=0.01, epsilon=epsilon, tol=1e-10).fit(centred, y)
+    assert objective(model, X) == pytest.approx(objective(exact, centred), rel=1e-8)
+    oracle = LinearSVR(
+        C=0.01, epsilon=epsilon, intercept_scaling=1e3, max_iter=1_000_000, random_state=0
+    ).fit(X, y)
+    assert objective(model, X) <= objective(oracle, X)
+
+
 @pytest.mark.parametrize("C", [0.01, 1.0])
 @pytest.mark.parametrize("epsilon", [0.0, 10.0])
 def test_squared_epsilon_insensitive_is_linear_svr(C, epsilon):
@@ -399,6 +439,27 @@ def test_hinge_reaches_the_objective_of_linear_svc(name):
         return hinge + 0.5 / (0.01 * len(y)) * (m.coef_**2).sum()
 
     assert objective(model) < objective(oracle) * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("name", ["iris", "wine"])
+def test_hinge_on_raw_columns_is_a_support_vector_machine(name):
+    X, y = labelled(name, standardise=False)
+    signs, alpha = np.where(y == 0, 1.0, -1.0), 1 / (0.01 * len(y))
+    # Its steps get lost where columns lie far from zero; it gets centred ones.
+    centred = X - X.mean(axis=0)
+    model = GDClassifier("hinge", alpha=alpha).fit(X, signs)
+
+    def objective(m, X):
+        hinge = np.maximum(0, 1 - signs * m.decision_function(X)).mean()
+        return hinge + 0.5 * alpha * (m.coef_**2).sum()
+
+    exact = SVC(kernel="linear", C=0.01, tol=1e-10).fit(centred, signs)
+    assert objective(model, X) == pytest.approx(objective(exact, centred), rel=1e-5)
+    assert objective(model, X) <= objective(exact, centred)
+    oracle = LinearSVC(
+        loss="hinge", C=0.01, intercept_scaling=1e3, tol=0.1, max_iter=1_000_000, random_state=0
+    ).fit(X, signs)
+    assert objective(model, X) <= objective(oracle, X)
 
 
 @pytest.mark.parametrize("name", LABELLED)

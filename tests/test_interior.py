@@ -8,7 +8,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import QuantileRegressor
 
 from skgd import GDClassifier, GDRegressor
-from skgd.losses import Quantile
+from skgd.losses import EpsilonInsensitive, Quantile
 
 X, Y = load_diabetes(return_X_y=True, scaled=False)
 CANCER_X, CANCER = load_breast_cancer(return_X_y=True)
@@ -84,3 +84,11 @@ def test_separable_classes_and_a_constant_column_are_no_trouble():
         assert model.score(A, y) == 1
         assert np.all(np.isfinite(model.coef_))
         assert_array_equal(model.coef_[:, -1], 0)
+
+
+@pytest.mark.parametrize("width", [1.0, 1.0 - 1e-9])
+def test_targets_within_epsilon_are_no_explosion(width):
+    y = np.where(Y > np.median(Y), 1.0, -1.0)
+    model = GDRegressor(EpsilonInsensitive(width), alpha=1e-2).fit(X, y)
+    assert model.converged_
+    assert model.history_["objective"][-1] <= 1.0 - width + 1e-15

@@ -100,6 +100,28 @@ def test_a_tol_below_rounding_ends_as_converged(optimizer):
     assert model.converged_
 
 
+@pytest.mark.parametrize("optimizer", ["auto", "lbfgs", "gradient_descent", "adam"])
+def test_a_start_at_the_minimum_is_one_iteration(optimizer):
+    X, y = np.repeat([[-1.0], [1.0]], 4, axis=0), np.tile([0.0, 1.0], 4)
+    model = GDRegressor(optimizer=optimizer).fit(X, y)
+    assert model.n_iter_ == len(model.history_["objective"]) == 1
+    assert model.history_["objective"][0] == pytest.approx(0.125)
+    assert model.converged_
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_rows_far_from_their_targets_have_a_slope_without_a_curvature(scale):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 20))
+    y = scale * (X @ rng.normal(size=20) + 3.0 * rng.standard_cauchy(40))
+    newton, slow = (
+        GDRegressor("log_cosh", alpha=0.0, optimizer=optimizer, tol=1e-8, max_iter=50_000).fit(X, y)
+        for optimizer in ("auto", "lbfgs")
+    )
+    least = slow.history_["objective"][-1]
+    assert newton.history_["objective"][-1] < least * (1 + 1e-6)
+
+
 @pytest.mark.parametrize("optimizer", ["auto", "saga"])
 def test_where_nothing_can_be_gained_a_run_ends_at_once_and_in_silence(optimizer):
     model = GDRegressor(optimizer=optimizer, fit_intercept=False, tol=1e300)
