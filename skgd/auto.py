@@ -34,6 +34,10 @@ OPTIMIZERS = {
 }
 
 
+# As near as `tol` would have it, to the minimum of a loss that stands in for another.
+ON_THE_WAY = 1e-4
+
+
 @dataclass
 class Plan:
     """How a fit descends.
@@ -156,7 +160,8 @@ def solve(objective, loss, X, x, record):
             x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
         record.stop_reason = record.stop_reason or "precision"
         return x
-    for smooth in stand_ins(objective, loss):
+    losses = stand_ins(objective, loss)
+    for smooth in losses:
         inner = objective
         if smooth is not loss:
             problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
@@ -166,9 +171,10 @@ def solve(objective, loss, X, x, record):
         if isinstance(solver, Newton) and not record.n_iter:
             worth = float(inner.metric.unit @ record.constant_objectives)
             x, solver.curvature = descend_on_samples(inner, smooth, X, x, worth)
-        x = train_full_batch(solver, inner, x, record)
+        enough = 0.0 if smooth is losses[-1] else ON_THE_WAY
+        x = train_full_batch(solver, inner, x, record, enough)
         if isinstance(solver, Newton) and solver.overlooks:
-            x = train_full_batch(LBFGS(), inner, x, record)
+            x = train_full_batch(LBFGS(), inner, x, record, enough)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):
             break

@@ -117,7 +117,7 @@ def _of_slopes(objective, loss, X, x, values):
         bound.improve(objective.slopes, np.abs(x).reshape(bound.bend.shape))
         return bound.distance(values)
     losses = stand_ins(objective, loss)
-    if not loss.smooth:
+    if len(losses) > 1:
         # Slopes of the closest stand-in will do at a point that its own descent found.
         _improve_along(bound, objective, losses[-1], x, values, steps=1)
         if bound.distance(values) <= SMALL * np.abs(values).sum():

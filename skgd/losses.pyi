@@ -44,6 +44,7 @@ class Loss(BaseEstimator):
     has_hessian: bool
     constant_hessian: bool
     homogeneous: bool
+    width: float | None
     decided_below: float | None
     @property
     def convex(self) -> bool: ...

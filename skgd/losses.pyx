@@ -241,6 +241,10 @@ class Loss(BaseEstimator):
         Whether every minimum is the global one.
     curvature : float or None
         An upper bound of the second derivative; None if there is none.
+    width : float or None
+        The residuals over which the slope turns from one end's to the other's, 0 for a kink; None
+        where it goes on growing. Beside targets that are spread far more widely descent begins with
+        what `smoothed` returns.
     homogeneous : bool
         Whether twice the margins have twice the loss. Zero margins are a minimum then that tells
         nothing, so that only update steps lead to a model.
@@ -275,6 +279,7 @@ class Loss(BaseEstimator):
     has_hessian = False
     constant_hessian = False
     homogeneous = False
+    width = None
     decided_below = None
     expands = False
     domain = "finite numbers"
@@ -414,12 +419,12 @@ class Loss(BaseEstimator):
         return None
 
     def smoothed(self, width):
-        """Return a smooth loss within ``width`` of this one, for the losses that are not smooth.
+        """Return a loss whose slope turns over a larger width, for those that have a `width`.
 
         Parameters
         ----------
         width : float
-            How far the two may differ.
+            In the unit of the margins.
         """
         return self
 
@@ -474,7 +479,9 @@ class Loss(BaseEstimator):
         if not self.smooth:
             # A kink bends by its slope, which is 1, over the spread of the targets.
             return 1.0 / spread, 1.0 / spread
-        return np.full(spread.shape, self.curvature or 1.0), 1.0 / spread**2
+        # So does a slope that turns within a width which is small beside the spread.
+        share = np.ones(spread.shape) if self.width is None else np.minimum(1, self.width / spread)
+        return share * (self.curvature or 1.0), 1.0 / (share * spread**2)
 
     def score(self, y, predictions, sample_weight=None):
         """Return the score of a regression: R^2, averaged over the outputs."""
@@ -622,6 +629,7 @@ class _PiecewiseLinear(Loss):
     """A loss with kinks, whose rule takes the width over which they are rounded."""
 
     smooth = False
+    width = 0.0
 
     def smoothed(self, width):
         return _Smoothed(self, width)
@@ -827,10 +835,10 @@ class EpsilonInsensitive(_PiecewiseLinear):
 
 
 cdef class HuberRule(TwoSidedRule):
-    def __init__(self, double delta):
+    def __init__(self, double delta, double width=0.0):
         if not 0 < delta < float("inf"):
             raise ValueError(f"delta={delta!r}: pass a positive number, the unit is that of y.")
-        TwoSidedRule.__init__(self, delta, delta, width=delta)
+        TwoSidedRule.__init__(self, delta, delta, width=max(width, delta))
 
 
 class Huber(Loss):
@@ -860,6 +868,13 @@ class Huber(Loss):
 
     def __init__(self, delta=1.35):
         self.delta = delta
+
+    @property
+    def width(self):
+        return self.delta
+
+    def smoothed(self, width):
+        return _Smoothed(self, width)
 
     def conjugate(self, y, slope):
         return np.where(np.abs(slope) <= self.delta, slope * (y + 0.5 * slope), np.inf)
@@ -976,6 +991,10 @@ class LogCosh(Loss):
     Rule = LogCoshRule
     curvature = 1.0
     has_hessian = True
+    width = 1.0
+
+    def smoothed(self, width):
+        return _Smoothed(AbsoluteError(), width)
 
     def conjugate(self, y, slope):
         with np.errstate(invalid="ignore"):

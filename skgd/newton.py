@@ -132,7 +132,7 @@ class _Steps:
         tol = self._tol(gradient)
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
-            if kinks is None and self.damping == 0.0:
+            if kinks is None and self.damping == 0.0 and self.curvature.exact:
                 unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
                 size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
                 if float(unseen @ unseen) > size:
@@ -208,16 +208,20 @@ class Secants:
 
 
 def stand_ins(objective, loss):
-    """Return the loss, or smooth losses that come ever closer to one that is not smooth.
+    """Return the loss, after smooth ones that come ever closer if it turns within a small width.
 
     References
     ----------
     Nesterov, Smooth minimization of non-smooth functions, 2005.
     """
-    if loss.smooth:
+    if loss.width is None:
         return [loss]
-    spread = 1.0 if loss.task == "classification" else float(np.max(1.0 / objective.metric.unit))
-    return [loss.smoothed(width) for width in spread * SMOOTHING]
+    spread = 1.0
+    if loss.task == "regression":
+        spread = np.sqrt(np.max(1.0 / (objective.curvature * objective.metric.unit)))
+    wider = [loss.smoothed(width) for width in spread * SMOOTHING if width > loss.width]
+    wider = [smooth for smooth in wider if smooth is not loss]
+    return [*wider, loss] if loss.smooth or not wider else wider
 
 
 def evaluate(objective, x):

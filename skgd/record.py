@@ -187,12 +187,15 @@ class Record:
     def flat(self, decrement, unit, objectives):
         """Return whether the squared gradient length says that the minimum is reached."""
         if self.stop_reason is None and self.tol is not None:
-            possible = float(unit @ (self.constant_objectives - objectives))
-            if decrement <= self.tol * self.tol * possible:
+            if decrement <= self.tol * self.tol * self.possible(unit, objectives):
                 self.stop_reason = "tol"
             elif decrement <= ROUNDING**2 * float(unit @ np.abs(self.constant_objectives)):
                 self.stop_reason = "precision"
         return self.stop_reason is not None
+
+    def possible(self, unit, objectives):
+        """Return how far objectives are below those of the best constant model."""
+        return float(unit @ (self.constant_objectives - objectives))
 
     @property
     def bound(self):

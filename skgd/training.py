@@ -25,7 +25,7 @@ SLICE_WORK = 1e7
 FULL_PATIENCE = 10
 
 
-def train_full_batch(optimizer, objective, x, record):
+def train_full_batch(optimizer, objective, x, record, enough=0.0):
     """Let a full-batch optimizer descend; return the last iterate in the metric's coordinates.
 
     Parameters
@@ -34,6 +34,8 @@ def train_full_batch(optimizer, objective, x, record):
     objective : Objective
     x : array of shape (n_parameters,)
     record : Record
+    enough : float, default=0.0
+        What `tol` would be if it were only to end this descent, on the way to another one.
     """
     last = {"x": x, "first": True}
     unit = objective.metric.unit
@@ -63,6 +65,8 @@ def train_full_batch(optimizer, objective, x, record):
                 objectives=objectives, decrement=decrement, unit=unit, rate=step,
                 bound=record.bound if optimizer.descends else np.inf,
             )  # fmt: skip
+        if not stop and enough:
+            stop = decrement <= enough**2 * record.possible(unit, objectives)
         if not stop:
             record.begin_epoch()
         return stop

@@ -231,16 +231,17 @@ def test_a_subset_is_the_rows_in_any_order_and_number(layout, n_rows, tmp_path):
 
 
 @pytest.mark.parametrize("layout", ["C", "F", "CSR"])
-def test_any_number_of_threads_gives_the_same_bits(layout, monkeypatch, tmp_path):
-    X, y, s = raw(1500), targets(1500, 2), weights(1500)
-    problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(2), 2)
-    at_once = value_and_gradient(problem, *coefficients(2))
+@pytest.mark.parametrize("k", [2, 5])
+def test_any_number_of_threads_gives_the_same_bits(k, layout, monkeypatch, tmp_path):
+    X, y, s = raw(1500), targets(1500, k), weights(1500)
+    problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(k), k)
+    at_once = value_and_gradient(problem, *coefficients(k))
     monkeypatch.setattr(_engine, "CHUNK", 500)
     assert len(chunk_starts(problem.rows, 1500)) > 8
-    alone = value_and_gradient(problem, *coefficients(2), n_threads=1)
+    alone = value_and_gradient(problem, *coefficients(k), n_threads=1)
     assert_close(alone, at_once)
     for n_threads in (2, 3, 4, 50):
-        together = value_and_gradient(problem, *coefficients(2), n_threads=n_threads)
+        together = value_and_gradient(problem, *coefficients(k), n_threads=n_threads)
         for a, b in zip(alone, together, strict=True):
             np.testing.assert_array_equal(a, b)
 

@@ -305,6 +305,21 @@ def test_targets_of_any_size_are_no_harder_for_a_log_link(loss, unit):
     assert model.n_iter_ < 10
 
 
+@pytest.mark.parametrize("loss", ["huber", "log_cosh"])
+@pytest.mark.parametrize("unit", [1e-3, 1e3, 1e6])
+def test_a_loss_that_turns_within_little_of_the_targets_spread_is_no_harder(loss, unit):
+    model = GDRegressor(loss, alpha=1e-6 / unit).fit(RAW_DIABETES, DIABETES_Y * unit)
+    assert model.n_iter_ < 100
+    assert model.optimality_ <= 1e-6 * model.history_["objective"][-1]
+    if unit > 1:  # where most residuals are beyond the turn
+        errors = [
+            np.abs(fitted.predict(RAW_DIABETES) / unit - DIABETES_Y).mean()
+            for fitted in (model, GDRegressor("absolute_error", alpha=0.0).fit(
+                RAW_DIABETES, DIABETES_Y * unit))
+        ]  # fmt: skip
+        assert errors[0] == pytest.approx(errors[1], rel=1e-3)
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("offset", [1e3, 1e6])
