@@ -167,22 +167,22 @@ def solve(objective, loss, X, x, record):
             problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
             inner = replace(objective, problem=problem, latest=None, reported=objective)
         record.stop_reason = None
-        solver = _solver(inner, smooth, X)
+        solver = _solver(inner, smooth, X, gradually=smooth is not losses[-1])
         if isinstance(solver, Newton) and not record.n_iter:
             worth = float(inner.metric.unit @ record.constant_objectives)
             x, solver.curvature = descend_on_samples(inner, smooth, X, x, worth)
         enough = 0.0 if smooth is losses[-1] else ON_THE_WAY
         x = train_full_batch(solver, inner, x, record, enough)
         if isinstance(solver, Newton) and solver.overlooks:
-            x = train_full_batch(LBFGS(), inner, x, record, enough)
+            x = train_full_batch(LBFGS(), inner, x, record)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):
             break
     return x
 
 
-def _solver(objective, loss, X):
+def _solver(objective, loss, X, gradually):
     bends = loss.has_hessian and loss.convex
     if objective.proximal and not (bends and takes_kinks(objective, loss)):
         return AcceleratedGradient()
-    return Newton(loss, X) if bends else LBFGS()
+    return Newton(loss, X, gradually=gradually) if bends else LBFGS()

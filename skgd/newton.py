@@ -48,6 +48,9 @@ class Newton(FullBatchOptimizer):
         Called before each step that is not damped with (curvature, x, value, move, fall), where
         fall is what the slope along the move promises; True ends the descent.
 
+    gradually : bool, default=False
+        Whether a loss that turns within less comes after this one: little hangs on where it ends.
+
     Attributes
     ----------
     curvature : Curvature or None
@@ -61,10 +64,11 @@ class Newton(FullBatchOptimizer):
     Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite functions, 2014.
     """
 
-    def __init__(self, loss, X, observe=None):
+    def __init__(self, loss, X, observe=None, gradually=False):
         self.loss = loss
         self.X = X
         self.observe = observe
+        self.gradually = gradually
         self.curvature = None
         self.overlooks = False
 
@@ -132,12 +136,9 @@ class _Steps:
         tol = self._tol(gradient)
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
-            if kinks is None and self.damping == 0.0 and self.curvature.exact:
-                unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
-                size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
-                if float(unseen @ unseen) > size:
-                    newton.overlooks = True
-                    return fall, 0.0, None
+            if self._overlooks(gradient):
+                newton.overlooks = True
+                return fall, 0.0, None
             if newton.observe is not None and self.damping == 0.0:
                 if newton.observe(self.curvature, x, value, move, fall):
                     return fall, 0.0, None
@@ -150,6 +151,15 @@ class _Steps:
         elif step <= SHORT:
             self.damping = max(10 * self.damping, FIRST_DAMPING)
         return fall, step, point
+
+    def _overlooks(self, gradient):
+        """Tell whether the objective falls along directions in which its Hessian does not bend."""
+        certain = self.kinks is None and self.damping == 0.0 and self.curvature.exact
+        if self.newton.gradually or self.newton.observe is not None or not certain:
+            return False
+        unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
+        size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
+        return float(unseen @ unseen) > size
 
     def _tol(self, gradient):
         """Return the share of a step that the solution of its system may miss."""

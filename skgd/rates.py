@@ -16,12 +16,16 @@ GROWTH = 1.2
 ENDING = 0.2
 # A rate is halved after as many epochs, and memories of its rule, without a new least objective.
 FLAT_EPOCHS, FLAT_MEMORIES = 4, 2
+# A fall by less than this share of the objective may be rounding, which must not decide on a rate.
+TOLD = 1e-12
 # An objective is back at the least one within this share of the possible decrease.
 NEAR = 0.01
 # Cuts in a row after which the objective will not come back: then it was not noise.
 IN_VAIN = 8
 # A rate that was cut to this share of its first value will not do.
 HOPELESS = 1e-9
+# The share of the largest gradient below which another is rounding.
+ROUNDING = 1e-12
 # Batches on which the step along the signs of a gradient is measured.
 BATCHES = 8
 
@@ -90,7 +94,7 @@ class _Watched(Schedule):
         return max(1.0, self.memory / self.steps_per_epoch)
 
     def observe(self, objective):
-        if objective < self.best:
+        if objective < self.best - TOLD * abs(self.best):
             self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
             if self.decays:
                 self.factor *= GROWTH ** (1.0 / np.sqrt(self._memory))
@@ -255,6 +259,8 @@ class Curvatures:
             )
             often = 1.0 - (1.0 - seen) ** len(batch)
             for gradient in metric.gradient(*gradients, 0.0):
+                # What is rounding has no sign: at the best constant the intercept's gradient is.
+                gradient[np.abs(gradient) <= ROUNDING * np.abs(gradient).max()] = 0.0
                 move = np.sign(gradient) / np.sqrt(np.maximum(often, rarest))
                 found += gradient @ move
                 bends += shares @ rows.times(move) ** 2 + self._penalty @ move**2

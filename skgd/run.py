@@ -367,8 +367,9 @@ class Run:
             return given_start(estimator._raw_attributes(k, d), k, d, estimator.fit_intercept)
         if isinstance(estimator.init, str) and estimator.init in ("zeros", "random"):
             # Where descent is free of scales, targets far from zero are no harder than others. A
-            # stream's first rows may lack a class.
+            # stream's first rows may lack a class, and a hinge may be just at its kink.
             automatic = isinstance(estimator.learning_rate, str) and not self.partial
+            automatic &= self.loss.smooth
             centred = self.plan.preconditioned and (automatic or self.loss.task == "regression")
             intercept = self.record.constant[1].copy() if centred else np.zeros(k)
             coef = np.zeros((k, d))
@@ -501,7 +502,7 @@ class Run:
     @property
     def in_doubt(self):
         """Whether the run stopped because its objective did, at a rate that nobody chose."""
-        automatic = isinstance(self.estimator.learning_rate, str)
+        automatic = isinstance(self.estimator.learning_rate, str) and not self.loss.homogeneous
         return self.record.stop_reason == "tol" and self.plan.takes_steps and automatic
 
     @property
