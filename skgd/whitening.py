@@ -41,8 +41,8 @@ class Whitened(Objective):
             factor, v, lower=True, trans="T", check_finite=False
         )))  # fmt: skip
 
-    def losses_and_gradients(self, x, *extras):
-        gradient, *rest = super().losses_and_gradients(x, *extras)
+    def losses_and_gradients(self, coef, intercept, margins=None):
+        gradient, *rest = super().losses_and_gradients(coef, intercept, margins)
         return self._each(gradient, lambda factor, g: linalg.solve_triangular(
             factor, g, lower=True, check_finite=False
         )), *rest  # fmt: skip
