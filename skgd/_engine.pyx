@@ -573,14 +573,15 @@ cdef class Workspace:
 
     def __cinit__(self, Rows rows, Py_ssize_t k):
         cdef bint many = isinstance(rows, DenseRows) and k >= MANY
+        # In whole cache lines, as pointers are as long as numbers and BLOCK is a multiple.
+        cdef Py_ssize_t pointers = (k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
         self.owners = []
         self.k, self.width = k, (rows.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
-        self.w = <const double**>self.numbers(k)
-        self.g = <double**>self.numbers(k)
-        self.z = self.numbers(BLOCK * k)
-        self.y = self.numbers(BLOCK * k)
-        self.c = self.numbers(BLOCK * k)
-        self.weight = self.numbers(BLOCK)
+        cdef double* room = self.numbers(2 * pointers + (3 * k + 1) * BLOCK)
+        self.w, self.g = <const double**>room, <double**>(room + pointers)
+        self.z = room + 2 * pointers
+        self.y, self.c = self.z + BLOCK * k, self.z + 2 * BLOCK * k
+        self.weight = self.z + 3 * BLOCK * k
         self.forget()
         if many or (isinstance(rows, DenseRows) and (<DenseRows>rows).packed):
             self.packed = self.numbers(BLOCK * self.width)
