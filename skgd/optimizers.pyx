@@ -477,7 +477,7 @@ class Lion(Optimizer):
 
     @property
     def memory(self):
-        return 1 / (1 - self.beta_2)
+        return 1 / (1 - self.beta_1)
 
 
 cdef class RpropRule(Rule):
