@@ -140,7 +140,7 @@ def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
 @pytest.mark.parametrize(
     "rule, memory",
     [(SGD(), 1), (SGD(momentum=0.5), 2), (RMSprop(momentum=0.9), 10), (Adagrad(), 1),
-     (Adam(beta_1=0.75), 4), (Adamax(), 10), (Lion(beta_2=0.98), 50)],
+     (Adam(beta_1=0.75), 4), (Adamax(), 10), (Lion(beta_1=0.98), 50)],
     ids=str,
 )  # fmt: skip
 def test_a_rule_knows_how_long_it_goes_on_along_a_gradient(rule, memory):
