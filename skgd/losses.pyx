@@ -419,7 +419,7 @@ class Loss(BaseEstimator):
         return None
 
     def smoothed(self, width):
-        """Return a loss whose slope turns over a larger width, for those that have a `width`.
+        """Return a loss whose slope turns over a larger width, for those that have a ``width``.
 
         Parameters
         ----------
