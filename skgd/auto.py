@@ -32,8 +32,6 @@ OPTIMIZERS = {
     "momentum": lambda: SGD(momentum=0.9),
     "nesterov": lambda: SGD(momentum=0.9, nesterov=True),
 }
-
-
 # As near as `tol` would have it, to the minimum of a loss that stands in for another.
 ON_THE_WAY = 1e-4
 
