@@ -247,9 +247,17 @@ class Optimizer(_Minimizer):
         """
         return self._rule().apply(w, g, state, rate, t)
 
-    def automatic_batch(self, n_features, width):
-        """Return the batch that ``batch_size="auto"`` stands for, with X of a width of numbers."""
-        return 256
+    def automatic_batch(self, n_rows, n_features, width):
+        """Return what ``batch_size="auto"`` stands for: rows enough for the products, yet 8 steps.
+
+        Parameters
+        ----------
+        n_rows : int or inf
+        n_features : int
+        width : float
+            The numbers that are stored for a row.
+        """
+        return int(min(256, max(8, n_rows / 8)))
 
     def automatic_rate(self, n_rows, batch_length, curvatures):
         """Return what ``learning_rate="auto"`` stands for: a first rate and the power of its decay.
@@ -1332,7 +1340,7 @@ class SVRG(Optimizer):
     def automatic_rate(self, n_rows, batch_length, curvatures):
         return _reduced_rate(n_rows, batch_length, curvatures), 0.0
 
-    def automatic_batch(self, n_features, width):
+    def automatic_batch(self, n_rows, n_features, width):
         return _reduced_batch(n_features, width)
 
     def _rule(self):
@@ -1372,7 +1380,7 @@ class SAGA(Optimizer):
     def automatic_rate(self, n_rows, batch_length, curvatures):
         return _reduced_rate(n_rows, batch_length, curvatures), 0.0
 
-    def automatic_batch(self, n_features, width):
+    def automatic_batch(self, n_rows, n_features, width):
         return _reduced_batch(n_features, width)
 
     def _rule(self):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from skgd import batching
+from skgd import GDRegressor, batching
 from skgd.batching import batch_bounds, batch_length, epoch_order, is_memory_map
 
 # ---- bounds -------------------------------------------------------------------------------------
@@ -99,6 +99,15 @@ def test_a_batch_size_is_a_number_of_rows_or_a_share_of_them(batch_size, expecte
 
 def test_the_automatic_batch_is_never_longer_than_the_data():
     assert batch_length("auto", 5, default=256) == 5
+
+
+@pytest.mark.parametrize(
+    "n_rows, steps", [(1, 1), (8, 1), (9, 2), (64, 8), (442, 9), (2047, 9), (2048, 8), (5000, 20)]
+)
+def test_an_automatic_batch_gives_an_epoch_eight_steps_unless_it_would_be_tiny(n_rows, steps):
+    X, y = np.arange(n_rows, dtype=float)[:, None], np.arange(n_rows, dtype=float)
+    model = GDRegressor(learning_rate=1e-3, max_iter=1, tol=None).fit(X, y)
+    assert model.t_ == steps
 
 
 @pytest.mark.parametrize(

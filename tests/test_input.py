@@ -244,7 +244,6 @@ def test_a_loss_of_the_other_task_is_an_error(estimator):
         ({"learning_rate": lambda t: -1.0}, "learning_rate="),
         ({"learning_rate": lambda t: np.ones(3)[: len(t) - 1]}, "learning_rate="),
     ],
-    ids=str,
 )
 def test_a_bad_hyperparameter_of_a_piece_is_named(settings, words):
     with pytest.raises(ValueError, match=words):

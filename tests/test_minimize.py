@@ -562,7 +562,6 @@ def test_constraints_are_refused():
         ({"x0": ["a", "b"]}, ValueError, "x0=.*: pass finite real numbers"),
         ({"x0": [1j, 0]}, ValueError, "x0=.*: pass finite real numbers"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_used_is_an_error_that_says_what_to_pass(arguments, error, message):
     with pytest.raises(error, match=message):
