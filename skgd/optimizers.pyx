@@ -252,12 +252,11 @@ class Optimizer(_Minimizer):
 
         Parameters
         ----------
-        n_rows : int or inf
-        n_features : int
+        n_rows, n_features : int
         width : float
             The numbers that are stored for a row.
         """
-        return int(min(256, max(8, n_rows / 8)))
+        return int(min(256, max(8, n_rows // 8)))
 
     def automatic_rate(self, n_rows, batch_length, curvatures):
         """Return what ``learning_rate="auto"`` stands for: a first rate and the power of its decay.

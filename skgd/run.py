@@ -243,9 +243,7 @@ class Run:
         n = self.sample.n_rows
         length = n
         if optimizer is not None and optimizer.takes_batches:
-            default = optimizer.automatic_batch(
-                np.inf if self.partial else n, self.problem.d, self.problem.rows.width
-            )
+            default = optimizer.automatic_batch(n, self.problem.d, self.problem.rows.width)
             length = batch_length(estimator.batch_size, n, default)
         steps = isinstance(optimizer, auto.Optimizer)
         if estimator.precondition == "full" and steps:
