@@ -21,7 +21,10 @@ AT_KINKS = 1e-6
 # The damping of a step grows tenfold, from the first one to the largest.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
 # Steps below this share are damped next time, below this one at once.
-SHORT, SHORTEST = 0.25, 0.05
+SHORT, SHORTEST = 0.25, 1e-6
+# Below this share a step is looked at more closely: where the slope along it is still this share of
+# what it was, the objective falls straight on towards the wall of a far row, up to this near it.
+CLIPPED, STRAIGHT, CLOSE = 0.1, 0.5, 1e-3
 # The share of a fall that may be left behind a step for its Hessian to be used again.
 BRISK = 0.1
 # The share of the squared gradient that may lie along directions in which a Hessian does not bend:
@@ -252,18 +255,32 @@ def model_step(curvature, x, gradient, kinks, tol, damping):
 
 
 def search(objective, x, value, gradient, move, fall):
-    """Halve a step until the objective falls enough; 0 where rounding hides any fall."""
-    step, size = 1.0, objective.decrement(x, gradient)
+    """Halve a step until the objective falls enough; 0 where rounding hides any fall.
+
+    A far row without curvature may be a wall in the way, behind which the objective rises steeply.
+    The step then goes up to it, where the next Hessian sees it.
+    """
+    step, wall, found = 1.0, None, (0.0, None)
+    size = objective.decrement(x, gradient)
     while fall > 0 and step > SHORTEST:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
         rounding = 4e-15 * (abs(value) + abs(new_value))
-        if new_value < value - 1e-4 * step * fall - rounding:
-            return step, (candidate, new_value, new_gradient)
         # Where values differ by no more than rounding, the gradient tells which point is better.
-        if new_value <= value + rounding and (
-            objective.decrement(candidate, new_gradient) < 0.3 * size
-        ):
-            return step, (candidate, new_value, new_gradient)
-        step *= 0.5
-    return 0.0, None
+        falls = new_value < value - 1e-4 * step * fall - rounding or (
+            new_value <= value + rounding
+            and objective.decrement(candidate, new_gradient) < 0.3 * size
+        )
+        if not falls:
+            wall = step
+        elif found[1] is not None and new_value > found[1][1]:
+            break
+        else:
+            found = step, (candidate, new_value, new_gradient)
+            smooth = wall is not None and step < CLIPPED and not objective.proximal
+            if not smooth or float(new_gradient @ move) > -STRAIGHT * fall:
+                break
+        if wall - found[0] < CLOSE * wall:
+            break
+        step = 0.5 * (found[0] + wall)
+    return found

@@ -50,6 +50,8 @@ class Objective:
         Slopes of the rows that a descent found to bound the minimum.
     hessian : Curvature or None
         That of a descent, where it is the same everywhere.
+    bound : LowerBound or None
+        What a descent found out about the minimum.
     space : InRowSpace or None
         The objective in fewer coordinates, where a descent used them.
     """
@@ -69,6 +71,7 @@ class Objective:
     reported: object = None
     slopes: np.ndarray | None = None
     hessian: object = None
+    bound: object = None
     space: object = None
 
     @property

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy import optimize, sparse
+from scipy import optimize, sparse, special
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
@@ -199,6 +199,34 @@ class Changed(SquaredError):
 @pytest.mark.parametrize("loss", [Unknown(), Changed()], ids=str)
 def test_without_a_conjugate_there_is_no_bound(loss):
     assert GDRegressor(loss, max_iter=3).fit(X, Y / Y.std()).optimality_ == np.inf
+
+
+@pytest.mark.parametrize("far", [1e2, 1e4, 1e6, 1e8, 1e10])
+def test_rows_that_are_far_off_do_not_end_a_descent_before_the_minimum(far):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=400)
+    s = np.where(x + rng.logistic(size=400) > 0, 1.0, -1.0)
+    x[:3], s[:3] = [far, -far, far / 2], [1, -1, 1]
+
+    def slope(w):
+        return 1e-4 * w - np.mean(s * x * special.expit(-s * x * w))
+
+    def value(w):
+        return np.mean(np.logaddexp(0.0, -s * x * w)) + 5e-5 * w**2
+
+    model = GDClassifier(fit_intercept=False).fit(x[:, None], s)
+    best = value(optimize.brentq(slope, 0.0, 10.0, xtol=1e-14))
+    assert value(model.coef_[0, 0]) - best <= 1e-6 * (np.log(2) - best)
+    assert value(model.coef_[0, 0]) - best <= model.optimality_ + 1e-15
+
+
+def test_steps_go_up_to_the_walls_of_far_rows():
+    rng = np.random.default_rng(3)
+    X = np.column_stack([rng.normal(size=(300, 3)), np.where(rng.random(300) < 0.02, 1e7, 1.0)])
+    X[:, 3] *= rng.normal(size=300)
+    y = (X[:, 0] + 1e-7 * X[:, 3] + rng.logistic(size=300) > 0).astype(int)
+    model = GDClassifier().fit(X, y)
+    assert model.optimality_ <= 1e-6 * model.history_["objective"][0]
 
 
 class AtMostOne(Penalty):
