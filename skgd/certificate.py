@@ -22,16 +22,18 @@ from skgd._engine import signed_targets
 from skgd.blas import one_thread
 from skgd.curvature import (
     Curvature,
-    Kinks,
     factorised_size,
     parts_of,
     takes_kinks,
 )
 from skgd.interior import InteriorPoint, takes_hinges
+from skgd.kinks import Kinks
 from skgd.newton import Newton, stand_ins
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8
+# What a Newton step takes beside its multiplications, in multiplications.
+STEP = 1e6
 # Products with a Hessian that is not factorised, for a step.
 PRODUCTS = 100
 # Newton steps that may lead to better slopes.
@@ -62,7 +64,7 @@ def work(objective, loss):
     size, blocks = factorised_size(objective, loss)
     if not size:
         return np.inf
-    step = max(n, size) * float(size) ** 2 * blocks
+    step = STEP + max(n, size) * float(size) ** 2 * blocks
     if size == p and loss.couples(k):
         # The outputs' blocks are no more than the preconditioner of conjugate gradients.
         step += PRODUCTS * 4.0 * max(n, p) * k * p

@@ -7,7 +7,8 @@ gradients, or, for penalties with kinks, coordinate descent and solves on the fr
 import numpy as np
 
 from skgd.blas import one_thread
-from skgd.curvature import Curvature, Kinks
+from skgd.curvature import Curvature
+from skgd.kinks import Kinks
 from skgd.optimizers import FullBatchOptimizer
 
 # Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
@@ -139,7 +140,7 @@ class _Steps:
         tol = self._tol(gradient)
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
-            if self._overlooks(gradient):
+            if self._overlooks(gradient, move):
                 newton.overlooks = True
                 return fall, 0.0, None
             if newton.observe is not None and self.damping == 0.0:
@@ -155,22 +156,22 @@ class _Steps:
             self.damping = max(10 * self.damping, FIRST_DAMPING)
         return fall, step, point
 
-    def _overlooks(self, gradient):
+    def _overlooks(self, gradient, move):
         """Tell whether the objective falls along directions in which its Hessian does not bend."""
         certain = self.kinks is None and self.damping == 0.0 and self.curvature.exact
         if self.newton.gradually or self.newton.observe is not None or not certain:
             return False
-        unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
+        unseen = self.curvature.unseen(gradient, -move)
         size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
         return float(unseen @ unseen) > size
 
     def _tol(self, gradient):
         """Return the share of a step that the solution of its system may miss."""
-        between_kinks = self.kinks is not None
-        if self.newton.observe is not None or (between_kinks and self.newton.loss.constant_hessian):
+        observed = self.newton.observe is not None
+        if self.kinks is not None:
+            return 0.0 if observed or self.newton.loss.constant_hessian else AT_KINKS
+        if observed:
             return EXACT
-        if between_kinks:
-            return AT_KINKS
         share = float(gradient @ gradient) / self.first if self.first > 0 else 1.0
         # Tighter systems would only amplify rounding along directions without curvature.
         return max(1e-6, FORCING * share**0.25)
@@ -261,11 +262,10 @@ def search(objective, x, value, gradient, move, fall):
     The step then goes up to it, where the next Hessian sees it.
     """
     step, wall, found = 1.0, None, (0.0, None)
-    size = objective.decrement(x, gradient)
+    size, rounding = objective.decrement(x, gradient), 2.0 * objective.rounding(x, value)
     while fall > 0 and step > SHORTEST:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
-        rounding = 4e-15 * (abs(value) + abs(new_value))
         # Where values differ by no more than rounding, the gradient tells which point is better.
         falls = new_value < value - 1e-4 * step * fall - rounding or (
             new_value <= value + rounding
