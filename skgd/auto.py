@@ -198,7 +198,7 @@ def _leave_plateau(objective, loss, X, x, record, curvature):
     worth = float(objective.metric.unit @ record.constant_objectives)
     objective.bound, tol = certificate.LowerBound(objective, loss, X), record.tol
     observe = certificate.observer(
-        objective.bound, record.max_iter, near=lambda value: LEFT * tol**2 * (worth - value)
+        objective.bound, certificate.STEPS, near=lambda value: LEFT * tol**2 * (worth - value)
     )
     record.tol = record.stop_reason = None
     x = train_full_batch(Newton(loss, X, observe), objective, x, record)

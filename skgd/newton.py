@@ -26,6 +26,8 @@ SHORT, SHORTEST = 0.25, 1e-6
 # Below this share a step is looked at more closely: where the slope along it is still this share of
 # what it was, the objective falls straight on towards the wall of a far row, up to this near it.
 CLIPPED, STRAIGHT, CLOSE = 0.1, 0.5, 1e-3
+# The share of a slope that is more than rounding.
+FALLING = 0.1
 # The share of a fall that may be left behind a step for its Hessian to be used again.
 BRISK = 0.1
 # The share of the squared gradient that may lie along directions in which a Hessian does not bend:
@@ -266,10 +268,12 @@ def search(objective, x, value, gradient, move, fall):
     while fall > 0 and step > SHORTEST:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
+        # The slope along the move that is left; between kinks it would not be that of the sum.
+        left = 0.0 if objective.proximal else -float(new_gradient @ move)
         # Where values differ by no more than rounding, the gradient tells which point is better.
         falls = new_value < value - 1e-4 * step * fall - rounding or (
             new_value <= value + rounding
-            and objective.decrement(candidate, new_gradient) < 0.3 * size
+            and (left > FALLING * fall or objective.decrement(candidate, new_gradient) < 0.3 * size)
         )
         if not falls:
             wall = step
@@ -277,8 +281,7 @@ def search(objective, x, value, gradient, move, fall):
             break
         else:
             found = step, (candidate, new_value, new_gradient)
-            smooth = wall is not None and step < CLIPPED and not objective.proximal
-            if not smooth or float(new_gradient @ move) > -STRAIGHT * fall:
+            if wall is None or step > CLIPPED or left < STRAIGHT * fall:
                 break
         if wall - found[0] < CLOSE * wall:
             break
