@@ -54,8 +54,8 @@ class Race:
 
     def _losers(self, epoch, entries):
         """Return the candidates that cannot win any more."""
-        measures, limits, kinds = {}, {}, {}
-        for entry, pair in self._measures(entries).items():
+        by_now, measures, limits, kinds = self._measures(entries), {}, {}, {}
+        for entry, pair in by_now.items():
             measures.setdefault(entry.candidate, []).append(pair)
             limits[entry.candidate] = np.log2(entry.estimator.max_iter / epoch)
             kinds[entry.candidate] = repr(entry.estimator.loss)
@@ -79,7 +79,9 @@ class Race:
             hopes = hoped(rows, gains, doublings).tolist()
             leading |= leaders(dict(zip(group.tolist(), hopes, strict=True)), LEADING / epoch)
             leading.update(group[is_near(rows, best)].tolist())
-        return known - (able & leading)
+        lost = known - (able & leading)
+        self.final |= {entry: pair for entry, pair in by_now.items() if entry.candidate in lost}
+        return lost
 
     def _measures(self, entries):
         """Return the score and the loss of each entry by now."""
