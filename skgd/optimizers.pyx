@@ -780,6 +780,8 @@ cdef class MeansRule(Rule):
     """A rule with the means ``m`` of the gradient and ``v`` of its square."""
 
     cdef double beta_1, beta_2, eps
+    cdef Py_ssize_t t_known  # the step of the corrections, which all outputs and tiles take
+    cdef double known_1, known_2
 
     def __init__(self, beta_1, beta_2, eps):
         self.beta_1 = _in_unit_interval("beta_1", beta_1)
@@ -787,14 +789,23 @@ cdef class MeansRule(Rule):
         self.eps = _not_negative("eps", eps)
         self.slots = 2
         self.apart = True
+        self.t_known = -1
 
     cdef inline double correction_1(self, Py_ssize_t t) noexcept nogil:
         """What makes the mean of the gradient unbiased."""
-        return 1.0 / (1.0 - pow(self.beta_1, t + 1))
+        self.correct(t)
+        return self.known_1
 
     cdef inline double correction_2(self, Py_ssize_t t) noexcept nogil:
         """What makes the mean of the squared gradient unbiased."""
-        return 1.0 / (1.0 - pow(self.beta_2, t + 1))
+        self.correct(t)
+        return self.known_2
+
+    cdef inline void correct(self, Py_ssize_t t) noexcept nogil:
+        if t != self.t_known:
+            self.known_1 = 1.0 / (1.0 - pow(self.beta_1, t + 1))
+            self.known_2 = 1.0 / (1.0 - pow(self.beta_2, t + 1))
+            self.t_known = t
 
     cdef inline void remember(self, Py_ssize_t d, const double* g, double* m,
                               double* v) noexcept nogil:
