@@ -10,7 +10,7 @@ import pytest
 import skgd
 
 MODULES = [skgd] + [
-    importlib.import_module(f"skgd.{module.name}") for module in pkgutil.iter_modules(skgd.__path__)
+    importlib.import_module(module.name) for module in pkgutil.walk_packages(skgd.__path__, "skgd.")
 ]
 COMPILED = [module for module in MODULES if not module.__file__.endswith(".py")]
 
@@ -54,7 +54,11 @@ def test_example(test):
     assert not result.failed, "".join(report)
 
 
-PUBLIC = {getattr(module, name) for module in MODULES for name in getattr(module, "__all__", [])}
+PUBLIC = {
+    getattr(module, name)
+    for module in MODULES if "._" not in module.__name__
+    for name in getattr(module, "__all__", [])
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("thing", sorted(PUBLIC, key=repr), ids=lambda thing: thing.__name__)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy import sparse, special
 
-from skgd import _engine
 from skgd._engine import Problem, Sweep, chunk_starts, rows_of, shuffle, value_and_gradient
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
@@ -236,7 +235,7 @@ def test_any_number_of_threads_gives_the_same_bits(k, layout, monkeypatch, tmp_p
     X, y, s = raw(1500), targets(1500, k), weights(1500)
     problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(k), k)
     at_once = value_and_gradient(problem, *coefficients(k))
-    monkeypatch.setattr(_engine, "CHUNK", 500)
+    monkeypatch.setattr("skgd._engine.rows.CHUNK", 500)
     assert len(chunk_starts(problem.rows, 1500)) > 8
     alone = value_and_gradient(problem, *coefficients(k), n_threads=1)
     assert_close(alone, at_once)
@@ -299,7 +298,7 @@ class Broken(Loss):
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_python_loss_is_called_back(k, n_threads, monkeypatch):
-    monkeypatch.setattr(_engine, "CHUNK", 1)
+    monkeypatch.setattr("skgd._engine.rows.CHUNK", 1)
     problem = Problem(raw(), targets(N, k), weights(N), Squares().compiled(k), k)
     got = value_and_gradient(problem, *coefficients(k), n_threads=n_threads)
     assert_close(got, expected(raw(), targets(N, k), weights(N), *coefficients(k)))
@@ -307,7 +306,7 @@ def test_a_python_loss_is_called_back(k, n_threads, monkeypatch):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_the_error_of_a_python_loss_reaches_the_user(n_threads, monkeypatch):
-    monkeypatch.setattr(_engine, "CHUNK", 1)
+    monkeypatch.setattr("skgd._engine.rows.CHUNK", 1)
     problem = Problem(raw(), targets(N, 1), None, Broken().compiled(), 1)
     with pytest.raises(ArithmeticError, match="mine"):
         value_and_gradient(problem, *coefficients(1), n_threads=n_threads)

@@ -9,8 +9,18 @@ import pytest
 
 import skgd
 
-STUBS = {path.stem: path for path in Path(skgd.__file__).parent.glob("*.pyi")}
-COMPILED = sorted(path.stem for path in Path(skgd.__file__).parent.glob("*.pyx"))
+PACKAGE = Path(skgd.__file__).parent
+
+
+def modules(suffix):
+    """Return the file of each module with such a file, by the module's name."""
+    return {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+        for path in sorted(PACKAGE.rglob(f"*{suffix}"))
+    }
+
+
+STUBS, COMPILED = modules(".pyi"), list(modules(".pyx"))
 
 
 def public(module):
@@ -55,13 +65,13 @@ def parameters(function):
 CLASSES = [
     pytest.param(name, thing, id=f"{name}.{thing.__name__}")
     for name in COMPILED
-    for thing in public(importlib.import_module(f"skgd.{name}")).values()
+    for thing in public(importlib.import_module(name)).values()
     if inspect.isclass(thing)
 ]
 FUNCTIONS = [
     pytest.param(name, thing, id=f"{name}.{thing.__name__}")
     for name in COMPILED
-    for thing in public(importlib.import_module(f"skgd.{name}")).values()
+    for thing in public(importlib.import_module(name)).values()
     if not inspect.isclass(thing)
 ]
 
@@ -72,7 +82,7 @@ def test_every_compiled_module_has_a_stub():
 
 @pytest.mark.parametrize("name", COMPILED)
 def test_names_that_are_exported(name):
-    module = importlib.import_module(f"skgd.{name}")
+    module = importlib.import_module(name)
     if not hasattr(module, "__all__"):
         return
     lists = [

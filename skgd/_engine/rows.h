@@ -3,7 +3,7 @@
 #ifndef SKGD_ROWS_H
 #define SKGD_ROWS_H
 
-#include "_vector.h"
+#include "../_vector.h"
 
 /* ---- rows to come ---------------------------------------------------------------- */
 

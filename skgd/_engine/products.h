@@ -5,7 +5,7 @@
 #ifndef SKGD_PRODUCTS_H
 #define SKGD_PRODUCTS_H
 
-#include "_rows.h"
+#include "rows.h"
 
 /* Four outputs, or fewer: the rest are copies that are not kept. */
 #define SKGD_FOUR(TYPE, name, source)                                                      \

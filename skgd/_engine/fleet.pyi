@@ -1,0 +1,18 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from skgd._engine.sweep import Sweep
+
+_Floats = NDArray[np.float64]
+_Integers = NDArray[np.intp]
+
+class Fleet:
+    def __init__(self, sweeps: list[Sweep]) -> None: ...
+    def run(
+        self,
+        order: _Integers,
+        bounds: _Integers,
+        rates: _Floats,
+        t: int,
+        averaged: list[int] | None = None,
+    ) -> None: ...

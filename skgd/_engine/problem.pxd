@@ -1,0 +1,57 @@
+# cython: language_level=3
+# The data term of the objective, block by block. Methods that stand here are compiled into the
+# loops over rows and blocks that call them.
+
+cimport cython
+
+from skgd._engine.rows cimport Rows, Workspace, skgd_prefetch
+from skgd.losses cimport LossRule
+
+
+@cython.final
+cdef class Problem:
+    cdef readonly Py_ssize_t n, d, k
+    cdef readonly Rows rows
+    cdef readonly double weight_sum
+    cdef readonly object targets, weights
+    cdef LossRule loss
+    cdef const double* codes
+    cdef const double* numbers
+    cdef const double* s
+    cdef void fill_targets(self, const Py_ssize_t* index, Py_ssize_t m, double* y) noexcept nogil
+    cdef void prepare(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                      Py_ssize_t first, const double* offset) noexcept nogil
+    cdef int add_values(self, Py_ssize_t m, Workspace space, Py_ssize_t first,
+                        double* value) except -1 nogil
+    cdef int add_slopes(self, Py_ssize_t m, Workspace space, Py_ssize_t first, double factor,
+                        double* total, Py_ssize_t stride) except -1 nogil
+    cdef void weigh(self, Py_ssize_t m, Workspace space, Py_ssize_t first, double factor,
+                    double* total, Py_ssize_t stride) noexcept nogil
+    cdef int add_block(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                       const double* offset, double factor, double* value, double* g_offset,
+                       Py_ssize_t stride) except -1 nogil
+
+    cdef inline void prefetch_target(self, Py_ssize_t row) noexcept nogil:
+        if self.codes != NULL:
+            skgd_prefetch(<const char*>(self.codes + row), 1)
+        else:
+            skgd_prefetch(<const char*>(self.numbers + row * self.k), 1)
+        if self.s != NULL:
+            skgd_prefetch(<const char*>(self.s + row), 1)
+
+    cdef inline void expect(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t known,
+                            Workspace space) noexcept nogil:
+        """Fetch, of the known rows, as many as are worked on now, one block further on."""
+        cdef Py_ssize_t i, far = self.rows.block
+        self.rows.expect(index + far, min(m, known - far), True, space)
+        for i in range(far, min(far + m, known)):
+            self.prefetch_target(index[i])
+
+    cdef inline int single_slope(self, Py_ssize_t row, double z, double factor,
+                                 double* slope) except -1 nogil:
+        """Set slope to the weighted derivative of a row with one output and the margin z."""
+        cdef double y = self.numbers[row]
+        cdef double weight = factor * self.s[row] if self.s != NULL else factor
+        self.loss.gradient(1, 1, &y, &z, slope)
+        slope[0] = slope[0] * weight if weight != 0.0 else 0.0
+        return 0

@@ -1,0 +1,298 @@
+# cython: language_level=3, cdivision=True
+"""The first primitive: a full pass over rows, for the losses and their gradients.
+
+Of a block of rows the margins come first, then the loss's gradient over the whole block, then its
+accumulation.
+"""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from skgd._engine.rows import chunk_starts, rows_of
+
+from skgd._arrays cimport floats, integers, writeable_floats
+from skgd._engine.rows cimport BLOCK, MANY, Rows, SparseRows, Workspace
+from skgd.losses cimport LossRule
+
+cdef extern from "rows.h" nogil:
+    void skgd_shift(Py_ssize_t m, double number, double* z)
+    double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
+
+cdef extern from "products.h" nogil:
+    void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
+                        double* out, Py_ssize_t out_stride)
+
+
+cdef class Problem:
+    """The data term of the objective: rows of X, targets, weights and a loss.
+
+    Targets are numbers of shape (n_samples, n_outputs), or class codes of shape (n_samples,) that
+    stand for +1 in the output of the class and -1 in the others.
+    """
+
+    def __init__(self, X, targets, weights, LossRule loss not None, Py_ssize_t n_outputs):
+        self.rows = X if isinstance(X, Rows) else rows_of(X)
+        self.n, self.d, self.k = self.rows.n, self.rows.d, n_outputs
+        self.loss = loss
+        self.codes = self.numbers = self.s = NULL
+        if targets.ndim == 1:
+            self.codes = floats(targets, (self.n,))
+        else:
+            self.numbers = floats(targets, (self.n, self.k))
+        if weights is not None:
+            self.s = floats(weights, (self.n,))
+        self.weight_sum = self.n if weights is None else weights.sum()
+        self.targets, self.weights = targets, weights
+
+    def with_loss(self, LossRule loss not None):
+        """Return the same rows, targets and weights with another loss."""
+        return Problem(self.rows, self.targets, self.weights, loss, self.k)
+
+    def row_weights(self):
+        """Return the weight of each row, which is 1 without weights."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    cdef void fill_targets(self, const Py_ssize_t* index, Py_ssize_t m, double* y) noexcept nogil:
+        cdef Py_ssize_t i, c
+        cdef double code[BLOCK]
+        if self.codes != NULL:
+            for i in range(m):
+                code[i] = self.codes[index[i]]
+            for c in range(self.k):
+                for i in range(m):
+                    y[c * m + i] = 1.0 if code[i] == c else -1.0
+        else:
+            for i in range(m):
+                for c in range(self.k):
+                    y[c * m + i] = self.numbers[index[i] * self.k + c]
+
+    cdef void prepare(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                      Py_ssize_t first, const double* offset) noexcept nogil:
+        """Put a block's targets and weights into the workspace, unless they are there, and add the
+        offsets to the margins of the outputs from the first on."""
+        cdef Py_ssize_t i, c
+        cdef const double* targets = self.codes if self.codes != NULL else self.numbers
+        if space.targets_of != targets:
+            self.fill_targets(index, m, space.y)
+            space.targets_of = targets
+        if self.s != NULL and space.weights_of != self.s:
+            for i in range(m):
+                space.weight[i] = self.s[index[i]]
+            space.weights_of = self.s
+        for c in range(self.k):
+            skgd_shift(m, offset[c], space.z + (first + c) * m)
+
+    cdef int add_values(self, Py_ssize_t m, Workspace space, Py_ssize_t first,
+                        double* value) except -1 nogil:
+        """Add a prepared block's weighted losses to value, output by output."""
+        self.loss.value(self.k, m, space.y, space.z + first * m, space.c + first * m)
+        self.weigh(m, space, first, 1.0, value, 1)
+        return 0
+
+    cdef int add_slopes(self, Py_ssize_t m, Workspace space, Py_ssize_t first, double factor,
+                        double* total, Py_ssize_t stride) except -1 nogil:
+        """Set c of the workspace to a prepared block's weighted slopes; add their sums to total."""
+        self.loss.gradient(self.k, m, space.y, space.z + first * m, space.c + first * m)
+        self.weigh(m, space, first, factor, total, stride)
+        return 0
+
+    cdef void weigh(self, Py_ssize_t m, Workspace space, Py_ssize_t first, double factor,
+                    double* total, Py_ssize_t stride) noexcept nogil:
+        """Multiply c of the workspace with the block's weights and add its sums to total."""
+        cdef Py_ssize_t c
+        cdef const double* weight = space.weight if self.s != NULL else NULL
+        for c in range(self.k):
+            total[c * stride] += skgd_weigh(m, factor, weight, space.c + (first + c) * m)
+
+    cdef int add_block(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                       const double* offset, double factor, double* value, double* g_offset,
+                       Py_ssize_t stride) except -1 nogil:
+        """Add a block's weighted losses to value and its gradient to that of the workspace.
+
+        Either is left out where there is no place for it: for the sums of the slopes, g_offset.
+        """
+        space.forget()
+        self.rows.dot(index, m, space)
+        self.prepare(index, m, space, 0, offset)
+        if value != NULL:
+            self.add_values(m, space, 0, value)
+        if g_offset != NULL:
+            self.add_slopes(m, space, 0, factor, g_offset, stride)
+            self.rows.add(index, m, space)
+        return 0
+
+
+def signed_targets(targets, n_outputs):
+    """Return targets of shape (n_samples, n_outputs): class codes as -1 and +1, others as is."""
+    if targets.ndim == 1:
+        return np.where(targets[:, None] == np.arange(n_outputs), 1.0, -1.0)
+    return targets
+
+
+def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
+           bint want_gradient, margins):
+    """Return the weighted loss of some rows and its gradients, not divided by anything."""
+    cdef Workspace space = Workspace(p.rows, p.k)
+    cdef const double* w = floats(coef, (p.k, p.d))
+    cdef const double* offset = floats(intercept, (p.k,))
+    cdef const Py_ssize_t* rows = NULL
+    cdef double* g = NULL
+    cdef double* g_offset = NULL
+    cdef Py_ssize_t index[2 * BLOCK]
+    cdef Py_ssize_t i, m, ahead, block = p.rows.block, row = start
+    cdef double* z = NULL
+    values = np.zeros(p.k)
+    cdef double* value = writeable_floats(values, (p.k,))
+    gradient = intercept_gradient = None
+    if want_gradient:
+        gradient, intercept_gradient = np.zeros((p.k, p.d)), np.zeros(p.k)
+        g = writeable_floats(gradient, (p.k, p.d))
+        g_offset = writeable_floats(intercept_gradient, (p.k,))
+    if subset is not None:
+        rows = integers(subset, (len(subset),))
+    if margins is not None:
+        z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
+    if p.k >= MANY and isinstance(p.rows, SparseRows) and (stop - start) * p.rows.width >= p.d:
+        space.lay_beside(p.d, w, want_gradient)
+    with nogil:
+        space.point(0, p.k, w, p.d, g, p.d)
+        while row < stop:
+            m = min(stop - row, block)
+            ahead = min(stop - row - m, m)
+            for i in range(m + ahead):
+                index[i] = rows[row + i] if rows != NULL else row + i
+            p.rows.expect(index + m, ahead, g != NULL, space)
+            p.add_block(index, m, space, offset, 1.0, value, g_offset, 1)
+            if z != NULL:
+                skgd_transpose(p.k, m, space.z, m, z + row * p.k, p.k)
+            row += m
+        if space.beside and g != NULL:
+            skgd_transpose(p.d, p.k, space.g_beside, space.beside, g, p.d)
+    return values, gradient, intercept_gradient
+
+
+def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subset=None,
+                       n_threads=1, margins=None):
+    """Return the mean weighted losses and their gradients in one pass over the rows.
+
+    Rows are cut into chunks whose size depends on nothing but the data, and the chunks' sums are
+    added in their order: the result is the same to the bit for any number of threads.
+
+    Parameters
+    ----------
+    problem : Problem
+    coef : float64 array of shape (n_outputs, n_features), C order
+    intercept : float64 array of shape (n_outputs,)
+    gradient : bool, default=True
+        Whether to compute the gradients; None is returned in their place otherwise.
+    subset : intp array, default=None
+        The rows to read instead of all.
+    n_threads : int, default=1
+    margins : float64 array of shape (n_samples, n_outputs), default=None
+        Receives the margins of the rows that are read.
+
+    Returns
+    -------
+    values : array of shape (n_outputs,)
+        The loss of each output; that of a coupled loss is the first.
+    coef_gradient : array of shape (n_outputs, n_features) or None
+    intercept_gradient : array of shape (n_outputs,) or None
+    """
+    n = problem.n
+    if subset is not None:
+        n = len(subset)
+        integers(subset, (n,))
+        if not n or (subset.min() < 0 or subset.max() >= problem.n):
+            raise ValueError(f"subset: pass some row numbers from 0 to {problem.n - 1}.")
+    weight_sum = problem.weight_sum
+    if subset is not None:
+        weight_sum = n if problem.weights is None else problem.weights[subset].sum()
+    starts = chunk_starts(problem.rows, n)
+
+    def chunk(start):
+        stop = min(start + starts.step, n)
+        return _chunk(problem, coef, intercept, start, stop, subset, gradient, margins)
+
+    if n_threads > 1 and len(starts) > 1:
+        with ThreadPoolExecutor(n_threads) as pool:
+            return _sum(_in_order(pool, chunk, starts, 2 * n_threads), weight_sum)
+    return _sum(map(chunk, starts), weight_sum)
+
+
+def _in_order(pool, function, arguments, most):
+    """Yield results in order, with at most so many under way or waiting in memory."""
+    under_way = deque()
+    for argument in arguments:
+        if len(under_way) == most:
+            yield under_way.popleft().result()
+        under_way.append(pool.submit(function, argument))
+    while under_way:
+        yield under_way.popleft().result()
+
+
+def _sum(chunks, weight_sum):
+    values, coef_gradient, intercept_gradient = next(chunks := iter(chunks))
+    for more, more_coef, more_intercept in chunks:
+        values += more
+        if coef_gradient is not None:
+            coef_gradient += more_coef
+            intercept_gradient += more_intercept
+    if coef_gradient is not None:
+        coef_gradient /= weight_sum
+        intercept_gradient /= weight_sum
+    return values / weight_sum, coef_gradient, intercept_gradient
+
+
+def joint_losses(list problems, coef, intercept, subset):
+    """Return the mean weighted losses of many models on some rows, which are read once for all.
+
+    Parameters
+    ----------
+    problems : list of Problem
+        With the same `Rows` object and the same weights.
+    coef : float64 array of shape (n_outputs, n_features), C order
+        Those of the first problem's outputs, then those of the next, and so on.
+    intercept : float64 array of shape (n_outputs,)
+    subset : intp array
+        The row numbers.
+
+    Returns
+    -------
+    array of shape (n_outputs,)
+    """
+    cdef Problem p = problems[0]
+    cdef Py_ssize_t i = 0, j, m, first, k = len(coef), n = len(subset)
+    cdef Py_ssize_t n_problems = len(problems)
+    cdef Rows rows = p.rows
+    cdef Workspace space = Workspace(rows, k)
+    cdef const double* w = floats(coef, (k, rows.d))
+    cdef const double* offset = floats(intercept, (k,))
+    cdef const Py_ssize_t* index = integers(subset, (n,))
+    if sum([problem.k for problem in problems]) != k:
+        raise ValueError(f"coef: pass one row for each output of the problems, not {k}.")
+    if any([problem.rows is not rows or problem.weights is not p.weights for problem in problems]):
+        raise ValueError("problems: pass some that share one Rows object and their weights.")
+    if not n or subset.min() < 0 or subset.max() >= rows.n:
+        raise ValueError(f"subset: pass some row numbers from 0 to {rows.n - 1}.")
+    if isinstance(rows, SparseRows) and k >= MANY:
+        space.lay_beside(rows.d, w, False)
+    losses = np.zeros(k)
+    cdef double* value = writeable_floats(losses, (k,))
+    members = np.array([<size_t><void*>problem for problem in problems], dtype=np.intp)
+    cdef const Py_ssize_t* member = integers(members, (n_problems,))
+    with nogil:
+        space.point(0, k, w, rows.d, NULL, 0)
+        while i < n:
+            m = min(n - i, <Py_ssize_t>BLOCK)
+            rows.expect(index + i + m, min(<Py_ssize_t>BLOCK, n - i - m), False, space)
+            space.forget()
+            rows.dot(index + i, m, space)
+            first = 0
+            for j in range(n_problems):
+                (<Problem><void*>member[j]).prepare(index + i, m, space, first, offset + first)
+                (<Problem><void*>member[j]).add_values(m, space, first, value + first)
+                first += (<Problem><void*>member[j]).k
+            i += m
+    return losses / (n if p.weights is None else p.weights[subset].sum())

@@ -1,0 +1,159 @@
+# cython: language_level=3
+# Rows of X, and a thread's block of them. Methods that stand here are compiled into the loops over
+# rows and blocks that call them.
+
+cimport cython
+from libc.stdint cimport uint32_t
+
+cdef extern from "../_vector.h" nogil:
+    enum:
+        SKGD_LANES
+
+cdef extern from "rows.h" nogil:
+    enum:
+        SKGD_RECORD
+    ctypedef struct skgd_coming:
+        const char* base
+        Py_ssize_t stride, bytes
+        const Py_ssize_t* row
+        Py_ssize_t n, pace
+    ctypedef struct skgd_csr_kernels:
+        double (*dot)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                      const double* w) noexcept nogil
+        void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop, double c,
+                    double* g) noexcept nogil
+        double (*gather)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                         const double* record, double total, double l2, double* w,
+                         double* since) noexcept nogil
+        void (*scatter)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                        double* record, double total, double c, const double* w) noexcept nogil
+        double (*values_dot)(const void* x, Py_ssize_t start, Py_ssize_t m,
+                             const double* w) noexcept nogil
+        void (*fetch)(const void* column, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t k,
+                      const double* w) noexcept nogil
+        void (*margins)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                        Py_ssize_t k, const double* w, double* z) noexcept nogil
+        void (*gradients)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                          Py_ssize_t k, const double* slopes, double* g) noexcept nogil
+        void (*count)(const void* column, Py_ssize_t start, Py_ssize_t stop,
+                      Py_ssize_t* counts) noexcept nogil
+        void (*cut)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                    uint32_t row, const Py_ssize_t* end, Py_ssize_t* next, double* numbers,
+                    uint32_t* places) noexcept nogil
+    void skgd_prefetch(const char* address, Py_ssize_t size)
+
+ctypedef void (*dot_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double*,
+                              skgd_coming*) noexcept nogil
+ctypedef void (*add_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double*,
+                              skgd_coming*) noexcept nogil
+ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
+                               double*) noexcept nogil
+ctypedef double (*moments_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double,
+                                    double*, double*, double*) noexcept nogil
+ctypedef void (*take_function)(const char*, Py_ssize_t, const double*, double*) noexcept nogil
+
+cdef enum:
+    BLOCK = 64  # rows that are in cache together, at most
+    MANY = 4  # outputs from which products in tiles are faster than output by output
+    AHEAD = 16  # rows between a prefetch and its use, one by one
+
+
+cdef class Rows:
+    cdef readonly Py_ssize_t n, d
+    cdef readonly double width  # numbers stored per row
+    cdef readonly Py_ssize_t block  # rows of a block
+    cdef object owners
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil
+    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                     Workspace space) noexcept nogil
+
+
+@cython.final
+cdef class DenseRows(Rows):
+    cdef const char* base
+    cdef Py_ssize_t row_stride, column_stride
+    cdef Py_ssize_t ahead  # rows between a prefetch and its use, one by one
+    cdef bint packed
+    cdef dot_function dot_rows
+    cdef add_function add_rows
+    cdef pack_function pack_rows
+    cdef moments_function moments_of_rows
+    cdef take_function take
+    cdef void find(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                   const char** rows) noexcept nogil
+
+
+@cython.final
+cdef class SparseRows(Rows):
+    cdef const void* data
+    cdef const void* indices
+    cdef const void* indptr
+    cdef bint wide  # 64-bit indices
+    cdef Py_ssize_t itemsize, index_size
+    cdef const skgd_csr_kernels* kernels
+    cdef readonly Py_ssize_t widest  # numbers stored in the longest row
+    cdef readonly bint canonical  # whether no row names a column twice
+    cdef void fetch_beside(self, const Py_ssize_t* index, Py_ssize_t i, Py_ssize_t m,
+                           Workspace space, const double* numbers) noexcept nogil
+
+    cdef inline Py_ssize_t start(self, Py_ssize_t row) noexcept nogil:
+        if self.wide:
+            return (<const long long*>self.indptr)[row]
+        return (<const int*>self.indptr)[row]
+
+    cdef inline void prefetch(self, Py_ssize_t row) noexcept nogil:
+        cdef Py_ssize_t start = self.start(row), size = self.start(row + 1) - start
+        skgd_prefetch(<const char*>self.data + start * self.itemsize, size * self.itemsize)
+        skgd_prefetch(<const char*>self.indices + start * self.index_size, size * self.index_size)
+
+    cdef inline void prefetch_records(self, Py_ssize_t row, const double* record) noexcept nogil:
+        """Fetch the records of the columns of a row."""
+        cdef Py_ssize_t k
+        cdef const double* record_of
+        for k in range(self.start(row), self.start(row + 1)):
+            if self.wide:
+                record_of = record + SKGD_RECORD * (<const long long*>self.indices)[k]
+            else:
+                record_of = record + SKGD_RECORD * (<const int*>self.indices)[k]
+            skgd_prefetch(<const char*>record_of, 1)
+
+
+@cython.final
+cdef class Workspace:
+    cdef list owners
+    cdef Py_ssize_t k, width
+    cdef const double** w  # the coefficients of each output, and where its gradient goes
+    cdef double** g
+    cdef double* z  # (k, m) for a block of m rows, as are y and c
+    cdef double* y
+    cdef double* c
+    cdef double* weight  # (m,)
+    # Whose targets and weights of the block are here.
+    cdef const double* targets_of
+    cdef const double* weights_of
+    # The block's rows as adjacent float64, for many outputs or where X has them otherwise, and for
+    # many outputs its columns; both in whole vectors.
+    cdef double* packed
+    cdef double* columns
+    # The coefficients and gradients of a column side by side, for passes over sparse rows: so many
+    # in whole vectors, 0 where they are not used.
+    cdef Py_ssize_t beside
+    cdef double* w_beside
+    cdef double* g_beside
+    cdef double* rows_beside  # as are the margins and slopes of a row
+    cdef skgd_coming coming
+    cdef double* numbers(self, Py_ssize_t n) except NULL
+    cdef int lay_beside(self, Py_ssize_t d, const double* w, bint adds) except -1
+
+    cdef inline void forget(self) noexcept nogil:
+        """Hear that another block begins."""
+        self.targets_of = self.weights_of = NULL
+
+    cdef inline void point(self, Py_ssize_t first, Py_ssize_t k, const double* w,
+                           Py_ssize_t w_stride, double* g, Py_ssize_t g_stride) noexcept nogil:
+        """Hear where the coefficients and the gradients of k outputs lie, from the first on."""
+        cdef Py_ssize_t c
+        for c in range(k):
+            self.w[first + c] = w + c * w_stride
+            self.g[first + c] = g + c * g_stride if g != NULL else NULL

@@ -1,0 +1,318 @@
+# cython: language_level=3, cdivision=True
+"""Rows of X, dense and sparse: products with coefficients, and sums of rows times numbers.
+
+Rows are read where they lie, in blocks of 64 while they are in cache. What belongs to a block is in
+a workspace, of which each thread has its own.
+"""
+
+import numpy as np
+
+from skgd._arrays cimport floats, writeable_floats, writeable_integers
+
+cdef extern from "rows.h" nogil:
+    void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
+                      skgd_coming* coming)
+    void skgd_dot_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
+                      skgd_coming* coming)
+    void skgd_add_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g,
+                      skgd_coming* coming)
+    void skgd_add_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g,
+                      skgd_coming* coming)
+    void skgd_pack_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
+                       Py_ssize_t out_stride, double* out)
+    void skgd_pack_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
+                       Py_ssize_t out_stride, double* out)
+    double skgd_moments_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
+                            double weight, double* mean, double* deviation, double* block)
+    double skgd_moments_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
+                            double weight, double* mean, double* deviation, double* block)
+    void skgd_take_f64(const char* row, Py_ssize_t d, const double* mean, double* out)
+    void skgd_take_f32(const char* row, Py_ssize_t d, const double* mean, double* out)
+    const skgd_csr_kernels skgd_csr[2][2]
+
+cdef extern from "products.h" nogil:
+    void skgd_margins(const double* columns, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
+                      Py_ssize_t k, const double** w, double* z, skgd_coming* coming)
+    void skgd_gradients(const double* rows, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
+                        Py_ssize_t k, const double* slopes, double** g, skgd_coming* coming)
+    void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
+                        double* out, Py_ssize_t out_stride)
+
+cdef enum:
+    LEAST = 8  # rows of a block, at least
+    LONG = 16384  # bytes of a row that are fetched ahead, at most
+    NEAR = 4096  # numbers of a block, of which two fit into the nearest cache
+
+# Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
+CHUNK = 2**20
+
+
+def chunk_starts(Rows rows, n):
+    """Return where the chunks of a pass over n rows begin; they depend on nothing but the data."""
+    return range(0, n, BLOCK * max(1, int(CHUNK / rows.width) // BLOCK))
+
+
+cdef class Rows:
+    """Rows of X, read where they lie; `add` follows `dot` over the same block of rows."""
+
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        """Set z of the workspace to the products of m rows with each w of the workspace."""
+
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        """Add the m rows times c of the workspace to each g of the workspace."""
+
+    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                     Workspace space) noexcept nogil:
+        """Fetch m rows to come while `dot`, and `add` if it follows, work on a block."""
+
+
+cdef class DenseRows(Rows):
+    def __init__(self, X):
+        self.owners = X
+        self.n, self.d = X.shape
+        self.width = self.d
+        self.block = max(LEAST, min(BLOCK, NEAR // self.d // 4 * 4))
+        self.ahead = max(4, min(AHEAD, 8 * NEAR // self.d))
+        self.row_stride, self.column_stride = X.strides
+        self.base = <const char*><size_t>X.__array_interface__["data"][0]
+        # Rows whose numbers are not adjacent are copied, a block at a time.
+        self.packed = self.column_stride != X.itemsize
+        if X.dtype == np.float64:
+            self.pack_rows = skgd_pack_f64
+        else:
+            self.pack_rows = skgd_pack_f32
+        if self.packed or X.dtype == np.float64:
+            self.dot_rows, self.add_rows = skgd_dot_f64, skgd_add_f64
+            self.moments_of_rows = skgd_moments_f64
+            self.take = skgd_take_f64
+        else:
+            self.dot_rows, self.add_rows = skgd_dot_f32, skgd_add_f32
+            self.moments_of_rows = skgd_moments_f32
+            self.take = skgd_take_f32
+
+    cdef void find(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                   const char** rows) noexcept nogil:
+        """Point at m rows, or at the copies of them that `dot` has made."""
+        cdef Py_ssize_t i
+        if space.packed != NULL:
+            for i in range(m):
+                rows[i] = <const char*>(space.packed + i * space.width)
+        else:
+            for i in range(m):
+                rows[i] = self.base + index[i] * self.row_stride
+
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        cdef const char* rows[BLOCK]
+        cdef Py_ssize_t i, c
+        if space.packed != NULL:
+            for i in range(m):
+                rows[i] = self.base + index[i] * self.row_stride
+            self.pack_rows(rows, m, self.d, self.column_stride, space.width, space.packed)
+        if space.columns != NULL:
+            skgd_transpose(m, self.d, space.packed, space.width, space.columns, BLOCK)
+            skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z, &space.coming)
+        else:
+            self.find(index, m, space, rows)
+            for c in range(space.k):
+                self.dot_rows(rows, m, self.d, space.w[c], space.z + c * m, &space.coming)
+
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        cdef const char* rows[BLOCK]
+        cdef Py_ssize_t c
+        if space.columns != NULL:
+            skgd_gradients(space.packed, space.width, m, self.d, space.k, space.c, space.g,
+                           &space.coming)
+        else:
+            self.find(index, m, space, rows)
+            for c in range(space.k):
+                self.add_rows(rows, m, self.d, space.c + c * m, space.g[c], &space.coming)
+
+    def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, double weight, mean, deviation):
+        """Merge rows start to stop into running means and sums of squared deviations."""
+        cdef double* m = writeable_floats(mean, (self.d,))
+        cdef double* v = writeable_floats(deviation, (self.d,))
+        cdef const double* s = NULL if weights is None else floats(weights, (self.n,))
+        cdef const char* rows[BLOCK]
+        cdef Py_ssize_t i, size, row = start
+        scratch = np.empty((BLOCK if self.packed else 0) * self.d + self.d)
+        cdef double* block = writeable_floats(scratch, scratch.shape)
+        cdef double* packed = block + self.d
+        if not 0 <= start <= stop <= self.n:
+            raise ValueError(f"start={start}, stop={stop}: pass row numbers up to {self.n}.")
+        with nogil:
+            while row < stop:
+                size = min(stop - row, <Py_ssize_t>BLOCK)
+                for i in range(size):
+                    rows[i] = self.base + (row + i) * self.row_stride
+                if self.packed:
+                    self.pack_rows(rows, size, self.d, self.column_stride, self.d, packed)
+                    for i in range(size):
+                        rows[i] = <const char*>(packed + i * self.d)
+                weight += self.moments_of_rows(
+                    rows, size, self.d, NULL if s == NULL else s + row, weight, m, v, block
+                )
+                row += size
+        return weight
+
+    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                     Workspace space) noexcept nogil:
+        if self.packed:
+            return
+        space.coming.base, space.coming.stride = self.base, self.row_stride
+        # Rows as long as that come by themselves, once they are begun.
+        space.coming.bytes = min(self.d * self.column_stride, <Py_ssize_t>LONG)
+        space.coming.row, space.coming.n = index, m
+        space.coming.pace = 2 if adds else 4
+        if space.columns != NULL:
+            # With every four outputs.
+            space.coming.pace = 1 + 4 * m // (space.k * (2 if adds else 1))
+
+
+cdef class SparseRows(Rows):
+    def __init__(self, X):
+        self.owners = (X.data, X.indices, X.indptr)
+        self.n, self.d = X.shape
+        self.width = max(1.0, X.nnz / max(1, self.n))
+        self.block = BLOCK
+        self.data = <const void*><size_t>X.data.__array_interface__["data"][0]
+        self.indices = <const void*><size_t>X.indices.__array_interface__["data"][0]
+        self.indptr = <const void*><size_t>X.indptr.__array_interface__["data"][0]
+        self.wide = X.indices.dtype == np.int64
+        self.itemsize, self.index_size = X.data.itemsize, X.indices.itemsize
+        self.widest = max(1, int(np.diff(X.indptr).max()))
+        self.canonical = X.has_canonical_format
+        self.kernels = &skgd_csr[X.data.dtype == np.float32][self.wide]
+
+    cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        cdef Py_ssize_t i, c
+        if space.beside:
+            for i in range(m):
+                self.fetch_beside(index, i + 1, m, space, space.w_beside)
+                self.kernels.margins(
+                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                    space.beside, space.w_beside, space.rows_beside + i * space.beside,
+                )
+            skgd_transpose(m, space.k, space.rows_beside, space.beside, space.z, m)
+            return
+        for c in range(space.k):
+            for i in range(m):
+                if i < space.coming.n and c == 0:
+                    self.prefetch(space.coming.row[i])
+                space.z[c * m + i] = self.kernels.dot(
+                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                    space.w[c],
+                )
+
+    cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        cdef Py_ssize_t i, c
+        if space.beside:
+            skgd_transpose(space.k, m, space.c, m, space.rows_beside, space.beside)
+            for i in range(m):
+                self.fetch_beside(index, i + 1, m, space, space.g_beside)
+                self.kernels.gradients(
+                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                    space.beside, space.rows_beside + i * space.beside, space.g_beside,
+                )
+            return
+        for c in range(space.k):
+            for i in range(m):
+                if space.c[c * m + i] != 0.0:
+                    self.kernels.add(
+                        self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
+                        space.c[c * m + i], space.g[c],
+                    )
+
+    cdef void fetch_beside(self, const Py_ssize_t* index, Py_ssize_t i, Py_ssize_t m,
+                           Workspace space, const double* numbers) noexcept nogil:
+        """Fetch what the columns of row i of m have of the outputs."""
+        if i < m:
+            self.kernels.fetch(
+                self.indices, self.start(index[i]), self.start(index[i] + 1), space.beside, numbers
+            )
+
+    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                     Workspace space) noexcept nogil:
+        space.coming.row, space.coming.n = index, m
+
+
+def rows_of(X):
+    """Return the Rows of a dense array or CSR matrix of float32 or float64, checked for bounds."""
+    if hasattr(X, "format") and X.format != "csr":
+        raise TypeError(f"X has the sparse format {X.format}: pass CSR.")
+    values = X.data if hasattr(X, "format") else X
+    if values.dtype not in (np.float64, np.float32) or not values.dtype.isnative:
+        raise TypeError(f"X has dtype {values.dtype}: pass float64 or float32.")
+    if len(X.shape) != 2 or X.shape[0] < 1 or X.shape[1] < 1:
+        raise ValueError(f"X has shape {X.shape}: pass (n_samples, n_features), each at least 1.")
+    if values is X:
+        return DenseRows(X)
+    if X.indices.dtype != X.indptr.dtype:
+        raise TypeError("X: pass a CSR matrix whose indices and indptr have one dtype.")
+    if X.indices.dtype not in (np.int32, np.int64):
+        raise TypeError(f"X has indices of {X.indices.dtype}: pass int32 or int64.")
+    for part in (X.data, X.indices, X.indptr):
+        if not part.flags.c_contiguous:
+            raise ValueError("X: pass a CSR matrix with contiguous data, indices and indptr.")
+    starts = X.indptr
+    if len(starts) != X.shape[0] + 1 or starts[0] < 0 or np.any(starts[1:] < starts[:-1]):
+        raise ValueError("X.indptr: pass n_samples + 1 numbers that never fall.")
+    if starts[len(starts) - 1] > min(len(X.data), len(X.indices)):
+        raise ValueError("X.indptr: its last number is beyond the end of data or indices.")
+    if len(X.indices) and (X.indices.min() < 0 or X.indices.max() >= X.shape[1]):
+        raise ValueError(f"X.indices: pass column numbers from 0 to {X.shape[1] - 1}.")
+    return SparseRows(X)
+
+
+cdef class Workspace:
+    """One thread's block of margins, targets and slopes, for k outputs."""
+
+    def __cinit__(self, Rows rows, Py_ssize_t k):
+        cdef bint many = isinstance(rows, DenseRows) and k >= MANY
+        # In whole cache lines, as pointers are as long as numbers and BLOCK is a multiple.
+        cdef Py_ssize_t pointers = (k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        self.owners = []
+        self.k, self.width = k, (rows.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        cdef double* room = self.numbers(2 * pointers + (3 * k + 1) * BLOCK)
+        self.w, self.g = <const double**>room, <double**>(room + pointers)
+        self.z = room + 2 * pointers
+        self.y, self.c = self.z + BLOCK * k, self.z + 2 * BLOCK * k
+        self.weight = self.z + 3 * BLOCK * k
+        self.forget()
+        if many or (isinstance(rows, DenseRows) and (<DenseRows>rows).packed):
+            self.packed = self.numbers(BLOCK * self.width)
+        if many:
+            self.columns = self.numbers(BLOCK * rows.d)
+
+    cdef double* numbers(self, Py_ssize_t n) except NULL:
+        """Return room for as many numbers, from the beginning of a cache line on."""
+        block = np.zeros(n + SKGD_LANES)
+        self.owners.append(block)
+        cdef double* start = writeable_floats(block, block.shape)
+        return start + (64 - <size_t>start % 64) % 64 // sizeof(double)
+
+    cdef int lay_beside(self, Py_ssize_t d, const double* w, bint adds) except -1:
+        """Lay coefficients of shape (k, d) out so that those of a column are side by side."""
+        self.beside = (self.k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        self.w_beside = self.numbers(d * self.beside)
+        self.rows_beside = self.numbers(BLOCK * self.beside)
+        if adds:
+            self.g_beside = self.numbers(d * self.beside)
+        with nogil:
+            skgd_transpose(self.k, d, w, d, self.w_beside, self.beside)
+        return 0
+
+
+def shuffle(order, unsigned long long seed):
+    """Put row numbers into a random order, in place (Fisher and Yates, with splitmix64)."""
+    cdef Py_ssize_t* row = writeable_integers(order, (len(order),))
+    cdef Py_ssize_t i, j, n = len(order)
+    cdef unsigned long long bits
+    if n >= 2**32:
+        raise ValueError(f"order has {n} rows: pass fewer than 2**32.")
+    with nogil:
+        for i in range(n - 1, 0, -1):
+            seed += 0x9E3779B97F4A7C15ULL
+            bits = (seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9ULL
+            bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBULL
+            j = ((bits >> 32) * <unsigned long long>(i + 1)) >> 32
+            row[i], row[j] = row[j], row[i]
