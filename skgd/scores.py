@@ -70,14 +70,9 @@ def _winners(values):
 
     For decision values of shape (n_models, n_outputs, n_rows).
     """
-    best = values[:, 0]
     if values.shape[1] == 1:
-        return (best > 0).astype(np.intp)
-    best, winners = best.copy(), np.zeros(best.shape, dtype=np.intp)
-    for c in range(1, values.shape[1]):
-        np.copyto(winners, c, where=values[:, c] > best)
-        np.maximum(best, values[:, c], out=best)
-    return values.argmax(axis=1) if np.isnan(best).any() else winners
+        return (values[:, 0] > 0).astype(np.intp)
+    return values.argmax(axis=1)
 
 
 def _one_by_one(rule):

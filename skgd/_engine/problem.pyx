@@ -77,7 +77,7 @@ cdef class Problem:
         if space.targets_of != targets:
             self.fill_targets(index, m, space.y)
             space.targets_of = targets
-        if self.s != NULL and space.weights_of != self.s:
+        if self.s != NULL and not space.unweighted and space.weights_of != self.s:
             for i in range(m):
                 space.weight[i] = self.s[index[i]]
             space.weights_of = self.s
@@ -102,7 +102,9 @@ cdef class Problem:
                     double* total, Py_ssize_t stride) noexcept nogil:
         """Multiply c of the workspace with the block's weights and add its sums to total."""
         cdef Py_ssize_t c
-        cdef const double* weight = space.weight if self.s != NULL else NULL
+        cdef const double* weight = NULL
+        if self.s != NULL and not space.unweighted:
+            weight = space.weight
         for c in range(self.k):
             total[c * stride] += skgd_weigh(m, factor, weight, space.c + (first + c) * m)
 

@@ -129,6 +129,7 @@ cdef class Workspace:
     cdef double* y
     cdef double* c
     cdef double* weight  # (m,)
+    cdef bint unweighted  # whether all rows of a block that count weigh 1
     # Whose targets and weights of the block are here.
     cdef const double* targets_of
     cdef const double* weights_of
