@@ -22,12 +22,12 @@ from skgd._engine import signed_targets
 from skgd.blas import one_thread
 from skgd.curvature import (
     Curvature,
-    Kinks,
     factorised_size,
     parts_of,
     takes_kinks,
 )
 from skgd.interior import InteriorPoint, takes_hinges
+from skgd.kinks import Kinks
 from skgd.newton import Newton, stand_ins
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.

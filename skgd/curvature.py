@@ -9,11 +9,12 @@ is the Hessian, and else the preconditioner of conjugate gradients.
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg, sparse
-from scipy.linalg import lapack
+from scipy import sparse
 
 from skgd._engine import Problem, signed_targets, value_and_gradient
-from skgd._quadratic import scale_rows, sweep_coordinates
+from skgd._quadratic import scale_rows
+from skgd.kinks import minimise
+from skgd.systems import damped, solver
 
 # The largest number of parameters of a Hessian that is factorised: one output's, all outputs', and
 # all outputs' where kinks leave no other way.
@@ -24,16 +25,8 @@ CHEAP_HESSIAN = 3e8
 COSTLY = 1e7
 # Rows of the sample that stands for all rows otherwise, at least and per parameter.
 SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER = 8192, 20
-# The share of the largest curvature below which a direction counts as flat.
-SINGULAR = 1e-13
-# The damping of the solves between kinks, and the curvature below which it falls no further.
-FLAT, LEAST_DAMPED = 1e-12, 1e-3
 # Numbers of X that are copied at a time.
 BLOCK = 2**17
-# Sweeps over the coordinates between two solves on the free ones, and how often that is repeated.
-SWEEPS, ROUNDS = 10, 200
-# A sweep that moves a point by less than this share, squared, ends coordinate descent.
-STILL = 1e-26
 
 
 class Curvature:
@@ -260,7 +253,7 @@ class Curvature:
             part = slice(start, start + size)
             block = self.blocks[start // size if len(self.blocks) > 1 else 0]
             block = damped(block, damping)
-            result[part] = _minimise(block, gradient[part], x[part], kinks.part(part), tol)
+            result[part] = minimise(block, gradient[part], x[part], kinks.part(part), tol)
         return result
 
     def _conjugate_gradient(self, gradient, tol, damping, max_iter=100):
@@ -307,6 +300,14 @@ def factorised_size(objective, loss):
     return (p, k) if p <= FACTORISED else (0, 0)
 
 
+def takes_kinks(objective, loss):
+    """Tell whether an objective's kinks can be stepped over with a Hessian of all parameters."""
+    k, p = objective.metric.inverse.shape
+    size = factorised_size(objective, loss)[0]
+    whole = size == k * p if loss.couples(k) else size > 0
+    return whole and objective.penalty.separated(objective.problem.d) is not None
+
+
 def blocks_of_rows(n_rows, n_features):
     """Return slices of rows of which a dense copy is small."""
     step = max(64, BLOCK // n_features)
@@ -348,125 +349,3 @@ def gram(scaled, weights):
     if not negative.any():
         return rows.T @ rows
     return rows[~negative].T @ rows[~negative] - rows[negative].T @ rows[negative]
-
-
-def damped(hessian, damping):
-    """Return a Hessian with damping added, which shortens the steps.
-
-    In the metric no curvature is above 1 anywhere. Shares of the curvature here would not do: it
-    does not see the rows that are far off, and may come back.
-    """
-    return hessian + damping * np.eye(len(hessian)) if damping else hessian
-
-
-def solver(hessian):
-    """Return the function that solves systems with a Hessian.
-
-    Directions without curvature are left alone: along them the gradient is nothing but rounding.
-    """
-    bends = hessian.diagonal()
-    scale = np.divide(1.0, np.sqrt(np.abs(bends)), out=np.zeros(len(bends)), where=bends > 0)
-    regular = hessian * scale[:, None] * scale
-    if not len(bends):
-        return lambda row: row
-    # LAPACK itself: around it SciPy's functions take longer than a small system.
-    factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)
-    if not failed and factor.diagonal().min() > SINGULAR**0.5:
-        return lambda row: scale * lapack.dpotrs(factor, scale * row, lower=1)[0]
-    values, vectors = linalg.eigh(regular, check_finite=False)
-    bent = values > SINGULAR * values[-1]
-    vectors, values = vectors[:, bent], values[bent]
-    return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))
-
-
-# ---- kinks --------------------------------------------------------------------------------------
-
-class Kinks:
-    """A penalty's part that is not smooth: ``sum_j l1_j |x_j|`` within bounds, in the metric.
-
-    Attributes
-    ----------
-    l1, lower, upper : array of shape (n_parameters,)
-    """
-
-    def __init__(self, l1, lower, upper):
-        self.l1, self.lower, self.upper = l1, lower, upper
-
-    @classmethod
-    def of(cls, objective):
-        """Return the kinks of an objective; None where coefficients enter its penalty together."""
-        metric, d = objective.metric, objective.problem.d
-        separated = objective.penalty.separated(d)
-        if separated is None:
-            return None
-        shape, inverse = metric.inverse.shape, metric.inverse[:, :d]
-        parts = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
-        l1, lower, upper = separated
-        parts[0][:, :d] = (objective.alpha * metric.unit)[:, None] * l1 * inverse
-        for part, bound in zip(parts[1:], (lower, upper), strict=True):
-            np.divide(bound, inverse, out=part[:, :d], where=inverse > 0)
-        return cls(*(part.ravel() for part in parts))
-
-    def part(self, part):
-        return Kinks(self.l1[part], self.lower[part], self.upper[part])
-
-    def clip(self, x):
-        return np.clip(x, self.lower, self.upper)
-
-    def value(self, x):
-        return float(self.l1 @ np.abs(x))
-
-
-def takes_kinks(objective, loss):
-    """Tell whether an objective's kinks can be stepped over with a Hessian of all parameters."""
-    k, p = objective.metric.inverse.shape
-    size = factorised_size(objective, loss)[0]
-    whole = size == k * p if loss.couples(k) else size > 0
-    return whole and objective.penalty.separated(objective.problem.d) is not None
-
-
-def _minimise(hessian, gradient, x, kinks, tol):
-    """Return the minimum of ``(v - x)' H (v - x) / 2 + gradient' (v - x)`` plus the kinks.
-
-    Sweeps over the coordinates find which are at a kink; a solve on the others ends it.
-    """
-    v, slope, start = x.copy(), gradient.copy(), gradient - hessian @ x
-    diagonal = hessian.diagonal()
-    for _ in range(ROUNDS):
-        still = max(STILL * float(diagonal @ v**2), tol**2 * float(diagonal @ (v - x) ** 2))
-        moved = sweep_coordinates(
-            hessian, kinks.l1, kinks.lower, kinks.upper, v, slope, n_sweeps=SWEEPS, tol=still
-        )
-        if moved <= still:
-            break
-        v = _solve_free(hessian, slope, v, kinks)
-        slope = hessian @ v + start
-    return v
-
-
-def _solve_free(hessian, slope, v, kinks):
-    """Return v after a solve on the coordinates that are at no kink, as far as kinks allow."""
-    free = (kinks.lower < v) & (v < kinks.upper) & ((v != 0) | (kinks.l1 == 0))
-    free = np.flatnonzero(free & (hessian.diagonal() > 0))
-    inner = hessian[np.ix_(free, free)]
-    at, l1 = v[free], kinks.l1[free]
-    total = slope[free] + l1 * np.sign(at)
-    # A little damping: along flat directions l1 still has a slope.
-    flat = FLAT * np.maximum(inner.diagonal(), LEAST_DAMPED)
-    move = -solver(inner + np.diag(flat))(total)
-    # The orthant of l1 and the bounds: beyond them the quadratic is another one.
-    low = np.where((l1 > 0) & (at > 0), np.maximum(kinks.lower[free], 0.0), kinks.lower[free])
-    high = np.where((l1 > 0) & (at < 0), np.minimum(kinks.upper[free], 0.0), kinks.upper[free])
-    clipped = np.clip(at + move, low, high) - at
-    with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.where(move > 0, (high - at) / move, np.where(move < 0, (low - at) / move, np.inf))
-    step = min(1.0, room.min(initial=np.inf))
-    stopped = np.where(room <= step, np.where(move > 0, high, low) - at, step * move)
-
-    def change(move):
-        return float(total @ move + 0.5 * move @ (inner @ move))
-
-    result = v.copy()
-    best = clipped if change(clipped) <= change(stopped) else stopped
-    result[free] = np.clip(at + best, low, high)
-    return result

@@ -15,11 +15,8 @@ from scipy import linalg, sparse
 
 from skgd._engine import signed_targets
 from skgd.blas import one_thread
-from skgd.curvature import (
-    FACTORISED,
-    Kinks,
-    blocks_of_rows,
-)
+from skgd.curvature import FACTORISED, blocks_of_rows
+from skgd.kinks import Kinks
 from skgd.optimizers import FullBatchOptimizer
 
 # Numbers of X of which a standardised copy may be made.

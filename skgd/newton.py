@@ -7,7 +7,8 @@ gradients, or, for penalties with kinks, coordinate descent and solves on the fr
 import numpy as np
 
 from skgd.blas import one_thread
-from skgd.curvature import Curvature, Kinks
+from skgd.curvature import Curvature
+from skgd.kinks import Kinks
 from skgd.optimizers import FullBatchOptimizer
 
 # Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
@@ -163,11 +164,11 @@ class _Steps:
 
     def _tol(self, gradient):
         """Return the share of a step that the solution of its system may miss."""
-        between_kinks = self.kinks is not None
-        if self.newton.observe is not None or (between_kinks and self.newton.loss.constant_hessian):
+        observed = self.newton.observe is not None
+        if self.kinks is not None:
+            return 0.0 if observed or self.newton.loss.constant_hessian else AT_KINKS
+        if observed:
             return EXACT
-        if between_kinks:
-            return AT_KINKS
         share = float(gradient @ gradient) / self.first if self.first > 0 else 1.0
         # Tighter systems would only amplify rounding along directions without curvature.
         return max(1e-6, FORCING * share**0.25)

@@ -12,9 +12,10 @@ import numpy as np
 from scipy import linalg
 
 from skgd.blas import one_thread
-from skgd.curvature import FACTORISED, Curvature, damped
+from skgd.curvature import FACTORISED, Curvature
 from skgd.losses import SquaredError
 from skgd.objective import Objective
+from skgd.systems import damped
 
 # What is added to H, whose diagonal is 1: along flat directions nothing can be gained.
 FLAT = 1e-11
