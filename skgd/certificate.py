@@ -32,6 +32,8 @@ from skgd.newton import Newton, stand_ins
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8
+# What a Newton step takes beside its multiplications, in multiplications.
+STEP = 1e6
 # Products with a Hessian that is not factorised, for a step.
 PRODUCTS = 100
 # Newton steps that may lead to better slopes.
@@ -57,7 +59,7 @@ def work(objective, loss):
     size, blocks = factorised_size(objective, loss)
     if not size:
         return np.inf
-    step = max(n, size) * float(size) ** 2 * blocks
+    step = STEP + max(n, size) * float(size) ** 2 * blocks
     if size == p and loss.couples(k):
         # The outputs' blocks are no more than the preconditioner of conjugate gradients.
         step += PRODUCTS * 4.0 * max(n, p) * k * p

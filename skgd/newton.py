@@ -137,7 +137,7 @@ class _Steps:
         tol = self._tol(gradient)
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
-            if self._overlooks(gradient):
+            if self._overlooks(gradient, move):
                 newton.overlooks = True
                 return fall, 0.0, None
             if newton.observe is not None and self.damping == 0.0:
@@ -153,12 +153,12 @@ class _Steps:
             self.damping = max(10 * self.damping, FIRST_DAMPING)
         return fall, step, point
 
-    def _overlooks(self, gradient):
+    def _overlooks(self, gradient, move):
         """Tell whether the objective falls along directions in which its Hessian does not bend."""
         certain = self.kinks is None and self.damping == 0.0 and self.curvature.exact
         if self.newton.gradually or self.newton.observe is not None or not certain:
             return False
-        unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
+        unseen = self.curvature.unseen(gradient, -move)
         size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
         return float(unseen @ unseen) > size
 
@@ -255,10 +255,10 @@ def model_step(curvature, x, gradient, kinks, tol, damping):
 def search(objective, x, value, gradient, move, fall):
     """Halve a step until the objective falls enough; 0 where rounding hides any fall."""
     step, size = 1.0, objective.decrement(x, gradient)
+    rounding = 2.0 * objective.rounding(x, value)
     while fall > 0 and step > SHORTEST:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
-        rounding = 4e-15 * (abs(value) + abs(new_value))
         if new_value < value - 1e-4 * step * fall - rounding:
             return step, (candidate, new_value, new_gradient)
         # Where values differ by no more than rounding, the gradient tells which point is better.

@@ -1,6 +1,7 @@
 """The objective of a fit in the coordinates of a metric: values, gradients, proximal points."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -75,6 +76,13 @@ class Objective:
     def proximal(self):
         return self.penalty.is_proximal
 
+    @cached_property
+    def penalty_bend(self):
+        """The penalty's curvature along each parameter, in the units of the metric."""
+        bend = np.zeros(self.metric.inverse.shape)
+        bend[:, :self.problem.d] = self.penalty_curvature
+        return bend * self.metric.inverse**2 * self.metric.unit[:, None]
+
     def values(self, coef, intercept, subset=None):
         """Return the loss and the objective of raw coefficients, output by output."""
         losses, _, _ = value_and_gradient(
@@ -94,26 +102,47 @@ class Objective:
         self.passes += 1
         if self.coupled:
             # Along equal changes of all outputs the loss has rounding, and little else bends there.
-            gradients = [gradient - gradient.mean(axis=0) for gradient in gradients]
+            for gradient in gradients:
+                gradient -= gradient.sum(axis=0) / len(gradient)
         # A sum that cancels to rounding is zero: rules that normalise would make it a step.
-        size = np.sqrt(self.curvature * (np.abs(losses) + 1.0 / self.metric.unit))
-        cancelled = np.where(np.abs(gradients[1]) <= ROUNDING * size, gradients[1], 0.0)
-        if cancelled.any():  # and with it what it has in the gradients of columns that are far off
+        cancels = np.abs(gradients[1]) <= ROUNDING * self._size(losses)
+        if cancels.any():  # and with it what it has in the gradients of columns that are far off
+            cancelled = np.where(cancels, gradients[1], 0.0)
             gradients[0] -= np.outer(cancelled, self.metric.mean)
             gradients[1] -= cancelled
         penalty_gradient = self.alpha[:, None] * self.penalty.apply_gradient(coef)
         return self.metric.gradient(*gradients, penalty_gradient).ravel(), losses, gradients
 
+    def _size(self, losses):
+        """Return the size of slopes that go with losses."""
+        return np.sqrt(self.curvature * (np.abs(losses) + 1.0 / self.metric.unit))
+
     def value_and_gradient(self, x):
         """Return the smooth part and its gradient, both in the units of the metric."""
+        point = self.at(x)
+        return point.value, point.gradient.copy()
+
+    def at(self, x):
+        """Return what a pass over the rows tells of x, which is known where x was the last."""
         if not self._knows(x):
             margins = np.empty((self.problem.n, self.problem.k)) if self.keeps_margins else None
-            raw = self.raw(x)
+            raw = self.to_raw(x)
             gradient, losses, _ = self.losses_and_gradients(*raw, margins)
             smooth = losses + self.alpha * self.penalty.apply_smooth_value(raw[0])
             value = float(self.metric.unit @ smooth)
             self.latest = Point(x.copy(), raw, losses, value, gradient, margins)
-        return self.latest.value, self.latest.gradient.copy()
+        return self.latest
+
+    def rounding(self, x, value):
+        """Return how much of the value at x may be rounding.
+
+        What margins are made of may be larger than they are, where columns are far from zero.
+        """
+        unit, size = self.metric.unit, self._size(value / self.metric.unit)
+        squares = (x.reshape(self.metric.inverse.shape) ** 2).sum(axis=1)
+        parts = np.abs(self.raw(x)[0]) @ np.abs(self.metric.mean)
+        parts += np.sqrt(squares / (self.curvature * unit))
+        return ROUNDING * (abs(value) + float(unit @ (size * parts)))
 
     def _knows(self, x):
         last = self.latest
@@ -125,8 +154,10 @@ class Objective:
 
     def raw(self, x):
         """Return the coefficients and the intercepts at x, which are known of the last point."""
-        if self._knows(x):
-            return self.latest.raw
+        return self.latest.raw if self._knows(x) else self.to_raw(x)
+
+    def to_raw(self, x):
+        """Return the coefficients and the intercepts at x."""
         return self.feasible(*self.metric.to_raw(x.reshape(self.metric.inverse.shape)))
 
     def model(self, x):
@@ -143,11 +174,6 @@ class Objective:
         moved = coef.copy()
         self.penalty.apply_projection(moved)
         return moved, intercept - self.metric.shift(moved - coef)
-
-    def losses(self, x):
-        """Return the loss of each output at x, which is known where x was the last point."""
-        self.value_and_gradient(x)
-        return self.latest.losses
 
     def rest(self, x):
         """Return the part of the penalty that is not smooth, in the units of the metric."""
