@@ -157,7 +157,7 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     if margins is not None:
         z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
     if p.k >= MANY and isinstance(p.rows, SparseRows) and (stop - start) * p.rows.width >= p.d:
-        space.lay_beside(p.d, w, want_gradient)
+        space.lay_beside(p.d, w, p.d, want_gradient)
     with nogil:
         space.point(0, p.k, w, p.d, g, p.d)
         while row < stop:
@@ -279,7 +279,7 @@ def joint_losses(list problems, coef, intercept, subset):
     if not n or subset.min() < 0 or subset.max() >= rows.n:
         raise ValueError(f"subset: pass some row numbers from 0 to {rows.n - 1}.")
     if isinstance(rows, SparseRows) and k >= MANY:
-        space.lay_beside(rows.d, w, False)
+        space.lay_beside(rows.d, w, rows.d, False)
     losses = np.zeros(k)
     cdef double* value = writeable_floats(losses, (k,))
     members = np.array([<size_t><void*>problem for problem in problems], dtype=np.intp)
