@@ -18,7 +18,6 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import signed_targets
 from skgd.blas import one_thread
 from skgd.curvature import (
     Curvature,
@@ -135,6 +134,8 @@ def _of_slopes(objective, loss, X, x, values):
     for smooth in losses:
         if smooth.has_hessian:
             x = _improve_along(bound, objective, smooth, x, values, steps=STEPS)
+        if smooth is losses[-1]:
+            break
         end = objective.values(*objective.raw(x))[1]
         if bound.distance(end) <= ENOUGH * bound.distance(values):
             break
@@ -212,10 +213,7 @@ class LowerBound:
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         weights = problem.row_weights()
         self.share = weights / weights.sum()
-        self.targets = signed_targets(problem.targets, problem.k)
-        self.bend = np.zeros(metric.inverse.shape)
-        self.bend[:, :problem.d] = objective.penalty_curvature
-        self.bend *= metric.inverse**2 * metric.unit[:, None]
+        self.targets, self.bend = objective.targets, objective.penalty_bend
         # Rows without slopes say that no loss is below its least value.
         flat = loss.conjugate(self.targets, np.zeros((problem.n, problem.k)))
         if np.all(np.isfinite(flat)):

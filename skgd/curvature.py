@@ -6,12 +6,11 @@ where a softmax couples them, otherwise one block an output. What was factorised
 is the Hessian, and else the preconditioner of conjugate gradients.
 """
 
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import Problem, signed_targets, value_and_gradient
+from skgd._engine import Problem, value_and_gradient
 from skgd._quadratic import scale_rows
 from skgd.kinks import minimise
 from skgd.systems import damped, solver
@@ -62,8 +61,7 @@ class Curvature:
         self.margins = objective.margins(x)
         if self.margins is None:
             self.margins = margins(X, *objective.raw(x))
-        self.targets = signed_targets(problem.targets, k)
-        self.bends = loss.bends(self.targets, self.margins)
+        self.bends = loss.bends(objective.targets, self.margins)
         self.exact, self.blocks, self.solvers = False, None, None
         self.damping = self.even = None
         self.costly, self.quadratic = False, None
@@ -81,7 +79,7 @@ class Curvature:
         """Return the slopes of the rows after a move of the parameters, to first order."""
         change = margins(self.X, *self.objective.metric.to_raw(move.reshape(self.shape)))
         rule = self.loss.compiled(self.shape[0])
-        return rule.apply("gradient", self.targets, self.margins) + self.loss.bend(
+        return rule.apply("gradient", self.objective.targets, self.margins) + self.loss.bend(
             self.bends, change
         )
 
@@ -160,15 +158,8 @@ class Curvature:
         for c in range(k):
             pairs[c, :, c] = own[c]
         # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
-        columns = np.flatnonzero(self.alike)
+        columns = np.flatnonzero(self.objective.alike)
         pairs[:, columns, :, columns] += own[0].diagonal()[columns, None, None] / k
-        return result
-
-    @cached_property
-    def alike(self):
-        """The columns along which an equal change of all outputs sees a square alone."""
-        result, bend = np.ones(self.shape[1], dtype=bool), self.objective.penalty_curvature
-        result[:bend.shape[1]] = not self.objective.proximal and (bend == bend[0]).all()
         return result
 
     def _relative_scale(self, c):
@@ -190,8 +181,8 @@ class Curvature:
             if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
                 self.solvers = self.solvers * self.shape[0]
             if self.joint:
-                bend = self.objective.penalty_bend[0] + damping
-                self.even = np.divide(self.alike, bend, out=np.zeros(len(bend)), where=bend > 0)
+                alike, bend = self.objective.alike, self.objective.penalty_bend[0] + damping
+                self.even = np.divide(alike, bend, out=np.zeros(len(bend)), where=bend > 0)
         if self.exact:
             return self.precondition(gradient)
         return self._conjugate_gradient(gradient, tol, damping)
@@ -207,7 +198,7 @@ class Curvature:
             rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
             return np.concatenate([solve(row) for solve, row in rows])
         residual = residual.reshape(self.shape)
-        mean = residual.sum(axis=0) * self.alike / len(residual)
+        mean = residual.sum(axis=0) * self.objective.alike / len(residual)
         move = self.solvers[0]((residual - mean).ravel())
         return (move.reshape(self.shape) + mean * self.even).ravel()
 

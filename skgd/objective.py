@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd._engine import value_and_gradient
+from skgd._engine import signed_targets, value_and_gradient
 
 # Gradients this small, relative to the root of the objective, are rounding.
 ROUNDING = 4e-15
@@ -85,6 +85,22 @@ class Objective:
         bend = np.zeros(self.metric.inverse.shape)
         bend[:, :self.problem.d] = self.penalty_curvature
         return bend * self.metric.inverse**2 * self.metric.unit[:, None]
+
+    @cached_property
+    def targets(self):
+        """The targets of shape (n_samples, n_outputs), -1 and +1 for classes."""
+        return signed_targets(self.problem.targets, self.problem.k)
+
+    @cached_property
+    def alike(self):
+        """The columns along which an equal change of all outputs of a softmax sees a square alone.
+
+        The intercept's is one of them.
+        """
+        bend = self.penalty_curvature
+        result = np.ones(self.metric.inverse.shape[1], dtype=bool)
+        result[:bend.shape[1]] = not self.proximal and (bend == bend[0]).all()
+        return result
 
     def values(self, coef, intercept, subset=None):
         """Return the loss and the objective of raw coefficients, output by output."""
