@@ -34,8 +34,9 @@ OPTIMIZERS = {
 }
 # As near as `tol` would have it, to the minimum of a loss that stands in for another.
 ON_THE_WAY = 1e-4
-# The distance from the minimum that may be left, in units of what `tol` says of the gradient.
-LEFT = 100.0
+# The distance from the minimum that may be left, in units of what `tol` says of the gradient, and
+# the share of the possible fall that is no plateau.
+LEFT, NO_PLATEAU = 100.0, 1e-9
 
 
 @dataclass
@@ -197,8 +198,9 @@ def _leave_plateau(objective, loss, X, x, record, curvature):
         return x
     worth = float(objective.metric.unit @ record.constant_objectives)
     objective.bound, tol = certificate.LowerBound(objective, loss, X), record.tol
+    share = max(LEFT * tol**2, NO_PLATEAU)
     observe = certificate.observer(
-        objective.bound, certificate.STEPS, near=lambda value: LEFT * tol**2 * (worth - value)
+        objective.bound, certificate.STEPS, near=lambda value: share * (worth - value)
     )
     record.tol = record.stop_reason = None
     x = train_full_batch(Newton(loss, X, observe), objective, x, record)

@@ -224,6 +224,7 @@ class LowerBound:
         values = self._by_group(values)
         return float(np.sum(np.maximum(values - self.lower, 0.0) + self.rounding))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def improve(self, slopes, reach=0.0):
         """Take slopes of the rows, of shape (n_samples, n_outputs), and tell if they bound better.
 

@@ -273,7 +273,10 @@ def search(objective, x, value, gradient, move, fall):
         # Where values differ by no more than rounding, the gradient tells which point is better.
         falls = new_value < value - 1e-4 * step * fall - rounding or (
             new_value <= value + rounding
-            and (left > FALLING * fall or objective.decrement(candidate, new_gradient) < 0.3 * size)
+            and (
+                left > max(FALLING * fall, HIDDEN * abs(value))
+                or objective.decrement(candidate, new_gradient) < 0.3 * size
+            )
         )
         if not falls:
             wall = step
