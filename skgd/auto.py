@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from skgd import optimizers
+from skgd import certificate, optimizers
 from skgd.curvature import takes_kinks
 from skgd.growing import descend_on_samples
 from skgd.interior import InteriorPoint, takes_hinges
@@ -34,6 +34,9 @@ OPTIMIZERS = {
 }
 # As near as `tol` would have it, to the minimum of a loss that stands in for another.
 ON_THE_WAY = 1e-4
+# The distance from the minimum that may be left, in units of what `tol` says of the gradient, and
+# the share of the possible fall that is no plateau.
+LEFT, NO_PLATEAU = 100.0, 1e-9
 
 
 @dataclass
@@ -173,9 +176,35 @@ def solve(objective, loss, X, x, record):
         x = train_full_batch(solver, inner, x, record, enough)
         if isinstance(solver, Newton) and solver.overlooks:
             x = train_full_batch(LBFGS(), inner, x, record)
+        elif isinstance(solver, Newton) and smooth is loss and record.stop_reason == "tol":
+            x = _leave_plateau(objective, loss, X, x, record, solver.curvature)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):
             break
+    return x
+
+
+def _leave_plateau(objective, loss, X, x, record, curvature):
+    """Descend on, as long as a bound on the minimum says that it is far from the last iterate.
+
+    Where few rows are far longer than the others, Newton's method crosses plateaus that look like
+    the minimum: along those rows nothing else is seen until the loss has no curvature there. A
+    bound takes what a step takes.
+    """
+    if loss.constant_hessian or not certificate.knows_conjugate(loss):
+        return x
+    cheap = certificate.work(objective, loss) <= certificate.AFFORDABLE
+    if not cheap and not (curvature is not None and curvature.exact):
+        return x
+    worth = float(objective.metric.unit @ record.constant_objectives)
+    objective.bound, tol = certificate.LowerBound(objective, loss, X), record.tol
+    share = max(LEFT * tol**2, NO_PLATEAU)
+    observe = certificate.observer(
+        objective.bound, certificate.STEPS, near=lambda value: share * (worth - value)
+    )
+    record.tol = record.stop_reason = None
+    x = train_full_batch(Newton(loss, X, observe), objective, x, record)
+    record.tol, record.stop_reason = tol, record.stop_reason or "tol"
     return x
 
 

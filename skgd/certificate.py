@@ -18,20 +18,21 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import signed_targets
 from skgd.blas import one_thread
 from skgd.curvature import (
     Curvature,
-    Kinks,
     factorised_size,
     parts_of,
     takes_kinks,
 )
 from skgd.interior import InteriorPoint, takes_hinges
+from skgd.kinks import Kinks
 from skgd.newton import Newton, stand_ins
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8
+# What a Newton step takes beside its multiplications, in multiplications.
+STEP = 1e6
 # Products with a Hessian that is not factorised, for a step.
 PRODUCTS = 100
 # Newton steps that may lead to better slopes.
@@ -51,13 +52,18 @@ ROUNDING = 32 * np.finfo(float).eps
 
 
 def work(objective, loss):
-    """Return the multiplications for a Newton step; inf where no Hessian can be factorised."""
+    """Return the multiplications for a bound: 0 where a descent has left one.
+
+    Otherwise those for a Newton step; inf where no Hessian can be factorised.
+    """
     objective = objective.space or objective
+    if objective.bound is not None and objective.bound.tight:
+        return 0.0
     (k, p), n = objective.metric.inverse.shape, objective.problem.n
     size, blocks = factorised_size(objective, loss)
     if not size:
         return np.inf
-    step = max(n, size) * float(size) ** 2 * blocks
+    step = STEP + max(n, size) * float(size) ** 2 * blocks
     if size == p and loss.couples(k):
         # The outputs' blocks are no more than the preconditioner of conjugate gradients.
         step += PRODUCTS * 4.0 * max(n, p) * k * p
@@ -81,7 +87,7 @@ def optimality(objective, loss, X, coef, intercept):
     float
         inf where no bound is known, as for losses without a conjugate.
     """
-    if not _knows_conjugate(loss):
+    if not knows_conjugate(loss):
         return np.inf
     space = objective.space
     if space is not None:
@@ -107,6 +113,9 @@ def _of_quadratic(objective, curvature, x):
 
 
 def _of_slopes(objective, loss, X, x, values):
+    bound = objective.bound
+    if bound is not None and bound.tight:
+        return bound.distance(values)
     bound = LowerBound(objective, loss, X)
     if bound.kinks is None or (objective.proximal and not takes_kinks(objective, loss)):
         return bound.distance(values)
@@ -125,6 +134,8 @@ def _of_slopes(objective, loss, X, x, values):
     for smooth in losses:
         if smooth.has_hessian:
             x = _improve_along(bound, objective, smooth, x, values, steps=STEPS)
+        if smooth is losses[-1]:
+            break
         end = objective.values(*objective.raw(x))[1]
         if bound.distance(end) <= ENOUGH * bound.distance(values):
             break
@@ -146,22 +157,41 @@ def _ends(scale):
 def _improve_along(bound, objective, smooth, x, values, steps):
     """Take Newton steps on a smooth loss until their slopes bound the minimum well."""
     problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
+    inner = replace(objective, problem=problem, latest=None)
+    observe = observer(bound, steps, start=float(objective.metric.unit @ values))
+    return Newton(smooth, bound.X, observe).solve(inner, x, lambda *_: False)
+
+
+def observer(bound, steps, *, start=None, near=None):
+    """Return what takes the slopes of Newton steps for a bound, and ends a descent in time.
+
+    Parameters
+    ----------
+    bound : LowerBound
+    steps : int
+        That a descent may take.
+    start : float or None
+        The value, in units of the metric, whose distance from the minimum is asked for; None for
+        that of each point. Where it is known well enough the descent ends.
+    near : callable or None
+        Of a value: the distance from the minimum at which the descent ends instead.
+    """
     left = steps
 
     def observe(curvature, x, value, move, fall):
         nonlocal left
         left -= 1
         improved = bound.improve(curvature.slopes(move), np.abs(x + move).reshape(curvature.shape))
-        # Near the minimum half of the fall is what is left; from afar it may promise too much.
         lower = float(bound.units @ bound.lower)
-        rest = value - 0.5 * fall - lower
-        total = float(objective.metric.unit @ values) - lower
-        near = fall <= FAR * abs(value) and rest <= ENOUGH * total
-        near |= total <= NEGLIGIBLE * abs(value)
-        return left == 0 or (improved and near)
+        distance = (value if start is None else start) - lower
+        # Near the minimum half of the fall is what is left; from afar it may promise too much.
+        bound.tight = improved and (
+            distance <= NEGLIGIBLE * abs(value)
+            or fall <= FAR * abs(value) and value - 0.5 * fall - lower <= ENOUGH * distance
+        )
+        return left == 0 or (bound.tight if near is None else distance <= near(value))
 
-    inner = replace(objective, problem=problem, latest=None)
-    return Newton(smooth, bound.X, observe).solve(inner, x, lambda *_: False)
+    return observe
 
 
 class LowerBound:
@@ -170,10 +200,12 @@ class LowerBound:
     Attributes
     ----------
     lower : array of shape (n_outputs,), or (1,) where the loss couples the outputs
+    tight : bool
+        Whether little of the distance that was asked for lies below the minimum.
     """
 
     def __init__(self, objective, loss, X):
-        self.objective, self.loss, self.X = objective, loss, X
+        self.objective, self.loss, self.X, self.tight = objective, loss, X, False
         problem, metric = objective.problem, objective.metric
         self.kinks = Kinks.of(objective)
         self.coupled = loss.couples(problem.k)
@@ -181,10 +213,7 @@ class LowerBound:
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         weights = problem.row_weights()
         self.share = weights / weights.sum()
-        self.targets = signed_targets(problem.targets, problem.k)
-        self.bend = np.zeros(metric.inverse.shape)
-        self.bend[:, :problem.d] = objective.penalty_curvature
-        self.bend *= metric.inverse**2 * metric.unit[:, None]
+        self.targets, self.bend = objective.targets, objective.penalty_bend
         # Rows without slopes say that no loss is below its least value.
         flat = loss.conjugate(self.targets, np.zeros((problem.n, problem.k)))
         if np.all(np.isfinite(flat)):
@@ -195,6 +224,7 @@ class LowerBound:
         values = self._by_group(values)
         return float(np.sum(np.maximum(values - self.lower, 0.0) + self.rounding))
 
+    @np.errstate(over="ignore", invalid="ignore")
     def improve(self, slopes, reach=0.0):
         """Take slopes of the rows, of shape (n_samples, n_outputs), and tell if they bound better.
 
@@ -272,7 +302,7 @@ class LowerBound:
         return values.sum(keepdims=True) if self.coupled else values
 
 
-def _knows_conjugate(loss):
+def knows_conjugate(loss):
     """Tell whether a loss's conjugate is its own, and not that of a class whose loss it changed."""
     def depth(*names):
         classes = enumerate(type(loss).__mro__)

@@ -6,14 +6,14 @@ where a softmax couples them, otherwise one block an output. What was factorised
 is the Hessian, and else the preconditioner of conjugate gradients.
 """
 
-from functools import cached_property
 
 import numpy as np
-from scipy import linalg, sparse
-from scipy.linalg import lapack
+from scipy import sparse
 
-from skgd._engine import Problem, signed_targets, value_and_gradient
-from skgd._quadratic import scale_rows, sweep_coordinates
+from skgd._engine import Problem, value_and_gradient
+from skgd._quadratic import scale_rows
+from skgd.kinks import minimise
+from skgd.systems import damped, solver
 
 # The largest number of parameters of a Hessian that is factorised: one output's, all outputs', and
 # all outputs' where kinks leave no other way.
@@ -24,16 +24,8 @@ CHEAP_HESSIAN = 3e8
 COSTLY = 1e7
 # Rows of the sample that stands for all rows otherwise, at least and per parameter.
 SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER = 8192, 20
-# The share of the largest curvature below which a direction counts as flat.
-SINGULAR = 1e-13
-# The damping of the solves between kinks, and the curvature below which it falls no further.
-FLAT, LEAST_DAMPED = 1e-12, 1e-3
 # Numbers of X that are copied at a time.
 BLOCK = 2**17
-# Sweeps over the coordinates between two solves on the free ones, and how often that is repeated.
-SWEEPS, ROUNDS = 10, 200
-# A sweep that moves a point by less than this share, squared, ends coordinate descent.
-STILL = 1e-26
 
 
 class Curvature:
@@ -69,9 +61,9 @@ class Curvature:
         self.margins = objective.margins(x)
         if self.margins is None:
             self.margins = margins(X, *objective.raw(x))
-        self.targets = signed_targets(problem.targets, k)
-        self.bends = loss.bends(self.targets, self.margins)
-        self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
+        self.bends = loss.bends(objective.targets, self.margins)
+        self.exact, self.blocks, self.solvers = False, None, None
+        self.damping = self.even = None
         self.costly, self.quadratic = False, None
         size = factorised_size(objective, loss)[0]
         self.joint = size > p
@@ -87,7 +79,7 @@ class Curvature:
         """Return the slopes of the rows after a move of the parameters, to first order."""
         change = margins(self.X, *self.objective.metric.to_raw(move.reshape(self.shape)))
         rule = self.loss.compiled(self.shape[0])
-        return rule.apply("gradient", self.targets, self.margins) + self.loss.bend(
+        return rule.apply("gradient", self.objective.targets, self.margins) + self.loss.bend(
             self.bends, change
         )
 
@@ -106,14 +98,14 @@ class Curvature:
         That is a function of factors of shape (part, k), which returns the rows in the metric of
         output 0 times each factor, side by side; it holds until the next call.
         """
-        metric, n = self.objective.metric, self.X.shape[0]
-        rows = np.arange(n) if rows is None else rows
-        share = self.weights[rows] / self.weights[rows].sum()
-        whole, width = len(rows) == n, k * self.shape[1]
-        parts = blocks_of_rows(len(rows), width)
+        metric = self.objective.metric
+        weights = self.weights if rows is None else self.weights[rows]
+        share, width = weights / weights.sum(), k * self.shape[1]
+        parts = blocks_of_rows(len(share), width)
         buffer = np.empty((parts[0].stop, width))
         for part in parts:
-            block = self.X[part if whole else rows[part]]
+            chosen = part if rows is None else rows[part]
+            block = self.X[chosen]
             block = block.toarray() if sparse.issparse(block) else block
             block = np.ascontiguousarray(block, dtype=float)
 
@@ -124,25 +116,24 @@ class Curvature:
                 scale_rows(block, metric.mean, metric.inverse[0], columns, out)
                 return out
 
-            yield rows[part], share[part], scaled
+            yield chosen, share[part], scaled
 
     def _hessians(self, rows):
         """Return the Hessian of each output's parameters, other outputs held fixed."""
-        metric, p = self.objective.metric, self.shape[1]
+        objective, p = self.objective, self.shape[1]
         second = self.bends
         if self.loss.couples(self.shape[0]):
             second = second * (1.0 - second)
         outputs = range(1) if self._shared() else range(self.shape[0])
-        result = [np.zeros((p, p)) for _ in outputs]
+        result = np.zeros((len(outputs), p, p))
         for part, share, scaled in self._blocks(rows):
             for c in outputs:
                 result[c] += gram(scaled, share * second[part, c])
         for c in outputs:
             scale = self._relative_scale(c)
-            result[c] *= scale[:, None] * scale
-            result[c][np.diag_indices(p)] += self._penalty_diagonal(c)
-            result[c] *= metric.unit[c]
-        return result
+            result[c] *= scale[:, None] * scale * objective.metric.unit[c]
+        _diagonals(result)[:] += objective.penalty_bend[:len(outputs)]
+        return list(result)
 
     def _joint_hessian(self, rows):
         """Return the Hessian of all outputs' parameters together.
@@ -151,42 +142,29 @@ class Curvature:
         """
         k, p = self.shape
         result, own = np.zeros((k * p, k * p)), np.zeros((k, p, p))
+        others = 1.0 - np.eye(k)
         for part, share, scaled in self._blocks(rows, k):
-            bends, share = self.bends[part], share[:, None]
-            each = scaled(np.sqrt(share * bends * _sums_of_others(bends.T).T)).reshape(-1, k, p)
+            bends, roots = self.bends[part], np.sqrt(share)[:, None]
+            # Sums of the others, as a difference from the sum of all has less digits.
+            each = scaled(np.sqrt(bends * (bends @ others)) * roots).reshape(-1, k, p)
             for c in range(k):
                 own[c] += each[:, c].T @ each[:, c]
-            all_outputs = scaled(bends * np.sqrt(share))
+            all_outputs = scaled(bends * roots)
             result -= all_outputs.T @ all_outputs
-        for c in range(k):
-            own[c][np.diag_indices(p)] += self._penalty_diagonal(c)
-            result[c * p:(c + 1) * p, c * p:(c + 1) * p] = own[c]
-        # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
-        for j in np.flatnonzero(self.alike & (own[0].diagonal() > 0)):
-            result[j::p, j::p] += own[0][j, j] / k
+        own *= self.objective.metric.unit[0]
         result *= self.objective.metric.unit[0]
+        _diagonals(own)[:] += self.objective.penalty_bend
+        pairs = result.reshape(k, p, k, p)
+        for c in range(k):
+            pairs[c, :, c] = own[c]
+        # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
+        columns = np.flatnonzero(self.objective.alike)
+        pairs[:, columns, :, columns] += own[0].diagonal()[columns, None, None] / k
         return result
-
-    @cached_property
-    def alike(self):
-        """The columns along which an equal change of all outputs sees a square alone."""
-        result, bend = np.ones(self.shape[1], dtype=bool), self.objective.penalty_curvature
-        result[:bend.shape[1]] = not self.objective.proximal and np.all(bend == bend[0])
-        return result
-
-    @cached_property
-    def even(self):
-        """The curvature of such a change."""
-        return self._penalty_diagonal(0) * self.objective.metric.unit[0]
 
     def _relative_scale(self, c):
         inverse = self.objective.metric.inverse
         return np.divide(inverse[c], inverse[0], out=np.zeros(self.shape[1]), where=inverse[0] > 0)
-
-    def _penalty_diagonal(self, c):
-        bend = np.zeros(self.shape[1])
-        bend[:self.objective.problem.d] = self.objective.penalty_curvature[c]
-        return bend * self.objective.metric.inverse[c] ** 2
 
     def _shared(self):
         metric = self.objective.metric
@@ -202,6 +180,9 @@ class Curvature:
             self.solvers = [solver(damped(block, damping)) for block in self.blocks]
             if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
                 self.solvers = self.solvers * self.shape[0]
+            if self.joint:
+                alike, bend = self.objective.alike, self.objective.penalty_bend[0] + damping
+                self.even = np.divide(alike, bend, out=np.zeros(len(bend)), where=bend > 0)
         if self.exact:
             return self.precondition(gradient)
         return self._conjugate_gradient(gradient, tol, damping)
@@ -217,11 +198,9 @@ class Curvature:
             rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
             return np.concatenate([solve(row) for solve, row in rows])
         residual = residual.reshape(self.shape)
-        mean = residual.mean(axis=0) * self.alike
-        bend = self.even + self.damping
-        even = np.divide(mean, bend, out=np.zeros(len(mean)), where=bend > 0)
+        mean = residual.sum(axis=0) * self.objective.alike / len(residual)
         move = self.solvers[0]((residual - mean).ravel())
-        return (move.reshape(self.shape) + even).ravel()
+        return (move.reshape(self.shape) + mean * self.even).ravel()
 
     def unseen(self, gradient, direction):
         """Return the part of a gradient along which what was factorised does not bend.
@@ -260,7 +239,7 @@ class Curvature:
             part = slice(start, start + size)
             block = self.blocks[start // size if len(self.blocks) > 1 else 0]
             block = damped(block, damping)
-            result[part] = _minimise(block, gradient[part], x[part], kinks.part(part), tol)
+            result[part] = minimise(block, gradient[part], x[part], kinks.part(part), tol)
         return result
 
     def _conjugate_gradient(self, gradient, tol, damping, max_iter=100):
@@ -307,6 +286,14 @@ def factorised_size(objective, loss):
     return (p, k) if p <= FACTORISED else (0, 0)
 
 
+def takes_kinks(objective, loss):
+    """Tell whether an objective's kinks can be stepped over with a Hessian of all parameters."""
+    k, p = objective.metric.inverse.shape
+    size = factorised_size(objective, loss)[0]
+    whole = size == k * p if loss.couples(k) else size > 0
+    return whole and objective.penalty.separated(objective.problem.d) is not None
+
+
 def blocks_of_rows(n_rows, n_features):
     """Return slices of rows of which a dense copy is small."""
     step = max(64, BLOCK // n_features)
@@ -326,12 +313,9 @@ def margins(X, coef, intercept):
     return result
 
 
-def _sums_of_others(rows):
-    """Return each row's sum of all other rows; a difference from the sum of all has less digits."""
-    result = np.zeros(rows.shape)
-    np.cumsum(rows[:-1], axis=0, out=result[1:])
-    result[:-1] += np.cumsum(rows[:0:-1], axis=0)[::-1]
-    return result
+def _diagonals(matrices):
+    """Return a view of the diagonals of square matrices."""
+    return matrices.reshape(len(matrices), -1)[:, ::matrices.shape[1] + 1]
 
 
 def gram(scaled, weights):
@@ -348,125 +332,3 @@ def gram(scaled, weights):
     if not negative.any():
         return rows.T @ rows
     return rows[~negative].T @ rows[~negative] - rows[negative].T @ rows[negative]
-
-
-def damped(hessian, damping):
-    """Return a Hessian with damping added, which shortens the steps.
-
-    In the metric no curvature is above 1 anywhere. Shares of the curvature here would not do: it
-    does not see the rows that are far off, and may come back.
-    """
-    return hessian + damping * np.eye(len(hessian)) if damping else hessian
-
-
-def solver(hessian):
-    """Return the function that solves systems with a Hessian.
-
-    Directions without curvature are left alone: along them the gradient is nothing but rounding.
-    """
-    bends = hessian.diagonal()
-    scale = np.divide(1.0, np.sqrt(np.abs(bends)), out=np.zeros(len(bends)), where=bends > 0)
-    regular = hessian * scale[:, None] * scale
-    if not len(bends):
-        return lambda row: row
-    # LAPACK itself: around it SciPy's functions take longer than a small system.
-    factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)
-    if not failed and factor.diagonal().min() > SINGULAR**0.5:
-        return lambda row: scale * lapack.dpotrs(factor, scale * row, lower=1)[0]
-    values, vectors = linalg.eigh(regular, check_finite=False)
-    bent = values > SINGULAR * values[-1]
-    vectors, values = vectors[:, bent], values[bent]
-    return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))
-
-
-# ---- kinks --------------------------------------------------------------------------------------
-
-class Kinks:
-    """A penalty's part that is not smooth: ``sum_j l1_j |x_j|`` within bounds, in the metric.
-
-    Attributes
-    ----------
-    l1, lower, upper : array of shape (n_parameters,)
-    """
-
-    def __init__(self, l1, lower, upper):
-        self.l1, self.lower, self.upper = l1, lower, upper
-
-    @classmethod
-    def of(cls, objective):
-        """Return the kinks of an objective; None where coefficients enter its penalty together."""
-        metric, d = objective.metric, objective.problem.d
-        separated = objective.penalty.separated(d)
-        if separated is None:
-            return None
-        shape, inverse = metric.inverse.shape, metric.inverse[:, :d]
-        parts = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
-        l1, lower, upper = separated
-        parts[0][:, :d] = (objective.alpha * metric.unit)[:, None] * l1 * inverse
-        for part, bound in zip(parts[1:], (lower, upper), strict=True):
-            np.divide(bound, inverse, out=part[:, :d], where=inverse > 0)
-        return cls(*(part.ravel() for part in parts))
-
-    def part(self, part):
-        return Kinks(self.l1[part], self.lower[part], self.upper[part])
-
-    def clip(self, x):
-        return np.clip(x, self.lower, self.upper)
-
-    def value(self, x):
-        return float(self.l1 @ np.abs(x))
-
-
-def takes_kinks(objective, loss):
-    """Tell whether an objective's kinks can be stepped over with a Hessian of all parameters."""
-    k, p = objective.metric.inverse.shape
-    size = factorised_size(objective, loss)[0]
-    whole = size == k * p if loss.couples(k) else size > 0
-    return whole and objective.penalty.separated(objective.problem.d) is not None
-
-
-def _minimise(hessian, gradient, x, kinks, tol):
-    """Return the minimum of ``(v - x)' H (v - x) / 2 + gradient' (v - x)`` plus the kinks.
-
-    Sweeps over the coordinates find which are at a kink; a solve on the others ends it.
-    """
-    v, slope, start = x.copy(), gradient.copy(), gradient - hessian @ x
-    diagonal = hessian.diagonal()
-    for _ in range(ROUNDS):
-        still = max(STILL * float(diagonal @ v**2), tol**2 * float(diagonal @ (v - x) ** 2))
-        moved = sweep_coordinates(
-            hessian, kinks.l1, kinks.lower, kinks.upper, v, slope, n_sweeps=SWEEPS, tol=still
-        )
-        if moved <= still:
-            break
-        v = _solve_free(hessian, slope, v, kinks)
-        slope = hessian @ v + start
-    return v
-
-
-def _solve_free(hessian, slope, v, kinks):
-    """Return v after a solve on the coordinates that are at no kink, as far as kinks allow."""
-    free = (kinks.lower < v) & (v < kinks.upper) & ((v != 0) | (kinks.l1 == 0))
-    free = np.flatnonzero(free & (hessian.diagonal() > 0))
-    inner = hessian[np.ix_(free, free)]
-    at, l1 = v[free], kinks.l1[free]
-    total = slope[free] + l1 * np.sign(at)
-    # A little damping: along flat directions l1 still has a slope.
-    flat = FLAT * np.maximum(inner.diagonal(), LEAST_DAMPED)
-    move = -solver(inner + np.diag(flat))(total)
-    # The orthant of l1 and the bounds: beyond them the quadratic is another one.
-    low = np.where((l1 > 0) & (at > 0), np.maximum(kinks.lower[free], 0.0), kinks.lower[free])
-    high = np.where((l1 > 0) & (at < 0), np.minimum(kinks.upper[free], 0.0), kinks.upper[free])
-    clipped = np.clip(at + move, low, high) - at
-    with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.where(move > 0, (high - at) / move, np.where(move < 0, (low - at) / move, np.inf))
-    step = min(1.0, room.min(initial=np.inf))
-    stopped = np.where(room <= step, np.where(move > 0, high, low) - at, step * move)
-
-    def change(move):
-        return float(total @ move + 0.5 * move @ (inner @ move))
-
-    result = v.copy()
-    best = clipped if change(clipped) <= change(stopped) else stopped
-    result[free] = np.clip(at + best, low, high)
-    return result

@@ -7,7 +7,8 @@ gradients, or, for penalties with kinks, coordinate descent and solves on the fr
 import numpy as np
 
 from skgd.blas import one_thread
-from skgd.curvature import Curvature, Kinks
+from skgd.curvature import Curvature
+from skgd.kinks import Kinks
 from skgd.optimizers import FullBatchOptimizer
 
 # Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
@@ -21,7 +22,12 @@ AT_KINKS = 1e-6
 # The damping of a step grows tenfold, from the first one to the largest.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
 # Steps below this share are damped next time, below this one at once.
-SHORT, SHORTEST = 0.25, 0.05
+SHORT, SHORTEST = 0.25, 1e-6
+# Below this share a step is looked at more closely: where the slope along it is still this share of
+# what it was, the objective falls straight on towards the wall of a far row, up to this near it.
+CLIPPED, STRAIGHT, CLOSE = 0.1, 0.5, 1e-3
+# The share of a slope that is more than rounding.
+FALLING = 0.1
 # The share of a fall that may be left behind a step for its Hessian to be used again.
 BRISK = 0.1
 # The share of the squared gradient that may lie along directions in which a Hessian does not bend:
@@ -136,7 +142,7 @@ class _Steps:
         tol = self._tol(gradient)
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
-            if self._overlooks(gradient):
+            if self._overlooks(gradient, move):
                 newton.overlooks = True
                 return fall, 0.0, None
             if newton.observe is not None and self.damping == 0.0:
@@ -152,22 +158,22 @@ class _Steps:
             self.damping = max(10 * self.damping, FIRST_DAMPING)
         return fall, step, point
 
-    def _overlooks(self, gradient):
+    def _overlooks(self, gradient, move):
         """Tell whether the objective falls along directions in which its Hessian does not bend."""
         certain = self.kinks is None and self.damping == 0.0 and self.curvature.exact
         if self.newton.gradually or self.newton.observe is not None or not certain:
             return False
-        unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
+        unseen = self.curvature.unseen(gradient, -move)
         size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
         return float(unseen @ unseen) > size
 
     def _tol(self, gradient):
         """Return the share of a step that the solution of its system may miss."""
-        between_kinks = self.kinks is not None
-        if self.newton.observe is not None or (between_kinks and self.newton.loss.constant_hessian):
+        observed = self.newton.observe is not None
+        if self.kinks is not None:
+            return 0.0 if observed or self.newton.loss.constant_hessian else AT_KINKS
+        if observed:
             return EXACT
-        if between_kinks:
-            return AT_KINKS
         share = float(gradient @ gradient) / self.first if self.first > 0 else 1.0
         # Tighter systems would only amplify rounding along directions without curvature.
         return max(1e-6, FORCING * share**0.25)
@@ -252,18 +258,35 @@ def model_step(curvature, x, gradient, kinks, tol, damping):
 
 
 def search(objective, x, value, gradient, move, fall):
-    """Halve a step until the objective falls enough; 0 where rounding hides any fall."""
-    step, size = 1.0, objective.decrement(x, gradient)
+    """Halve a step until the objective falls enough; 0 where rounding hides any fall.
+
+    A far row without curvature may be a wall in the way, behind which the objective rises steeply.
+    The step then goes up to it, where the next Hessian sees it.
+    """
+    step, wall, found = 1.0, None, (0.0, None)
+    size, rounding = objective.decrement(x, gradient), 2.0 * objective.rounding(x, value)
     while fall > 0 and step > SHORTEST:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
-        rounding = 4e-15 * (abs(value) + abs(new_value))
-        if new_value < value - 1e-4 * step * fall - rounding:
-            return step, (candidate, new_value, new_gradient)
+        # The slope along the move that is left; between kinks it would not be that of the sum.
+        left = 0.0 if objective.proximal else -float(new_gradient @ move)
         # Where values differ by no more than rounding, the gradient tells which point is better.
-        if new_value <= value + rounding and (
-            objective.decrement(candidate, new_gradient) < 0.3 * size
-        ):
-            return step, (candidate, new_value, new_gradient)
-        step *= 0.5
-    return 0.0, None
+        falls = new_value < value - 1e-4 * step * fall - rounding or (
+            new_value <= value + rounding
+            and (
+                left > max(FALLING * fall, HIDDEN * abs(value))
+                or objective.decrement(candidate, new_gradient) < 0.3 * size
+            )
+        )
+        if not falls:
+            wall = step
+        elif found[1] is not None and new_value > found[1][1]:
+            break
+        else:
+            found = step, (candidate, new_value, new_gradient)
+            if wall is None or step > CLIPPED or left < STRAIGHT * fall:
+                break
+        if wall - found[0] < CLOSE * wall:
+            break
+        step = 0.5 * (found[0] + wall)
+    return found

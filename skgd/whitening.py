@@ -12,9 +12,10 @@ import numpy as np
 from scipy import linalg
 
 from skgd.blas import one_thread
-from skgd.curvature import FACTORISED, Curvature, damped
+from skgd.curvature import FACTORISED, Curvature
 from skgd.losses import SquaredError
 from skgd.objective import Objective
+from skgd.systems import damped
 
 # What is added to H, whose diagonal is 1: along flat directions nothing can be gained.
 FLAT = 1e-11
@@ -36,8 +37,8 @@ class Whitened(Objective):
         """Return the coordinates v of parameters u of the metric."""
         return self._each(x, lambda factor, u: factor.T @ u)
 
-    def raw(self, x):
-        return super().raw(self._each(x, lambda factor, v: linalg.solve_triangular(
+    def to_raw(self, x):
+        return super().to_raw(self._each(x, lambda factor, v: linalg.solve_triangular(
             factor, v, lower=True, trans="T", check_finite=False
         )))  # fmt: skip
 
