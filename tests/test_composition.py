@@ -39,7 +39,7 @@ IRIS = load_iris(return_X_y=True)
 def test_a_grid_search_over_rates_inside_a_pipeline_compares_the_rates():
     search = GridSearchCV(
         make_pipeline(StandardScaler(), GDClassifier(max_iter=20, tol=None, random_state=0)),
-        {"gdclassifier__learning_rate": [1e-5, 0.1, InverseScaling(0.1)]},
+        {"gdclassifier__learning_rate": [1e-5, 0.03, InverseScaling(0.1)]},
         scoring="neg_log_loss", cv=3,
     ).fit(*CANCER)  # fmt: skip
     scores = search.cv_results_["mean_test_score"]

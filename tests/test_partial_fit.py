@@ -149,7 +149,7 @@ def test_rows_without_weight_count_for_nothing_but_their_place_in_a_batch():
 
 
 def test_the_first_call_without_classes_is_an_error():
-    model = GDClassifier()
+    model = GDClassifier(batch_size="full")
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         model.partial_fit(*IRIS)
     assert model.partial_fit(*IRIS, classes=[0, 1, 2]).partial_fit(*IRIS).t_ == 2
