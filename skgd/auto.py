@@ -176,7 +176,7 @@ def solve(objective, loss, X, x, record):
         x = train_full_batch(solver, inner, x, record, enough)
         if isinstance(solver, Newton) and solver.overlooks:
             x = train_full_batch(LBFGS(), inner, x, record)
-        elif isinstance(solver, Newton) and smooth is loss and record.stop_reason == "tol":
+        elif isinstance(solver, Newton) and len(losses) == 1 and record.stop_reason == "tol":
             x = _leave_plateau(objective, loss, X, x, record, solver.curvature)
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):

@@ -21,11 +21,15 @@ FORCING = 0.5
 AT_KINKS = 1e-6
 # The damping of a step grows tenfold, from the first one to the largest.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
-# Steps below this share are damped next time, below this one at once.
-SHORT, SHORTEST = 0.25, 1e-6
-# Below this share a step is looked at more closely: where the slope along it is still this share of
-# what it was, the objective falls straight on towards the wall of a far row, up to this near it.
-CLIPPED, STRAIGHT, CLOSE = 0.1, 0.5, 1e-3
+# Steps below this share are damped next time.
+SHORT = 0.25
+# Below this share a step is damped at once where the loss turns within a width: most rows may have
+# no curvature then, and damping leads further than short steps do. With other losses it is looked
+# at more closely: where this share of the slope along it is left, the objective falls straight on
+# towards the wall of a far row, up to this near it.
+CLIPPED, STRAIGHT, CLOSE = 0.05, 0.5, 1e-3
+# The shortest step.
+SHORTEST = 1e-6
 # The share of a slope that is more than rounding.
 FALLING = 0.1
 # The share of a fall that may be left behind a step for its Hessian to be used again.
@@ -110,6 +114,8 @@ class _Steps:
     damping : float
     decrement : float or None
         How far the minimum is, as far as the curvature knows.
+    shortest : float
+        The share of a move below which damping is tried.
     """
 
     def __init__(self, newton, objective, kinks, gradient):
@@ -117,13 +123,14 @@ class _Steps:
         self.curvature, self.secants, self.damping = newton.curvature, Secants(), 0.0
         self.brisk, self.decrement = newton.curvature is not None, None
         self.first = float(gradient @ gradient)
+        self.shortest = SHORTEST if newton.loss.width is None else CLIPPED
 
     def take(self, x, value, gradient):
         """Return the length of the next step, 0 where there is none, and the point behind it."""
         step = 0.0
         if self.brisk:
             move, fall = self.secants.step(self.curvature, gradient)
-            step, point = search(self.objective, x, value, gradient, move, fall)
+            step, point = search(self.objective, x, value, gradient, move, fall, self.shortest)
         if step == 0.0:
             fall, step, point = self._take_anew(x, value, gradient)
         if step > 0.0:
@@ -148,7 +155,7 @@ class _Steps:
             if newton.observe is not None and self.damping == 0.0:
                 if newton.observe(self.curvature, x, value, move, fall):
                     return fall, 0.0, None
-            step, point = search(objective, x, value, gradient, move, fall)
+            step, point = search(objective, x, value, gradient, move, fall, self.shortest)
             if step > 0 or self.damping >= LARGEST_DAMPING or fall <= HIDDEN * abs(value):
                 break
             self.damping = max(10 * self.damping, FIRST_DAMPING)
@@ -257,7 +264,7 @@ def model_step(curvature, x, gradient, kinks, tol, damping):
     return move, max(fall, 0.0)
 
 
-def search(objective, x, value, gradient, move, fall):
+def search(objective, x, value, gradient, move, fall, shortest):
     """Halve a step until the objective falls enough; 0 where rounding hides any fall.
 
     A far row without curvature may be a wall in the way, behind which the objective rises steeply.
@@ -265,7 +272,7 @@ def search(objective, x, value, gradient, move, fall):
     """
     step, wall, found = 1.0, None, (0.0, None)
     size, rounding = objective.decrement(x, gradient), 2.0 * objective.rounding(x, value)
-    while fall > 0 and step > SHORTEST:
+    while fall > 0 and step > shortest:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
         # The slope along the move that is left; between kinks it would not be that of the sum.
@@ -275,7 +282,7 @@ def search(objective, x, value, gradient, move, fall):
             new_value <= value + rounding
             and (
                 left > max(FALLING * fall, HIDDEN * abs(value))
-                or objective.decrement(candidate, new_gradient) < 0.3 * size
+                or objective.decrement(candidate, new_gradient) < 0.5 * size
             )
         )
         if not falls:
