@@ -19,8 +19,9 @@ EXACT = 1e-10
 FORCING = 0.5
 # The same between kinks, where less would leave open which coordinates are at one.
 AT_KINKS = 1e-6
-# The damping of a step grows tenfold, from the first one to the largest.
-FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
+# The damping of a step grows tenfold, from the first one to the largest. The first one falls where
+# it was more than enough and none was too little, down to the least.
+FIRST_DAMPING, LARGEST_DAMPING, LEAST_DAMPING = 1e-3, 1e6, 1e-12
 # Steps below this share are damped next time, below this one at once.
 SHORT, SHORTEST = 0.25, 0.05
 # The share of a fall that may be left behind a step for its Hessian to be used again.
@@ -102,7 +103,10 @@ class _Steps:
         What the steps since it was made have told.
     brisk : bool
         Whether both serve for the next step.
-    damping : float
+    damping, first_damping : float
+        That of the next step, and of the first one after steps without.
+    relieved : bool
+        Whether the last step was damped and not shortened.
     decrement : float or None
         How far the minimum is, as far as the curvature knows.
     """
@@ -111,6 +115,7 @@ class _Steps:
         self.newton, self.objective, self.kinks = newton, objective, kinks
         self.curvature, self.secants, self.damping = newton.curvature, Secants(), 0.0
         self.brisk, self.decrement = newton.curvature is not None, None
+        self.first_damping, self.relieved = FIRST_DAMPING, False
         self.first = float(gradient @ gradient)
 
     def take(self, x, value, gradient):
@@ -146,11 +151,14 @@ class _Steps:
             step, point = search(objective, x, value, gradient, move, fall)
             if step > 0 or self.damping >= LARGEST_DAMPING or fall <= HIDDEN * abs(value):
                 break
-            self.damping = max(10 * self.damping, FIRST_DAMPING)
+            if self.kinks is not None and self.relieved and self.damping == 0.0:
+                self.first_damping = max(self.first_damping / 10, LEAST_DAMPING)
+            self.damping = max(10 * self.damping, self.first_damping)
+        self.relieved = step == 1.0 and self.damping > 0.0
         if step == 1.0:
-            self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
+            self.damping = self.damping / 10 if self.damping > self.first_damping else 0.0
         elif step <= SHORT:
-            self.damping = max(10 * self.damping, FIRST_DAMPING)
+            self.damping = max(10 * self.damping, self.first_damping)
         return fall, step, point
 
     def _overlooks(self, gradient):

@@ -245,3 +245,10 @@ def test_the_conjugate_of_a_softmax_is_an_entropy():
     assert_allclose(LogLoss().conjugate(y, slope), expected, rtol=1e-12)
     assert LogLoss().conjugate(y, np.array([[-1.0, 0.5, 0.4]])) == np.inf
     assert LogLoss().conjugate(y, np.array([[-1.5, 0.5, 1.0]])) == np.inf
+
+
+def test_steps_are_damped_no_more_than_they_have_to_be():
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(10, 14)) * 10.0 ** rng.integers(-8, 9, 14), np.arange(10) % 3
+    model = GDClassifier(penalty="l1", alpha=1e-3, fit_intercept=False).fit(X, y)
+    assert model.optimality_ < 1e-6
