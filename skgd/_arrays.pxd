@@ -2,19 +2,35 @@
 # Where a NumPy array's numbers lie, after its type, shape and order were checked. The holder of a
 # pointer keeps the array alive. (Typed memoryviews would do the same with more to compile.)
 
+from cpython.buffer cimport (
+    PyBUF_RECORDS_RO,
+    PyBuffer_IsContiguous,
+    PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+
 
 cdef inline void* _address(array, str kind, tuple shape, bint writeable) except NULL:
-    if not hasattr(array, "__array_interface__"):
+    cdef Py_buffer view
+    cdef Py_ssize_t i
+    if not hasattr(array, "dtype"):
         raise TypeError(f"got {array!r}: pass an array of shape {shape}.")
-    if array.dtype.char not in kind or array.dtype.byteorder not in "=|" or array.shape != shape:
+    PyObject_GetBuffer(array, &view, PyBUF_RECORDS_RO)
+    # A second character would be that of another byte order or of numbers that are not aligned.
+    cdef bint fits = view.format[0] in kind and view.format[1] == 0 and view.ndim == len(shape)
+    for i in range(view.ndim if fits else 0):
+        fits = fits and view.shape[i] == shape[i]
+    cdef bint readable = PyBuffer_IsContiguous(&view, b"C") and not (writeable and view.readonly)
+    cdef void* address = view.buf
+    PyBuffer_Release(&view)
+    if not fits:
         raise ValueError(
             f"got an array of {array.dtype} and shape {array.shape}: pass "
-            f"{'float64' if kind == 'd' else 'intp'} of shape {shape}."
+            f"{'float64' if kind == 'd' else 'intp'} of shape {shape}, aligned."
         )
-    flags = array.flags
-    if not (flags.c_contiguous and flags.aligned) or (writeable and not flags.writeable):
+    if not readable:
         raise ValueError("got an array that is not in C order or not writeable: pass a copy of it.")
-    return <void*><size_t>array.__array_interface__["data"][0]
+    return address
 
 
 cdef inline const double* floats(array, tuple shape) except NULL:

@@ -240,7 +240,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             )
         return (
             np.array(coef, dtype=float).reshape(k, d),
-            np.array(np.broadcast_to(self.intercept_, k), dtype=float),
+            np.full(k, self.intercept_, dtype=float),
         )
 
     # ---- what comes back ------------------------------------------------------------------------

@@ -19,17 +19,22 @@ def one_thread():
 
 class _OneThread:
     def __init__(self):
-        self.libraries = ThreadpoolController()
-        self.lock, self.inside, self.limit = Lock(), 0, None
+        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        self.lock, self.inside, self.before = Lock(), 0, []
 
     def __enter__(self):
         with self.lock:
             if not self.inside:
-                self.limit = self.libraries.limit(limits=1, user_api="blas")
+                self.before = [library.num_threads for library in self.libraries]
+                self._set([1] * len(self.before))
             self.inside += 1
 
     def __exit__(self, *error):
         with self.lock:
             self.inside -= 1
             if not self.inside:
-                self.limit.restore_original_limits()
+                self._set(self.before)
+
+    def _set(self, numbers):
+        for library, number in zip(self.libraries, numbers, strict=True):
+            library.set_num_threads(number)

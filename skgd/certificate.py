@@ -18,7 +18,6 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import signed_targets
 from skgd.blas import one_thread
 from skgd.curvature import (
     Curvature,
@@ -32,6 +31,8 @@ from skgd.newton import Newton, stand_ins
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8
+# What a Newton step takes beside its multiplications, in multiplications.
+STEP = 1e6
 # Products with a Hessian that is not factorised, for a step.
 PRODUCTS = 100
 # Newton steps that may lead to better slopes.
@@ -57,7 +58,7 @@ def work(objective, loss):
     size, blocks = factorised_size(objective, loss)
     if not size:
         return np.inf
-    step = max(n, size) * float(size) ** 2 * blocks
+    step = STEP + max(n, size) * float(size) ** 2 * blocks
     if size == p and loss.couples(k):
         # The outputs' blocks are no more than the preconditioner of conjugate gradients.
         step += PRODUCTS * 4.0 * max(n, p) * k * p
@@ -125,6 +126,8 @@ def _of_slopes(objective, loss, X, x, values):
     for smooth in losses:
         if smooth.has_hessian:
             x = _improve_along(bound, objective, smooth, x, values, steps=STEPS)
+        if smooth is losses[-1]:
+            break
         end = objective.values(*objective.raw(x))[1]
         if bound.distance(end) <= ENOUGH * bound.distance(values):
             break
@@ -181,10 +184,7 @@ class LowerBound:
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         weights = problem.row_weights()
         self.share = weights / weights.sum()
-        self.targets = signed_targets(problem.targets, problem.k)
-        self.bend = np.zeros(metric.inverse.shape)
-        self.bend[:, :problem.d] = objective.penalty_curvature
-        self.bend *= metric.inverse**2 * metric.unit[:, None]
+        self.targets, self.bend = objective.targets, objective.penalty_bend
         # Rows without slopes say that no loss is below its least value.
         flat = loss.conjugate(self.targets, np.zeros((problem.n, problem.k)))
         if np.all(np.isfinite(flat)):

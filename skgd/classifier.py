@@ -4,7 +4,6 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
-from sklearn.utils.validation import check_is_fitted
 
 from skgd._base import BaseGD, losses_in_words, takes_batches
 from skgd._checks import is_number
@@ -181,7 +180,6 @@ class GDClassifier(ClassifierMixin, BaseGD):
         -------
         array of shape (n_samples, n_classes)
         """
-        check_is_fitted(self)
         return self._make_loss().probabilities(self._decision(X))
 
     @available_if(_has_probabilities)

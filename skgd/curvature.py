@@ -6,12 +6,11 @@ where a softmax couples them, otherwise one block an output. What was factorised
 is the Hessian, and else the preconditioner of conjugate gradients.
 """
 
-from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import Problem, signed_targets, value_and_gradient
+from skgd._engine import Problem, value_and_gradient
 from skgd._quadratic import scale_rows
 from skgd.kinks import minimise
 from skgd.systems import damped, solver
@@ -62,9 +61,9 @@ class Curvature:
         self.margins = objective.margins(x)
         if self.margins is None:
             self.margins = margins(X, *objective.raw(x))
-        self.targets = signed_targets(problem.targets, k)
-        self.bends = loss.bends(self.targets, self.margins)
-        self.exact, self.blocks, self.solvers, self.damping = False, None, None, None
+        self.bends = loss.bends(objective.targets, self.margins)
+        self.exact, self.blocks, self.solvers = False, None, None
+        self.damping = self.even = None
         self.costly, self.quadratic = False, None
         size = factorised_size(objective, loss)[0]
         self.joint = size > p
@@ -80,7 +79,7 @@ class Curvature:
         """Return the slopes of the rows after a move of the parameters, to first order."""
         change = margins(self.X, *self.objective.metric.to_raw(move.reshape(self.shape)))
         rule = self.loss.compiled(self.shape[0])
-        return rule.apply("gradient", self.targets, self.margins) + self.loss.bend(
+        return rule.apply("gradient", self.objective.targets, self.margins) + self.loss.bend(
             self.bends, change
         )
 
@@ -99,14 +98,14 @@ class Curvature:
         That is a function of factors of shape (part, k), which returns the rows in the metric of
         output 0 times each factor, side by side; it holds until the next call.
         """
-        metric, n = self.objective.metric, self.X.shape[0]
-        rows = np.arange(n) if rows is None else rows
-        share = self.weights[rows] / self.weights[rows].sum()
-        whole, width = len(rows) == n, k * self.shape[1]
-        parts = blocks_of_rows(len(rows), width)
+        metric = self.objective.metric
+        weights = self.weights if rows is None else self.weights[rows]
+        share, width = weights / weights.sum(), k * self.shape[1]
+        parts = blocks_of_rows(len(share), width)
         buffer = np.empty((parts[0].stop, width))
         for part in parts:
-            block = self.X[part if whole else rows[part]]
+            chosen = part if rows is None else rows[part]
+            block = self.X[chosen]
             block = block.toarray() if sparse.issparse(block) else block
             block = np.ascontiguousarray(block, dtype=float)
 
@@ -117,25 +116,24 @@ class Curvature:
                 scale_rows(block, metric.mean, metric.inverse[0], columns, out)
                 return out
 
-            yield rows[part], share[part], scaled
+            yield chosen, share[part], scaled
 
     def _hessians(self, rows):
         """Return the Hessian of each output's parameters, other outputs held fixed."""
-        metric, p = self.objective.metric, self.shape[1]
+        objective, p = self.objective, self.shape[1]
         second = self.bends
         if self.loss.couples(self.shape[0]):
             second = second * (1.0 - second)
         outputs = range(1) if self._shared() else range(self.shape[0])
-        result = [np.zeros((p, p)) for _ in outputs]
+        result = np.zeros((len(outputs), p, p))
         for part, share, scaled in self._blocks(rows):
             for c in outputs:
                 result[c] += gram(scaled, share * second[part, c])
         for c in outputs:
             scale = self._relative_scale(c)
-            result[c] *= scale[:, None] * scale
-            result[c][np.diag_indices(p)] += self._penalty_diagonal(c)
-            result[c] *= metric.unit[c]
-        return result
+            result[c] *= scale[:, None] * scale * objective.metric.unit[c]
+        _diagonals(result)[:] += objective.penalty_bend[:len(outputs)]
+        return list(result)
 
     def _joint_hessian(self, rows):
         """Return the Hessian of all outputs' parameters together.
@@ -144,42 +142,29 @@ class Curvature:
         """
         k, p = self.shape
         result, own = np.zeros((k * p, k * p)), np.zeros((k, p, p))
+        others = 1.0 - np.eye(k)
         for part, share, scaled in self._blocks(rows, k):
-            bends, share = self.bends[part], share[:, None]
-            each = scaled(np.sqrt(share * bends * _sums_of_others(bends.T).T)).reshape(-1, k, p)
+            bends, roots = self.bends[part], np.sqrt(share)[:, None]
+            # Sums of the others, as a difference from the sum of all has less digits.
+            each = scaled(np.sqrt(bends * (bends @ others)) * roots).reshape(-1, k, p)
             for c in range(k):
                 own[c] += each[:, c].T @ each[:, c]
-            all_outputs = scaled(bends * np.sqrt(share))
+            all_outputs = scaled(bends * roots)
             result -= all_outputs.T @ all_outputs
-        for c in range(k):
-            own[c][np.diag_indices(p)] += self._penalty_diagonal(c)
-            result[c * p:(c + 1) * p, c * p:(c + 1) * p] = own[c]
-        # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
-        for j in np.flatnonzero(self.alike & (own[0].diagonal() > 0)):
-            result[j::p, j::p] += own[0][j, j] / k
+        own *= self.objective.metric.unit[0]
         result *= self.objective.metric.unit[0]
+        _diagonals(own)[:] += self.objective.penalty_bend
+        pairs = result.reshape(k, p, k, p)
+        for c in range(k):
+            pairs[c, :, c] = own[c]
+        # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
+        columns = np.flatnonzero(self.objective.alike)
+        pairs[:, columns, :, columns] += own[0].diagonal()[columns, None, None] / k
         return result
-
-    @cached_property
-    def alike(self):
-        """The columns along which an equal change of all outputs sees a square alone."""
-        result, bend = np.ones(self.shape[1], dtype=bool), self.objective.penalty_curvature
-        result[:bend.shape[1]] = not self.objective.proximal and np.all(bend == bend[0])
-        return result
-
-    @cached_property
-    def even(self):
-        """The curvature of such a change."""
-        return self._penalty_diagonal(0) * self.objective.metric.unit[0]
 
     def _relative_scale(self, c):
         inverse = self.objective.metric.inverse
         return np.divide(inverse[c], inverse[0], out=np.zeros(self.shape[1]), where=inverse[0] > 0)
-
-    def _penalty_diagonal(self, c):
-        bend = np.zeros(self.shape[1])
-        bend[:self.objective.problem.d] = self.objective.penalty_curvature[c]
-        return bend * self.objective.metric.inverse[c] ** 2
 
     def _shared(self):
         metric = self.objective.metric
@@ -195,6 +180,9 @@ class Curvature:
             self.solvers = [solver(damped(block, damping)) for block in self.blocks]
             if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
                 self.solvers = self.solvers * self.shape[0]
+            if self.joint:
+                alike, bend = self.objective.alike, self.objective.penalty_bend[0] + damping
+                self.even = np.divide(alike, bend, out=np.zeros(len(bend)), where=bend > 0)
         if self.exact:
             return self.precondition(gradient)
         return self._conjugate_gradient(gradient, tol, damping)
@@ -210,11 +198,9 @@ class Curvature:
             rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
             return np.concatenate([solve(row) for solve, row in rows])
         residual = residual.reshape(self.shape)
-        mean = residual.mean(axis=0) * self.alike
-        bend = self.even + self.damping
-        even = np.divide(mean, bend, out=np.zeros(len(mean)), where=bend > 0)
+        mean = residual.sum(axis=0) * self.objective.alike / len(residual)
         move = self.solvers[0]((residual - mean).ravel())
-        return (move.reshape(self.shape) + even).ravel()
+        return (move.reshape(self.shape) + mean * self.even).ravel()
 
     def unseen(self, gradient, direction):
         """Return the part of a gradient along which what was factorised does not bend.
@@ -327,12 +313,9 @@ def margins(X, coef, intercept):
     return result
 
 
-def _sums_of_others(rows):
-    """Return each row's sum of all other rows; a difference from the sum of all has less digits."""
-    result = np.zeros(rows.shape)
-    np.cumsum(rows[:-1], axis=0, out=result[1:])
-    result[:-1] += np.cumsum(rows[:0:-1], axis=0)[::-1]
-    return result
+def _diagonals(matrices):
+    """Return a view of the diagonals of square matrices."""
+    return matrices.reshape(len(matrices), -1)[:, ::matrices.shape[1] + 1]
 
 
 def gram(scaled, weights):

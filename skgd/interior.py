@@ -13,7 +13,6 @@ Mehrotra, On the implementation of a primal-dual interior point method, 1992.
 import numpy as np
 from scipy import linalg, sparse
 
-from skgd._engine import signed_targets
 from skgd.blas import one_thread
 from skgd.curvature import FACTORISED, blocks_of_rows
 from skgd.kinks import Kinks
@@ -91,11 +90,8 @@ def _paths(objective, loss, X, x):
     l1, lower, upper = (part.reshape(shape) for part in (kinks.l1, kinks.lower, kinks.upper))
     weights = problem.row_weights()
     rows = np.flatnonzero(weights)
-    share, targets = weights[rows] / weights.sum(), signed_targets(problem.targets, problem.k)
-    bend = np.zeros(shape)
-    bend[:, :problem.d] = objective.penalty_curvature
-    bend *= metric.inverse**2 * metric.unit[:, None]
-    position, low, high = np.broadcast_arrays(*loss.hinges(targets[rows]))
+    share, bend = weights[rows] / weights.sum(), objective.penalty_bend
+    position, low, high = np.broadcast_arrays(*loss.hinges(objective.targets[rows]))
     paths, features = [], None
     for c in range(problem.k):
         scale = metric.inverse[c] * metric.unit[c]

@@ -1657,7 +1657,7 @@ class LogLoss(Loss):
             Margins.
         """
         if z.shape[1] == 1:
-            z = np.hstack([np.zeros_like(z), z])
+            return special.expit(np.hstack([-z, z]))
         exponentials = np.exp(z - z.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
@@ -1786,6 +1786,7 @@ def _snake_case(name):
     return re.sub("(?<!^)(?=[A-Z])", "_", name).lower()
 
 
+@cache
 def by_name(task):
     """Return the losses of a task by the names that the estimators take.
 

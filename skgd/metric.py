@@ -7,6 +7,7 @@ so that a rate has no unit.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -102,16 +103,15 @@ class Metric:
     def to_raw(self, u):
         """Return the coefficients and the intercepts of parameters u."""
         d = len(self.mean)
-        raw = u if self.identity else u * self.inverse
-        coef = raw[:, :d].copy()
-        if raw.shape[1] == d:
-            return coef, np.zeros(len(raw))
-        return coef, raw[:, d] - (0.0 if self.identity else self.shift(coef))
+        coef = u[:, :d] * self.inverse[:, :d]
+        if u.shape[1] == d:
+            return coef, np.zeros(len(u))
+        return coef, u[:, d] * self.inverse[:, d] - (0.0 if self.identity else self.shift(coef))
 
     def shift(self, coef):
         """Return the margins of the columns' means."""
         # Not by BLAS, whose threads go on spinning beside the engine for a while after each call.
-        return np.einsum("ij,j->i", coef, self.mean)
+        return (coef * self.mean).sum(axis=1)
 
     def from_raw(self, coef, intercept):
         """Return the parameters of coefficients and intercepts."""
@@ -122,10 +122,16 @@ class Metric:
 
     def gradient(self, coef_gradient, intercept_gradient, penalty_gradient):
         """Return the gradient with respect to u of the objective in its unit."""
-        raw = coef_gradient - np.outer(intercept_gradient, self.mean) + penalty_gradient
-        if self.inverse.shape[1] > raw.shape[1]:
-            raw = np.column_stack([raw, intercept_gradient])
-        return raw * self.inverse * self.unit[:, None]
+        d, result = len(self.mean), np.empty(self.inverse.shape)
+        result[:, :d] = coef_gradient - intercept_gradient[:, None] * self.mean + penalty_gradient
+        result[:, d:] = intercept_gradient[:, None]
+        result *= self._slopes
+        return result
+
+    @cached_property
+    def _slopes(self):
+        """What makes slopes along the parameters, in their units, of raw ones."""
+        return self.inverse * self.unit[:, None]
 
 
 def identity_metric(n_features, n_outputs, fit_intercept):

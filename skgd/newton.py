@@ -19,9 +19,8 @@ EXACT = 1e-10
 FORCING = 0.5
 # The same between kinks, where less would leave open which coordinates are at one.
 AT_KINKS = 1e-6
-# The damping of a step grows tenfold, from the first one to the largest. The first one falls where
-# it was more than enough and none was too little, down to the least.
-FIRST_DAMPING, LARGEST_DAMPING, LEAST_DAMPING = 1e-3, 1e6, 1e-12
+# The damping of a step grows tenfold, from the first one to the largest.
+FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
 # Steps below this share are damped next time, below this one at once.
 SHORT, SHORTEST = 0.25, 0.05
 # The share of a fall that may be left behind a step for its Hessian to be used again.
@@ -103,10 +102,7 @@ class _Steps:
         What the steps since it was made have told.
     brisk : bool
         Whether both serve for the next step.
-    damping, first_damping : float
-        That of the next step, and of the first one after steps without.
-    relieved : bool
-        Whether the last step was damped and not shortened.
+    damping : float
     decrement : float or None
         How far the minimum is, as far as the curvature knows.
     """
@@ -115,7 +111,6 @@ class _Steps:
         self.newton, self.objective, self.kinks = newton, objective, kinks
         self.curvature, self.secants, self.damping = newton.curvature, Secants(), 0.0
         self.brisk, self.decrement = newton.curvature is not None, None
-        self.first_damping, self.relieved = FIRST_DAMPING, False
         self.first = float(gradient @ gradient)
 
     def take(self, x, value, gradient):
@@ -142,7 +137,7 @@ class _Steps:
         tol = self._tol(gradient)
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
-            if self._overlooks(gradient):
+            if self._overlooks(gradient, move):
                 newton.overlooks = True
                 return fall, 0.0, None
             if newton.observe is not None and self.damping == 0.0:
@@ -151,22 +146,19 @@ class _Steps:
             step, point = search(objective, x, value, gradient, move, fall)
             if step > 0 or self.damping >= LARGEST_DAMPING or fall <= HIDDEN * abs(value):
                 break
-            if self.kinks is not None and self.relieved and self.damping == 0.0:
-                self.first_damping = max(self.first_damping / 10, LEAST_DAMPING)
-            self.damping = max(10 * self.damping, self.first_damping)
-        self.relieved = step == 1.0 and self.damping > 0.0
+            self.damping = max(10 * self.damping, FIRST_DAMPING)
         if step == 1.0:
-            self.damping = self.damping / 10 if self.damping > self.first_damping else 0.0
+            self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
         elif step <= SHORT:
-            self.damping = max(10 * self.damping, self.first_damping)
+            self.damping = max(10 * self.damping, FIRST_DAMPING)
         return fall, step, point
 
-    def _overlooks(self, gradient):
+    def _overlooks(self, gradient, move):
         """Tell whether the objective falls along directions in which its Hessian does not bend."""
         certain = self.kinks is None and self.damping == 0.0 and self.curvature.exact
         if self.newton.gradually or self.newton.observe is not None or not certain:
             return False
-        unseen = self.curvature.unseen(gradient, self.curvature.precondition(gradient))
+        unseen = self.curvature.unseen(gradient, -move)
         size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
         return float(unseen @ unseen) > size
 
@@ -263,10 +255,10 @@ def model_step(curvature, x, gradient, kinks, tol, damping):
 def search(objective, x, value, gradient, move, fall):
     """Halve a step until the objective falls enough; 0 where rounding hides any fall."""
     step, size = 1.0, objective.decrement(x, gradient)
+    rounding = 2.0 * objective.rounding(x, value)
     while fall > 0 and step > SHORTEST:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
-        rounding = 4e-15 * (abs(value) + abs(new_value))
         if new_value < value - 1e-4 * step * fall - rounding:
             return step, (candidate, new_value, new_gradient)
         # Where values differ by no more than rounding, the gradient tells which point is better.

@@ -1,11 +1,12 @@
 """The objective of a fit in the coordinates of a metric: values, gradients, proximal points."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from skgd._engine import value_and_gradient
+from skgd._engine import signed_targets, value_and_gradient
 
 # Gradients this small, relative to the root of the objective, are rounding.
 ROUNDING = 4e-15
@@ -75,6 +76,29 @@ class Objective:
     def proximal(self):
         return self.penalty.is_proximal
 
+    @cached_property
+    def penalty_bend(self):
+        """The penalty's curvature along each parameter, in the units of the metric."""
+        bend = np.zeros(self.metric.inverse.shape)
+        bend[:, :self.problem.d] = self.penalty_curvature
+        return bend * self.metric.inverse**2 * self.metric.unit[:, None]
+
+    @cached_property
+    def targets(self):
+        """The targets of shape (n_samples, n_outputs), -1 and +1 for classes."""
+        return signed_targets(self.problem.targets, self.problem.k)
+
+    @cached_property
+    def alike(self):
+        """The columns along which an equal change of all outputs of a softmax sees a square alone.
+
+        The intercept's is one of them.
+        """
+        bend = self.penalty_curvature
+        result = np.ones(self.metric.inverse.shape[1], dtype=bool)
+        result[:bend.shape[1]] = not self.proximal and (bend == bend[0]).all()
+        return result
+
     def values(self, coef, intercept, subset=None):
         """Return the loss and the objective of raw coefficients, output by output."""
         losses, _, _ = value_and_gradient(
@@ -94,28 +118,49 @@ class Objective:
         self.passes += 1
         if self.coupled:
             # Along equal changes of all outputs the loss has rounding, and little else bends there.
-            gradients = [gradient - gradient.mean(axis=0) for gradient in gradients]
+            for gradient in gradients:
+                gradient -= gradient.sum(axis=0) / len(gradient)
         # A sum that cancels to rounding is zero: rules that normalise would make it a step.
-        size = np.sqrt(self.curvature * (np.abs(losses) + 1.0 / self.metric.unit))
-        cancelled = np.where(np.abs(gradients[1]) <= ROUNDING * size, gradients[1], 0.0)
-        if cancelled.any():  # and with it what it has in the gradients of columns that are far off
+        cancels = np.abs(gradients[1]) <= ROUNDING * self._size(losses)
+        if cancels.any():  # and with it what it has in the gradients of columns that are far off
+            cancelled = np.where(cancels, gradients[1], 0.0)
             gradients[0] -= np.outer(cancelled, self.metric.mean)
             gradients[1] -= cancelled
         penalty_gradient = self.alpha[:, None] * self.penalty.apply_gradient(coef)
         return self.metric.gradient(*gradients, penalty_gradient).ravel(), losses, gradients
 
+    def _size(self, losses):
+        """Return the size of slopes that go with losses."""
+        return np.sqrt(self.curvature * (np.abs(losses) + 1.0 / self.metric.unit))
+
     def value_and_gradient(self, x):
         """Return the smooth part and its gradient, both in the units of the metric."""
+        point = self.at(x)
+        return point.value, point.gradient.copy()
+
+    def at(self, x):
+        """Return what a pass over the rows tells of x, which is known where x was the last."""
         if not self._knows(x):
             margins = np.empty((self.problem.n, self.problem.k)) if self.keeps_margins else None
-            raw = self.raw(x)
+            raw = self.to_raw(x)
             # What a line search tries may be too far off for numbers.
             with np.errstate(over="ignore", invalid="ignore"):
                 gradient, losses, _ = self.losses_and_gradients(*raw, margins)
                 smooth = losses + self.alpha * self.penalty.apply_smooth_value(raw[0])
                 value = float(self.metric.unit @ smooth)
             self.latest = Point(x.copy(), raw, losses, value, gradient, margins)
-        return self.latest.value, self.latest.gradient.copy()
+        return self.latest
+
+    def rounding(self, x, value):
+        """Return how much of the value at x may be rounding.
+
+        What margins are made of may be larger than they are, where columns are far from zero.
+        """
+        unit, size = self.metric.unit, self._size(value / self.metric.unit)
+        squares = (x.reshape(self.metric.inverse.shape) ** 2).sum(axis=1)
+        parts = np.abs(self.raw(x)[0]) @ np.abs(self.metric.mean)
+        parts += np.sqrt(squares / (self.curvature * unit))
+        return ROUNDING * (abs(value) + float(unit @ (size * parts)))
 
     def _knows(self, x):
         last = self.latest
@@ -127,8 +172,10 @@ class Objective:
 
     def raw(self, x):
         """Return the coefficients and the intercepts at x, which are known of the last point."""
-        if self._knows(x):
-            return self.latest.raw
+        return self.latest.raw if self._knows(x) else self.to_raw(x)
+
+    def to_raw(self, x):
+        """Return the coefficients and the intercepts at x."""
         return self.feasible(*self.metric.to_raw(x.reshape(self.metric.inverse.shape)))
 
     def model(self, x):
@@ -145,11 +192,6 @@ class Objective:
         moved = coef.copy()
         self.penalty.apply_projection(moved)
         return moved, intercept - self.metric.shift(moved - coef)
-
-    def losses(self, x):
-        """Return the loss of each output at x, which is known where x was the last point."""
-        self.value_and_gradient(x)
-        return self.latest.losses
 
     def rest(self, x):
         """Return the part of the penalty that is not smooth, in the units of the metric."""

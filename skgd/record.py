@@ -15,6 +15,7 @@ from skgd.objective import ROUNDING
 EXPLODED = 10.0
 # A run has ended worse than it began where its objective is higher by this share: noise is not.
 WORSE = 0.01
+TINY = np.finfo(float).tiny
 
 HISTORY = (
     "epoch", "step", "passes", "loss", "objective", "gradient_norm", "learning_rate", "seconds",
@@ -140,7 +141,7 @@ class Record:
         bound : float or None
             The objective above which the run has exploded; None is that of `bound`.
         """
-        objective = objectives.sum()
+        objective = float(objectives.sum())
         validation_loss = validation_score = np.nan
         if self.validation is not None:
             validation_loss, validation_score = self.validation(coef, intercept)
@@ -152,7 +153,7 @@ class Record:
         }  # fmt: skip
         for key, value in entries.items():
             self.history[key].append(value)
-        if not np.isfinite(objective) or objective > (self.bound if bound is None else bound):
+        if not math.isfinite(objective) or objective > (self.bound if bound is None else bound):
             self.stop_reason, self.exploded_at = "diverged", step
             return True
         self._compare(coef, intercept, objective)
@@ -205,8 +206,8 @@ class Record:
         """The objective above which a run has exploded."""
         if self.homogeneous:
             return np.inf
-        known = abs(self.constant_objective), abs(self.start_objective)
-        return EXPLODED * max(filter(math.isfinite, known), default=0.0)
+        known = filter(math.isfinite, (self.constant_objective, self.start_objective))
+        return EXPLODED * max(map(abs, known), default=0.0)
 
     @property
     def start_bound(self):
@@ -214,7 +215,7 @@ class Record:
         if self.partial or self.homogeneous:
             return self.bound
         worst = max(self.constant_objective, self.start_objective)
-        return worst + WORSE * abs(worst) + np.finfo(float).tiny
+        return worst + WORSE * abs(worst) + TINY
 
     def _validated(self, coef, intercept, loss, score):
         measure = loss if np.isnan(score) else -score

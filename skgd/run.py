@@ -25,10 +25,11 @@ from skgd.training import WATCHED_ROWS, Steps, enter_end, train_full_batch, trai
 from skgd.validation import Validation
 from skgd.whitening import whitened
 
-# What a certificate may take after steps: multiplications that are not worth a thought, or a share
-# of the steps' work. The same where it is to tell whether steps have stopped too early.
-LITTLE, CERTIFIED = 1e6, 0.25
-LITTLE_IN_DOUBT, CERTIFIED_IN_DOUBT = 1e8, 1.0
+# The share of the steps' work that a certificate's Newton step may take, of which there are some
+# ten. The same where it is to tell whether steps have stopped too early, and what it may at least.
+CERTIFIED, CERTIFIED_IN_DOUBT, LITTLE_IN_DOUBT = 0.05, 1.0, 1e8
+# What an epoch takes beside its multiplications, in multiplications.
+EPOCH = 2e5
 # Passes that look for a further fall: at least, and as a share of those so far.
 PROBES, PROBED = 10, 0.2
 
@@ -320,8 +321,9 @@ class Run:
 
     def _target_moments(self):
         targets, weights = self.problem.targets, self.problem.row_weights()
-        mean = np.average(targets, axis=0, weights=weights)
-        return Moments(weights.sum(), mean, np.einsum("i,ij->j", weights, (targets - mean) ** 2))
+        total = weights.sum()
+        mean = (weights[:, None] * targets).sum(axis=0) / total
+        return Moments(total, mean, np.einsum("i,ij->j", weights, (targets - mean) ** 2))
 
     def _best_constant(self):
         """Return the best intercepts without coefficients and each output's loss there."""
@@ -341,7 +343,7 @@ class Run:
         losses, first = [], 0
         for y, s in self._targets_alone():
             last = first + y.shape[1]
-            margins = np.broadcast_to(intercept[first:last], y.shape)
+            margins = np.full(y.shape, intercept[first:last])
             values = self.loss.compiled(y.shape[1]).apply("value", y, margins)
             losses.append(np.einsum("i,ij->j", s, values) / s.sum())
             first = last
@@ -475,11 +477,8 @@ class Run:
         if budget is None:
             budget = certificate.AFFORDABLE
             if self.plan.takes_steps:
-                little, share = (
-                    (LITTLE_IN_DOUBT, CERTIFIED_IN_DOUBT) if self.in_doubt
-                    else (LITTLE, CERTIFIED)
-                )  # fmt: skip
-                budget = min(max(little, share * self._work), budget)
+                in_doubt = max(LITTLE_IN_DOUBT, CERTIFIED_IN_DOUBT * self._work)
+                budget = min(in_doubt if self.in_doubt else CERTIFIED * self._work, budget)
         if self.partial or certificate.work(self.objective, self.loss) > budget:
             return np.nan
         objective = self._whole_objective()
@@ -509,7 +508,7 @@ class Run:
     def _work(self):
         """The multiplications of the epochs so far."""
         passes = sum(self.record.history["passes"][-1:])
-        return 4.0 * passes * self.problem.n * self.objective.metric.inverse.size
+        return passes * (EPOCH + 4.0 * self.problem.n * self.objective.metric.inverse.size)
 
     def _whole_objective(self):
         """Return the objective in a diagonal metric that is centred."""

@@ -43,8 +43,8 @@ def train_full_batch(optimizer, objective, x, record, enough=0.0):
     def monitor(x, value, gradient, step, decrement=None):
         coef, intercept = objective.model(x)
         if objective.reported is None:
-            losses = objective.losses(x)
-            objectives = objective.with_penalty(losses, objective.raw(x)[0])
+            point = objective.at(x)
+            losses, objectives = point.losses, objective.with_penalty(point.losses, point.raw[0])
         else:
             losses, objectives = objective.reported.values(coef, intercept)
         if decrement is None:

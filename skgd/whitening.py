@@ -37,8 +37,8 @@ class Whitened(Objective):
         """Return the coordinates v of parameters u of the metric."""
         return self._each(x, lambda factor, u: factor.T @ u)
 
-    def raw(self, x):
-        return super().raw(self._each(x, lambda factor, v: linalg.solve_triangular(
+    def to_raw(self, x):
+        return super().to_raw(self._each(x, lambda factor, v: linalg.solve_triangular(
             factor, v, lower=True, trans="T", check_finite=False
         )))  # fmt: skip
 

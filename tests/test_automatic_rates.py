@@ -207,9 +207,9 @@ def test_the_further_fall_is_below_what_is_missing(penalty, monkeypatch):
     assert 0 < said <= 1.05 * (model.history_["objective"][-1] - least)
 
 
-def test_short_fits_are_not_certified_at_many_times_their_cost():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(3000, 60))
+@pytest.mark.parametrize("shape", [(3000, 60), (60, 3)])
+def test_short_fits_are_not_certified_at_many_times_their_cost(shape):
+    X = np.random.default_rng(0).normal(size=shape)
     y = (X[:, 0] > 0).astype(int)
     model = GDClassifier(optimizer="adam", max_iter=3, tol=None, random_state=0).fit(X, y)
     assert np.isnan(model.optimality_)

@@ -28,14 +28,10 @@ EXACT = [
     GDRegressor(optimizer="gradient_descent"),
     GDClassifier(penalty="l1", optimizer="accelerated_gradient"),
     GDRegressor(precondition=None),
-    GDClassifier(precondition="diagonal"),
     GDRegressor(optimizer="sgd", batch_size="full", precondition=None),
-    GDClassifier("squared_hinge", optimizer="momentum", batch_size="full", max_iter=100),
-    GDRegressor("huber", optimizer="nesterov", batch_size="full", average=True),
     GDClassifier(penalty="l1", optimizer="adagrad", batch_size="full"),
-    GDRegressor("absolute_error", optimizer="rmsprop", batch_size="full"),
     GDClassifier("hinge", optimizer="adam", batch_size="full", average=True, max_iter=100),
-    GDRegressor(optimizer="adam", batch_size="full", precondition="diagonal", penalty=None),
+    GDRegressor(optimizer="adam", batch_size="full", penalty=None),
 ]
 EXACT += [
     GDRegressor(name, max_iter=20, batch_size="full")
@@ -92,9 +88,9 @@ def problem_of(classification):
     return X, y, s, np.append(slopes @ X + ALPHA * START[0], slopes.sum())
 
 
-def moves_of_one_epoch(estimator, X, y, s, rate):
-    """Return how far one epoch goes along minus the rate, per step, for 200 random orders."""
-    moves = np.empty((200, 6))
+def moves_of_one_epoch(estimator, X, y, s, rate, n_orders):
+    """Return how far one epoch goes along minus the rate, per step, for random orders."""
+    moves = np.empty((n_orders, 6))
     estimator.set_params(
         optimizer="sgd", learning_rate=rate, precondition=None, alpha=ALPHA, init=START,
         max_iter=1, tol=None, shuffle=True,
@@ -105,13 +101,13 @@ def moves_of_one_epoch(estimator, X, y, s, rate):
     return moves / (-rate * estimator.t_)
 
 
-@pytest.mark.parametrize("batch_size", [4, 0.3])
 @pytest.mark.parametrize("estimator", [GDClassifier(), GDRegressor()])
-def test_the_mean_step_over_many_orders_is_along_the_weighted_gradient(estimator, batch_size):
-    # 61 rows make batches of 3 and 4, or of 15 and 16 rows; so the sum of an epoch's steps depends
-    # on the order, and a mean of weights taken batch by batch would be biased.
+def test_the_mean_step_over_many_orders_is_along_the_weighted_gradient(estimator):
+    # 61 rows make batches of 15 and 16 rows; so the sum of an epoch's steps depends on the order,
+    # and a mean of weights taken batch by batch would be biased.
     X, y, s, gradient = problem_of(is_classifier(estimator))
-    moves = moves_of_one_epoch(estimator.set_params(batch_size=batch_size), X, y, s, rate=1e-7)
+    estimator.set_params(batch_size=0.3)
+    moves = moves_of_one_epoch(estimator, X, y, s, rate=1e-7, n_orders=200)
     error = moves.std(axis=0, ddof=1) / np.sqrt(len(moves))
     assert np.all(error > 0)
     assert np.all(error < 0.02 * np.abs(gradient).max())
@@ -121,5 +117,6 @@ def test_the_mean_step_over_many_orders_is_along_the_weighted_gradient(estimator
 @pytest.mark.parametrize("estimator", [GDClassifier(), GDRegressor()])
 def test_the_steps_of_single_rows_add_up_to_the_weighted_gradient(estimator):
     X, y, s, gradient = problem_of(is_classifier(estimator))
-    moves = moves_of_one_epoch(estimator.set_params(batch_size=1), X, y, s, rate=1e-7)
-    assert_allclose(moves, np.tile(gradient, (200, 1)), rtol=1e-4)
+    estimator.set_params(batch_size=1)
+    moves = moves_of_one_epoch(estimator, X, y, s, rate=1e-7, n_orders=10)
+    assert_allclose(moves, np.tile(gradient, (10, 1)), rtol=1e-4)

@@ -40,7 +40,7 @@ def test_a_grid_search_over_rates_inside_a_pipeline_compares_the_rates():
     search = GridSearchCV(
         make_pipeline(StandardScaler(), GDClassifier(max_iter=20, tol=None, random_state=0)),
         {"gdclassifier__learning_rate": [1e-5, 0.1, InverseScaling(0.1)]},
-        scoring="neg_log_loss", cv=3, n_jobs=2,
+        scoring="neg_log_loss", cv=3,
     ).fit(*CANCER)  # fmt: skip
     scores = search.cv_results_["mean_test_score"]
     assert scores[0] < -0.5

@@ -320,7 +320,7 @@ def test_a_loss_that_turns_within_little_of_the_targets_spread_is_no_harder(loss
         assert errors[0] == pytest.approx(errors[1], rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3, 7))
 @pytest.mark.parametrize("k", [1, 2, 3])
 @pytest.mark.parametrize("offset", [1e3, 1e6])
 def test_columns_far_from_zero_cost_no_digits_but_their_own(k, offset, seed):

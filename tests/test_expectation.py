@@ -40,8 +40,10 @@ def mean_update(estimator, X, y, weights, start):
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])
-@pytest.mark.parametrize("container", [np.asarray, csr_array], ids=["dense", "CSR"])
-@pytest.mark.parametrize("repeated", [False, True], ids=["weights", "repetition"])
+@pytest.mark.parametrize(
+    "container, repeated", [(np.asarray, False), (csr_array, False), (np.asarray, True)],
+    ids=["dense, weights", "CSR, weights", "dense, repetition"],
+)
 @pytest.mark.parametrize("cls, data", [(GDClassifier, CANCER), (GDRegressor, DIABETES)])
 def test_the_mean_update_is_the_weighted_gradient_step(cls, data, repeated, container, batch_size):
     (X, y), weights = data, WEIGHTS.astype(float)

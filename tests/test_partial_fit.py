@@ -259,32 +259,34 @@ def test_streams_of_many_small_calls_learn():
 IN_ANOTHER_PROCESS = """
 import pickle, sys
 from sklearn.datasets import load_wine
-model = pickle.load(open(sys.argv[1], "rb"))
-for _ in range(2):
-    model.partial_fit(*load_wine(return_X_y=True))
-pickle.dump(model, open(sys.argv[1], "wb"))
+models = pickle.load(open(sys.argv[1], "rb"))
+for model in models:
+    for _ in range(2):
+        model.partial_fit(*load_wine(return_X_y=True))
+pickle.dump(models, open(sys.argv[1], "wb"))
 """
 
 
-@pytest.mark.parametrize("average", [False, True])
-@pytest.mark.parametrize("optimizer", ["nesterov", "adam"])
-def test_another_process_goes_on_as_if_it_had_never_stopped(optimizer, average, tmp_path):
-    settings = {
-        "optimizer": optimizer, "average": average, "batch_size": 16, "random_state": 0,
-        "learning_rate": Step(0.01, factor=0.5, epochs=1),
-    }  # fmt: skip
-    whole = GDClassifier(**settings)
-    for _ in range(4):
-        whole.partial_fit(*WINE, classes=[0, 1, 2])
-    path, parts = tmp_path / "model", GDClassifier(**settings)
-    for _ in range(2):
-        parts.partial_fit(*WINE, classes=[0, 1, 2])
+def test_another_process_goes_on_as_if_it_had_never_stopped(tmp_path):
+    estimators = [
+        GDClassifier(
+            optimizer=optimizer, average=average, batch_size=16, random_state=0,
+            learning_rate=Step(0.01, factor=0.5, epochs=1),
+        )
+        for optimizer in ("nesterov", "adam") for average in (False, True)
+    ]  # fmt: skip
+    wholes, parts = [clone(estimator) for estimator in estimators], estimators
+    for models, n_calls in ((wholes, 4), (parts, 2)):
+        for model in models:
+            for _ in range(n_calls):
+                model.partial_fit(*WINE, classes=[0, 1, 2])
+    path = tmp_path / "models"
     path.write_bytes(pickle.dumps(parts))
     subprocess.run([sys.executable, "-c", IN_ANOTHER_PROCESS, path], check=True)
-    again = pickle.loads(path.read_bytes())
-    assert_array_equal(again.coef_, whole.coef_)
-    assert_array_equal(again.intercept_, whole.intercept_)
-    assert again.t_ == whole.t_
+    for again, whole in zip(pickle.loads(path.read_bytes()), wholes, strict=True):
+        assert_array_equal(again.coef_, whole.coef_)
+        assert_array_equal(again.intercept_, whole.intercept_)
+        assert again.t_ == whole.t_
 
 
 def test_a_new_learning_rate_takes_effect_at_the_next_call():

@@ -74,6 +74,7 @@ def test_without_a_square_on_every_column_the_span_is_not_enough(parameters, mon
     taken = []
     found = rowspace.in_row_space
     monkeypatch.setattr(auto, "in_row_space", lambda *a: taken.append(found(*a)) or taken[-1])
+    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)  # which would take many steps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         GDRegressor(max_iter=1, **parameters).fit(WIDE, NUMBERS)

@@ -45,15 +45,22 @@ cdef enum:
     STORED = 524288  # numbers of batches that are cut into tiles at once
 
 
-def check_steps(order, bounds, n_rows):
+def check_steps(order, bounds, Py_ssize_t n_rows):
     """Raise unless the batches between the bounds lie in an order of row numbers."""
-    n_batches = len(bounds) - 1
-    if n_batches < 1 or bounds[0] < 0 or np.any(bounds[1:] <= bounds[:n_batches]):
+    cdef Py_ssize_t i, n_batches = len(bounds) - 1
+    cdef const Py_ssize_t* row = integers(order, (len(order),))
+    cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
+    cdef bint fits = n_batches >= 1 and bound[0] >= 0
+    for i in range(n_batches):
+        fits = fits and bound[i] < bound[i + 1]
+    if not fits:
         raise ValueError("bounds: pass positions in order that rise.")
-    if bounds[n_batches] > len(order):
+    if bound[n_batches] > len(order):
         raise ValueError(f"bounds: the last one is beyond the {len(order)} rows of order.")
-    used = order[bounds[0]:bounds[n_batches]]
-    if used.min() < 0 or used.max() >= n_rows:
+    with nogil:
+        for i in range(bound[0], bound[n_batches]):
+            fits &= 0 <= row[i] < n_rows
+    if not fits:
         raise ValueError(f"order: pass row numbers from 0 to {n_rows - 1}.")
 
 
