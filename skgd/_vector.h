@@ -204,17 +204,6 @@ SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const doub
     return sqrt(s);
 }
 
-/* The running means m of the gradient and v of its square take a new one in. */
-SKGD_CLONES static void skgd_remember(
-    ptrdiff_t n, double beta_1, double beta_2, const double *g, double *m, double *v)
-{
-    SKGD_SIMD()
-    for (ptrdiff_t i = 0; i < n; i++) {
-        m[i] += (1.0 - beta_1) * (g[i] - m[i]);
-        v[i] = beta_2 * v[i] + (1.0 - beta_2) * g[i] * g[i];
-    }
-}
-
 /* sqrt(v) to 1 ulp or so, for v >= 0: 1/sqrt from the halved exponent, by Newton's steps, in half the time
    that processors take for the root itself. Numbers whose root's square could underflow are scaled. */
 SKGD_INLINE double skgd_sqrt1(double v)
@@ -235,13 +224,41 @@ SKGD_INLINE double skgd_sqrt1(double v)
     return v < INFINITY ? s : v;
 }
 
+/* The running means m of the gradient and v of its square take a new one in. */
+#define SKGD_REMEMBER(i)                                                                   \
+    m[i] += (1.0 - beta_1) * (g[i] - m[i]);                                                \
+    v[i] = beta_2 * v[i] + (1.0 - beta_2) * g[i] * g[i];
+
+SKGD_CLONES static void skgd_remember(
+    ptrdiff_t n, double beta_1, double beta_2, const double *g, double *m, double *v)
+{
+    SKGD_SIMD()
+    for (ptrdiff_t i = 0; i < n; i++) {
+        SKGD_REMEMBER(i)
+    }
+}
+
 /* w -= rate m / (sqrt(v) + eps) */
+#define SKGD_DESCEND(i) w[i] -= m[i] != 0.0 ? rate * m[i] / (skgd_sqrt1(v[i]) + eps) : 0.0;
+
 SKGD_CLONES static void skgd_descend(
     ptrdiff_t n, const double *m, const double *v, double rate, double eps, double *w)
 {
     SKGD_SIMD()
     for (ptrdiff_t i = 0; i < n; i++)
-        w[i] -= m[i] != 0.0 ? rate * m[i] / (skgd_sqrt1(v[i]) + eps) : 0.0;
+        SKGD_DESCEND(i)
+}
+
+/* Both at once: the means of many parameters are read from memory once. */
+SKGD_CLONES static void skgd_remember_and_descend(
+    ptrdiff_t n, double beta_1, double beta_2, const double *g, double *m, double *v,
+    double rate, double eps, double *w)
+{
+    SKGD_SIMD()
+    for (ptrdiff_t i = 0; i < n; i++) {
+        SKGD_REMEMBER(i)
+        SKGD_DESCEND(i)
+    }
 }
 
 SKGD_CLONES static void skgd_exp(ptrdiff_t n, const double *x, double *out)

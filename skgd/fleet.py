@@ -8,6 +8,7 @@ coefficients as alone.
 import copy
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from math import ceil
 
 import numpy as np
 from scipy import sparse
@@ -191,6 +192,12 @@ class Pass:
 def _run_fleet(job):
     fleet, *arguments = job
     fleet.run(*arguments)
+
+
+def shares(items, n):
+    """Return a list as n lists of about one length, or fewer."""
+    size = max(1, ceil(len(items) / n))
+    return [items[i:i + size] for i in range(0, len(items), size)]
 
 
 def in_threads(n_threads, function, jobs):

@@ -89,30 +89,26 @@ class Fold:
             X, y = part.raw()
             return [scoring.score(self.whole(model), X, y, part.params) for model in models]
         return [
-            scoring.score_answers(model, values, part.y, part.params)
-            for model, values in self._decision_values(models, part)
-        ]
+            score for several, values in self._decision_values(models, part)
+            for score in scoring.score_answers(several, values, part.y, part.params)
+        ]  # fmt: skip
 
     def standings(self, models, scoring):
         """Return the score, or the dict of scores, and the mean loss of each model by now.
 
         On the held-out rows; a loss is NaN where these have labels that are not known.
         """
-        part = self.parts["test"]
-        targets = None if part.targets is None else signed_targets(
-            part.targets, self.sample.n_outputs
-        )  # fmt: skip
+        part, scores, losses = self.parts["test"], [], []
         if not scoring.needs_answers_alone:
-            losses = [_mean_loss(*pair, targets) for pair in self._decision_values(models, part)]
-            return list(zip(self.scores(models, scoring, "test"), losses, strict=True))
-        return [
-            (scoring.score_answers(model, values, part.y, part.params),
-             _mean_loss(model, values, targets))
-            for model, values in self._decision_values(models, part)
-        ]  # fmt: skip
+            scores = self.scores(models, scoring, "test")
+        for several, values in self._decision_values(models, part):
+            if scoring.needs_answers_alone:
+                scores += scoring.score_answers(several, values, part.y, part.params)
+            losses += self._mean_losses(several, values, part.targets)
+        return list(zip(scores, losses, strict=True))
 
     def _decision_values(self, models, part):
-        """Yield each model and its decision values on a part, which are taken for many at once."""
+        """Yield some models and their decision values on a part, output by output."""
         k = self.sample.n_outputs
         size = max(1, NUMBERS // (k * len(part.rows)))
         for start in range(0, len(models), size):
@@ -121,16 +117,20 @@ class Fold:
                 part.X, part.rows, np.vstack([model.coef_ for model in several]),
                 np.concatenate([model.intercept_ for model in several]),
             )  # fmt: skip
-            for i, model in enumerate(several):
-                yield model, values[:, i * k:i * k + k]
+            yield several, values.reshape(len(several), k, -1)
 
-
-def _mean_loss(model, values, targets):
-    if targets is None:
-        return np.nan
-    rule = model._make_loss().compiled(values.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        return rule.apply("value", targets, values.astype(float)).sum() / len(values)
+    def _mean_losses(self, models, values, targets):
+        if targets is None:
+            return [np.nan] * len(models)
+        k = self.sample.n_outputs
+        # Output by output, as the values are.
+        targets = np.asfortranarray(signed_targets(targets, k))
+        values = values.astype(float, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return [
+                model._make_loss().compiled(k).apply("value", targets, each.T).sum() / len(targets)
+                for model, each in zip(models, values, strict=True)
+            ]
 
 
 @dataclass

@@ -23,7 +23,7 @@ from sklearn.utils.validation import _check_method_params, indexable
 from skgd import auto
 from skgd._base import BaseGD
 from skgd.blas import one_thread
-from skgd.fleet import in_threads
+from skgd.fleet import in_threads, shares
 from skgd.folds import Given, MaskedFolds, TransformedFolds
 from skgd.fused import Entry, train
 from skgd.optimizers import Optimizer
@@ -278,12 +278,13 @@ class GDSearchCV(BaseSearchCV):
             race = Race(scoring, metric if isinstance(metric, str) else None, n_threads)
         with one_thread():  # the products are small
             train(entries, n_threads, race)
-            jobs = [(fold, [each for each in entries if each.fold is fold]) for fold in made]
             # A scorer of the user's own may count on one after the other.
-            for results in in_threads(
-                n_threads if scoring.needs_answers_alone else 1,
-                lambda job: self._results(*job, scoring), jobs,
-            ):  # fmt: skip
+            n_threads = n_threads if scoring.needs_answers_alone else 1
+            jobs = [
+                (fold, share) for fold in made
+                for share in shares([each for each in entries if each.fold is fold], n_threads)
+            ]  # fmt: skip
+            for results in in_threads(n_threads, lambda job: self._results(*job, scoring), jobs):
                 out |= results
         return out
 

@@ -29,6 +29,8 @@ cdef extern from "_vector.h" nogil:
                        double* v)
     void skgd_descend(Py_ssize_t n, const double* m, const double* v, double rate, double eps,
                       double* w)
+    void skgd_remember_and_descend(Py_ssize_t n, double beta_1, double beta_2, const double* g,
+                                   double* m, double* v, double rate, double eps, double* w)
 
 # Below it a number is zero to a division.
 cdef double TINY = 1e-300
@@ -780,6 +782,8 @@ cdef class MeansRule(Rule):
     """A rule with the means ``m`` of the gradient and ``v`` of its square."""
 
     cdef double beta_1, beta_2, eps
+    cdef Py_ssize_t t_known  # the step of the corrections, which all outputs and tiles take
+    cdef double known_1, known_2
 
     def __init__(self, beta_1, beta_2, eps):
         self.beta_1 = _in_unit_interval("beta_1", beta_1)
@@ -787,14 +791,23 @@ cdef class MeansRule(Rule):
         self.eps = _not_negative("eps", eps)
         self.slots = 2
         self.apart = True
+        self.t_known = -1
 
     cdef inline double correction_1(self, Py_ssize_t t) noexcept nogil:
         """What makes the mean of the gradient unbiased."""
-        return 1.0 / (1.0 - pow(self.beta_1, t + 1))
+        self.correct(t)
+        return self.known_1
 
     cdef inline double correction_2(self, Py_ssize_t t) noexcept nogil:
         """What makes the mean of the squared gradient unbiased."""
-        return 1.0 / (1.0 - pow(self.beta_2, t + 1))
+        self.correct(t)
+        return self.known_2
+
+    cdef inline void correct(self, Py_ssize_t t) noexcept nogil:
+        if t != self.t_known:
+            self.known_1 = 1.0 / (1.0 - pow(self.beta_1, t + 1))
+            self.known_2 = 1.0 / (1.0 - pow(self.beta_2, t + 1))
+            self.t_known = t
 
     cdef inline void remember(self, Py_ssize_t d, const double* g, double* m,
                               double* v) noexcept nogil:
@@ -842,15 +855,18 @@ cdef class AdamRule(MeansRule):
         cdef double* m = s
         cdef double* v = s + stride
         cdef double* v_max = s + 2 * stride
+        # m_hat / (sqrt(v_hat) + eps), with the corrections taken out of the loop.
         cdef double root = 1.0 / sqrt(self.correction_2(t))
-        self.remember(d, g, m, v)
+        cdef double corrected = rate * self.correction_1(t) * root, eps = self.eps * root
         if self.amsgrad:
+            self.remember(d, g, m, v)
             for j in range(d):
                 v_max[j] = v[j] if v[j] > v_max[j] else v_max[j]
             v = v_max
-        # m_hat / (sqrt(v_hat) + eps), with the corrections taken out of the loop.
-        skgd_descend(d, m, v, rate * self.correction_1(t) * root, self.eps * root, w)
-        fill_sizes(d, v, rate * root, self.eps * root, step)
+            skgd_descend(d, m, v, corrected, eps, w)
+        else:
+            skgd_remember_and_descend(d, self.beta_1, self.beta_2, g, m, v, corrected, eps, w)
+        fill_sizes(d, v, rate * root, eps, step)
         return 0
 
 

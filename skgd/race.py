@@ -16,7 +16,7 @@ from math import ceil
 
 import numpy as np
 
-from skgd.fleet import in_threads
+from skgd.fleet import in_threads, shares
 
 # Standard errors of a difference between two candidates that are noise.
 NOISE = 2.0
@@ -54,8 +54,8 @@ class Race:
 
     def _losers(self, epoch, entries):
         """Return the candidates that cannot win any more."""
-        measures, limits, kinds = {}, {}, {}
-        for entry, pair in self._measures(entries).items():
+        by_now, measures, limits, kinds = self._measures(entries), {}, {}, {}
+        for entry, pair in by_now.items():
             measures.setdefault(entry.candidate, []).append(pair)
             limits[entry.candidate] = np.log2(entry.estimator.max_iter / epoch)
             kinds[entry.candidate] = repr(entry.estimator.loss)
@@ -79,7 +79,9 @@ class Race:
             hopes = hoped(rows, gains, doublings).tolist()
             leading |= leaders(dict(zip(group.tolist(), hopes, strict=True)), LEADING / epoch)
             leading.update(group[is_near(rows, best)].tolist())
-        return known - (able & leading)
+        lost = known - (able & leading)
+        self.final |= {entry: pair for entry, pair in by_now.items() if entry.candidate in lost}
+        return lost
 
     def _measures(self, entries):
         """Return the score and the loss of each entry by now."""
@@ -92,19 +94,23 @@ class Race:
                 if model is not None:
                     by_fold.setdefault(entry.fold, {})[entry] = model
         n_threads = self.n_threads if self.scoring.needs_answers_alone else 1
-        jobs = [(fold, list(models.values())) for fold, models in by_fold.items()]
-        found = in_threads(n_threads, self._standings, jobs)
-        for models, standings in zip(by_fold.values(), found, strict=True):
-            for entry, (score, loss) in zip(models, standings, strict=True):
+        jobs = [
+            (fold, share) for fold, models in by_fold.items()
+            for share in shares(list(models.items()), n_threads)
+        ]  # fmt: skip
+        for standings in in_threads(n_threads, self._standings, jobs):
+            for entry, score, loss in standings:
                 measures[entry] = score[self.metric] if self.scoring.several else score, loss
                 if entry.run is None:
                     self.final[entry] = measures[entry]
         return measures
 
     def _standings(self, job):
-        fold, models = job
+        fold, pairs = job
+        entries, models = zip(*pairs, strict=True)
         with np.errstate(invalid="ignore"):  # each thread has its own
-            return fold.standings(models, self.scoring)
+            standings = fold.standings(models, self.scoring)
+        return [(entry, *pair) for entry, pair in zip(entries, standings, strict=True)]
 
 
 def can_win(scores, best, gain, doublings):

@@ -11,6 +11,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
 from sklearn.model_selection._validation import _score
 
+from skgd.classifier import GDClassifier
+
 # Decision values that are taken at once, and the fewest rows.
 NUMBERS = 2**18
 MIN_ROWS = 256
@@ -28,7 +30,7 @@ def decision_values(X, rows, coef, intercept):
 
     Returns
     -------
-    array of shape (n_rows, n_outputs)
+    array of shape (n_outputs, n_rows)
     """
     values = np.empty((len(coef), len(rows)), dtype=np.result_type(X.dtype, coef.dtype))
     size = max(MIN_ROWS, NUMBERS // len(coef))
@@ -37,8 +39,7 @@ def decision_values(X, rows, coef, intercept):
         block = X[rows[start:stop]]
         values[:, start:stop] = (block @ coef.T).T if sparse.issparse(block) else coef @ block.T
     values += intercept[:, None]
-    # Those of a model are adjacent.
-    return values.T
+    return values
 
 
 def answering(estimator, values):
@@ -57,8 +58,30 @@ def shallow_copy(estimator):
 
 # ---- scores from answers; None where scikit-learn's scorer has something to say ------------------
 
-def _accuracy(model, y, weights):
-    return float(np.average(model.predict(None) == y, weights=weights))
+def _accuracies(models, values, y, weights):
+    if type(models[0]).predict is not GDClassifier.predict:
+        return None
+    right = models[0].classes_[_winners(values)] == y
+    return np.average(right, axis=1, weights=weights).tolist()
+
+
+def _winners(values):
+    """Return the class that each model predicts for each row, as the classifier does.
+
+    For decision values of shape (n_models, n_outputs, n_rows).
+    """
+    if values.shape[1] == 1:
+        return (values[:, 0] > 0).astype(np.intp)
+    return values.argmax(axis=1)
+
+
+def _one_by_one(rule):
+    """Return the rule for many models that comes from one for a model which answers."""
+    def scores(models, values, y, weights):
+        answers = (answering(model, each.T) for model, each in zip(models, values, strict=True))
+        found = [rule(model, y, weights) for model in answers]
+        return None if None in found else found
+    return scores
 
 
 def _neg_log_loss(model, y, weights):
@@ -94,7 +117,11 @@ def _codes(model, y):
     return codes
 
 
-LEAN = {"accuracy": _accuracy, "neg_log_loss": _neg_log_loss, "roc_auc": _roc_auc}
+LEAN = {
+    "accuracy": _accuracies,
+    "neg_log_loss": _one_by_one(_neg_log_loss),
+    "roc_auc": _one_by_one(_roc_auc),
+}
 
 
 class Scoring:
@@ -128,36 +155,42 @@ class Scoring:
         known = _BaseScorer | _PassthroughScorer
         return all(isinstance(scorer, known) for scorer in self.scorers.values())
 
-    def score_answers(self, estimator, values, y, params):
-        """Return the score, or the dict of scores, of a fitted estimator's decision values.
+    def score_answers(self, models, values, y, params):
+        """Return the score, or the dict of scores, of the decision values of fitted estimators.
 
         Parameters
         ----------
-        estimator : GDClassifier or GDRegressor
-        values : array of shape (n_rows, n_outputs)
+        models : list of GDClassifier or GDRegressor
+            That differ in nothing but their parameters and coefficients.
+        values : array of shape (n_models, n_outputs, n_rows)
         y : array of shape (n_rows,) or (n_rows, n_targets)
         params : dict
             More arguments for the scorer.
         """
-        model = answering(estimator, values)
-        scores = self._lean_scores(model, y, params)
+        scores = self._lean_scores(models, values, y, params)
         if scores is None:
-            return self.score(model, None, y, params)
-        return scores if self.several else scores["score"]
+            return [
+                self.score(answering(model, each.T), None, y, params)
+                for model, each in zip(models, values, strict=True)
+            ]
+        if not self.several:
+            return scores["score"]
+        return [dict(zip(scores, each, strict=True)) for each in zip(*scores.values(), strict=True)]
 
     def score(self, estimator, X, y, params):
         """Return the score, or the dict of scores, of a fitted estimator."""
         return _score(estimator, X, y, self.scorer, params, self.error_score)
 
-    def _lean_scores(self, model, y, params):
-        rules = {name: self._lean_rule(model, scoring) for name, scoring in self.names.items()}
+    def _lean_scores(self, models, values, y, params):
+        """Return the scores of all models by name, or None."""
+        rules = {name: self._lean_rule(models[0], each) for name, each in self.names.items()}
         if None in rules.values() or params.keys() - {"sample_weight"}:
             return None
-        scores = {name: rule(model, y, params.get("sample_weight"))
+        scores = {name: rule(models, values, y, params.get("sample_weight"))
                   for name, rule in rules.items()}  # fmt: skip
         return None if None in scores.values() else scores
 
     def _lean_rule(self, model, scoring):
         if scoring is None and type(model).score is ClassifierMixin.score:
-            return _accuracy
+            return _accuracies
         return LEAN.get(scoring) if isinstance(scoring, str) else None

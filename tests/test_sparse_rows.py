@@ -6,7 +6,10 @@ from scipy.sparse import csr_array, random_array
 from sklearn.linear_model import LogisticRegression
 
 from skgd import GDClassifier, GDRegressor, optimizers
-from skgd.optimizers import Optimizer
+from skgd._engine import Problem, Sweep
+from skgd.losses import SquaredError
+from skgd.metric import identity_metric
+from skgd.optimizers import SGD, Optimizer
 from skgd.penalties import L2
 
 GENERATOR = np.random.default_rng(0)
@@ -83,12 +86,65 @@ def test_decaying_rates_lead_to_the_minimum_of_the_objective(precondition):
     np.testing.assert_allclose(model.coef_, oracle.coef_, atol=0.02 * np.abs(oracle.coef_).max())
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.3, 90.0])
-def test_single_rows_of_sparse_and_dense_matrices_give_one_model(alpha):
+@pytest.mark.parametrize(
+    "alpha, fit_intercept", [(0.0, True), (0.0, False), (0.3, True), (0.3, False), (90.0, True)]
+)
+@pytest.mark.parametrize("k", [1, 2, 9])
+def test_single_rows_of_sparse_and_dense_matrices_give_one_model(k, alpha, fit_intercept):
     # At the largest alpha the factor of all coefficients falls by 0.1 a step.
-    kwargs = settings(alpha=alpha, shuffle=True, random_state=0)
-    sparse, dense = GDRegressor(**kwargs).fit(X, Y), GDRegressor(**kwargs).fit(X.toarray(), Y)
+    kwargs = settings(alpha=alpha, fit_intercept=fit_intercept, shuffle=True, random_state=0)
+    y = np.column_stack([np.roll(Y, c) for c in range(k)])
+    sparse, dense = (GDRegressor(**kwargs).fit(rows, y, WEIGHTS) for rows in (X, X.toarray()))
     np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-10)
+    np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+def test_single_rows_of_many_classes_give_one_model(loss, n_classes, penalty):
+    kwargs = settings(penalty=penalty, alpha=0.01, shuffle=True, random_state=0)
+    y = np.arange(80) * 7 % n_classes
+    sparse, dense = (
+        GDClassifier(loss, **kwargs).fit(rows, y, WEIGHTS) for rows in (X, X.toarray())
+    )
+    largest = np.abs(dense.coef_).max()
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-10, atol=1e-14 * largest)
+    np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
+@pytest.mark.parametrize("precondition", [None, "diagonal"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_many_outputs_take_the_steps_of_each_alone(
+    fit_intercept, precondition, penalty, dtype, index
+):
+    rows = X.astype(dtype)
+    rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
+    y = np.column_stack([np.roll(Y, c) * 2**c for c in range(3)])
+    model = GDRegressor(**settings(
+        penalty=penalty, alpha=0.1, precondition=precondition, fit_intercept=fit_intercept
+    ))  # fmt: skip
+    together = model.fit(rows, y, WEIGHTS).coef_
+    alone = np.array([model.fit(rows, column, WEIGHTS).coef_ for column in y.T])
+    tolerance = 1e-10 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(
+        together, alone, rtol=tolerance, atol=1e-4 * tolerance * np.abs(alone).max()
+    )
+    if penalty == "l1":
+        assert 0 < (together == 0).sum() < together.size
+
+
+def test_a_step_costs_what_its_row_has_and_not_what_the_matrix_has():
+    wide = random_array((50, 10_000), density=1e-3, format="csr", rng=GENERATOR)
+    problem = Problem(wide, np.ones((50, 5)), None, SquaredError().compiled(5), 5)
+    sweep = Sweep(
+        problem, L2().compiled(), 5 * [SGD().compiled()], np.zeros((5, 10_001)),
+        np.zeros((5, 0, 10_001)), np.full(5, 0.1), identity_metric(10_000, 5, True), 1.0,
+    )  # fmt: skip
+    assert sweep.work(1) < sweep.work(2) / 100
 
 
 # ---- batches of rows with many columns, in tiles ------------------------------------------------

@@ -9,6 +9,7 @@ from skgd._engine.tiles import tiles_fit
 from libc.stdlib cimport free, malloc
 
 from skgd._arrays cimport floats, integers, writeable_integers
+from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport BLOCK, MANY, DenseRows, Rows, Workspace
 from skgd._engine.sweep cimport Sweep
 
@@ -34,6 +35,7 @@ cdef class Fleet:
     cdef Workspace space
     cdef Py_ssize_t k, n, n_kinds
     cdef object owners
+    cdef bint masked  # whether all weights are 0 or 1
     cdef const Py_ssize_t* kind  # of each row
     cdef const Py_ssize_t* counts  # (n_kinds, n_sweeps): whether rows of a kind count for a sweep
 
@@ -57,6 +59,7 @@ cdef class Fleet:
     cdef int sort_rows(self, list weights) except -1:
         """Find out for which models each row counts: the others need not look at it."""
         distinct = {id(each): each for each in weights if each is not None}
+        self.masked = all([((each == 0) | (each == 1)).all() for each in distinct.values()])
         masks, kinds = [0], np.zeros(self.n, dtype=np.intp)
         if len(distinct) < 64:
             bits = {key: 1 << i for i, key in enumerate(distinct)}
@@ -89,7 +92,8 @@ cdef class Fleet:
             The number of steps in each running mean before; -1 for no averaging.
         """
         cdef Py_ssize_t b, m, i, j, kind, size, last, end, n_batches = len(bounds) - 1
-        cdef Py_ssize_t n_sweeps = len(self.sweeps)
+        cdef Py_ssize_t coming, n_sweeps = len(self.sweeps)
+        cdef Problem first = (<Sweep>self.sweeps[0]).problem
         cdef double share
         averaged = [-1] * n_sweeps if averaged is None else averaged
         cdef const double* rate = floats(rates, (n_sweeps, n_batches))
@@ -122,6 +126,7 @@ cdef class Fleet:
         cdef Py_ssize_t n_kinds = self.n_kinds
         if last - bound[0] < FEW * n_kinds * n_batches:
             n_kinds = 1
+        self.space.unweighted = self.masked and n_kinds > 1
         order_by_kind = np.empty(last + 1, dtype=np.intp)
         ends = np.empty((n_batches, n_kinds), dtype=np.intp)
         cdef Py_ssize_t* sorted_row = writeable_integers(order_by_kind, (last + 1,))
@@ -144,8 +149,10 @@ cdef class Fleet:
                         end = end_of[b * n_kinds + kind]
                         while i < end:
                             m = min(end - i, <Py_ssize_t>BLOCK)
-                            self.rows.expect(sorted_row + i + m,
-                                             min(<Py_ssize_t>BLOCK, last - i - m), True, self.space)
+                            coming = min(<Py_ssize_t>BLOCK, last - i - m)
+                            self.rows.expect(sorted_row + i + m, coming, True, self.space)
+                            for j in range(i + m, i + m + coming):
+                                first.prefetch_target(sorted_row[j])
                             self.add_block(
                                 sweeps, n_sweeps,
                                 self.counts + kind * n_sweeps if n_kinds > 1 else NULL,

@@ -47,11 +47,19 @@ cdef class Problem:
         for i in range(far, min(far + m, known)):
             self.prefetch_target(index[i])
 
-    cdef inline int single_slope(self, Py_ssize_t row, double z, double factor,
-                                 double* slope) except -1 nogil:
-        """Set slope to the weighted derivative of a row with one output and the margin z."""
-        cdef double y = self.numbers[row]
+    cdef inline const double* row_targets(self, Py_ssize_t row, double* room) noexcept nogil:
+        """Return where the targets of a row are, in room if they are made there."""
+        if self.codes == NULL:
+            return self.numbers + row * self.k
+        self.fill_targets(&row, 1, room)
+        return room
+
+    cdef inline int row_slopes(self, Py_ssize_t row, const double* z, double factor, double* room,
+                               double* slope) except -1 nogil:
+        """Set slope to the weighted derivatives of a row with the margins z."""
+        cdef Py_ssize_t c
         cdef double weight = factor * self.s[row] if self.s != NULL else factor
-        self.loss.gradient(1, 1, &y, &z, slope)
-        slope[0] = slope[0] * weight if weight != 0.0 else 0.0
+        self.loss.gradient(self.k, 1, self.row_targets(row, room), z, slope)
+        for c in range(self.k):
+            slope[c] = slope[c] * weight if weight != 0.0 else 0.0
         return 0

@@ -77,7 +77,7 @@ cdef class Problem:
         if space.targets_of != targets:
             self.fill_targets(index, m, space.y)
             space.targets_of = targets
-        if self.s != NULL and space.weights_of != self.s:
+        if self.s != NULL and not space.unweighted and space.weights_of != self.s:
             for i in range(m):
                 space.weight[i] = self.s[index[i]]
             space.weights_of = self.s
@@ -102,7 +102,9 @@ cdef class Problem:
                     double* total, Py_ssize_t stride) noexcept nogil:
         """Multiply c of the workspace with the block's weights and add its sums to total."""
         cdef Py_ssize_t c
-        cdef const double* weight = space.weight if self.s != NULL else NULL
+        cdef const double* weight = NULL
+        if self.s != NULL and not space.unweighted:
+            weight = space.weight
         for c in range(self.k):
             total[c * stride] += skgd_weigh(m, factor, weight, space.c + (first + c) * m)
 
@@ -155,7 +157,7 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     if margins is not None:
         z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
     if p.k >= MANY and isinstance(p.rows, SparseRows) and (stop - start) * p.rows.width >= p.d:
-        space.lay_beside(p.d, w, want_gradient)
+        space.lay_beside(p.d, w, p.d, want_gradient)
     with nogil:
         space.point(0, p.k, w, p.d, g, p.d)
         while row < stop:
@@ -277,7 +279,7 @@ def joint_losses(list problems, coef, intercept, subset):
     if not n or subset.min() < 0 or subset.max() >= rows.n:
         raise ValueError(f"subset: pass some row numbers from 0 to {rows.n - 1}.")
     if isinstance(rows, SparseRows) and k >= MANY:
-        space.lay_beside(rows.d, w, False)
+        space.lay_beside(rows.d, w, rows.d, False)
     losses = np.zeros(k)
     cdef double* value = writeable_floats(losses, (k,))
     members = np.array([<size_t><void*>problem for problem in problems], dtype=np.intp)

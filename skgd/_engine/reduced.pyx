@@ -134,7 +134,7 @@ cdef class ReducedSweep(Sweep):
                          Py_ssize_t n_steps, const double* rate, Py_ssize_t width,
                          double* space) except -1 nogil:
         cdef Py_ssize_t i, j, d = self.d, size = d * rows.column_stride
-        cdef double y, z, fresh, c, l2 = self.alpha[0] * self.penalty.bend
+        cdef double target, z, fresh, c, l2 = self.alpha[0] * self.penalty.bend
         cdef double share = 1.0 / self.n if self.every == 0 else 0.0
         cdef double trust = 0.0 if self.filling else 1.0
         cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
@@ -154,8 +154,7 @@ cdef class ReducedSweep(Sweep):
             rows.take(rows.base + row[i] * rows.row_stride, d, self.mean, x)
             skgd_dot_f64(<const char**>&x, 1, d, w, &z, &self.space.coming)
             z += b
-            y = p.numbers[row[i]]
-            p.loss.gradient(1, 1, &y, &z, &fresh)
+            p.loss.gradient(1, 1, p.row_targets(row[i], &target), &z, &fresh)
             c = fresh - self.slope[row[i]]
             if share > 0.0:
                 self.slope[row[i]] = fresh

@@ -290,22 +290,6 @@ SKGD_CLONES static double skgd_weigh(ptrdiff_t m, double factor, const double *w
 
 /* ---- rows of a CSR matrix -------------------------------------------------------- */
 
-/* m stored numbers of a row times m coefficients that were gathered for it. */
-#define SKGD_VALUES(T, NAME)                                                               \
-    SKGD_CLONES static double skgd_values_dot_##NAME(                                      \
-        const void *data, ptrdiff_t start, ptrdiff_t m, const double *w)                   \
-    {                                                                                      \
-        const T *x = (const T *)data + start;                                              \
-        double s = 0;                                                                      \
-        SKGD_SIMD(reduction(+ : s))                                                        \
-        for (ptrdiff_t k = 0; k < m; k++)                                                  \
-            s += x[k] * w[k];                                                              \
-        return s;                                                                          \
-    }
-
-SKGD_VALUES(double, f64)
-SKGD_VALUES(float, f32)
-
 /* In loops over the columns of a row: numbers that lie anywhere are faster fetched one by one than
    gathered into vectors, as GCC would. */
 #if defined(__GNUC__)
@@ -314,78 +298,156 @@ SKGD_VALUES(float, f32)
 #define SKGD_ONE_BY_ONE (void)0
 #endif
 
-/* What single sparse rows need of column j lies together, in record + SKGD_RECORD j: the coefficient, the
-   total of the rates up to which it has decayed, and its squared scale in the metric. */
-#define SKGD_RECORD 4
-
 /* Columns whose parameters are updated while they are in the nearest cache. */
 #define SKGD_TILE 512
 
-/* gather brings the coefficients of a row up to date: each has decayed by exp(-l2 a (total - last)),
-   which is a short polynomial as long as the exponent is small; since holds a (total - last), for a
-   threshold. It returns the margin. scatter steps along the row and puts them back. */
-#define SKGD_RECORDS(T, I, NAME)                                                           \
-    SKGD_CLONES static double skgd_gather_##NAME(                                          \
+/* What single sparse rows need of a column lies together: its coefficients of k outputs, the total of the
+   rates up to which they have decayed, and their squared scales in the metric, a. A record is 32 bytes or
+   whole cache lines long. */
+SKGD_INLINE ptrdiff_t skgd_record_size(ptrdiff_t k)
+{
+    return k == 1 ? 4 : (2 * k + 1 + SKGD_LANES - 1) / SKGD_LANES * SKGD_LANES;
+}
+
+/* w decays by exp(-l2 since), which is a short polynomial as long as all exponents are small. */
+SKGD_INLINE void skgd_decay(ptrdiff_t n, double l2, const double *since, double *w)
+{
+    double longest = 0;
+    SKGD_SIMD(reduction(max : longest))
+    for (ptrdiff_t i = 0; i < n; i++)
+        longest = since[i] > longest ? since[i] : longest;
+    if (l2 * longest > 1e-3) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            w[i] *= skgd_exp1(-l2 * since[i]);
+    } else if (l2 * longest > 0) {
+        SKGD_SIMD()
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double e = -l2 * since[i];
+            w[i] *= 1 + e * (1 + e * (1.0 / 2 + e * (1.0 / 6 + e * (1.0 / 24))));
+        }
+    }
+}
+
+/* The margins of m coefficients of each output, k side by side, and as many numbers of a row. */
+#define SKGD_PRODUCTS(T, NAME)                                                             \
+    SKGD_INLINE void skgd_products_some_##NAME(                                            \
+        const T *x, ptrdiff_t m, ptrdiff_t k, const double *w, double *z)                  \
+    {                                                                                      \
+        if (k == 1) {                                                                      \
+            double s = 0;                                                                  \
+            SKGD_SIMD(reduction(+ : s))                                                    \
+            for (ptrdiff_t e = 0; e < m; e++)                                              \
+                s += x[e] * w[e];                                                          \
+            z[0] = s;                                                                      \
+            return;                                                                        \
+        }                                                                                  \
+        for (ptrdiff_t c = 0; c < k; c++)                                                  \
+            z[c] = 0;                                                                      \
+        for (ptrdiff_t e = 0; e < m; e++)                                                  \
+            for (ptrdiff_t c = 0; c < k; c++)                                              \
+                z[c] += x[e] * w[e * k + c];                                               \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_products_##NAME(                                          \
+        const void *data, ptrdiff_t start, ptrdiff_t m, ptrdiff_t k, const double *w,      \
+        double *z)                                                                         \
+    {                                                                                      \
+        skgd_products_some_##NAME((const T *)data + start, m, k, w, z);                    \
+    }
+
+SKGD_PRODUCTS(double, f64)
+SKGD_PRODUCTS(float, f32)
+
+/* gather brings the coefficients of a row up to date, k side by side for each column, and makes their
+   margins z: each has decayed by exp(-l2 a (total - last)); since holds a (total - last), for a threshold.
+   scatter steps along the row and puts them back. One output is compiled by itself. */
+#define SKGD_RECORDS(T, X, I, NAME)                                                        \
+    SKGD_INLINE void skgd_gather_some_##NAME(                                              \
+        const T *x, const I *column, ptrdiff_t m, ptrdiff_t k, const double *record,       \
+        double total, double l2, double *w, double *since, double *z)                      \
+    {                                                                                      \
+        for (ptrdiff_t e = 0; e < m; e++) {                                                \
+            const double *r = record + skgd_record_size(k) * column[e];                    \
+            for (ptrdiff_t c = 0; c < k; c++) {                                            \
+                w[e * k + c] = r[c];                                                       \
+                since[e * k + c] = r[k + 1 + c] * (total - r[k]);                          \
+            }                                                                              \
+            SKGD_ONE_BY_ONE;                                                               \
+        }                                                                                  \
+        skgd_decay(m * k, l2, since, w);                                                   \
+        skgd_products_some_##X(x, m, k, w, z);                                             \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_gather_##NAME(                                            \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        const double *record, double total, double l2, double *w, double *since)           \
+        ptrdiff_t k, const double *record, double total, double l2, double *w,             \
+        double *since, double *z)                                                          \
     {                                                                                      \
         const T *x = (const T *)data + start;                                              \
         const I *column = (const I *)indices + start;                                      \
         ptrdiff_t m = stop - start;                                                        \
-        double s = 0, longest = 0;                                                         \
-        for (ptrdiff_t k = 0; k < m; k++) {                                                \
-            const double *r = record + SKGD_RECORD * column[k];                            \
-            w[k] = r[0];                                                                   \
-            since[k] = r[2] * (total - r[1]);                                              \
+        if (k == 1)                                                                        \
+            skgd_gather_some_##NAME(x, column, m, 1, record, total, l2, w, since, z);      \
+        else                                                                               \
+            skgd_gather_some_##NAME(x, column, m, k, record, total, l2, w, since, z);      \
+    }                                                                                      \
+    SKGD_INLINE void skgd_scatter_some_##NAME(                                             \
+        const T *x, const I *column, ptrdiff_t m, ptrdiff_t k, double *record,             \
+        double total, const double *step, const double *w)                                 \
+    {                                                                                      \
+        for (ptrdiff_t e = 0; e < m; e++) {                                                \
+            double *r = record + skgd_record_size(k) * column[e];                          \
+            for (ptrdiff_t c = 0; c < k; c++)                                              \
+                r[c] = w[e * k + c] - step[c] * r[k + 1 + c] * x[e];                       \
+            r[k] = total;                                                                  \
             SKGD_ONE_BY_ONE;                                                               \
         }                                                                                  \
-        SKGD_SIMD(reduction(max : longest))                                                \
-        for (ptrdiff_t k = 0; k < m; k++)                                                  \
-            longest = since[k] > longest ? since[k] : longest;                             \
-        if (l2 * longest > 1e-3) {                                                         \
-            for (ptrdiff_t k = 0; k < m; k++)                                              \
-                w[k] *= skgd_exp1(-l2 * since[k]);                                         \
-        } else if (l2 * longest > 0) {                                                     \
-            SKGD_SIMD()                                                                    \
-            for (ptrdiff_t k = 0; k < m; k++) {                                            \
-                double e = -l2 * since[k];                                                 \
-                w[k] *= 1 + e * (1 + e * (1.0 / 2 + e * (1.0 / 6 + e * (1.0 / 24))));      \
-            }                                                                              \
-        }                                                                                  \
-        SKGD_SIMD(reduction(+ : s))                                                        \
-        for (ptrdiff_t k = 0; k < m; k++)                                                  \
-            s += x[k] * w[k];                                                              \
-        return s;                                                                          \
     }                                                                                      \
     SKGD_CLONES static void skgd_scatter_##NAME(                                           \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        double *record, double total, double c, const double *w)                           \
+        ptrdiff_t k, double *record, double total, const double *step, const double *w)    \
     {                                                                                      \
         const T *x = (const T *)data + start;                                              \
         const I *column = (const I *)indices + start;                                      \
-        ptrdiff_t m = stop - start;                                                        \
-        for (ptrdiff_t k = 0; k < m; k++) {                                                \
-            double *r = record + SKGD_RECORD * column[k];                                  \
-            r[0] = w[k] - c * r[2] * x[k];                                                 \
-            r[1] = total;                                                                  \
-            SKGD_ONE_BY_ONE;                                                               \
-        }                                                                                  \
+        double one = step[0];                                                              \
+        if (k == 1)                                                                        \
+            skgd_scatter_some_##NAME(x, column, stop - start, 1, record, total, &one, w);  \
+        else                                                                               \
+            skgd_scatter_some_##NAME(x, column, stop - start, k, record, total, step, w);  \
     }
 
-SKGD_RECORDS(double, int32_t, f64_i32)
-SKGD_RECORDS(double, int64_t, f64_i64)
-SKGD_RECORDS(float, int32_t, f32_i32)
-SKGD_RECORDS(float, int64_t, f32_i64)
+SKGD_RECORDS(double, f64, int32_t, f64_i32)
+SKGD_RECORDS(double, f64, int64_t, f64_i64)
+SKGD_RECORDS(float, f32, int32_t, f32_i32)
+SKGD_RECORDS(float, f32, int64_t, f32_i64)
+
+/* The records of parameters u, all up to date: w = u inverse. Rows of u, and of inverse, are p apart. */
+SKGD_CLONES static void skgd_record(
+    ptrdiff_t d, ptrdiff_t k, const double *u, ptrdiff_t p, const double *inverse,
+    const double *unit, double *record)
+{
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double *r = record + skgd_record_size(k) * j;
+        r[k] = 0;
+        for (ptrdiff_t c = 0; c < k; c++) {
+            double scale = inverse[c * p + j];
+            r[c] = u[c * p + j] * scale;
+            r[k + 1 + c] = scale * scale * unit[c];
+        }
+    }
+}
 
 /* Bring all coefficients up to date at the end: w has decayed, since is left for a threshold. */
 SKGD_CLONES static void skgd_settle(
-    ptrdiff_t d, const double *record, double total, double l2, double *w, double *since)
+    ptrdiff_t d, ptrdiff_t k, const double *record, double total, double l2, double *w, ptrdiff_t p,
+    double *since)
 {
-    for (ptrdiff_t j = 0; j < d; j++) {
-        const double *r = record + SKGD_RECORD * j;
-        since[j] = r[2] * (total - r[1]);
-        w[j] = r[0] * skgd_exp1(-l2 * since[j]);
-    }
+    ptrdiff_t size = skgd_record_size(k), block = 64;
+    for (ptrdiff_t first = 0; first < d; first += block)
+        for (ptrdiff_t c = 0; c < k; c++)
+            for (ptrdiff_t j = first; j < d && j < first + block; j++) {
+                const double *r = record + size * j;
+                since[c * p + j] = r[k + 1 + c] * (total - r[k]);
+                w[c * p + j] = r[c] * skgd_exp1(-l2 * since[c * p + j]);
+            }
 }
 
 #define SKGD_CSR(T, I, NAME)                                                               \
@@ -446,7 +508,9 @@ SKGD_CSR(float, int64_t, f32_i64)
     {                                                                                      \
         const I *column = (const I *)indices;                                              \
         for (ptrdiff_t e = start; e < stop; e++)                                           \
-            skgd_prefetch((const char *)(w + column[e] * k), k * (ptrdiff_t)sizeof *w);    \
+            for (ptrdiff_t c = 0; c < k; c += SKGD_LANES)                                  \
+                SKGD_PREFETCH((const char *)(w + column[e] * k + c));                      \
+        SKGD_ONE_BY_ONE;                                                                   \
     }                                                                                      \
     SKGD_CLONES static void skgd_csr_margins_##NAME(                                       \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
@@ -552,11 +616,11 @@ SKGD_CLONES static void skgd_tile_add(
 typedef struct {
     double (*dot)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *);
     void (*add)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, double *);
-    double (*gather)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *, double,
-                     double, double *, double *);
-    void (*scatter)(const void *, const void *, ptrdiff_t, ptrdiff_t, double *, double, double,
-                    const double *);
-    double (*values_dot)(const void *, ptrdiff_t, ptrdiff_t, const double *);
+    void (*gather)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
+                   double, double, double *, double *, double *);
+    void (*products)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double *);
+    void (*scatter)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *, double,
+                    const double *, const double *);
     void (*fetch)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *);
     void (*margins)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
                     double *);
@@ -569,8 +633,8 @@ typedef struct {
 
 #define SKGD_KERNELS(X, NAME)                                                              \
     {                                                                                      \
-        skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_gather_##NAME, skgd_scatter_##NAME, \
-        skgd_values_dot_##X, skgd_csr_fetch_##NAME, skgd_csr_margins_##NAME,               \
+        skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_gather_##NAME, skgd_products_##X,   \
+        skgd_scatter_##NAME, skgd_csr_fetch_##NAME, skgd_csr_margins_##NAME,               \
         skgd_csr_gradients_##NAME, skgd_count_##NAME, skgd_cut_##NAME                      \
     }
 

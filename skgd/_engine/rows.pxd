@@ -10,8 +10,6 @@ cdef extern from "../_vector.h" nogil:
         SKGD_LANES
 
 cdef extern from "rows.h" nogil:
-    enum:
-        SKGD_RECORD
     ctypedef struct skgd_coming:
         const char* base
         Py_ssize_t stride, bytes
@@ -22,13 +20,14 @@ cdef extern from "rows.h" nogil:
                       const double* w) noexcept nogil
         void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop, double c,
                     double* g) noexcept nogil
-        double (*gather)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                         const double* record, double total, double l2, double* w,
-                         double* since) noexcept nogil
+        void (*gather)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                       Py_ssize_t k, const double* record, double total, double l2, double* w,
+                       double* since, double* z) noexcept nogil
+        void (*products)(const void* x, Py_ssize_t start, Py_ssize_t m, Py_ssize_t k,
+                         const double* w, double* z) noexcept nogil
         void (*scatter)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                        double* record, double total, double c, const double* w) noexcept nogil
-        double (*values_dot)(const void* x, Py_ssize_t start, Py_ssize_t m,
-                             const double* w) noexcept nogil
+                        Py_ssize_t k, double* record, double total, const double* step,
+                        const double* w) noexcept nogil
         void (*fetch)(const void* column, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t k,
                       const double* w) noexcept nogil
         void (*margins)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
@@ -94,8 +93,6 @@ cdef class SparseRows(Rows):
     cdef const skgd_csr_kernels* kernels
     cdef readonly Py_ssize_t widest  # numbers stored in the longest row
     cdef readonly bint canonical  # whether no row names a column twice
-    cdef void fetch_beside(self, const Py_ssize_t* index, Py_ssize_t i, Py_ssize_t m,
-                           Workspace space, const double* numbers) noexcept nogil
 
     cdef inline Py_ssize_t start(self, Py_ssize_t row) noexcept nogil:
         if self.wide:
@@ -107,16 +104,25 @@ cdef class SparseRows(Rows):
         skgd_prefetch(<const char*>self.data + start * self.itemsize, size * self.itemsize)
         skgd_prefetch(<const char*>self.indices + start * self.index_size, size * self.index_size)
 
-    cdef inline void prefetch_records(self, Py_ssize_t row, const double* record) noexcept nogil:
-        """Fetch the records of the columns of a row."""
-        cdef Py_ssize_t k
-        cdef const double* record_of
-        for k in range(self.start(row), self.start(row + 1)):
-            if self.wide:
-                record_of = record + SKGD_RECORD * (<const long long*>self.indices)[k]
-            else:
-                record_of = record + SKGD_RECORD * (<const int*>self.indices)[k]
-            skgd_prefetch(<const char*>record_of, 1)
+    cdef inline void fetch(self, Py_ssize_t row, Py_ssize_t k, const double* w) noexcept nogil:
+        """Fetch k numbers of w for each column of a row."""
+        self.kernels.fetch(self.indices, self.start(row), self.start(row + 1), k, w)
+
+    cdef inline void row_dot(self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t k,
+                             const double* w, double* z) noexcept nogil:
+        """Set z to the products of a row's numbers with one output, or with k in whole vectors."""
+        if k == 1:
+            z[0] = self.kernels.dot(self.data, self.indices, start, stop, w)
+        else:
+            self.kernels.margins(self.data, self.indices, start, stop, k, w, z)
+
+    cdef inline void row_add(self, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t k,
+                             const double* c, double* g) noexcept nogil:
+        """Add a row's numbers times c to the gradient of one output, or of k in whole vectors."""
+        if k == 1:
+            self.kernels.add(self.data, self.indices, start, stop, c[0], g)
+        else:
+            self.kernels.gradients(self.data, self.indices, start, stop, k, c, g)
 
 
 @cython.final
@@ -129,6 +135,7 @@ cdef class Workspace:
     cdef double* y
     cdef double* c
     cdef double* weight  # (m,)
+    cdef bint unweighted  # whether all rows of a block that count weigh 1
     # Whose targets and weights of the block are here.
     cdef const double* targets_of
     cdef const double* weights_of
@@ -144,7 +151,8 @@ cdef class Workspace:
     cdef double* rows_beside  # as are the margins and slopes of a row
     cdef skgd_coming coming
     cdef double* numbers(self, Py_ssize_t n) except NULL
-    cdef int lay_beside(self, Py_ssize_t d, const double* w, bint adds) except -1
+    cdef int lay_beside(self, Py_ssize_t d, const double* w, Py_ssize_t stride,
+                        bint adds) except -1
 
     cdef inline void forget(self) noexcept nogil:
         """Hear that another block begins."""

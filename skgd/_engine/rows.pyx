@@ -187,48 +187,34 @@ cdef class SparseRows(Rows):
         cdef Py_ssize_t i, c
         if space.beside:
             for i in range(m):
-                self.fetch_beside(index, i + 1, m, space, space.w_beside)
-                self.kernels.margins(
-                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
-                    space.beside, space.w_beside, space.rows_beside + i * space.beside,
-                )
+                if i + 1 < m:
+                    self.fetch(index[i + 1], space.beside, space.w_beside)
+                self.row_dot(self.start(index[i]), self.start(index[i] + 1), space.beside,
+                             space.w_beside, space.rows_beside + i * space.beside)
             skgd_transpose(m, space.k, space.rows_beside, space.beside, space.z, m)
             return
         for c in range(space.k):
             for i in range(m):
                 if i < space.coming.n and c == 0:
                     self.prefetch(space.coming.row[i])
-                space.z[c * m + i] = self.kernels.dot(
-                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
-                    space.w[c],
-                )
+                self.row_dot(self.start(index[i]), self.start(index[i] + 1), 1, space.w[c],
+                             space.z + c * m + i)
 
     cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c
         if space.beside:
             skgd_transpose(space.k, m, space.c, m, space.rows_beside, space.beside)
             for i in range(m):
-                self.fetch_beside(index, i + 1, m, space, space.g_beside)
-                self.kernels.gradients(
-                    self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
-                    space.beside, space.rows_beside + i * space.beside, space.g_beside,
-                )
+                if i + 1 < m:
+                    self.fetch(index[i + 1], space.beside, space.g_beside)
+                self.row_add(self.start(index[i]), self.start(index[i] + 1), space.beside,
+                             space.rows_beside + i * space.beside, space.g_beside)
             return
         for c in range(space.k):
             for i in range(m):
                 if space.c[c * m + i] != 0.0:
-                    self.kernels.add(
-                        self.data, self.indices, self.start(index[i]), self.start(index[i] + 1),
-                        space.c[c * m + i], space.g[c],
-                    )
-
-    cdef void fetch_beside(self, const Py_ssize_t* index, Py_ssize_t i, Py_ssize_t m,
-                           Workspace space, const double* numbers) noexcept nogil:
-        """Fetch what the columns of row i of m have of the outputs."""
-        if i < m:
-            self.kernels.fetch(
-                self.indices, self.start(index[i]), self.start(index[i] + 1), space.beside, numbers
-            )
+                    self.row_add(self.start(index[i]), self.start(index[i] + 1), 1,
+                                 space.c + c * m + i, space.g[c])
 
     cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
                      Workspace space) noexcept nogil:
@@ -290,15 +276,16 @@ cdef class Workspace:
         cdef double* start = writeable_floats(block, block.shape)
         return start + (64 - <size_t>start % 64) % 64 // sizeof(double)
 
-    cdef int lay_beside(self, Py_ssize_t d, const double* w, bint adds) except -1:
-        """Lay coefficients of shape (k, d) out so that those of a column are side by side."""
+    cdef int lay_beside(self, Py_ssize_t d, const double* w, Py_ssize_t stride,
+                        bint adds) except -1:
+        """Lay the outputs' coefficients, `stride` apart, so that those of a column are adjacent."""
         self.beside = (self.k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
         self.w_beside = self.numbers(d * self.beside)
         self.rows_beside = self.numbers(BLOCK * self.beside)
         if adds:
             self.g_beside = self.numbers(d * self.beside)
         with nogil:
-            skgd_transpose(self.k, d, w, d, self.w_beside, self.beside)
+            skgd_transpose(self.k, d, w, stride, self.w_beside, self.beside)
         return 0
 
 

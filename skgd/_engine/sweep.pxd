@@ -51,10 +51,11 @@ cdef class Sweep:
     cdef int single_sparse(self, Problem p, SparseRows rows, const Py_ssize_t* row,
                            Py_ssize_t n_steps, const double* rate) except -1
     cdef int scaled_steps(self, Problem p, SparseRows rows, const Py_ssize_t* row,
-                          Py_ssize_t n_steps, const double* rate) except -1 nogil
+                          Py_ssize_t n_steps, const double* rate,
+                          Workspace space) except -1 nogil
     cdef int sparse_steps(self, Problem p, SparseRows rows, const Py_ssize_t* row,
-                          Py_ssize_t n_steps, const double* rate, double* record,
-                          double* space) except -1 nogil
+                          Py_ssize_t n_steps, const double* rate, double* record, Workspace space,
+                          double* w, double* since) except -1 nogil
     cdef bint takes_tiles(self)
     cdef int run_tiles(self, Tiles tiles, const double* rate, Py_ssize_t t,
                        Py_ssize_t averaged) except -1

@@ -13,7 +13,7 @@ from libc.string cimport memcpy, memset
 from skgd._arrays cimport floats, integers, writeable_floats
 from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport (
-    AHEAD, BLOCK, SKGD_LANES, SKGD_RECORD, DenseRows, SparseRows, Workspace
+    AHEAD, BLOCK, SKGD_LANES, DenseRows, SparseRows, Workspace
 )
 from skgd._engine.tiles cimport SKGD_TILE, Tiles
 from skgd.optimizers cimport Rule
@@ -28,14 +28,21 @@ cdef extern from "rows.h" nogil:
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
         double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
         Py_ssize_t size, Py_ssize_t last)
-    void skgd_settle(Py_ssize_t d, const double* record, double total, double l2, double* w,
-                     double* since)
+    Py_ssize_t skgd_record_size(Py_ssize_t k)
+    void skgd_record(Py_ssize_t d, Py_ssize_t k, const double* u, Py_ssize_t p,
+                     const double* inverse, const double* unit, double* record)
+    void skgd_settle(Py_ssize_t d, Py_ssize_t k, const double* record, double total, double l2,
+                     double* w, Py_ssize_t p, double* since)
     void skgd_add_scaled(Py_ssize_t d, const double* extra, const double* inverse, double* g)
     void skgd_to_metric(Py_ssize_t d, double total, const double* mean, const double* inverse,
                         double unit, double* g)
     double skgd_from_metric(Py_ssize_t d, const double* u, const double* inverse,
                             const double* mean, double* w)
     void skgd_average(Py_ssize_t d, double share, const double* u, double* average)
+
+cdef extern from "products.h" nogil:
+    void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
+                        double* out, Py_ssize_t out_stride)
 
 ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, double, double,
                                double, double*, double*, double*, const char*, Py_ssize_t,
@@ -304,7 +311,7 @@ cdef class Sweep:
         cdef Py_ssize_t i, d = self.d, size = rows.column_stride, ahead = rows.ahead
         cdef Py_ssize_t last = d * size - 1
         cdef const char* coming
-        cdef double z, c = 0.0, l2 = self.alpha[0] * self.penalty.bend
+        cdef double z, target, c = 0.0, l2 = self.alpha[0] * self.penalty.bend
         cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
         cdef double speed = self.inverse[d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
         cdef double p_next = 0.0, q_next = 0.0, last_rate = 0.0, step, decay
@@ -336,7 +343,7 @@ cdef class Sweep:
                 ring + (i + 1) % 4 * width, a, step, decay, rate[i] * l2, w, &p_next, &q_next,
                 coming, size, last
             )
-            p.single_slope(row[i], z, self.weight_scale, &c)
+            p.row_slopes(row[i], &z, self.weight_scale, &target, &c)
             last_rate = rate[i]
         before = ring + (n_steps - 1) % 4 * width
         step_behind(
@@ -350,100 +357,115 @@ cdef class Sweep:
     cdef int single_sparse(self, Problem p, SparseRows rows, const Py_ssize_t* row,
                            Py_ssize_t n_steps, const double* rate) except -1:
         """Steps along single rows' gradients that touch the coefficients of the row alone."""
-        cdef Py_ssize_t j, d = self.d
-        cdef double* space
+        cdef Py_ssize_t j, c, width = rows.widest * self.k
+        cdef Workspace space = Workspace(rows, self.k)
+        cdef double* record
+        cdef double* room
         if self.identity and not self.penalty.proximal:
+            if self.k > 1:
+                space.lay_beside(self.d, self.w, self.p, False)
             with nogil:
-                self.scaled_steps(p, rows, row, n_steps, rate)
-            self.refresh_all(0)
-            return 0
-        records = np.zeros((d, SKGD_RECORD))
-        buffers = np.empty((2, rows.widest))
-        cdef double* record = writeable_floats(records, (d, SKGD_RECORD))
-        space = writeable_floats(buffers, (2, rows.widest))
-        for j in range(d):
-            record[SKGD_RECORD * j] = self.u[j] * self.inverse[j]
-            record[SKGD_RECORD * j + 2] = self.inverse[j] * self.inverse[j] * self.unit[0]
-        with nogil:
-            self.sparse_steps(p, rows, row, n_steps, rate, record, space)
-        for j in range(d):
-            if self.inverse[j] != 0.0:
-                self.u[j] = self.w[j] / self.inverse[j]
-        self.refresh_all(0)
+                self.scaled_steps(p, rows, row, n_steps, rate, space)
+        else:
+            record = space.numbers(self.d * skgd_record_size(self.k))
+            room = space.numbers(2 * width)
+            with nogil:
+                skgd_record(self.d, self.k, self.u, self.p, self.inverse, self.unit, record)
+                self.sparse_steps(p, rows, row, n_steps, rate, record, space, room, room + width)
+                for c in range(self.k):
+                    for j in range(c * self.p, c * self.p + self.d):
+                        if self.inverse[j] != 0.0:
+                            self.u[j] = self.w[j] / self.inverse[j]
+        for c in range(self.k):
+            if self.fit_intercept:
+                j = c * self.p + self.d
+                self.u[j] = self.offset[c] / self.inverse[j]
+            self.refresh_all(c)
         return 0
 
     cdef int scaled_steps(self, Problem p, SparseRows rows, const Py_ssize_t* row,
-                          Py_ssize_t n_steps, const double* rate) except -1 nogil:
+                          Py_ssize_t n_steps, const double* rate,
+                          Workspace space) except -1 nogil:
         """Steps whose l2 decay is that of one number, which multiplies all coefficients."""
-        cdef Py_ssize_t i, j, start, stop
-        cdef double z, c, scale = 1.0, l2 = self.alpha[0] * self.penalty.bend
-        cdef double b = self.u[self.d] if self.fit_intercept else 0.0
-        cdef double* v = self.w
+        cdef Py_ssize_t i, j, c, start, stop, k = self.k
+        cdef Py_ssize_t beside = space.beside if space.beside else 1
+        cdef double scale = 1.0, l2 = self.alpha[0] * self.penalty.bend
+        cdef double speed = 1.0 if self.fit_intercept else 0.0
+        cdef double weight_scale = self.weight_scale
+        cdef double* v = space.w_beside if space.beside else self.w
+        cdef double* b = self.offset
+        cdef double* y = space.y
+        cdef double* z = space.z
+        cdef double* step = space.c
         for i in range(n_steps):
             if i + AHEAD < n_steps:
                 rows.prefetch(row[i + AHEAD])
                 p.prefetch_target(row[i + AHEAD])
+            if beside > 1 and i + 1 < n_steps:
+                rows.fetch(row[i + 1], beside, v)
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
-            z = b + scale * rows.kernels.dot(rows.data, rows.indices, start, stop, v)
-            p.single_slope(row[i], z, self.weight_scale, &c)
+            rows.row_dot(start, stop, beside, v, z)
+            for c in range(k):
+                z[c] = b[c] + scale * z[c]
+            p.row_slopes(row[i], z, rate[i] * weight_scale, y, step)
             scale *= 1.0 - rate[i] * l2
             if fabs(scale) < 1e-100:
-                for j in range(self.d):
+                for j in range(self.d * beside):
                     v[j] *= scale
                 scale = 1.0
-            rows.kernels.add(rows.data, rows.indices, start, stop, -rate[i] * c / scale, v)
-            b -= rate[i] * c
-        for j in range(self.d):
+            for c in range(k):
+                b[c] -= speed * step[c]
+                step[c] /= -scale
+            rows.row_add(start, stop, beside, step, v)
+        for j in range(self.d * beside):
             v[j] *= scale
-        if self.fit_intercept:
-            self.u[self.d] = b
+        if beside > 1:
+            skgd_transpose(self.d, k, v, beside, self.w, self.p)
         return 0
 
     cdef int sparse_steps(self, Problem p, SparseRows rows, const Py_ssize_t* row,
-                          Py_ssize_t n_steps, const double* rate, double* record,
-                          double* space) except -1 nogil:
+                          Py_ssize_t n_steps, const double* rate, double* record, Workspace space,
+                          double* w, double* since) except -1 nogil:
         """Steps after which the penalty reaches a coefficient when a row next needs it.
 
         With the rates summed up since, its l2 part is a decay, its l1 part one threshold.
         """
-        cdef Py_ssize_t i, j, start, stop, m
-        cdef double z, c, total = 0.0
-        cdef double l2 = self.alpha[0] * self.penalty.bend
-        cdef double b = self.u[self.d] * self.inverse[self.d] if self.fit_intercept else 0.0
-        cdef double speed = (
-            self.inverse[self.d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
-        )
-        cdef double* w = space
-        cdef double* since = space + rows.widest
+        cdef Py_ssize_t i, j, c, start, stop, k = self.k, size = skgd_record_size(k)
+        cdef double total = 0.0, alpha = self.alpha[0], l2 = alpha * self.penalty.bend
+        cdef bint proximal = self.penalty.proximal
+        cdef const double* inverse = self.inverse + self.d
+        cdef double* b = self.offset
+        cdef double* y = space.y
+        cdef double* z = space.z
+        cdef double* step = space.c
         for i in range(n_steps):
             if i + AHEAD < n_steps:
                 rows.prefetch(row[i + AHEAD])
                 p.prefetch_target(row[i + AHEAD])
             if i + 2 < n_steps:
-                rows.prefetch_records(row[i + 2], record)
+                rows.fetch(row[i + 2], size, record)
             start, stop = rows.start(row[i]), rows.start(row[i] + 1)
-            m = stop - start
-            z = b + rows.kernels.gather(
-                rows.data, rows.indices, start, stop, record, total, l2, w, since
-            )
-            if self.penalty.proximal:
-                for j in range(m):
-                    since[j] *= self.alpha[0]
-                self.penalty.prox(m, w, since)
-                z = b + rows.kernels.values_dot(rows.data, start, m, w)
-            p.single_slope(row[i], z, self.weight_scale, &c)
-            rows.kernels.scatter(
-                rows.data, rows.indices, start, stop, record, total, rate[i] * c, w
-            )
+            rows.kernels.gather(rows.data, rows.indices, start, stop, k, record, total, l2, w,
+                                since, z)
+            if proximal:
+                for j in range((stop - start) * k):
+                    since[j] *= alpha
+                self.penalty.prox((stop - start) * k, w, since)
+                rows.kernels.products(rows.data, start, stop - start, k, w, z)
+            for c in range(k):
+                z[c] += b[c]
+            p.row_slopes(row[i], z, rate[i] * self.weight_scale, y, step)
+            for c in range(k):
+                if self.fit_intercept:
+                    b[c] -= inverse[c * self.p] ** 2 * self.unit[c] * step[c]
+            rows.kernels.scatter(rows.data, rows.indices, start, stop, k, record, total, step, w)
             total += rate[i]
-            b -= rate[i] * speed * c
-        skgd_settle(self.d, record, total, l2, self.w, self.g)
-        if self.penalty.proximal:
-            for j in range(self.d):
-                self.g[j] *= self.alpha[0]
-            self.penalty.prox(self.d, self.w, self.g)
-        if self.fit_intercept:
-            self.u[self.d] = b / self.inverse[self.d]
+        skgd_settle(self.d, k, record, total, l2, self.w, self.p, self.g)
+        if proximal:
+            for j in range(k * self.p):
+                self.g[j] *= alpha
+            for c in range(k):
+                self.penalty.prox(self.d, self.w + c * self.p, self.g + c * self.p)
         return 0
 
     def run(self, order, bounds, rates, Py_ssize_t t, Py_ssize_t averaged=-1):
@@ -594,14 +616,16 @@ cdef class Sweep:
     cdef bint goes_row_by_row(self):
         """Whether margin, slope and step of a row can be done on its coefficients at once."""
         penalty, rows = self.penalty, self.problem.rows
-        if self.k > 1 or self.problem.numbers == NULL or not (<Rule>self.rule[0]).plain:
+        if not all([(<Rule>rule).plain for rule in self.rules]):
             return False
         if penalty.bend != penalty.bend:  # NaN: the features are not alike
             return False
         if isinstance(rows, DenseRows):
-            return not penalty.proximal and not (<DenseRows>rows).packed
-        # Centring would touch every coefficient.
-        return (<SparseRows>rows).canonical and not np.any(self.owners[4])
+            return self.k == 1 and not penalty.proximal and not (<DenseRows>rows).packed
+        # Centring would touch every coefficient, and one decay is that of all outputs.
+        return (<SparseRows>rows).canonical and not np.any(self.owners[4]) and not np.ptp(
+            self.owners[2]
+        )
 
     def check_average(self, averaged):
         if averaged >= 0 and self.average == NULL:
