@@ -266,10 +266,12 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     def _kept(self, coef, intercept, run):
         """Return the iterate to keep, mostly the last one, and its entry of the history."""
         record, steps = run.record, run.memory.steps
-        if record.n_iter and record.history["objective"][-1] > record.start_bound:
+        if record.cut_short:
+            record.stop_reason = "max_iter"
+        elif record.n_iter and record.history["objective"][-1] > record.start_bound:
             record.stop_reason = "diverged"
             record.exploded_at = record.history["step"][-1]
-        if record.stop_reason == "diverged":
+        if record.cut_short or record.stop_reason == "diverged":
             if record.best is None or record.best_objective > record.constant_objective:
                 return *record.constant, -1
             return *record.best, -1

@@ -146,9 +146,11 @@ class Objective:
         if not self._knows(x):
             margins = np.empty((self.problem.n, self.problem.k)) if self.keeps_margins else None
             raw = self.to_raw(x)
-            gradient, losses, _ = self.losses_and_gradients(*raw, margins)
-            smooth = losses + self.alpha * self.penalty.apply_smooth_value(raw[0])
-            value = float(self.metric.unit @ smooth)
+            # What a line search tries may be too far off for numbers.
+            with np.errstate(over="ignore", invalid="ignore"):
+                gradient, losses, _ = self.losses_and_gradients(*raw, margins)
+                smooth = losses + self.alpha * self.penalty.apply_smooth_value(raw[0])
+                value = float(self.metric.unit @ smooth)
             self.latest = Point(x.copy(), raw, losses, value, gradient, margins)
         return self.latest
 

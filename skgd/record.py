@@ -65,6 +65,8 @@ class Record:
     homogeneous : bool
         Whether twice the coefficients have twice the loss: then neither the objective of the start
         nor a rise tells anything.
+    cut_short : bool
+        Whether the last epoch exploded at a rate that would be cut if there were another one.
     validation : Validation or None
     tasks : FitTasks or None
         Who is told of each epoch.
@@ -95,6 +97,7 @@ class Record:
     waited_from: float = np.inf
     waited_validation: int = 0
     exploded_at: int | None = None
+    cut_short: bool = False
     start_objective: float = 0.0
 
     @cached_property

@@ -259,8 +259,14 @@ def enter(epoch, steps, objective, schedule, record, patience):
         unit=objective.metric.unit, rate=epoch.rate,
         patience=patience if schedule.settled(steps.t) else None,
     )  # fmt: skip
+    if record.n_iter >= record.max_iter:
+        record.cut_short = (
+            record.stop_reason in ("max_iter", "diverged") and record.tol is not None
+            and record.has_exploded and schedule.recover(diverged=True)
+        )  # fmt: skip
+        return False
     begins_again = (
-        record.stop_reason in (None, "diverged") and record.n_iter < record.max_iter
+        record.stop_reason in (None, "diverged")
         and record.has_exploded and record.best is not None
         and schedule.recover(record.stop_reason == "diverged")
     )  # fmt: skip

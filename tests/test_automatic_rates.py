@@ -243,3 +243,15 @@ def test_a_stream_after_a_fit_stays_near_the_minimum(optimizer):
         margins = X @ model.coef_[0] + model.intercept_
         value = np.logaddexp(0, -(2 * y - 1) * margins).mean() + 0.005 * np.sum(model.coef_**2)
         assert value - least < 0.05 * (entropy(y) - least)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 23])
+def test_noise_in_the_last_epoch_is_not_a_divergence(seed):
+    X, y = DIABETES
+    model = GDRegressor(
+        optimizer="sgd", batch_size=8, fit_intercept=False, max_iter=1, random_state=seed
+    )  # fmt: skip
+    with pytest.warns(ConvergenceWarning, match="max_iter=1 was reached"):
+        model.fit(X, y)
+    assert model.stop_reason_ == "max_iter"
+    assert model.history_["objective"][-1] <= 0.5 * np.mean(y**2)

@@ -822,3 +822,11 @@ def test_classes_that_overlap_have_a_minimum_without_a_penalty():
     X, y = load_iris(return_X_y=True)
     GDClassifier(alpha=0.0).fit(X[50:, 2:3], y[50:])
     GDClassifier(alpha=1e-6).fit(*CANCER)
+
+
+def test_a_trial_step_beyond_all_numbers_is_no_warning():
+    rng = np.random.default_rng(0)
+    X, y = 1e8 + 1e3 * rng.normal(size=(12, 6)), np.exp(rng.normal(scale=4, size=12))
+    model = GDRegressor("gamma", penalty=None).fit(X, y)
+    assert model.converged_
+    assert model.optimality_ < 1e-6
