@@ -36,7 +36,7 @@ class GDRegressor(RegressorMixin, BaseGD):
     learning_rate : float, Schedule or callable, default="auto"
         The rate of a step rule, in units of the metric; a callable gets an array of step numbers.
     batch_size : {"auto", "full"}, int or float, default="auto"
-        Rows of a step; a float is a share of all rows. "auto" is an eighth of the rows, 256 at most.
+        Rows of a step; a float is a share of all rows. "auto" is an eighth of them, 256 at most.
     shuffle : bool, default=True
         Whether to read the rows in a new random order in each epoch.
     precondition : {"auto", "diagonal", "full", None}, default="auto"
