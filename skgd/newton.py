@@ -30,8 +30,9 @@ SHORT = 0.25
 CLIPPED, STRAIGHT, CLOSE = 0.05, 0.5, 1e-3
 # The shortest step.
 SHORTEST = 1e-6
-# The share of a slope that is more than rounding.
-FALLING = 0.1
+# The slope that is left after a step is more than rounding where it is this share of what it was,
+# and this share of the rounding of values.
+FALLING, CERTAIN = 0.1, 0.01
 # The share of a fall that may be left behind a step for its Hessian to be used again.
 BRISK = 0.1
 # The share of the squared gradient that may lie along directions in which a Hessian does not bend:
@@ -281,7 +282,7 @@ def search(objective, x, value, gradient, move, fall, shortest):
         falls = new_value < value - 1e-4 * step * fall - rounding or (
             new_value <= value + rounding
             and (
-                left > max(FALLING * fall, HIDDEN * abs(value))
+                left > max(FALLING * fall, CERTAIN * rounding)
                 or objective.decrement(candidate, new_gradient) < 0.5 * size
             )
         )
