@@ -202,8 +202,13 @@ def _leave_plateau(objective, loss, X, x, record, curvature):
     observe = certificate.observer(
         objective.bound, certificate.STEPS, near=lambda value: share * (worth - value)
     )
+    solver, looks = Newton(loss, X, observe), []
+    # A first look, of which the record need not hear: most often no step follows.
+    solver.solve(objective, x, lambda *_: looks.append(x) or len(looks) > 1)
+    if len(looks) == 1:
+        return x
     record.tol = record.stop_reason = None
-    x = train_full_batch(Newton(loss, X, observe), objective, x, record)
+    x = train_full_batch(solver, objective, x, record)
     record.tol, record.stop_reason = tol, record.stop_reason or "tol"
     return x
 

@@ -749,7 +749,8 @@ class _Recorder(Callback):
         self.coefs = []
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        if context.task_name == "epoch":
+        # The last epoch is empty where a descent found that it had come to its end.
+        if context.task_name == "epoch" and fitted_estimator is not None:
             self.coefs.append(fitted_estimator.coef_.copy())
 
 
