@@ -21,15 +21,8 @@ FORCING = 0.5
 AT_KINKS = 1e-6
 # The damping of a step grows tenfold, from the first one to the largest.
 FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
-# Steps below this share are damped next time.
-SHORT = 0.25
-# Below this share a step is damped at once where the loss turns within a width: most rows may have
-# no curvature then, and damping leads further than short steps do. With other losses it is looked
-# at more closely: where this share of the slope along it is left, the objective falls straight on
-# towards the wall of a far row, up to this near it.
-CLIPPED, STRAIGHT, CLOSE = 0.05, 0.5, 1e-3
-# The shortest step.
-SHORTEST = 1e-6
+# Steps below this share are damped next time, below this one at once.
+SHORT, SHORTEST = 0.25, 0.05
 # The slope that is left after a step is more than rounding where it is this share of what it was,
 # and this share of the rounding of values.
 FALLING, CERTAIN = 0.1, 0.01
@@ -115,8 +108,6 @@ class _Steps:
     damping : float
     decrement : float or None
         How far the minimum is, as far as the curvature knows.
-    shortest : float
-        The share of a move below which damping is tried.
     """
 
     def __init__(self, newton, objective, kinks, gradient):
@@ -124,14 +115,13 @@ class _Steps:
         self.curvature, self.secants, self.damping = newton.curvature, Secants(), 0.0
         self.brisk, self.decrement = newton.curvature is not None, None
         self.first = float(gradient @ gradient)
-        self.shortest = SHORTEST if newton.loss.width is None else CLIPPED
 
     def take(self, x, value, gradient):
         """Return the length of the next step, 0 where there is none, and the point behind it."""
         step = 0.0
         if self.brisk:
             move, fall = self.secants.step(self.curvature, gradient)
-            step, point = search(self.objective, x, value, gradient, move, fall, self.shortest)
+            step, point = search(self.objective, x, value, gradient, move, fall)
         if step == 0.0:
             fall, step, point = self._take_anew(x, value, gradient)
         if step > 0.0:
@@ -156,7 +146,7 @@ class _Steps:
             if newton.observe is not None and self.damping == 0.0:
                 if newton.observe(self.curvature, x, value, move, fall):
                     return fall, 0.0, None
-            step, point = search(objective, x, value, gradient, move, fall, self.shortest)
+            step, point = search(objective, x, value, gradient, move, fall)
             if step > 0 or self.damping >= LARGEST_DAMPING or fall <= HIDDEN * abs(value):
                 break
             self.damping = max(10 * self.damping, FIRST_DAMPING)
@@ -265,36 +255,22 @@ def model_step(curvature, x, gradient, kinks, tol, damping):
     return move, max(fall, 0.0)
 
 
-def search(objective, x, value, gradient, move, fall, shortest):
-    """Halve a step until the objective falls enough; 0 where rounding hides any fall.
-
-    A far row without curvature may be a wall in the way, behind which the objective rises steeply.
-    The step then goes up to it, where the next Hessian sees it.
-    """
-    step, wall, found = 1.0, None, (0.0, None)
-    size, rounding = objective.decrement(x, gradient), 2.0 * objective.rounding(x, value)
-    while fall > 0 and step > shortest:
+def search(objective, x, value, gradient, move, fall):
+    """Halve a step until the objective falls enough; 0 where rounding hides any fall."""
+    step, size = 1.0, objective.decrement(x, gradient)
+    rounding = 2.0 * objective.rounding(x, value)
+    while fall > 0 and step > SHORTEST:
         candidate = x + step * move
         new_value, new_gradient = evaluate(objective, candidate)
-        # The slope along the move that is left; between kinks it would not be that of the sum.
-        left = 0.0 if objective.proximal else -float(new_gradient @ move)
+        if new_value < value - 1e-4 * step * fall - rounding:
+            return step, (candidate, new_value, new_gradient)
         # Where values differ by no more than rounding, the gradient tells which point is better.
-        falls = new_value < value - 1e-4 * step * fall - rounding or (
-            new_value <= value + rounding
-            and (
-                left > max(FALLING * fall, CERTAIN * rounding)
-                or objective.decrement(candidate, new_gradient) < 0.5 * size
-            )
-        )
-        if not falls:
-            wall = step
-        elif found[1] is not None and new_value > found[1][1]:
-            break
-        else:
-            found = step, (candidate, new_value, new_gradient)
-            if wall is None or step > CLIPPED or left < STRAIGHT * fall:
-                break
-        if wall - found[0] < CLOSE * wall:
-            break
-        step = 0.5 * (found[0] + wall)
-    return found
+        # Along the move it tells less between kinks, whose slopes are not in it.
+        left = 0.0 if objective.proximal else -float(new_gradient @ move)
+        if new_value <= value + rounding and (
+            left > max(FALLING * fall, CERTAIN * rounding)
+            or objective.decrement(candidate, new_gradient) < 0.5 * size
+        ):
+            return step, (candidate, new_value, new_gradient)
+        step *= 0.5
+    return 0.0, None

@@ -222,15 +222,6 @@ def test_rows_that_are_far_off_do_not_end_a_descent_before_the_minimum(far):
     assert value(model.coef_[0, 0]) - best <= model.optimality_ + 1e-15
 
 
-def test_steps_go_up_to_the_walls_of_far_rows():
-    rng = np.random.default_rng(3)
-    X = np.column_stack([rng.normal(size=(300, 3)), np.where(rng.random(300) < 0.02, 1e7, 1.0)])
-    X[:, 3] *= rng.normal(size=300)
-    y = (X[:, 0] + 1e-7 * X[:, 3] + rng.logistic(size=300) > 0).astype(int)
-    model = GDClassifier().fit(X, y)
-    assert model.optimality_ <= 1e-6 * model.history_["objective"][0]
-
-
 class AtMostOne(Penalty):
     def value(self, coef):
         return 0.0
