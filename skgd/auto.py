@@ -7,6 +7,7 @@ import numpy as np
 
 from skgd import certificate, optimizers
 from skgd.curvature import takes_kinks
+from skgd.dual import takes_dual
 from skgd.growing import descend_on_samples
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.metric import diagonal_metric, identity_metric
@@ -151,7 +152,9 @@ def solve(objective, loss, X, x, record):
     method sees no curvature, L-BFGS goes on. Many rows are sampled for the start, and more columns
     than rows are descended in the span of the rows.
     """
-    space = in_row_space(objective, loss, X) if loss.convex and loss.has_hessian else None
+    space = None
+    if loss.convex and loss.has_hessian and not takes_dual(objective, loss):
+        space = in_row_space(objective, loss, X)
     if space is not None:
         objective.space = space
         x = solve(space, loss, space.X, space.coordinates(*objective.raw(x)), record)

@@ -55,25 +55,29 @@ class Curvature:
 
     def __init__(self, objective, loss, X, x, *, sampled=True):
         self.objective, self.loss, self.X = objective, loss, X
-        problem = objective.problem
-        self.shape = k, p = objective.metric.inverse.shape
-        self.weights = problem.row_weights()
+        self.shape = objective.metric.inverse.shape
+        self.weights = objective.problem.row_weights()
         self.margins = objective.margins(x)
         if self.margins is None:
             self.margins = margins(X, *objective.raw(x))
         self.bends = loss.bends(objective.targets, self.margins)
-        self.exact, self.blocks, self.solvers = False, None, None
-        self.damping = self.even = None
-        self.costly, self.quadratic = False, None
+        self.exact, self.joint, self.costly = False, False, False
+        self.blocks = self.solvers = self.damping = self.even = self.quadratic = None
+        self._factorise(sampled)
+
+    def _factorise(self, sampled):
+        """Factorise what is the Hessian, or stands for it."""
+        objective, loss, (k, p) = self.objective, self.loss, self.shape
         size = factorised_size(objective, loss)[0]
         self.joint = size > p
-        if size:
-            rows = self._rows(size) if sampled else None
-            self.exact = rows is None and (self.joint or not loss.couples(k))
-            self.blocks = [self._joint_hessian(rows)] if self.joint else self._hessians(rows)
-            n_rows = problem.n if rows is None else len(rows)
-            blocks = 1 if self.joint else k
-            self.costly = not loss.constant_hessian and n_rows * size**2 * blocks > COSTLY
+        if not size:
+            return
+        rows = self._rows(size) if sampled else None
+        self.exact = rows is None and (self.joint or not loss.couples(k))
+        self.blocks = [self._joint_hessian(rows)] if self.joint else self._hessians(rows)
+        n_rows = objective.problem.n if rows is None else len(rows)
+        blocks = 1 if self.joint else k
+        self.costly = not loss.constant_hessian and n_rows * size**2 * blocks > COSTLY
 
     def slopes(self, move):
         """Return the slopes of the rows after a move of the parameters, to first order."""
@@ -213,7 +217,7 @@ class Curvature:
         direction : array of shape (n_parameters,)
             What `precondition` makes of it.
         """
-        if self.solvers is None or self.joint:
+        if self.blocks is None or self.solvers is None or self.joint:
             return np.zeros(len(gradient))
         blocks = self.blocks * (len(self.solvers) // len(self.blocks))
         moves = direction.reshape(len(blocks), -1)

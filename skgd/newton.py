@@ -7,7 +7,7 @@ gradients, or, for penalties with kinks, coordinate descent and solves on the fr
 import numpy as np
 
 from skgd.blas import one_thread
-from skgd.curvature import Curvature
+from skgd.dual import curvature_at
 from skgd.kinks import Kinks
 from skgd.optimizers import FullBatchOptimizer
 
@@ -133,7 +133,7 @@ class _Steps:
         """Take a step with the curvature of the point itself, as damped as it has to be."""
         newton, objective, kinks = self.newton, self.objective, self.kinks
         if self.curvature is None or not newton.loss.constant_hessian:
-            self.curvature = Curvature(objective, newton.loss, newton.X, x)
+            self.curvature = curvature_at(objective, newton.loss, newton.X, x)
             self.secants = Secants()
             if newton.loss.constant_hessian:
                 objective.hessian = self.curvature

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from skgd import GDClassifier, GDRegressor, auto, curvature, growing, newton, rowspace
+from skgd import GDClassifier, GDRegressor, auto, curvature, dual, growing, newton, rowspace
 from skgd._engine import value_and_gradient
 from skgd._quadratic import scale_rows
 from skgd.penalties import L1, L2
@@ -56,6 +56,37 @@ def test_the_span_of_the_rows_has_the_minimum(kind, y, fit_intercept, make, monk
     least = [way["history_"]["objective"][-1] for way in (short, long)]
     assert_allclose(*least, rtol=0, atol=1e-12 * np.var(NUMBERS))
     assert short["optimality_"] <= 1e-10
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("largest", [1.0, 1e3, 1e8])
+def test_equations_over_the_rows_have_the_solution(largest, fit_intercept, make, monkeypatch):
+    sizes = np.ones(D)
+    sizes[:50] = np.logspace(-3, np.log10(largest), 50)
+    X, weights = WIDE / np.logspace(-3, 3, D) * sizes, np.arange(N) % 3
+    alphas = np.linspace(0.05, 0.2, D)
+    model = GDRegressor(
+        penalty=L2(weights=alphas / 0.1), alpha=0.1, tol=1e-10, fit_intercept=fit_intercept
+    )
+    monkeypatch.setattr(auto, "in_row_space", None)
+    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)  # what a descent knows costs nothing
+    y = np.column_stack([NUMBERS, 1e6 + 1e3 * NUMBERS**2])
+    model.fit(make(X), y, sample_weight=weights)
+    # Augmented least squares, with the penalty as rows.
+    share = np.sqrt(weights / weights.sum())[:, None]
+    centred = X - share.T**2 @ X if fit_intercept else X
+    ones = np.full((N, 1), float(fit_intercept))
+    A = np.vstack([share * np.hstack([centred, ones]), np.diag(np.append(alphas, 0.0) ** 0.5)[:D]])
+    b = np.vstack([share * y, np.zeros((D, 2))])
+    scale = np.maximum(np.linalg.norm(A, axis=0), 1e-9)
+    expected = (np.linalg.lstsq(A / scale, b, rcond=None)[0] / scale[:, None]).T[:, :D]
+    margins = expected @ (share * centred).T
+    assert_allclose(model.coef_ @ (share * centred).T, margins, atol=1e-9 * np.abs(margins).max())
+    sizes = np.sqrt(alphas) * expected, np.sqrt(alphas) * model.coef_
+    assert_allclose(*np.linalg.norm(sizes, axis=2), rtol=1e-8)
+    assert model.converged_
+    assert 0.0 <= model.optimality_ <= 1e-12 * np.var(y)
 
 
 def test_more_columns_than_rows_reach_an_exact_solution():
@@ -119,7 +150,7 @@ def test_a_costly_hessian_is_used_again(k, monkeypatch):
     y = np.digitize(margins + rng.logistic(size=3000), [0.0, 2.0][:k - 1])
     made = []
 
-    class Counted(newton.Curvature):
+    class Counted(curvature.Curvature):
         def __init__(self, *args):
             made.append(self)
             super().__init__(*args)
@@ -129,7 +160,7 @@ def test_a_costly_hessian_is_used_again(k, monkeypatch):
         model = GDClassifier(alpha=0.01, tol=1e-11).fit(X, y)
         return model, len(made)
 
-    monkeypatch.setattr(newton, "Curvature", Counted)
+    monkeypatch.setattr(dual, "Curvature", Counted)
     monkeypatch.setattr(curvature, "COSTLY", 1e6)
     model, several = fit()
     monkeypatch.setattr(curvature, "COSTLY", np.inf)
