@@ -51,6 +51,10 @@ class Curvature:
         Whether the blocks are the Hessian itself.
     costly : bool
         Whether steps that need no new one save time.
+    solved : bool
+        Whether the last system was solved as well as was asked for.
+    stretch : float
+        How much farther the minimum was, the last time, than what was factorised says.
     """
 
     def __init__(self, objective, loss, X, x, *, sampled=True):
@@ -62,6 +66,7 @@ class Curvature:
             self.margins = margins(X, *objective.raw(x))
         self.bends = loss.bends(objective.targets, self.margins)
         self.exact, self.joint, self.costly = False, False, False
+        self.solved, self.stretch = True, 1.0
         self.blocks = self.solvers = self.damping = self.even = self.quadratic = None
         self._factorise(sampled)
 
@@ -262,6 +267,9 @@ class Curvature:
             conditioned = self.precondition(residual)
             size, old = float(residual @ conditioned), size
             search = conditioned + size / old * search
+        self.solved = size <= tol**2 * goal
+        if goal > 0:
+            self.stretch = max(1.0, float(gradient @ direction) / goal)
         return direction if direction.any() else self.precondition(gradient)
 
     def product(self, v):
@@ -288,6 +296,20 @@ def factorised_size(objective, loss):
     if k > 1 and loss.couples(k) and k * p <= largest:
         return k * p, 1
     return (p, k) if p <= FACTORISED else (0, 0)
+
+
+def hessian_work(objective, loss):
+    """Return the multiplications for what is factorised; inf where there are too many parameters.
+
+    It is made of a sample of many rows.
+    """
+    size, blocks = factorised_size(objective, loss)
+    if not size:
+        return np.inf
+    n, squares = objective.problem.n, float(size) ** 2 * blocks
+    enough = max(SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER * size)
+    sampled = not loss.constant_hessian and n * squares > CHEAP_HESSIAN
+    return (min(n, enough) if sampled else n) * squares
 
 
 def takes_kinks(objective, loss):

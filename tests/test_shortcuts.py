@@ -9,7 +9,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from skgd import GDClassifier, GDRegressor, auto, curvature, dual, growing, newton, rowspace
+from skgd import (
+    GDClassifier,
+    GDRegressor,
+    auto,
+    curvature,
+    dual,
+    gradients,
+    growing,
+    newton,
+    rowspace,
+)
 from skgd._engine import value_and_gradient
 from skgd._quadratic import scale_rows
 from skgd.penalties import L1, L2
@@ -125,6 +135,40 @@ def test_samples_change_the_way_alone(k, monkeypatch):
     assert short["n_iter_"] < long["n_iter_"]
     scale = [1.0, 100.0, 0.01]
     assert_allclose(short["coef_"] * scale, long["coef_"] * scale, atol=1e-8)
+
+
+@pytest.mark.parametrize("products", [(0.0, 0.0), (15.0, 100.0)], ids=["few", "many"])
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+@pytest.mark.parametrize("kind, y", [
+    (GDClassifier(), CLASSES > 0), (GDClassifier(), CLASSES), (GDRegressor("huber"), NUMBERS),
+], ids=["2 classes", "3 classes", "huber"])  # fmt: skip
+def test_gradients_first_change_the_way_alone(kind, y, make, products, monkeypatch):
+    X = make(WIDE[:, 40:80])
+    model = kind.set_params(alpha=0.01, tol=1e-10)
+    expected = dict(vars(model.fit(X, y)))
+    monkeypatch.setattr(gradients, "MANY", 0.0)
+    monkeypatch.setattr(gradients, "PRODUCTS", products)
+    taken, start = [], gradients.Gradients
+    monkeypatch.setattr(auto, "Gradients", lambda passes: taken.append(passes) or start(passes))
+    model.fit(X, y)
+    assert taken
+    scale = WIDE[:, 40:80].std(axis=0)
+    assert_allclose(model.coef_ * scale, expected["coef_"] * scale, rtol=1e-6, atol=1e-7)
+    assert model.converged_
+
+
+def test_gradients_give_way_where_they_lead_on_slowly(monkeypatch):
+    # Columns that nearly depend on one another: L-BFGS alone takes more steps than are left.
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.normal(size=(200, 30)), axis=1)
+    y = X[:, 3] - X[:, 17] + rng.logistic(size=200) > 0
+    expected = GDClassifier().fit(X, y)
+    monkeypatch.setattr(gradients, "MANY", 0.0)
+    model = GDClassifier(max_iter=60).fit(X, y)
+    assert model.converged_
+    first, *_, last = model.history_["objective"]
+    least = expected.history_["objective"][-1]
+    assert last - least <= 1e-6 * (first - least)
 
 
 def test_a_sample_that_misleads_is_forgotten(monkeypatch):
