@@ -295,6 +295,16 @@ class Broken(Loss):
         raise ArithmeticError("mine")
 
 
+class BreaksLater(Squares):
+    left = 0
+
+    def gradient(self, y, z):
+        self.left -= 1
+        if self.left < 0:
+            raise ArithmeticError("mine")
+        return z - y
+
+
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_python_loss_is_called_back(k, n_threads, monkeypatch):
@@ -533,13 +543,13 @@ class Threshold(Penalty):
         return np.sign(coef) * np.maximum(np.abs(coef) - step, 0)
 
 
-def small_sweep(optimizer, penalty, loss, u, k=2):
+def small_sweep(optimizer, penalty, loss, u, k=2, X=None, n_threads=1):
     state = np.zeros((k, optimizer.slots, u.shape[1]))
-    X = raw()
+    X = raw() if X is None else X
     return Sweep(
         Problem(X, targets(N, k), None, loss.compiled(k), k), penalty.compiled(),
         [optimizer.compiled() for _ in range(k)], u, state, np.full(k, 0.1),
-        metric_of("diagonal", X, k, u.shape[1] > D), 1.0,
+        metric_of("diagonal", X, k, u.shape[1] > D), 1.0, n_threads=n_threads,
     )  # fmt: skip
 
 
@@ -567,6 +577,37 @@ def test_the_error_of_a_python_rule_stops_the_sweep():
     with pytest.raises(ArithmeticError, match="mine"):
         sweep.run(np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.1), 0)
     sweep.run(np.arange(N), np.arange(0, N + 1, 40), np.full(5, 0.1), 0)
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "C float32"])
+@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("n_threads", [2, 3, 50])
+def test_threads_that_share_batches_give_the_same_bits(layout, k, n_threads, monkeypatch, tmp_path):
+    monkeypatch.setattr("skgd._engine.sweep.THREADED", 0)
+    X = LAYOUTS[layout](raw(), tmp_path)
+    order = np.tile(np.random.default_rng(6).permutation(N), 20)
+    bounds = np.unique(np.append(np.arange(0, 20 * N, 70), [1, 40, 71, 20 * N]))
+    alone, together = np.zeros((k, D + 1)), np.zeros((k, D + 1))
+    for u, threads in ((alone, 1), (together, n_threads)):
+        sweep = small_sweep(Adam(), L2(), SquaredError(), u, k, X, n_threads=threads)
+        for t in range(3):
+            sweep.run(order, bounds, np.full(len(bounds) - 1, 0.01), t)
+    assert np.any(alone)
+    np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_error_of_a_python_loss_stops_the_sweep(n_threads, monkeypatch):
+    monkeypatch.setattr("skgd._engine.sweep.THREADED", 0)
+    broken = BreaksLater()
+    sweep = small_sweep(SGD(), L2(), broken, np.zeros((2, D + 1)), n_threads=n_threads)
+    # Each of the threads in turn is the one that meets it.
+    for calls in range(6):
+        broken.left = calls
+        with pytest.raises(ArithmeticError, match="mine"):
+            sweep.run(np.arange(N), np.array([0, 100, N]), np.full(2, 0.1), 0)
+    broken.left = 1000
+    sweep.run(np.arange(N), np.array([0, 100, N]), np.full(2, 0.1), 0)
 
 
 def test_positive_keeps_every_coefficient_above_zero():
