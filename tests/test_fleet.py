@@ -29,8 +29,7 @@ def make_sweep(rows, X, targets, k, loss, seed, optimizer, penalty, precondition
     problem = Problem(rows, targets, weights, loss.compiled(k), k)
     metric = identity_metric(D, k, True)
     if preconditioned:
-        moments = Moments.empty(D)
-        moments.merge(X, rows, weights)
+        moments = Moments.of(rows, weights)
         metric = diagonal_metric(
             moments, np.ones(k), np.full((k, D), 0.01), np.ones(k), True, centred=True
         )
