@@ -1,9 +1,10 @@
 """The engine: two compiled primitives over rows of X, a full pass and a sweep of update steps.
 
 Each file needs those before it alone: `rows` reads X; `problem` has the losses of the rows and
-their gradients, the full pass; `tiles` lays sparse batches out for the cache; `sweep` takes update
-steps, `reduced` along estimates whose noise dies out, `fleet` with many models at once. The GIL is
-released throughout; what comes in is checked in Python before a loop starts.
+their gradients, the full pass; `tiles` lays sparse batches out for the cache, `team` shares dense
+ones between threads; `sweep` takes update steps, `reduced` along estimates whose noise dies out,
+`fleet` with many models at once. The GIL is released throughout; what comes in is checked in Python
+before a loop starts.
 """
 
 from skgd._engine.fleet import Fleet
