@@ -73,6 +73,8 @@ class Metric:
         One over the scale; 0 freezes a coordinate along which the objective is flat.
     unit : array of shape (n_outputs,)
         The unit in which the objective is measured during descent.
+    beyond : bool array of shape (n_features,)
+        Which columns are frozen because squares of their numbers are beyond the range of doubles.
     identity : bool
         Whether the coordinates are the raw ones.
     """
@@ -80,6 +82,7 @@ class Metric:
     mean: np.ndarray
     inverse: np.ndarray
     unit: np.ndarray
+    beyond: np.ndarray
     identity: bool = False
 
     def to_raw(self, u):
@@ -122,6 +125,7 @@ def identity_metric(n_features, n_outputs, fit_intercept):
         mean=np.zeros(n_features),
         inverse=np.ones((n_outputs, n_features + fit_intercept)),
         unit=np.ones(n_outputs),
+        beyond=np.zeros(n_features, dtype=bool),
         identity=True,
     )
 
@@ -150,7 +154,9 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
     inverse = np.zeros(bend.shape)
     with np.errstate(over="ignore", divide="ignore"):
         np.divide(1.0, np.sqrt(bend * unit[:, None]), out=inverse, where=bend > 0)
-    # Beyond the range of doubles a column cannot be told from a constant one.
-    inverse[~np.isfinite(inverse)] = 0.0
+        inverse[~np.isfinite(inverse**2)] = 0.0
+        vanishing = (moments.mean != 0) & (moments.mean**2 == 0)
+    frozen = (inverse == 0)[:, :len(variance)].any(axis=0)
+    beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
     mean = moments.mean.copy() if centred else np.zeros(len(variance))
-    return Metric(mean=mean, inverse=inverse, unit=unit)
+    return Metric(mean=mean, inverse=inverse, unit=unit, beyond=beyond)

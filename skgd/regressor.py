@@ -5,6 +5,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skgd._base import BaseGD, losses_in_words, takes_batches
+from skgd._checks import check_size
 
 
 class GDRegressor(RegressorMixin, BaseGD):
@@ -199,6 +200,7 @@ class GDRegressor(RegressorMixin, BaseGD):
             except (TypeError, ValueError) as error:
                 raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
         targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
+        check_size(targets)
         targets = loss.encoded(targets)
         if reset:
             self._single_output, self._n_outputs = single, targets.shape[1]

@@ -137,6 +137,13 @@ class Memory:
     def empty(cls, n_features, n_outputs):
         return cls(Moments.empty(n_features), Moments.empty(n_outputs))
 
+    def make_writable(self):
+        """Copy what lies in a file that joblib has mapped."""
+        for part in (self.moments, self.target_moments, self.steps):
+            for name, value in vars(part).items() if part is not None else ():
+                if isinstance(value, np.ndarray) and not value.flags.writeable:
+                    setattr(part, name, np.array(value))
+
     def keep_steps_of(self, kind):
         """Forget the steps and the schedule of another kind of run."""
         if self.kind != kind:
@@ -167,6 +174,7 @@ class Run:
         self.estimator, self.sample, self.tasks = estimator, sample, tasks
         if state is not None:
             memory = state["memory"]
+        memory.make_writable()
         self.memory, self.partial = memory, partial
         self.loss = estimator._make_loss()
         self.penalty = estimator._make_penalty()
@@ -555,6 +563,12 @@ class Run:
             Those of the columns.
         """
         plan, problem, X = self.plan, self.problem, self.sample.X
+        gradient, losses, _ = self.objective.losses_and_gradients(*self.start)
+        if not (np.isfinite(losses).all() and np.isfinite(gradient).all()):
+            return (
+                "It or its gradient is not finite at the start: mend the loss or the penalty, or "
+                "pass another init."
+            )
         if plan.schedule is None:
             return "Pass init='zeros', a larger alpha, or optimizer='auto'."
         automatic = rates.automatic_schedule(
