@@ -306,6 +306,15 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     def _tell(self, run):
         record, plan = run.record, run.plan
+        beyond = np.flatnonzero(run.objective.metric.beyond)
+        if beyond.size:
+            columns = getattr(self, "feature_names_in_", np.arange(run.problem.d))[beyond]
+            warnings.warn(
+                f"X: squares of the numbers in the columns {columns.tolist()} are beyond the range "
+                "of doubles, so these columns were left out: multiply or divide them by a power of "
+                "ten.",
+                UserWarning,
+            )
         if run.without_minimum:
             warnings.warn(
                 f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "

@@ -6,6 +6,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
+# Squares of numbers up to this size can be added up in doubles.
+LARGEST = 1e150
+
 
 def is_number(value):
     """Whether value is a real number and not a bool."""
@@ -106,7 +109,19 @@ def check_weights(sample_weight, n_samples, name="sample_weight", zeros=False):
         total = weights.sum()
     if not np.isfinite(total):
         raise ValueError(f"{name}: the sum of the weights overflows; pass smaller weights.")
+    if 0 < total < np.finfo(float).tiny:
+        raise ValueError(f"{name}: the sum of the weights underflows; pass larger weights.")
     return weights
+
+
+def check_size(targets):
+    """Raise where squares of the targets are beyond the range of doubles."""
+    largest = np.abs(targets).max(initial=0.0)
+    if not (largest == 0.0 or 1.0 / LARGEST <= largest <= LARGEST):
+        raise ValueError(
+            f"y: the largest number has the size {largest:.3g}, and its square is beyond the range "
+            "of doubles: multiply or divide y by a power of ten."
+        )
 
 
 def canonical(X):
@@ -129,6 +144,8 @@ def canonical(X):
 def naming_columns(X, error):
     """Return the error with the names of the columns of a frame that it is about."""
     if not hasattr(X, "columns") or not hasattr(X, "__getitem__"):
+        return error
+    if len(set(X.columns)) < len(X.columns):
         return error
     text, missing = [], []
     for name in X.columns:

@@ -217,10 +217,13 @@ class GDClassifier(ClassifierMixin, BaseGD):
             codes[codes == len(classes)] = 0
             unknown = np.unique(y[classes[codes] != y])
             if len(unknown):
-                remedy = "" if partial else ", or warm_start=False"
+                remedy = (
+                    "pass all classes in the first call" if partial
+                    else "pass rows of these classes, or fit anew with warm_start=False"
+                )
                 raise ValueError(
                     f"y contains the labels {unknown.tolist()!r}, which are not among the classes "
-                    f"{classes.tolist()!r}: pass all classes in the first call{remedy}."
+                    f"{classes.tolist()!r}: {remedy}."
                 )
         two = len(classes) == 2
         targets = 2.0 * codes[:, None] - 1.0 if two else codes.astype(np.float64)

@@ -190,7 +190,7 @@ cdef class PythonLossRule(LossRule):
             return self.call(self.loss.hessian, k, m, y, z, out)
 
 
-def make_rule(piece, needed, **more):
+def make_rule(piece, **more):
     """Return the rule of a loss, penalty or optimizer with its hyperparameters."""
     for base in type(piece).__mro__:
         if base.__dict__.get("Rule") is not None:
@@ -199,7 +199,9 @@ def make_rule(piece, needed, **more):
                 return base.Rule(**parameters, **more)
             except TypeError as error:
                 raise TypeError(f"{piece!r}: pass numbers for its parameters ({error}).") from error
-    raise NotImplementedError(f"{type(piece).__name__} needs {needed} of its own: define it.")
+    raise NotImplementedError(
+        f"{type(piece).__name__} has no compiled rule: define the method that was called."
+    )
 
 
 @cache
@@ -208,10 +210,19 @@ def parameter_names(cls):
     return cls._get_param_names()
 
 
-def check_complete(piece, needed):
-    """Raise for a user's subclass that defines nothing of its own."""
+def check_complete(piece, root, *signatures):
+    """Raise for a user's subclass of the base class ``root`` that lacks a method."""
     if type(piece).Rule is None:
-        raise TypeError(f"{type(piece).__name__} is not complete: define {needed}.")
+        missing = [each for each in signatures if not defines(piece, root, each.partition("(")[0])]
+        if missing:
+            raise TypeError(
+                f"{type(piece).__name__} is not complete: define {' and '.join(missing)}."
+            )
+
+
+def defines(piece, root, method):
+    """Tell whether a piece has another method than that of the base class ``root``."""
+    return getattr(type(piece), method) is not getattr(root, method)
 
 
 def overrides(cls, root, methods):
@@ -369,9 +380,10 @@ class Loss(BaseEstimator):
         n_outputs : int, default=1
             The number of margins of a row.
         """
+        hessian = ("hessian(y, z)",) if self.has_hessian else ()
+        check_complete(self, Loss, "value(y, z)", "gradient(y, z)", *hessian)
         if overrides(type(self), Loss, {"value", "gradient", "hessian"}):
             return PythonLossRule(self)
-        check_complete(self, "value(y, z) and gradient(y, z)")
         return self._rule(n_outputs)
 
     def best_constant(self, y, sample_weight):
@@ -495,7 +507,7 @@ class Loss(BaseEstimator):
         return generator.normal(0.5, 2.0, shape)
 
     def _rule(self, n_outputs):
-        return make_rule(self, "each method that is called")
+        return make_rule(self)
 
     def _apply(self, what, y, z):
         y, z = np.asarray(y, dtype=float), np.asarray(z, dtype=float)
@@ -659,7 +671,7 @@ class _Smoothed(Loss):
         return self.loss.sample_targets(shape, seed)
 
     def _rule(self, n_outputs):
-        return make_rule(self.loss, "each method that is called", width=self.width)
+        return make_rule(self.loss, width=self.width)
 
 
 class AbsoluteError(_PiecewiseLinear):

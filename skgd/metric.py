@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from skgd._engine import chunk_starts
+from skgd._engine import in_chunks
 
 # A column whose standard deviation is this share of its mean has no more than rounding in it.
 ROUNDING = 1e-13
@@ -32,23 +30,17 @@ class Moments:
         return cls(0.0, np.zeros(n_features), np.zeros(n_features))
 
     @classmethod
-    def of(cls, X, rows, weights):
-        """Return the moments of X, whose `Rows` are given too."""
-        moments = cls.empty(rows.d)
-        moments.merge(X, rows, weights)
-        return moments
+    def of(cls, rows, weights, n_threads=1):
+        """Return the moments of rows of X, the same to the bit for any number of threads."""
+        def of_chunk(start, stop):
+            chunk = cls.empty(rows.d)
+            chunk.weight = rows.moments(weights, start, stop, chunk.mean, chunk.deviation)
+            return chunk
 
-    def merge(self, X, rows, weights):
-        """Take more rows in; X is read once, in blocks."""
-        if sparse.issparse(X):
-            self.combine(_sparse_moments(X, weights))
-            return
-        starts = chunk_starts(rows, rows.n)
-        for start in starts:
-            stop = min(start + starts.step, rows.n)
-            self.weight = rows.moments(
-                weights, start, stop, self.weight, self.mean, self.deviation
-            )
+        moments = cls.empty(rows.d)
+        for chunk in in_chunks(rows, rows.n, of_chunk, n_threads):
+            moments.combine(chunk)
+        return moments
 
     def combine(self, other):
         """Take in rows whose moments are known."""
@@ -69,16 +61,6 @@ class Moments:
         return variance if about_mean else variance + self.mean**2
 
 
-def _sparse_moments(X, weights):
-    # The function wants both in one dtype; a metric's moments may be rounded.
-    weights = None if weights is None else weights.astype(X.dtype)
-    mean, variance, total = mean_variance_axis(
-        X, axis=0, weights=weights, return_sum_weights=True
-    )
-    total = float(np.max(total))
-    return Moments(total, mean.astype(float), variance.astype(float) * total)
-
-
 @dataclass
 class Metric:
     """Diagonal coordinates: ``w = u * inverse`` and ``b = u_b * inverse_b - mean . w``.
@@ -91,6 +73,8 @@ class Metric:
         One over the scale; 0 freezes a coordinate along which the objective is flat.
     unit : array of shape (n_outputs,)
         The unit in which the objective is measured during descent.
+    beyond : bool array of shape (n_features,)
+        Which columns are frozen because squares of their numbers are beyond the range of doubles.
     identity : bool
         Whether the coordinates are the raw ones.
     """
@@ -98,6 +82,7 @@ class Metric:
     mean: np.ndarray
     inverse: np.ndarray
     unit: np.ndarray
+    beyond: np.ndarray
     identity: bool = False
 
     def to_raw(self, u):
@@ -140,6 +125,7 @@ def identity_metric(n_features, n_outputs, fit_intercept):
         mean=np.zeros(n_features),
         inverse=np.ones((n_outputs, n_features + fit_intercept)),
         unit=np.ones(n_outputs),
+        beyond=np.zeros(n_features, dtype=bool),
         identity=True,
     )
 
@@ -168,7 +154,9 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
     inverse = np.zeros(bend.shape)
     with np.errstate(over="ignore", divide="ignore"):
         np.divide(1.0, np.sqrt(bend * unit[:, None]), out=inverse, where=bend > 0)
-    # Beyond the range of doubles a column cannot be told from a constant one.
-    inverse[~np.isfinite(inverse)] = 0.0
+        inverse[~np.isfinite(inverse**2)] = 0.0
+        vanishing = (moments.mean != 0) & (moments.mean**2 == 0)
+    frozen = (inverse == 0)[:, :len(variance)].any(axis=0)
+    beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
     mean = moments.mean.copy() if centred else np.zeros(len(variance))
-    return Metric(mean=mean, inverse=inverse, unit=unit)
+    return Metric(mean=mean, inverse=inverse, unit=unit, beyond=beyond)

@@ -296,13 +296,11 @@ class Optimizer(_Minimizer):
 
     def compiled(self):
         """Return the rule that the engine runs; one that calls back where a subclass overrides."""
-        if overrides(type(self), Optimizer, {"update"}):
-            return PythonRule(self)
-        check_complete(self, "update(w, g, state, rate, t)")
-        return self._rule()
+        check_complete(self, Optimizer, "update(w, g, state, rate, t)")
+        return PythonRule(self) if overrides(type(self), Optimizer, {"update"}) else self._rule()
 
     def _rule(self):
-        return make_rule(self, "update(w, g, state, rate, t)")
+        return make_rule(self)
 
 
 def _in_unit_interval(name, value):

@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from skgd._arrays cimport floats, integers, writeable_floats
 
 from skgd._checks import as_floats
-from skgd.losses import check_complete, make_rule, overrides
+from skgd.losses import check_complete, defines, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
@@ -284,19 +284,24 @@ class Penalty(BaseEstimator):
 
     def compiled(self):
         """Return the rule that the engine runs; one that calls back where a subclass overrides."""
+        proximal = defines(self, Penalty, "prox")
+        if not proximal:
+            parts = ("gradient(coef) or prox(coef, step)",)
+        else:
+            parts = ("smooth_value(coef)",) if defines(self, Penalty, "gradient") else ()
+        check_complete(self, Penalty, "value(coef)", *parts)
         if overrides(type(self), Penalty, {"value", "smooth_value", "gradient", "prox"}):
             return PythonPenaltyRule(self)
-        check_complete(self, "value(coef), and gradient(coef) or prox(coef, step)")
         return self._rule()
 
     def _has(self, method):
         """Tell whether a user's penalty has a method, or its parent's rule a part of that kind."""
-        if getattr(type(self), method) is not getattr(Penalty, method):
+        if defines(self, Penalty, method):
             return True
         return method == "prox" and type(self).Rule is not None and self._rule().is_proximal
 
     def _rule(self):
-        return make_rule(self, "each method that is called")
+        return make_rule(self)
 
 
 def _row(coef):
@@ -619,7 +624,7 @@ def checked_groups(groups):
         )
     result, seen = [], set()
     for group in lists:
-        columns = list(group) if np.iterable(group) and not isinstance(group, str) else [group]
+        columns = list(group) if np.iterable(group) and not isinstance(group, str) else []
         if not columns or not all(
             isinstance(j, Integral) and not isinstance(j, bool) and j >= 0 for j in columns
         ):

@@ -5,6 +5,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skgd._base import BaseGD, losses_in_words, takes_batches
+from skgd._checks import check_size
 
 
 class GDRegressor(RegressorMixin, BaseGD):
@@ -66,7 +67,8 @@ class GDRegressor(RegressorMixin, BaseGD):
     warm_start : bool, default=False
         Whether fit goes on from the last fit.
     n_jobs : int, default=None
-        Threads of full passes; None is 1, -1 all cores. The results are the same to the bit.
+        Threads of full passes, and of batches of dense rows; None is 1, -1 all cores. The results
+        are the same to the bit.
     verbose : int, default=0
         Whether to print a line for each epoch.
     random_state : int, RandomState or None, default=None
@@ -198,6 +200,7 @@ class GDRegressor(RegressorMixin, BaseGD):
             except (TypeError, ValueError) as error:
                 raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
         targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
+        check_size(targets)
         targets = loss.encoded(targets)
         if reset:
             self._single_output, self._n_outputs = single, targets.shape[1]

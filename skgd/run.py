@@ -137,6 +137,13 @@ class Memory:
     def empty(cls, n_features, n_outputs):
         return cls(Moments.empty(n_features), Moments.empty(n_outputs))
 
+    def make_writable(self):
+        """Copy what lies in a file that joblib has mapped."""
+        for part in (self.moments, self.target_moments, self.steps):
+            for name, value in vars(part).items() if part is not None else ():
+                if isinstance(value, np.ndarray) and not value.flags.writeable:
+                    setattr(part, name, np.array(value))
+
     def keep_steps_of(self, kind):
         """Forget the steps and the schedule of another kind of run."""
         if self.kind != kind:
@@ -167,6 +174,7 @@ class Run:
         self.estimator, self.sample, self.tasks = estimator, sample, tasks
         if state is not None:
             memory = state["memory"]
+        memory.make_writable()
         self.memory, self.partial = memory, partial
         self.loss = estimator._make_loss()
         self.penalty = estimator._make_penalty()
@@ -280,11 +288,12 @@ class Run:
         if estimator.positive:
             rule = BoxRule(0.0, None, rule)
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
+        n_threads = effective_n_jobs(estimator.n_jobs)
         if plan.preconditioned:
             if not self.partial:
                 memory.moments = Moments.empty(problem.d)
             memory.moments.combine(self._once(
-                "moments", lambda: Moments.of(self.sample.X, problem.rows, problem.weights)
+                "moments", lambda: Moments.of(problem.rows, problem.weights, n_threads)
             ))  # fmt: skip
         scales = self._mean_and_spread(plan, memory)
 
@@ -298,7 +307,6 @@ class Run:
             )  # fmt: skip
             return metric, curvature, penalty_curvature
 
-        n_threads = effective_n_jobs(estimator.n_jobs)
         return Objective(problem, rule, alpha, *self._once(
             "metric", metric_and_curvatures, *self.terms, estimator.penalty, estimator.alpha,
             estimator.l1_ratio, plan.preconditioned, plan.centred,
@@ -555,6 +563,12 @@ class Run:
             Those of the columns.
         """
         plan, problem, X = self.plan, self.problem, self.sample.X
+        gradient, losses, _ = self.objective.losses_and_gradients(*self.start)
+        if not (np.isfinite(losses).all() and np.isfinite(gradient).all()):
+            return (
+                "It or its gradient is not finite at the start: mend the loss or the penalty, or "
+                "pass another init."
+            )
         if plan.schedule is None:
             return "Pass init='zeros', a larger alpha, or optimizer='auto'."
         automatic = rates.automatic_schedule(
@@ -565,8 +579,7 @@ class Run:
         rate = min(self.record.history["learning_rate"][-1] / 10, automatic.rate)
         if plan.preconditioned:
             return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
-        moments = Moments.empty(problem.d)
-        moments.merge(X, problem.rows, problem.weights)
+        moments = Moments.of(problem.rows, problem.weights)
         sizes = np.sqrt(moments.variance(about_mean=False))
         largest = int(np.argmax(sizes))
         column = largest if names is None else repr(str(names[largest]))

@@ -590,8 +590,15 @@ def _min_rate(schedule):
     return lowest
 
 
+class _Number(Constant):
+    """A user's number, which is shown as what it was passed as."""
+
+    def __repr__(self):
+        return repr(self.rate)
+
+
 class _Function(Schedule):
-    """A user's function of an array of step numbers."""
+    """A user's function of an array of step numbers, shown as what it was passed as."""
 
     def __init__(self, function):
         self.function = function
@@ -599,13 +606,16 @@ class _Function(Schedule):
     def rates(self, t):
         return self.function(t)
 
+    def __repr__(self):
+        return repr(self.function)
+
 
 def as_schedule(learning_rate):
     """Return the schedule that a user's ``learning_rate`` means."""
     if isinstance(learning_rate, Schedule):
         return learning_rate
     if is_number(learning_rate):
-        return Constant(float(learning_rate))
+        return _Number(learning_rate)
     if callable(learning_rate) and not isinstance(learning_rate, type):
         return _Function(learning_rate)
     remedies = {
@@ -646,8 +656,7 @@ def checked_rates(schedule, t):
 
 
 def _shown(schedule):
-    name = schedule.function if isinstance(schedule, _Function) else schedule
-    return f"learning_rate={name!r}"
+    return f"learning_rate={schedule!r}"
 
 
 def same_rates(one, other):

@@ -30,8 +30,7 @@ def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False
     else:
         targets = RNG.choice([-1.0, 1.0], (N, 1))
     problem = Problem(X, targets, weights, loss.compiled(k), k)
-    moments = Moments.empty(D)
-    moments.merge(X, problem.rows, weights)
+    moments = Moments.of(problem.rows, weights)
     bend = np.tile(alpha * penalty.curvature(D), (k, 1))
     curvature, unit = np.full(k, loss.curvature), np.ones(k)
     if positive:

@@ -107,6 +107,7 @@ def test_text_as_target_of_a_regression_is_an_error():
         ([1, 1, np.nan, 1], "NaN"),
         ([1, 1, np.inf, 1], "infinity"),
         ([1e308, 1e308, 1e308, 1e308], "overflow"),
+        ([5e-324, 5e-324, 5e-324, 5e-324], "underflow"),
         (["a", "b", "c", "d"], "could not convert|numeric"),
     ],
     ids=str,
@@ -294,6 +295,13 @@ def test_a_column_with_text_is_named_and_so_is_the_remedy(estimator, frame):
     with pytest.raises(ValueError, match="'town'.*OneHotEncoder") as caught:
         estimator.fit(X, [0, 1, 0, 1])
     assert "'age'" not in str(caught.value)
+
+
+def test_columns_of_one_name_are_an_error_about_names():
+    X = pd.DataFrame(np.eye(4), columns=["age", "age", "town", "income"])
+    X.iloc[0, 3] = np.nan
+    with pytest.raises(ValueError, match="^Expected unique column names"):
+        GDRegressor().fit(X, np.arange(4))
 
 
 @FRAMES
@@ -492,6 +500,39 @@ def test_a_tiny_or_huge_column_of_a_regression_is_not_lost(unit):
     exact = np.linalg.lstsq(np.column_stack([X, np.ones(len(y))]), y, rcond=None)[0]
     model = GDRegressor(penalty=None, tol=1e-10).fit(X * units, y)
     assert_allclose(model.coef_ * units, exact[:-1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-320, 1e-200, 1e-160, 1e-153, 1e160, 1e200, 1e300])
+@pytest.mark.parametrize("loss", ["squared_error", "huber"])
+def test_a_column_whose_squares_are_no_doubles_is_left_out_with_a_warning(loss, unit):
+    X, y = load_diabetes(return_X_y=True)
+    others = GDRegressor(loss, penalty=None).fit(np.delete(X, 2, axis=1), y).coef_
+    X[:, 2] = (X[:, 2] + 0.1) * unit
+    model = GDRegressor(loss, penalty=None)
+    with pytest.warns(UserWarning, match=r"columns \[2\] are beyond the range of doubles"):
+        model.fit(X, y)
+    assert model.coef_[2] == 0
+    assert_allclose(np.delete(model.coef_, 2), others, rtol=1e-6)
+
+
+def test_a_column_that_is_left_out_is_named():
+    X = pd.DataFrame({"age": np.arange(9.0) ** 2, "income": np.arange(9.0) * 1e200})
+    with pytest.warns(UserWarning, match="columns ..income.. are beyond"):
+        GDRegressor().fit(X, np.arange(9.0))
+
+
+@pytest.mark.parametrize("unit", [1e-170, 1e152, 1e300])
+def test_targets_whose_squares_are_no_doubles_are_an_error(unit):
+    X, y = DIABETES
+    with pytest.raises(ValueError, match="y: the largest number has the size 3.46e.*power of ten"):
+        GDRegressor().fit(X, y * unit)
+
+
+@pytest.mark.parametrize("unit", [1e-140, 1e140])
+def test_the_unit_of_the_targets_is_the_unit_of_the_coefficients(unit):
+    X, y = DIABETES
+    expected = GDRegressor(penalty=None).fit(X, y).coef_
+    assert_allclose(GDRegressor(penalty=None).fit(X, y * unit).coef_ / unit, expected, rtol=1e-9)
 
 
 @BOTH

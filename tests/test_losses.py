@@ -1,6 +1,8 @@
 """Losses against finite differences, scipy and scikit-learn; public losses are enumerated."""
 
 
+import re
+
 import numpy as np
 import pytest
 from scipy import optimize, special
@@ -421,12 +423,20 @@ def test_the_error_of_a_python_loss_reaches_the_user():
         Broken().compiled().apply("gradient", np.ones((4, 1)), np.ones((4, 1)))
 
 
-def test_a_loss_without_any_method_is_an_error():
-    class Empty(Loss):
-        pass
-
-    with pytest.raises(TypeError, match="value"):
-        Empty().compiled()
+@pytest.mark.parametrize(
+    "defined, missing",
+    [
+        ((), "value(y, z) and gradient(y, z)"),
+        (("value",), "gradient(y, z)"),
+        (("gradient",), "value(y, z)"),
+        (("value", "gradient", "has_hessian"), "hessian(y, z)"),
+    ],
+    ids=str,
+)
+def test_a_loss_that_lacks_a_method_is_an_error_that_names_it(defined, missing):
+    part = type("Part", (Loss,), {name: getattr(Quartic, name) for name in defined})
+    with pytest.raises(TypeError, match=re.escape(f"Part is not complete: define {missing}.")):
+        part().compiled()
 
 
 # ---- the object ---------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 
+import joblib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -287,6 +288,14 @@ def test_another_process_goes_on_as_if_it_had_never_stopped(tmp_path):
         assert_array_equal(again.coef_, whole.coef_)
         assert_array_equal(again.intercept_, whole.intercept_)
         assert again.t_ == whole.t_
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_a_model_that_joblib_has_mapped_learns_on(average, tmp_path):
+    model = GDClassifier(optimizer="adam", average=average, random_state=0)
+    joblib.dump(model.partial_fit(*WINE, classes=[0, 1, 2]), tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert_array_equal(mapped.partial_fit(*WINE).coef_, model.partial_fit(*WINE).coef_)
 
 
 def test_a_new_learning_rate_takes_effect_at_the_next_call():

@@ -1,6 +1,8 @@
 """Penalties against finite differences and scipy; public penalties are enumerated."""
 
 
+import re
+
 import numpy as np
 import pytest
 from scipy import optimize
@@ -249,7 +251,7 @@ def test_columns_without_a_group_are_groups_of_their_own():
 
 @pytest.mark.parametrize(
     "groups",
-    [[[0, 1], [1, 2]], [[0, 0]], [[-1]], [[0.5]], [[]], ["ab"], [[True]], [0, [1.5]], [], (), 3],
+    [[[0, 1], [1, 2]], [[0, 0]], [[-1]], [[0.5]], [[]], ["ab"], [[True]], [0, 0, 1], [], (), 3],
     ids=repr,
 )
 def test_bad_groups_are_errors_when_compiled(groups):
@@ -413,7 +415,8 @@ def test_a_subclass_may_call_the_compiled_methods_of_its_parent():
 
 @pytest.mark.parametrize("method", ["gradient", "prox"])
 def test_a_python_penalty_of_the_wrong_shape_is_an_error(method):
-    wrong = type("Wrong", (Penalty,), {method: lambda self, *arguments: np.zeros(D + 1)})
+    parts = {"value": lambda self, coef: 0.0, method: lambda self, *_: np.zeros(D + 1)}
+    wrong = type("Wrong", (Penalty,), parts)
     with pytest.raises(ValueError, match="shape"):
         rule, coef = wrong().compiled(), coefficients()[None]
         rule.apply_gradient(coef) if method == "gradient" else rule.apply_prox(coef, coef)
@@ -428,9 +431,20 @@ def test_the_error_of_a_python_penalty_reaches_the_user():
         Broken().compiled().apply_value(coefficients()[None])
 
 
-def test_a_penalty_without_any_method_is_an_error():
-    with pytest.raises(TypeError, match="value"):
-        type("Empty", (Penalty,), {})().compiled()
+@pytest.mark.parametrize(
+    "defined, missing",
+    [
+        ([], "value(coef) and gradient(coef) or prox(coef, step)"),
+        (["value"], "gradient(coef) or prox(coef, step)"),
+        (["prox"], "value(coef)"),
+        (["value", "gradient", "prox"], "smooth_value(coef)"),
+    ],
+    ids=str,
+)
+def test_a_penalty_that_lacks_a_method_is_an_error_that_names_it(defined, missing):
+    part = type("Part", (Penalty,), dict.fromkeys(defined, lambda self, *_: 0.0))
+    with pytest.raises(TypeError, match=re.escape(f"Part is not complete: define {missing}.")):
+        part().compiled()
 
 
 # ---- what does not fit --------------------------------------------------------------------------

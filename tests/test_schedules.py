@@ -495,6 +495,13 @@ def test_a_bad_rate_is_an_error_wherever_it_stands(bad):
             checked_rates(as_schedule(schedule), STEPS)
 
 
+@pytest.mark.parametrize("rate", [-1, -0.5, Constant(-1)], ids=repr)
+def test_a_bad_rate_is_shown_as_it_was_passed(rate):
+    with pytest.raises(ValueError) as caught:
+        GDRegressor(learning_rate=rate).fit(*DIABETES)
+    assert str(caught.value).startswith(f"learning_rate={rate!r} gives the rate -")
+
+
 @pytest.mark.parametrize(
     "returned", [np.ones(3), np.ones((4, 1)), np.ones((1, 4)), np.ones(0), np.ones(1)], ids=str
 )

@@ -289,6 +289,15 @@ def test_the_warning_names_the_step_and_the_column_with_the_largest_scale():
         model.fit(X, y)
 
 
+@pytest.mark.parametrize("part", ["value", "gradient"])
+def test_a_loss_that_is_not_a_number_at_the_start_is_what_the_warning_tells_of(part):
+    lost = type("Lost", (Slow,), {part: lambda self, y, z: np.full(z.shape, np.nan)})
+    model = GDRegressor(lost(), learning_rate=0.1)
+    with pytest.warns(DivergenceWarning, match="not finite at the start: mend the loss"):
+        model.fit(*DIABETES)
+    assert np.all(np.isfinite(model.coef_))
+
+
 @pytest.mark.parametrize("estimator, data", [(GDClassifier(), CANCER), (GDRegressor(), DIABETES)])
 def test_divergence_raises_where_that_is_wanted(estimator, data):
     estimator.set_params(
@@ -790,7 +799,7 @@ def test_a_warm_start_of_another_kind_of_run_takes_nothing_but_the_coefficients(
 def test_a_warm_start_with_other_labels_says_what_to_pass():
     X, y = IRIS
     model = GDClassifier(warm_start=True).fit(X[:100], y[:100])
-    with pytest.raises(ValueError, match=r"labels \[2\].* or warm_start=False"):
+    with pytest.raises(ValueError, match=r"labels \[2\].*, or fit anew with warm_start=False"):
         model.fit(X, y)
 
 
