@@ -27,7 +27,7 @@ NEAR = 3e-4
 # The products that a system may take without a Hessian, at least and at most.
 PRODUCTS = 15.0, 100.0
 # The share of a step that the solution of a system may miss, for a decrement that can be trusted.
-TRUSTED = 0.05
+TRUSTED = 0.2
 
 
 def passes_per_hessian(objective, loss):
