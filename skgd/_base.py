@@ -352,6 +352,17 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
                     "optimizer='auto'.",
                     ConvergenceWarning,
                 )
+        elif run.may_be_far:
+            fallen = record.constant_objective - self.history_["objective"][-1]
+            missing = self.optimality_
+            if missing > max(FAR, self.tol or 0.0) * max(fallen, 0.0) + run.negligible:
+                warnings.warn(
+                    f"The objective stopped falling at {self.history_['objective'][-1]:.3g}, after "
+                    f"a fall of {fallen:.2g}, and may be up to {missing:.2g} above its "
+                    "minimum: pass a larger alpha, or X without values that are far larger than "
+                    "the others of their columns, as a QuantileTransformer makes it.",
+                    ConvergenceWarning,
+                )
 
     # ---- after the fit --------------------------------------------------------------------------
 

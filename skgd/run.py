@@ -32,6 +32,8 @@ CERTIFIED, CERTIFIED_IN_DOUBT, LITTLE_IN_DOUBT = 0.05, 1.0, 1e8
 EPOCH = 2e5
 # Passes that look for a further fall: at least, and as a share of those so far.
 PROBES, PROBED = 10, 0.2
+# A distance from the minimum, in the unit of the objective, that is nothing.
+NEGLIGIBLE = 1e-6
 
 
 @dataclass
@@ -511,6 +513,18 @@ class Run:
         """Whether the run stopped because its objective did, at a rate that nobody chose."""
         automatic = isinstance(self.estimator.learning_rate, str) and not self.loss.homogeneous
         return self.record.stop_reason == "tol" and self.plan.takes_steps and automatic
+
+    @property
+    def may_be_far(self):
+        """Whether the solver that needs no rate looked for a plateau, and no bound told it off."""
+        bound = (self.objective.space or self.objective).bound
+        done = self.plan.optimizer is None and self.record.stop_reason in ("tol", "precision")
+        return done and bound is not None and not bound.tight
+
+    @property
+    def negligible(self):
+        """A distance from the minimum that is nothing, whatever the objective has fallen."""
+        return NEGLIGIBLE / float(self.objective.metric.unit.max())
 
     @property
     def _work(self):

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import optimize, sparse, special
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
 from skgd import GDClassifier, GDRegressor, losses
@@ -228,6 +229,17 @@ class AtMostOne(Penalty):
 
     def prox(self, coef, step):
         return np.clip(coef, -1, 1)
+
+
+def test_an_end_that_may_be_far_from_the_minimum_is_told():
+    # A hundredth of all cells is so far off that the others are lost in rounding.
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(300, 5))
+    X = np.where(rng.random(rows.shape) < 0.01, 5e8 * rows, rows)
+    y = (2 * rows @ rng.normal(size=(5, 4)) + rng.gumbel(size=(300, 4))).argmax(axis=1)
+    with pytest.warns(ConvergenceWarning, match="above its minimum: pass a larger alpha, or X "):
+        model = GDClassifier().fit(X, y)
+    assert model.optimality_ > 0.1
 
 
 def test_with_a_penalty_of_unknown_form_the_bound_is_the_objective():
