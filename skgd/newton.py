@@ -138,7 +138,7 @@ class _Steps:
         newton, objective, kinks = self.newton, self.objective, self.kinks
         if self.curvature is None or not newton.loss.constant_hessian:
             self._make_curvature(x)
-        tol = self._tol(gradient)
+        tol, from_before = self._tol(gradient), self.damping
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
             if newton.products_first and not self.curvature.solved:
@@ -152,9 +152,12 @@ class _Steps:
                 if newton.observe(self.curvature, x, value, move, fall):
                     return fall, 0.0, None
             step, point = search(objective, x, value, gradient, move, fall)
-            if step > 0 or self.damping >= LARGEST_DAMPING or fall <= HIDDEN * abs(value):
+            hidden = fall <= HIDDEN * abs(value)
+            if step > 0 or self.damping >= LARGEST_DAMPING or (hidden and not from_before):
                 break
-            self.damping = max(10 * self.damping, FIRST_DAMPING)
+            # Where a damping that an earlier step needed hides the fall, it is not needed any more.
+            self.damping = 0.0 if hidden else max(10 * self.damping, FIRST_DAMPING)
+            from_before = 0.0 if hidden else from_before
         if step == 1.0:
             self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
         elif step <= SHORT:

@@ -31,7 +31,7 @@ def solver(hessian):
     factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)
     if not failed and factor.diagonal().min() > SINGULAR**0.5:
         return lambda row: scale * lapack.dpotrs(factor, scale * row, lower=1)[0]
-    values, vectors = linalg.eigh(regular, check_finite=False)
+    values, vectors = linalg.eigh(regular, driver="evd", check_finite=False)
     bent = values > SINGULAR * values[-1]
     vectors, values = vectors[:, bent], values[bent]
     return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))

@@ -11,6 +11,7 @@ from skgd.gradients import DiagonalCurvature
 from skgd.kinks import Kinks
 from skgd.losses import LogLoss, SquaredError, SquaredHinge
 from skgd.metric import Moments, diagonal_metric
+from skgd.newton import LARGEST_DAMPING, Newton, _Steps, evaluate, search
 from skgd.objective import Objective
 from skgd.penalties import L1, L2, Box, ElasticNet
 from skgd.systems import solver
@@ -102,6 +103,23 @@ def test_conjugate_gradients_solve_what_a_sample_cannot(loss, k, monkeypatch):
     product = sampled.product(sampled.solve(gradient, 1e-12))
     assert_allclose(product, gradient, atol=1e-9)
     assert_allclose(sampled.product(exact), gradient, atol=1e-9)
+
+
+def test_a_damping_that_hides_a_fall_is_left(monkeypatch):
+    # An earlier step may have needed it: with it the next one would be lost in rounding.
+    def found(*args):
+        return search(*args) if args[-1] > 1e-12 else (0.0, None)
+
+    monkeypatch.setattr("skgd.newton.search", found)
+    loss, objective = LogLoss(), make_objective(LogLoss(), 1, X, L2())
+    minimum = Newton(loss, X).solve(objective, np.zeros(D + 1), lambda *_: False)
+    x = minimum + 3e-6
+    value, gradient = evaluate(objective, x)
+    steps = _Steps(Newton(loss, X), objective, None, gradient)
+    steps.damping = LARGEST_DAMPING / 10
+    length, point = steps.take(x, value, gradient)
+    assert length == 1.0
+    assert_allclose(point[0], minimum, atol=1e-9)
 
 
 def test_a_system_is_solved_where_it_bends_and_left_alone_where_it_is_flat():
