@@ -25,7 +25,7 @@ SLOW, STEPS = 1e-3, 10
 # As near as `tol` would have it, to where Newton's method is fast.
 NEAR = 3e-4
 # The products that a system may take without a Hessian, at least and at most.
-PRODUCTS = 40.0, 100.0
+PRODUCTS = 25.0, 100.0
 # The share of a step that the solution of a system may miss, for a decrement that can be trusted.
 TRUSTED = 0.2
 
