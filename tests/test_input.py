@@ -160,7 +160,7 @@ BAD = {
     "n_jobs": [0, 1.5, "all", True],
     "verbose": ["yes", None, 1.5],
     "random_state": ["seed", 1.5, -1, [1]],
-    "class_weight": ["equal", 3, [1, 2], {5: 1.0}, {0: -1.0}, {0: np.nan}, {0: 0, 1: 0, 2: 0},
+    "class_weight": ["equal", 3, [1, 2], {5: 1.0}, {0: -1.0}, {0: np.nan}, {0: 0, 1: 0},
                      {0: "1"}],
 }
 CASES = [(name, value) for name, values in BAD.items() for value in values]
