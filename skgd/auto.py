@@ -7,6 +7,8 @@ import numpy as np
 
 from skgd import certificate, optimizers
 from skgd.curvature import takes_kinks
+from skgd.dual import takes_dual
+from skgd.gradients import NEAR, Gradients, passes_per_hessian
 from skgd.growing import descend_on_samples
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.metric import diagonal_metric, identity_metric
@@ -151,7 +153,9 @@ def solve(objective, loss, X, x, record):
     method sees no curvature, L-BFGS goes on. Many rows are sampled for the start, and more columns
     than rows are descended in the span of the rows.
     """
-    space = in_row_space(objective, loss, X) if loss.convex and loss.has_hessian else None
+    space = None
+    if loss.convex and loss.has_hessian and not takes_dual(objective, loss):
+        space = in_row_space(objective, loss, X)
     if space is not None:
         objective.space = space
         x = solve(space, loss, space.X, space.coordinates(*objective.raw(x)), record)
@@ -172,6 +176,12 @@ def solve(objective, loss, X, x, record):
         if isinstance(solver, Newton) and not record.n_iter:
             worth = float(inner.metric.unit @ record.constant_objectives)
             x, solver.curvature = descend_on_samples(inner, smooth, X, x, worth)
+            passes = passes_per_hessian(inner, smooth)
+            if solver.curvature is None and passes:
+                x = train_full_batch(Gradients(passes), inner, x, record, NEAR)
+                if record.stop_reason not in (None, "tol", "precision"):
+                    break
+                record.stop_reason, solver.products_first = None, True
         enough = 0.0 if smooth is losses[-1] else ON_THE_WAY
         x = train_full_batch(solver, inner, x, record, enough)
         if isinstance(solver, Newton) and solver.overlooks:

@@ -19,12 +19,8 @@ import numpy as np
 from scipy import sparse
 
 from skgd.blas import one_thread
-from skgd.curvature import (
-    Curvature,
-    factorised_size,
-    parts_of,
-    takes_kinks,
-)
+from skgd.curvature import factorised_size, parts_of, takes_kinks
+from skgd.dual import curvature_at, takes_dual
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.kinks import Kinks
 from skgd.newton import Newton, stand_ins
@@ -52,14 +48,18 @@ ROUNDING = 32 * np.finfo(float).eps
 
 
 def work(objective, loss):
-    """Return the multiplications for a bound: 0 where a descent has left one.
+    """Return the multiplications for a bound: 0 where a descent has left one, or the Hessian.
 
     Otherwise those for a Newton step; inf where no Hessian can be factorised.
     """
     objective = objective.space or objective
     if objective.bound is not None and objective.bound.tight:
         return 0.0
+    if objective.hessian is not None and objective.hessian.exact and not objective.proximal:
+        return 0.0
     (k, p), n = objective.metric.inverse.shape, objective.problem.n
+    if takes_dual(objective, loss):
+        return STEP + n**2 * float(n + p)
     size, blocks = factorised_size(objective, loss)
     if not size:
         return np.inf
@@ -100,7 +100,7 @@ def optimality(objective, loss, X, coef, intercept):
         if loss.constant_hessian and not objective.proximal:
             curvature = objective.hessian
             if curvature is None:
-                curvature = Curvature(objective, loss, X, x)
+                curvature = curvature_at(objective, loss, X, x)
             if curvature.exact:
                 return _of_quadratic(objective, curvature, x)
         return _of_slopes(objective, loss, X, x, objective.values(coef, intercept)[1])

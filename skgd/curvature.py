@@ -51,29 +51,38 @@ class Curvature:
         Whether the blocks are the Hessian itself.
     costly : bool
         Whether steps that need no new one save time.
+    solved : bool
+        Whether the last system was solved as well as was asked for.
+    stretch : float
+        How much farther the minimum was, the last time, than what was factorised says.
     """
 
     def __init__(self, objective, loss, X, x, *, sampled=True):
         self.objective, self.loss, self.X = objective, loss, X
-        problem = objective.problem
-        self.shape = k, p = objective.metric.inverse.shape
-        self.weights = problem.row_weights()
+        self.shape = objective.metric.inverse.shape
+        self.weights = objective.problem.row_weights()
         self.margins = objective.margins(x)
         if self.margins is None:
             self.margins = margins(X, *objective.raw(x))
         self.bends = loss.bends(objective.targets, self.margins)
-        self.exact, self.blocks, self.solvers = False, None, None
-        self.damping = self.even = None
-        self.costly, self.quadratic = False, None
+        self.exact, self.joint, self.costly = False, False, False
+        self.solved, self.stretch = True, 1.0
+        self.blocks = self.solvers = self.damping = self.even = self.quadratic = None
+        self._factorise(sampled)
+
+    def _factorise(self, sampled):
+        """Factorise what is the Hessian, or stands for it."""
+        objective, loss, (k, p) = self.objective, self.loss, self.shape
         size = factorised_size(objective, loss)[0]
         self.joint = size > p
-        if size:
-            rows = self._rows(size) if sampled else None
-            self.exact = rows is None and (self.joint or not loss.couples(k))
-            self.blocks = [self._joint_hessian(rows)] if self.joint else self._hessians(rows)
-            n_rows = problem.n if rows is None else len(rows)
-            blocks = 1 if self.joint else k
-            self.costly = not loss.constant_hessian and n_rows * size**2 * blocks > COSTLY
+        if not size:
+            return
+        rows = self._rows(size) if sampled else None
+        self.exact = rows is None and (self.joint or not loss.couples(k))
+        self.blocks = [self._joint_hessian(rows)] if self.joint else self._hessians(rows)
+        n_rows = objective.problem.n if rows is None else len(rows)
+        blocks = 1 if self.joint else k
+        self.costly = not loss.constant_hessian and n_rows * size**2 * blocks > COSTLY
 
     def slopes(self, move):
         """Return the slopes of the rows after a move of the parameters, to first order."""
@@ -213,7 +222,7 @@ class Curvature:
         direction : array of shape (n_parameters,)
             What `precondition` makes of it.
         """
-        if self.solvers is None or self.joint:
+        if self.blocks is None or self.solvers is None or self.joint:
             return np.zeros(len(gradient))
         blocks = self.blocks * (len(self.solvers) // len(self.blocks))
         moves = direction.reshape(len(blocks), -1)
@@ -258,6 +267,9 @@ class Curvature:
             conditioned = self.precondition(residual)
             size, old = float(residual @ conditioned), size
             search = conditioned + size / old * search
+        self.solved = size <= tol**2 * goal
+        if goal > 0:
+            self.stretch = max(1.0, float(gradient @ direction) / goal)
         return direction if direction.any() else self.precondition(gradient)
 
     def product(self, v):
@@ -284,6 +296,20 @@ def factorised_size(objective, loss):
     if k > 1 and loss.couples(k) and k * p <= largest:
         return k * p, 1
     return (p, k) if p <= FACTORISED else (0, 0)
+
+
+def hessian_work(objective, loss):
+    """Return the multiplications for what is factorised; inf where there are too many parameters.
+
+    It is made of a sample of many rows.
+    """
+    size, blocks = factorised_size(objective, loss)
+    if not size:
+        return np.inf
+    n, squares = objective.problem.n, float(size) ** 2 * blocks
+    enough = max(SAMPLED_ROWS, SAMPLED_ROWS_PER_PARAMETER * size)
+    sampled = not loss.constant_hessian and n * squares > CHEAP_HESSIAN
+    return (min(n, enough) if sampled else n) * squares
 
 
 def takes_kinks(objective, loss):

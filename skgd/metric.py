@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils.sparsefuncs import mean_variance_axis
 
-from skgd._engine import chunk_starts
+from skgd._engine import in_chunks
 
 # A column whose standard deviation is this share of its mean has no more than rounding in it.
 ROUNDING = 1e-13
@@ -32,23 +30,17 @@ class Moments:
         return cls(0.0, np.zeros(n_features), np.zeros(n_features))
 
     @classmethod
-    def of(cls, X, rows, weights):
-        """Return the moments of X, whose `Rows` are given too."""
-        moments = cls.empty(rows.d)
-        moments.merge(X, rows, weights)
-        return moments
+    def of(cls, rows, weights, n_threads=1):
+        """Return the moments of rows of X, the same to the bit for any number of threads."""
+        def of_chunk(start, stop):
+            chunk = cls.empty(rows.d)
+            chunk.weight = rows.moments(weights, start, stop, chunk.mean, chunk.deviation)
+            return chunk
 
-    def merge(self, X, rows, weights):
-        """Take more rows in; X is read once, in blocks."""
-        if sparse.issparse(X):
-            self.combine(_sparse_moments(X, weights))
-            return
-        starts = chunk_starts(rows, rows.n)
-        for start in starts:
-            stop = min(start + starts.step, rows.n)
-            self.weight = rows.moments(
-                weights, start, stop, self.weight, self.mean, self.deviation
-            )
+        moments = cls.empty(rows.d)
+        for chunk in in_chunks(rows, rows.n, of_chunk, n_threads):
+            moments.combine(chunk)
+        return moments
 
     def combine(self, other):
         """Take in rows whose moments are known."""
@@ -67,16 +59,6 @@ class Moments:
         variance = self.deviation / max(self.weight, np.finfo(float).tiny)
         variance = np.where(np.sqrt(variance) <= ROUNDING * np.abs(self.mean), 0.0, variance)
         return variance if about_mean else variance + self.mean**2
-
-
-def _sparse_moments(X, weights):
-    # The function wants both in one dtype; a metric's moments may be rounded.
-    weights = None if weights is None else weights.astype(X.dtype)
-    mean, variance, total = mean_variance_axis(
-        X, axis=0, weights=weights, return_sum_weights=True
-    )
-    total = float(np.max(total))
-    return Moments(total, mean.astype(float), variance.astype(float) * total)
 
 
 @dataclass

@@ -7,7 +7,8 @@ gradients, or, for penalties with kinks, coordinate descent and solves on the fr
 import numpy as np
 
 from skgd.blas import one_thread
-from skgd.curvature import Curvature
+from skgd.dual import curvature_at
+from skgd.gradients import DiagonalCurvature
 from skgd.kinks import Kinks
 from skgd.optimizers import FullBatchOptimizer
 
@@ -53,6 +54,8 @@ class Newton(FullBatchOptimizer):
         fall is what the slope along the move promises; True ends the descent.
     gradually : bool, default=False
         Whether a loss that turns within less comes after this one: little hangs on where it ends.
+    products_first : bool, default=False
+        Whether to factorise Hessians no sooner than products with them are too many.
 
     Attributes
     ----------
@@ -67,11 +70,12 @@ class Newton(FullBatchOptimizer):
     Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite functions, 2014.
     """
 
-    def __init__(self, loss, X, observe=None, gradually=False):
+    def __init__(self, loss, X, observe=None, gradually=False, products_first=False):
         self.loss = loss
         self.X = X
         self.observe = observe
         self.gradually = gradually
+        self.products_first = products_first
         self.curvature = None
         self.overlooks = False
 
@@ -132,13 +136,14 @@ class _Steps:
         """Take a step with the curvature of the point itself, as damped as it has to be."""
         newton, objective, kinks = self.newton, self.objective, self.kinks
         if self.curvature is None or not newton.loss.constant_hessian:
-            self.curvature = Curvature(objective, newton.loss, newton.X, x)
-            self.secants = Secants()
-            if newton.loss.constant_hessian:
-                objective.hessian = self.curvature
+            self._make_curvature(x)
         tol = self._tol(gradient)
         while True:
             move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
+            if newton.products_first and not self.curvature.solved:
+                newton.products_first = False
+                self._make_curvature(x)
+                continue
             if self._overlooks(gradient, move):
                 newton.overlooks = True
                 return fall, 0.0, None
@@ -154,6 +159,13 @@ class _Steps:
         elif step <= SHORT:
             self.damping = max(10 * self.damping, FIRST_DAMPING)
         return fall, step, point
+
+    def _make_curvature(self, x):
+        newton, objective = self.newton, self.objective
+        make = DiagonalCurvature if newton.products_first else curvature_at
+        self.curvature, self.secants = make(objective, newton.loss, newton.X, x), Secants()
+        if newton.loss.constant_hessian:
+            objective.hessian = self.curvature
 
     def _overlooks(self, gradient, move):
         """Tell whether the objective falls along directions in which its Hessian does not bend."""
@@ -184,7 +196,8 @@ class _Steps:
         direction = self.curvature.precondition(gradient)
         unseen = self.curvature.unseen(gradient, direction)
         # In the metric no curvature is above 1.
-        self.decrement = float(gradient @ direction + unseen @ unseen)
+        seen = self.curvature.stretch * float(gradient @ direction)
+        self.decrement = seen + float(unseen @ unseen)
         self.brisk = (
             self.curvature.costly and step == 1.0 and self.damping == 0.0
             and self.newton.observe is None and self.decrement <= BRISK * fall

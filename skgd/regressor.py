@@ -67,7 +67,8 @@ class GDRegressor(RegressorMixin, BaseGD):
     warm_start : bool, default=False
         Whether fit goes on from the last fit.
     n_jobs : int, default=None
-        Threads of full passes; None is 1, -1 all cores. The results are the same to the bit.
+        Threads of full passes, and of batches of dense rows; None is 1, -1 all cores. The results
+        are the same to the bit.
     verbose : int, default=0
         Whether to print a line for each epoch.
     random_state : int, RandomState or None, default=None

@@ -101,7 +101,7 @@ def _over(rows, objective, loss):
     problem = Problem(rows_of(rows), old.targets, old.weights, loss.compiled(k), k)
     ones = np.ones(k)
     metric = diagonal_metric(
-        Moments.of(rows, problem.rows, problem.weights), objective.curvature,
+        Moments.of(problem.rows, problem.weights), objective.curvature,
         np.ones((k, problem.d)), objective.metric.unit,
         objective.metric.inverse.shape[1] > old.d,
     )  # fmt: skip

@@ -288,11 +288,12 @@ class Run:
         if estimator.positive:
             rule = BoxRule(0.0, None, rule)
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
+        n_threads = effective_n_jobs(estimator.n_jobs)
         if plan.preconditioned:
             if not self.partial:
                 memory.moments = Moments.empty(problem.d)
             memory.moments.combine(self._once(
-                "moments", lambda: Moments.of(self.sample.X, problem.rows, problem.weights)
+                "moments", lambda: Moments.of(problem.rows, problem.weights, n_threads)
             ))  # fmt: skip
         scales = self._mean_and_spread(plan, memory)
 
@@ -306,7 +307,6 @@ class Run:
             )  # fmt: skip
             return metric, curvature, penalty_curvature
 
-        n_threads = effective_n_jobs(estimator.n_jobs)
         return Objective(problem, rule, alpha, *self._once(
             "metric", metric_and_curvatures, *self.terms, estimator.penalty, estimator.alpha,
             estimator.l1_ratio, plan.preconditioned, plan.centred,
@@ -579,8 +579,7 @@ class Run:
         rate = min(self.record.history["learning_rate"][-1] / 10, automatic.rate)
         if plan.preconditioned:
             return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
-        moments = Moments.empty(problem.d)
-        moments.merge(X, problem.rows, problem.weights)
+        moments = Moments.of(problem.rows, problem.weights)
         sizes = np.sqrt(moments.variance(about_mean=False))
         largest = int(np.argmax(sizes))
         column = largest if names is None else repr(str(names[largest]))

@@ -161,7 +161,7 @@ def make_sweep(steps, objective, plan):
     kind = Sweep if optimizer.snapshots is None else partial(ReducedSweep, optimizer.snapshots)
     return kind(
         objective.problem, objective.penalty, rules, steps.parameters, steps.state,
-        objective.alpha, objective.metric, plan.weight_scale, steps.average,
+        objective.alpha, objective.metric, plan.weight_scale, steps.average, objective.n_threads,
     )  # fmt: skip
 
 

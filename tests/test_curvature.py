@@ -7,6 +7,7 @@ from scipy import sparse
 
 from skgd._engine import Problem
 from skgd.curvature import Curvature
+from skgd.gradients import DiagonalCurvature
 from skgd.kinks import Kinks
 from skgd.losses import LogLoss, SquaredError, SquaredHinge
 from skgd.metric import Moments, diagonal_metric
@@ -29,8 +30,7 @@ def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False
     else:
         targets = RNG.choice([-1.0, 1.0], (N, 1))
     problem = Problem(X, targets, weights, loss.compiled(k), k)
-    moments = Moments.empty(D)
-    moments.merge(X, problem.rows, weights)
+    moments = Moments.of(problem.rows, weights)
     bend = np.tile(alpha * penalty.curvature(D), (k, 1))
     curvature, unit = np.full(k, loss.curvature), np.ones(k)
     if positive:
@@ -76,6 +76,16 @@ def test_the_hessian_is_the_derivative_of_the_gradient(loss, k, make):
                 v -= flat * (flat @ v) / k
     assert_allclose(hessian, expected, atol=1e-8)
     assert_allclose(curvature.solve(expected @ v, 0.0), v, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+@pytest.mark.parametrize("loss, k", [(LogLoss(), 1), (LogLoss(), 3)], ids=str)
+def test_the_diagonal_alone_is_that_of_the_hessian(loss, k, make):
+    objective = make_objective(loss, k, make(X), L2(weights=[1.0, 0.0, 2.0, 1.0]))
+    x = RNG.normal(size=k * (D + 1))
+    diagonal = DiagonalCurvature(objective, loss, make(X), x)
+    products = np.array([diagonal.product(v) for v in np.eye(len(x))])
+    assert_allclose(1.0 / diagonal.precondition(np.ones(len(x))), np.diag(products), rtol=1e-9)
 
 
 @pytest.mark.parametrize("loss, k", [(LogLoss(), 1), (LogLoss(), 3)], ids=str)

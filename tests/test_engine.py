@@ -295,6 +295,16 @@ class Broken(Loss):
         raise ArithmeticError("mine")
 
 
+class BreaksLater(Squares):
+    left = 0
+
+    def gradient(self, y, z):
+        self.left -= 1
+        if self.left < 0:
+            raise ArithmeticError("mine")
+        return z - y
+
+
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_python_loss_is_called_back(k, n_threads, monkeypatch):
@@ -312,19 +322,28 @@ def test_the_error_of_a_python_loss_reaches_the_user(n_threads, monkeypatch):
         value_and_gradient(problem, *coefficients(1), n_threads=n_threads)
 
 
-@pytest.mark.parametrize("layout", ["C", "F", "C float32", "every third column"])
+# A column that is named twice counts as two numbers: estimators sum such up before.
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if "repetitions" not in name])
 @pytest.mark.parametrize("weighted", [True, False])
-def test_the_moments_are_those_of_numpy(layout, weighted, tmp_path):
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_moments_are_those_of_numpy(layout, weighted, n_threads, monkeypatch, tmp_path):
     X, s = raw() + 1000, weights(N) if weighted else None
-    rows, mean, deviation = rows_of(LAYOUTS[layout](X, tmp_path)), np.zeros(D), np.zeros(D)
-    X = np.asarray(LAYOUTS[layout](X, tmp_path), dtype=float)
-    weight = rows.moments(s, 0, 70, 0.0, mean, deviation)
-    weight = rows.moments(s, 70, N, weight, mean, deviation)
+    X[:, 1] *= np.arange(N) % 3 == 0  # zeros that CSR does not store
+    X[:, 2] = 1e6 + 0.1  # a constant column has no spread
+    seen = LAYOUTS[layout](X, tmp_path)
+    at_once = Moments.of(rows_of(seen), s)
+    monkeypatch.setattr("skgd._engine.rows.CHUNK", 300)
+    moments = Moments.of(rows_of(seen), s, n_threads)
+    X = (seen.toarray() if hasattr(seen, "toarray") else np.asarray(seen)).astype(float)
     s = np.ones(N) if s is None else s
-    assert weight == s.sum()
-    np.testing.assert_allclose(mean, np.average(X, axis=0, weights=s), rtol=1e-14)
-    wanted = s @ (X - np.average(X, axis=0, weights=s)) ** 2
-    np.testing.assert_allclose(deviation, wanted, rtol=1e-10)
+    mean = np.average(X, axis=0, weights=s)
+    for got in (at_once, moments):
+        assert got.weight == pytest.approx(s.sum(), rel=1e-14)
+        np.testing.assert_allclose(got.mean, mean, rtol=1e-14)
+        np.testing.assert_allclose(
+            got.variance(about_mean=True), s @ (X - mean) ** 2 / s.sum(), rtol=1e-10, atol=1e-13
+        )
+        assert got.variance(about_mean=True)[2] == 0.0
 
 
 # ---- a sweep ------------------------------------------------------------------------------------
@@ -332,8 +351,7 @@ def test_the_moments_are_those_of_numpy(layout, weighted, tmp_path):
 def metric_of(kind, X, k, fit_intercept):
     if kind == "identity":
         return identity_metric(X.shape[1], k, fit_intercept)
-    moments = Moments.empty(X.shape[1])
-    moments.merge(X, rows_of(X), None)
+    moments = Moments.of(rows_of(X), None)
     curvature, unit = np.linspace(1, 2, k), np.linspace(0.5, 1.5, k)
     return diagonal_metric(moments, curvature, np.full((k, X.shape[1]), 0.1), unit, fit_intercept)
 
@@ -437,8 +455,7 @@ def test_l1_sets_coefficients_to_exactly_zero_in_a_metric():
 def test_a_coordinate_without_curvature_stays_where_it_is(optimizer, l1_ratio):
     X = raw()
     X[:, 2] = 5.0
-    moments = Moments.empty(D)
-    moments.merge(X, rows_of(X), None)
+    moments = Moments.of(rows_of(X), None)
     metric = diagonal_metric(moments, np.ones(1), np.zeros((1, D)), np.ones(1), True)
     assert np.flatnonzero(metric.inverse[0] == 0).tolist() == [2]
     u = np.full((1, D + 1), 0.5)
@@ -533,13 +550,13 @@ class Threshold(Penalty):
         return np.sign(coef) * np.maximum(np.abs(coef) - step, 0)
 
 
-def small_sweep(optimizer, penalty, loss, u, k=2):
+def small_sweep(optimizer, penalty, loss, u, k=2, X=None, n_threads=1):
     state = np.zeros((k, optimizer.slots, u.shape[1]))
-    X = raw()
+    X = raw() if X is None else X
     return Sweep(
         Problem(X, targets(N, k), None, loss.compiled(k), k), penalty.compiled(),
         [optimizer.compiled() for _ in range(k)], u, state, np.full(k, 0.1),
-        metric_of("diagonal", X, k, u.shape[1] > D), 1.0,
+        metric_of("diagonal", X, k, u.shape[1] > D), 1.0, n_threads=n_threads,
     )  # fmt: skip
 
 
@@ -567,6 +584,37 @@ def test_the_error_of_a_python_rule_stops_the_sweep():
     with pytest.raises(ArithmeticError, match="mine"):
         sweep.run(np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.1), 0)
     sweep.run(np.arange(N), np.arange(0, N + 1, 40), np.full(5, 0.1), 0)
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "C float32"])
+@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("n_threads", [2, 3, 50])
+def test_threads_that_share_batches_give_the_same_bits(layout, k, n_threads, monkeypatch, tmp_path):
+    monkeypatch.setattr("skgd._engine.sweep.THREADED", 0)
+    X = LAYOUTS[layout](raw(), tmp_path)
+    order = np.tile(np.random.default_rng(6).permutation(N), 20)
+    bounds = np.unique(np.append(np.arange(0, 20 * N, 70), [1, 40, 71, 20 * N]))
+    alone, together = np.zeros((k, D + 1)), np.zeros((k, D + 1))
+    for u, threads in ((alone, 1), (together, n_threads)):
+        sweep = small_sweep(Adam(), L2(), SquaredError(), u, k, X, n_threads=threads)
+        for t in range(3):
+            sweep.run(order, bounds, np.full(len(bounds) - 1, 0.01), t)
+    assert np.any(alone)
+    np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_the_error_of_a_python_loss_stops_the_sweep(n_threads, monkeypatch):
+    monkeypatch.setattr("skgd._engine.sweep.THREADED", 0)
+    broken = BreaksLater()
+    sweep = small_sweep(SGD(), L2(), broken, np.zeros((2, D + 1)), n_threads=n_threads)
+    # Each of the threads in turn is the one that meets it.
+    for calls in range(6):
+        broken.left = calls
+        with pytest.raises(ArithmeticError, match="mine"):
+            sweep.run(np.arange(N), np.array([0, 100, N]), np.full(2, 0.1), 0)
+    broken.left = 1000
+    sweep.run(np.arange(N), np.array([0, 100, N]), np.full(2, 0.1), 0)
 
 
 def test_positive_keeps_every_coefficient_above_zero():
@@ -836,7 +884,8 @@ def test_a_bad_step_along_a_gradient_is_refused(bad):
         (None, 0, N, np.zeros(D), np.zeros(D - 1)),
     ],
 )
-def test_bad_moments_are_refused(bad):
+@pytest.mark.parametrize("X", [raw(), csr(raw())], ids=["dense", "CSR"])
+def test_bad_moments_are_refused(bad, X):
     weights, start, stop, mean, deviation = bad
     with pytest.raises(refused):
-        rows_of(raw()).moments(weights, start, stop, 0.0, mean, deviation)
+        rows_of(X).moments(weights, start, stop, mean, deviation)

@@ -9,7 +9,17 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from skgd import GDClassifier, GDRegressor, auto, curvature, growing, newton, rowspace
+from skgd import (
+    GDClassifier,
+    GDRegressor,
+    auto,
+    curvature,
+    dual,
+    gradients,
+    growing,
+    newton,
+    rowspace,
+)
 from skgd._engine import value_and_gradient
 from skgd._quadratic import scale_rows
 from skgd.penalties import L1, L2
@@ -58,6 +68,37 @@ def test_the_span_of_the_rows_has_the_minimum(kind, y, fit_intercept, make, monk
     assert short["optimality_"] <= 1e-10
 
 
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("largest", [1.0, 1e3, 1e8])
+def test_equations_over_the_rows_have_the_solution(largest, fit_intercept, make, monkeypatch):
+    sizes = np.ones(D)
+    sizes[:50] = np.logspace(-3, np.log10(largest), 50)
+    X, weights = WIDE / np.logspace(-3, 3, D) * sizes, np.arange(N) % 3
+    alphas = np.linspace(0.05, 0.2, D)
+    model = GDRegressor(
+        penalty=L2(weights=alphas / 0.1), alpha=0.1, tol=1e-10, fit_intercept=fit_intercept
+    )
+    monkeypatch.setattr(auto, "in_row_space", None)
+    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)  # what a descent knows costs nothing
+    y = np.column_stack([NUMBERS, 1e6 + 1e3 * NUMBERS**2])
+    model.fit(make(X), y, sample_weight=weights)
+    # Augmented least squares, with the penalty as rows.
+    share = np.sqrt(weights / weights.sum())[:, None]
+    centred = X - share.T**2 @ X if fit_intercept else X
+    ones = np.full((N, 1), float(fit_intercept))
+    A = np.vstack([share * np.hstack([centred, ones]), np.diag(np.append(alphas, 0.0) ** 0.5)[:D]])
+    b = np.vstack([share * y, np.zeros((D, 2))])
+    scale = np.maximum(np.linalg.norm(A, axis=0), 1e-9)
+    expected = (np.linalg.lstsq(A / scale, b, rcond=None)[0] / scale[:, None]).T[:, :D]
+    margins = expected @ (share * centred).T
+    assert_allclose(model.coef_ @ (share * centred).T, margins, atol=1e-9 * np.abs(margins).max())
+    sizes = np.sqrt(alphas) * expected, np.sqrt(alphas) * model.coef_
+    assert_allclose(*np.linalg.norm(sizes, axis=2), rtol=1e-8)
+    assert model.converged_
+    assert 0.0 <= model.optimality_ <= 1e-12 * np.var(y)
+
+
 def test_more_columns_than_rows_reach_an_exact_solution():
     assert_allclose(
         GDRegressor(alpha=0.1 / N).fit(WIDE, NUMBERS).coef_,
@@ -96,6 +137,40 @@ def test_samples_change_the_way_alone(k, monkeypatch):
     assert_allclose(short["coef_"] * scale, long["coef_"] * scale, atol=1e-8)
 
 
+@pytest.mark.parametrize("products", [(0.0, 0.0), (15.0, 100.0)], ids=["few", "many"])
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+@pytest.mark.parametrize("kind, y", [
+    (GDClassifier(), CLASSES > 0), (GDClassifier(), CLASSES), (GDRegressor("huber"), NUMBERS),
+], ids=["2 classes", "3 classes", "huber"])  # fmt: skip
+def test_gradients_first_change_the_way_alone(kind, y, make, products, monkeypatch):
+    X = make(WIDE[:, 40:80])
+    model = kind.set_params(alpha=0.01, tol=1e-10)
+    expected = dict(vars(model.fit(X, y)))
+    monkeypatch.setattr(gradients, "MANY", 0.0)
+    monkeypatch.setattr(gradients, "PRODUCTS", products)
+    taken, start = [], gradients.Gradients
+    monkeypatch.setattr(auto, "Gradients", lambda passes: taken.append(passes) or start(passes))
+    model.fit(X, y)
+    assert taken
+    scale = WIDE[:, 40:80].std(axis=0)
+    assert_allclose(model.coef_ * scale, expected["coef_"] * scale, rtol=1e-6, atol=1e-7)
+    assert model.converged_
+
+
+def test_gradients_give_way_where_they_lead_on_slowly(monkeypatch):
+    # Columns that nearly depend on one another: L-BFGS alone takes more steps than are left.
+    rng = np.random.default_rng(0)
+    X = np.cumsum(rng.normal(size=(200, 30)), axis=1)
+    y = X[:, 3] - X[:, 17] + rng.logistic(size=200) > 0
+    expected = GDClassifier().fit(X, y)
+    monkeypatch.setattr(gradients, "MANY", 0.0)
+    model = GDClassifier(max_iter=60).fit(X, y)
+    assert model.converged_
+    first, *_, last = model.history_["objective"]
+    least = expected.history_["objective"][-1]
+    assert last - least <= 1e-6 * (first - least)
+
+
 def test_a_sample_that_misleads_is_forgotten(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(6000, 2))
@@ -119,7 +194,7 @@ def test_a_costly_hessian_is_used_again(k, monkeypatch):
     y = np.digitize(margins + rng.logistic(size=3000), [0.0, 2.0][:k - 1])
     made = []
 
-    class Counted(newton.Curvature):
+    class Counted(curvature.Curvature):
         def __init__(self, *args):
             made.append(self)
             super().__init__(*args)
@@ -129,7 +204,7 @@ def test_a_costly_hessian_is_used_again(k, monkeypatch):
         model = GDClassifier(alpha=0.01, tol=1e-11).fit(X, y)
         return model, len(made)
 
-    monkeypatch.setattr(newton, "Curvature", Counted)
+    monkeypatch.setattr(dual, "Curvature", Counted)
     monkeypatch.setattr(curvature, "COSTLY", 1e6)
     model, several = fit()
     monkeypatch.setattr(curvature, "COSTLY", np.inf)

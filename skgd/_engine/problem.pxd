@@ -39,12 +39,12 @@ cdef class Problem:
         if self.s != NULL:
             skgd_prefetch(<const char*>(self.s + row), 1)
 
-    cdef inline void expect(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t known,
+    cdef inline void expect(self, const Py_ssize_t* index, Py_ssize_t m,
                             Workspace space) noexcept nogil:
-        """Fetch, of the known rows, as many as are worked on now, one block further on."""
-        cdef Py_ssize_t i, far = self.rows.block
-        self.rows.expect(index + far, min(m, known - far), True, space)
-        for i in range(far, min(far + m, known)):
+        """Fetch m rows to come, and their targets, while a block is worked on."""
+        cdef Py_ssize_t i
+        self.rows.expect(index, m, True, space)
+        for i in range(m):
             self.prefetch_target(index[i])
 
     cdef inline const double* row_targets(self, Py_ssize_t row, double* room) noexcept nogil:

@@ -5,12 +5,9 @@ Of a block of rows the margins come first, then the loss's gradient over the who
 accumulation.
 """
 
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 
-from skgd._engine.rows import chunk_starts, rows_of
+from skgd._engine.rows import in_chunks, rows_of
 
 from skgd._arrays cimport floats, integers, writeable_floats
 from skgd._engine.rows cimport BLOCK, MANY, Rows, SparseRows, Workspace
@@ -211,31 +208,15 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
     weight_sum = problem.weight_sum
     if subset is not None:
         weight_sum = n if problem.weights is None else problem.weights[subset].sum()
-    starts = chunk_starts(problem.rows, n)
 
-    def chunk(start):
-        stop = min(start + starts.step, n)
+    def chunk(start, stop):
         return _chunk(problem, coef, intercept, start, stop, subset, gradient, margins)
 
-    if n_threads > 1 and len(starts) > 1:
-        with ThreadPoolExecutor(n_threads) as pool:
-            return _sum(_in_order(pool, chunk, starts, 2 * n_threads), weight_sum)
-    return _sum(map(chunk, starts), weight_sum)
-
-
-def _in_order(pool, function, arguments, most):
-    """Yield results in order, with at most so many under way or waiting in memory."""
-    under_way = deque()
-    for argument in arguments:
-        if len(under_way) == most:
-            yield under_way.popleft().result()
-        under_way.append(pool.submit(function, argument))
-    while under_way:
-        yield under_way.popleft().result()
+    return _sum(in_chunks(problem.rows, n, chunk, n_threads), weight_sum)
 
 
 def _sum(chunks, weight_sum):
-    values, coef_gradient, intercept_gradient = next(chunks := iter(chunks))
+    values, coef_gradient, intercept_gradient = next(chunks)
     for more, more_coef, more_intercept in chunks:
         values += more
         if coef_gradient is not None:

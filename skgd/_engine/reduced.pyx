@@ -48,7 +48,7 @@ cdef class ReducedSweep(Sweep):
     def __init__(self, Py_ssize_t every, *arguments):
         Sweep.__init__(self, *arguments)
         self.make_room()
-        self.every, self.age = every, -1
+        self.every, self.age, self.n_threads = every, -1, 1
         self.n = self.weight_scale * self.problem.weight_sum
         self.known = np.zeros((self.problem.n, self.k))
         self.total = np.zeros((self.k, self.p))
@@ -97,7 +97,7 @@ cdef class ReducedSweep(Sweep):
         space.point(0, self.k, self.w, self.p, self.g, self.p)
         while i < size:
             m = min(size - i, p.rows.block)
-            p.expect(index + i, m, known - i, space)
+            p.expect(index + i + m, min(p.rows.block, known - i - m), space)
             space.forget()
             p.rows.dot(index + i, m, space)
             p.prepare(index + i, m, space, 0, self.offset)
@@ -114,10 +114,11 @@ cdef class ReducedSweep(Sweep):
         return 0
 
     cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
-                   double factor) except -1 nogil:
+                   Py_ssize_t number) except -1 nogil:
         cdef Py_ssize_t j
         cdef double change, share = size / self.n if self.every == 0 else 0.0
-        self.changes(self.problem, self.space, index, size, known, factor, self.every == 0)
+        self.changes(self.problem, self.space, index, size, known, self.weight_scale / size,
+                     self.every == 0)
         for j in range(self.k * self.p):
             change = self.g[j]
             self.g[j] += 0.0 if self.filling else self.gradient[j]

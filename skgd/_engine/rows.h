@@ -478,6 +478,18 @@ SKGD_CLONES static void skgd_settle(
         const I *column = (const I *)indices;                                              \
         for (ptrdiff_t k = start; k < stop; k++)                                           \
             g[column[k]] += c * x[k];                                                      \
+    }                                                                                      \
+    static void skgd_csr_spread_##NAME(                                                    \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        double weight, const double *mean, double *deviation, double *stored)              \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t k = start; k < stop; k++) {                                         \
+            double away = x[k] - mean[column[k]];                                          \
+            deviation[column[k]] += weight * away * away;                                  \
+            stored[column[k]] += weight;                                                   \
+        }                                                                                  \
     }
 
 SKGD_CSR(double, int32_t, f64_i32)
@@ -616,6 +628,8 @@ SKGD_CLONES static void skgd_tile_add(
 typedef struct {
     double (*dot)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *);
     void (*add)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, double *);
+    void (*spread)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, const double *,
+                   double *, double *);
     void (*gather)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
                    double, double, double *, double *, double *);
     void (*products)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double *);
@@ -633,9 +647,10 @@ typedef struct {
 
 #define SKGD_KERNELS(X, NAME)                                                              \
     {                                                                                      \
-        skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_gather_##NAME, skgd_products_##X,   \
-        skgd_scatter_##NAME, skgd_csr_fetch_##NAME, skgd_csr_margins_##NAME,               \
-        skgd_csr_gradients_##NAME, skgd_count_##NAME, skgd_cut_##NAME                      \
+        skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_csr_spread_##NAME,                  \
+        skgd_gather_##NAME, skgd_products_##X, skgd_scatter_##NAME, skgd_csr_fetch_##NAME, \
+        skgd_csr_margins_##NAME, skgd_csr_gradients_##NAME, skgd_count_##NAME,             \
+        skgd_cut_##NAME                                                                    \
     }
 
 /* By whether the numbers are float32 and whether the column numbers have 64 bits. */

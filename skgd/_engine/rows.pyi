@@ -1,14 +1,19 @@
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+_T = TypeVar("_T")
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]
 
 CHUNK: int
 
 def chunk_starts(rows: Rows, n: int) -> range: ...
+def in_chunks(
+    rows: Rows, n: int, function: Callable[[int, int], _T], n_threads: int
+) -> Iterator[_T]: ...
 
 class Rows:
     @property
@@ -17,18 +22,12 @@ class Rows:
     def d(self) -> int: ...
     @property
     def width(self) -> float: ...
+    def moments(
+        self, weights: _Floats | None, start: int, stop: int, mean: _Floats, deviation: _Floats
+    ) -> float: ...
 
 class DenseRows(Rows):
     def __init__(self, X: NDArray[np.floating]) -> None: ...
-    def moments(
-        self,
-        weights: _Floats | None,
-        start: int,
-        stop: int,
-        weight: float,
-        mean: _Floats,
-        deviation: _Floats,
-    ) -> float: ...
 
 class SparseRows(Rows):
     def __init__(self, X: Any) -> None: ...

@@ -5,6 +5,9 @@ Rows are read where they lie, in blocks of 64 while they are in cache. What belo
 a workspace, of which each thread has its own.
 """
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from skgd._arrays cimport floats, writeable_floats, writeable_integers
@@ -52,8 +55,40 @@ def chunk_starts(Rows rows, n):
     return range(0, n, BLOCK * max(1, int(CHUNK / rows.width) // BLOCK))
 
 
+def in_chunks(Rows rows, n, function, n_threads):
+    """Yield what a function returns for each chunk, of rows start to stop, in order.
+
+    At most a few results wait for their turn.
+    """
+    starts = chunk_starts(rows, n)
+    ends = [(start, min(start + starts.step, n)) for start in starts]
+    if n_threads == 1 or len(ends) == 1:
+        for chunk in ends:
+            yield function(*chunk)
+        return
+    under_way = deque()
+    with ThreadPoolExecutor(n_threads) as pool:
+        for chunk in ends:
+            if len(under_way) == 2 * n_threads:
+                yield under_way.popleft().result()
+            under_way.append(pool.submit(function, *chunk))
+        while under_way:
+            yield under_way.popleft().result()
+
+
+cdef const double* checked_part(Rows rows, weights, Py_ssize_t start, Py_ssize_t stop) except? NULL:
+    """Return the weights of all rows, NULL for none, if a part of the rows is one."""
+    if not 0 <= start <= stop <= rows.n:
+        raise ValueError(f"start={start}, stop={stop}: pass row numbers up to {rows.n}.")
+    return NULL if weights is None else floats(weights, (rows.n,))
+
+
 cdef class Rows:
     """Rows of X, read where they lie; `add` follows `dot` over the same block of rows."""
+
+    def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, mean, deviation):
+        """Set the means and sums of squared deviations of some rows; return their weight."""
+        raise NotImplementedError
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         """Set z of the workspace to the products of m rows with each w of the workspace."""
@@ -127,18 +162,17 @@ cdef class DenseRows(Rows):
             for c in range(space.k):
                 self.add_rows(rows, m, self.d, space.c + c * m, space.g[c], &space.coming)
 
-    def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, double weight, mean, deviation):
-        """Merge rows start to stop into running means and sums of squared deviations."""
+    def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, mean, deviation):
         cdef double* m = writeable_floats(mean, (self.d,))
         cdef double* v = writeable_floats(deviation, (self.d,))
-        cdef const double* s = NULL if weights is None else floats(weights, (self.n,))
+        cdef const double* s = checked_part(self, weights, start, stop)
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t i, size, row = start
+        cdef double weight = 0.0
         scratch = np.empty((BLOCK if self.packed else 0) * self.d + self.d)
         cdef double* block = writeable_floats(scratch, scratch.shape)
         cdef double* packed = block + self.d
-        if not 0 <= start <= stop <= self.n:
-            raise ValueError(f"start={start}, stop={stop}: pass row numbers up to {self.n}.")
+        mean[:] = deviation[:] = 0.0
         with nogil:
             while row < stop:
                 size = min(stop - row, <Py_ssize_t>BLOCK)
@@ -182,6 +216,29 @@ cdef class SparseRows(Rows):
         self.widest = max(1, int(np.diff(X.indptr).max()))
         self.canonical = X.has_canonical_format
         self.kernels = &skgd_csr[X.data.dtype == np.float32][self.wide]
+
+    def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, mean, deviation):
+        cdef double* m = writeable_floats(mean, (self.d,))
+        cdef double* v = writeable_floats(deviation, (self.d,))
+        cdef const double* s = checked_part(self, weights, start, stop)
+        cdef Py_ssize_t i, j
+        cdef double weight = 0.0
+        stored_weights = np.zeros(self.d)
+        cdef double* stored = writeable_floats(stored_weights, (self.d,))
+        mean[:] = deviation[:] = 0.0
+        with nogil:
+            for i in range(start, stop):
+                weight += s[i] if s != NULL else 1.0
+                self.kernels.add(self.data, self.indices, self.start(i), self.start(i + 1),
+                                 s[i] if s != NULL else 1.0, m)
+            for j in range(self.d):
+                m[j] = m[j] / weight if weight > 0.0 else 0.0
+            for i in range(start, stop):
+                self.kernels.spread(self.data, self.indices, self.start(i), self.start(i + 1),
+                                    s[i] if s != NULL else 1.0, m, v, stored)
+            for j in range(self.d):
+                v[j] += max(weight - stored[j], 0.0) * m[j] * m[j]
+        return weight
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c

@@ -3,6 +3,7 @@
 
 from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport DenseRows, SparseRows, Workspace
+from skgd._engine.team cimport Team
 from skgd._engine.tiles cimport Tiles
 from skgd.penalties cimport PenaltyRule
 
@@ -13,13 +14,17 @@ cdef class Sweep:
     cdef list rules, owners
     cdef void** rule
     cdef Workspace space
+    cdef object pool  # of helping threads
+    cdef Team team
+    cdef Py_ssize_t n_threads
+    cdef Py_ssize_t sections  # of a batch, at most
     cdef Py_ssize_t k, d, p, slots
     cdef bint identity, fit_intercept
     cdef Py_ssize_t tile  # parameters of an output that are updated together
     cdef double weight_scale
     cdef double* u
     cdef double* w
-    cdef double* g
+    cdef double* g  # (sections, k, p): the sections' gradients, of which the first is the batch's
     cdef double* step
     cdef double* state
     cdef double* offset
@@ -37,7 +42,14 @@ cdef class Sweep:
     cdef int finish_part(self, Py_ssize_t c, Py_ssize_t first, double* g, double* w, double total,
                          double rate, Py_ssize_t t, double share, double* shift) except -1 nogil
     cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
-                   double factor) except -1 nogil
+                   Py_ssize_t number) except -1 nogil
+    cdef int help(self, const Py_ssize_t* row, const Py_ssize_t* bound, Py_ssize_t n_batches,
+                  Team team, Py_ssize_t thread, Workspace space) except -1 nogil
+    cdef int add_section(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
+                         Py_ssize_t section, Py_ssize_t thread,
+                         Workspace space) except -1 nogil
+    cdef Py_ssize_t count_sections(self, Py_ssize_t size) noexcept nogil
+    cdef int assemble(self, order, bounds) except -1
     cdef void begin_batch(self) noexcept nogil
     cdef Py_ssize_t join(self, Workspace space, Py_ssize_t first) noexcept nogil
     cdef Py_ssize_t slopes(self, const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t size,

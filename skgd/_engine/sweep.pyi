@@ -24,6 +24,7 @@ class Sweep:
         metric: Any,
         weight_scale: float,
         average: _Floats | None = None,
+        n_threads: int = 1,
     ) -> None: ...
     def run(
         self, order: _Integers, bounds: _Integers, rates: _Floats, t: int, averaged: int = -1

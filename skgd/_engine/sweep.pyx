@@ -1,6 +1,9 @@
 # cython: language_level=3, cdivision=True
 """The second primitive: a sweep of update steps over rows in a given order."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import numpy as np
 
 from skgd._engine.tiles import tiles_fit
@@ -15,9 +18,13 @@ from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport (
     AHEAD, BLOCK, SKGD_LANES, DenseRows, SparseRows, Workspace
 )
+from skgd._engine.team cimport SKGD_SECTIONS, SKGD_TEAMS, Team
 from skgd._engine.tiles cimport SKGD_TILE, Tiles
 from skgd.optimizers cimport Rule
 from skgd.penalties cimport PenaltyRule
+
+cdef extern from "../_vector.h" nogil:
+    void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
 
 cdef extern from "rows.h" nogil:
     void skgd_step_behind_plain(
@@ -50,6 +57,11 @@ ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, d
 
 cdef enum:
     STORED = 524288  # numbers of batches that are cut into tiles at once
+    SHORT = 16  # rows of a section, at least
+    WIDE = 65536  # parameters of gradients that are summed up by section, at most
+
+# Multiplications of steps that are worth a thread, at least.
+THREADED = 2**20
 
 
 def check_steps(order, bounds, Py_ssize_t n_rows):
@@ -95,6 +107,8 @@ cdef class Sweep:
         The number of rows divided by the sum of their weights, over all that was seen so far.
     average : float64 array of shape (n_outputs, n_parameters), default=None
         The running mean of the parameters, changed in place.
+    n_threads : int, default=1
+        That share a batch of dense rows; what comes out is the same to the bit for any number.
     """
 
     def __cinit__(self):
@@ -104,7 +118,8 @@ cdef class Sweep:
         free(self.rule)
 
     def __init__(self, Problem problem not None, PenaltyRule penalty not None, list rules,
-                 parameters, state, alpha, metric, double weight_scale, average=None):
+                 parameters, state, alpha, metric, double weight_scale, average=None,
+                 Py_ssize_t n_threads=1):
         cdef Rule rule
         if parameters.ndim != 2 or state.ndim != 3:
             raise ValueError(
@@ -117,13 +132,18 @@ cdef class Sweep:
         self.fit_intercept = self.p > self.d
         self.weight_scale, self.identity = weight_scale, metric.identity
         shape = (self.k, self.d + self.fit_intercept)
-        gradient, step, offset = np.zeros(shape), np.zeros(shape), np.zeros(self.k)
+        self.sections = 1
+        if isinstance(problem.rows, DenseRows) and self.k * self.p <= WIDE:
+            self.sections = SKGD_SECTIONS
+        self.n_threads = min(n_threads, self.sections) if SKGD_TEAMS else 1
+        gradient = np.zeros((self.sections, *shape))
+        step, offset = np.zeros(shape), np.zeros(self.k)
         coef = parameters if self.identity else np.zeros(shape)
         self.owners = [parameters, state, alpha, metric.inverse, metric.mean, metric.unit, average,
                        gradient, step, offset, coef]
         self.u = writeable_floats(parameters, shape)
         self.w = writeable_floats(coef, shape)
-        self.g = writeable_floats(gradient, shape)
+        self.g = writeable_floats(gradient, gradient.shape)
         self.step = writeable_floats(step, shape)
         self.offset = writeable_floats(offset, (self.k,))
         self.state = writeable_floats(state, (self.k, self.slots, self.p))
@@ -147,7 +167,7 @@ cdef class Sweep:
                 )
             rule.unpenalised = self.fit_intercept
             if rule.keeps_arrays:
-                rule.bind(parameters[c], gradient[c], state[c])
+                rule.bind(parameters[c], gradient[0, c], state[c])
             self.rule[c] = <void*>rule
             self.refresh_all(c)
         # Of a penalty that treats all features alike, and of most rules, each number is alone.
@@ -234,23 +254,73 @@ cdef class Sweep:
         return 0
 
     cdef int batch(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
-                   double factor) except -1 nogil:
+                   Py_ssize_t number) except -1 nogil:
         """Set g to the raw gradient of a batch's loss, estimated for all rows.
 
-        Of the known rows those to come, of this batch and of the next, are fetched ahead.
+        Of the known rows those to come, of this batch and of the next, are fetched ahead. Returns
+        whether a helper has failed.
         """
-        cdef Py_ssize_t i = 0, m
+        cdef Py_ssize_t section, n_sections = self.count_sections(size)
+        self.team.open(number)
+        for section in range(n_sections):
+            if self.team.begin(section, number):
+                self.add_section(index, size, known, section, 0, self.space)
+                self.team.end(section, number)
+        for section in range(n_sections):
+            if not self.team.await_end(section, number):
+                return 1
+            if section > 0:
+                skgd_axpy(self.k * self.p, 1.0, self.g + section * self.k * self.p, self.g)
+        return 0
+
+    cdef int help(self, const Py_ssize_t* row, const Py_ssize_t* bound, Py_ssize_t n_batches,
+                  Team team, Py_ssize_t thread, Workspace space) except -1 nogil:
+        """Work on a thread's sections of each batch that is opened."""
+        cdef Py_ssize_t b = team.next(0), section, n_sections, start, size
+        while b > 0:
+            start, size = bound[b - 1], bound[b] - bound[b - 1]
+            n_sections = self.count_sections(size)
+            for section in range(thread * n_sections // team.n_threads,
+                                 (thread + 1) * n_sections // team.n_threads):
+                if team.begin(section, b):
+                    self.add_section(row + start, size, bound[n_batches] - start, section, thread,
+                                     space)
+                    team.end(section, b)
+            b = team.next(b)
+        return 0
+
+    cdef int add_section(self, const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t known,
+                         Py_ssize_t section, Py_ssize_t thread,
+                         Workspace space) except -1 nogil:
+        """Set a section's gradient, of a batch of some rows.
+
+        When it ends, the thread goes on with the next of its own sections.
+        """
+        cdef Py_ssize_t n_sections = self.count_sections(size), n_threads = self.team.n_threads
+        cdef Py_ssize_t i = section * size // n_sections, stop = (section + 1) * size // n_sections
+        cdef Py_ssize_t m, coming, block = self.problem.rows.block
+        cdef Py_ssize_t n_blocks = (stop - i + block - 1) // block
+        cdef Py_ssize_t after = stop
         cdef double unused = 0.0
-        cdef double* g_offset = self.g + self.d if self.fit_intercept else &unused
-        memset(self.g, 0, self.k * self.p * sizeof(double))
-        self.space.point(0, self.k, self.w, self.p, self.g, self.p)
-        while i < size:
-            m = min(size - i, self.problem.rows.block)
-            self.problem.expect(index + i, m, known - i, self.space)
-            self.problem.add_block(index + i, m, self.space, self.offset, factor, NULL, g_offset,
-                                   self.p if self.fit_intercept else 0)
+        cdef double* g = self.g + section * self.k * self.p
+        cdef double* total = g + self.d if self.fit_intercept else &unused
+        if section + 1 == (thread + 1) * n_sections // n_threads:
+            after = size + thread * n_sections // n_threads * size // n_sections
+        # Blocks of one length, in whole groups of the rows that are worked on together.
+        block = min(block, ((stop - i + n_blocks - 1) // n_blocks + 3) // 4 * 4)
+        memset(g, 0, self.k * self.p * sizeof(double))
+        space.point(0, self.k, self.w, self.p, g, self.p)
+        while i < stop:
+            m = min(stop - i, block)
+            coming = i + m if i + m < stop else after
+            self.problem.expect(index + coming, min(block, known - coming), space)
+            self.problem.add_block(index + i, m, space, self.offset, self.weight_scale / size, NULL,
+                                   total, self.p if self.fit_intercept else 0)
             i += m
         return 0
+
+    cdef Py_ssize_t count_sections(self, Py_ssize_t size) noexcept nogil:
+        return max(<Py_ssize_t>1, min(self.sections, size // SHORT))
 
     cdef void begin_batch(self) noexcept nogil:
         memset(self.g, 0, self.k * self.p * sizeof(double))
@@ -501,12 +571,29 @@ cdef class Sweep:
         if self.takes_tiles() and tiles_fit(bounds):
             run_in_tiles([self], order, bounds, rates[None], t, [averaged])
             return
-        with nogil:
-            for b in range(n_batches):
-                size = bound[b + 1] - bound[b]
-                self.batch(row + bound[b], size, last - bound[b], self.weight_scale / size)
-                share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
-                self.finish_all(rate[b], t + b, share)
+        self.assemble(order, bounds)
+        try:
+            with nogil:
+                for b in range(n_batches):
+                    size = bound[b + 1] - bound[b]
+                    if self.batch(row + bound[b], size, last - bound[b], b + 1):
+                        break
+                    share = 1.0 / (averaged + b + 1) if averaged >= 0 else 0.0
+                    self.finish_all(rate[b], t + b, share)
+        finally:
+            self.team.disband()
+        self.team.dismiss()
+
+    cdef int assemble(self, order, bounds) except -1:
+        """Make a team of threads for some batches."""
+        cdef Py_ssize_t n_threads = self.n_threads
+        n_rows = bounds[len(bounds) - 1] - bounds[0]
+        if self.k * self.problem.rows.width * n_rows < THREADED:
+            n_threads = 1
+        if n_threads > 1 and self.pool is None:
+            self.pool = ThreadPoolExecutor(n_threads - 1)
+        self.team = Team(self.pool, n_threads, partial(_help, self, order, bounds))
+        return 0
 
     def raw(self):
         """Return the coefficients and the intercepts of the parameters."""
@@ -648,3 +735,16 @@ def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged):
             sweep.run_tiles(tiles, rate + j * n_batches + first, t + first,
                             averaged[j] + first if averaged[j] >= 0 else -1)
         first = last
+
+
+def _help(Sweep sweep, order, bounds, Team team, Py_ssize_t thread):
+    """Work on sections of batches until there are none any more."""
+    cdef Py_ssize_t n_batches = len(bounds) - 1
+    cdef const Py_ssize_t* row = integers(order, (len(order),))
+    cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))
+    cdef Workspace space = Workspace(sweep.problem.rows, sweep.k)
+    try:
+        with nogil:
+            sweep.help(row, bound, n_batches, team, thread, space)
+    finally:
+        team.disband()
