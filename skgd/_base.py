@@ -21,6 +21,8 @@ FLOATS = (np.float64, np.float32)
 # A run of steps that stopped falling warns where more than this share of what the objective has
 # fallen may be missing.
 FAR = 0.05
+# A squared gradient above this share of the best constant model's objective is no rounding.
+STEEP = 1e-6
 
 
 def takes_batches(estimator):
@@ -320,6 +322,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)
         elif record.stop_reason == "max_iter" and record.tol is not None:
             self._tell_of_more_epochs(run.plan)
+        elif record.stop_reason == "precision":
+            self._tell_of_a_slope(run)
         elif run.in_doubt:
             self._tell_of_what_is_missing(run)
 
@@ -344,6 +348,18 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             f"or tol{advice}.",
             ConvergenceWarning,
         )
+
+    def _tell_of_a_slope(self, run):
+        slope = self.history_["gradient_norm"][-1]
+        worth = float(run.objective.metric.unit @ np.abs(run.record.constant_objectives))
+        smooth = run.loss.smooth and not run.objective.proximal
+        if smooth and slope**2 > STEEP * worth:
+            warnings.warn(
+                f"No step lowers the objective, and yet its gradient has the length {slope:.2g} in "
+                "the metric: check the gradients of the loss and the penalty, or set smooth = "
+                "False in a loss with kinks.",
+                ConvergenceWarning,
+            )
 
     def _tell_of_what_is_missing(self, run):
         fallen = run.record.constant_objective - self.history_["objective"][-1]
