@@ -61,18 +61,33 @@ def shallow_copy(estimator):
 def _accuracies(models, values, y, weights):
     if type(models[0]).predict is not GDClassifier.predict:
         return None
-    right = models[0].classes_[_winners(values)] == y
+    classes = models[0].classes_
+    codes = _positions(classes, y)
+    right = _chosen(values, codes) & (classes[codes] == y)
+    if weights is None:
+        return [np.count_nonzero(each) / len(y) for each in right]
     return np.average(right, axis=1, weights=weights).tolist()
 
 
-def _winners(values):
-    """Return the class that each model predicts for each row, as the classifier does.
+def _chosen(values, codes):
+    """Return whether each model predicts a class for each row, as the classifier does.
 
-    For decision values of shape (n_models, n_outputs, n_rows).
+    For decision values of shape (n_models, n_outputs, n_rows); the codes are of shape (n_rows,).
     """
     if values.shape[1] == 1:
-        return (values[:, 0] > 0).astype(np.intp)
-    return values.argmax(axis=1)
+        return (values[:, 0] > 0) == (codes == 1)
+    greatest = values == values.max(axis=1, keepdims=True)
+    if np.count_nonzero(greatest) == greatest.size // values.shape[1]:
+        return greatest[:, codes, np.arange(len(codes))]
+    # The first of several, or NaN.
+    return values.argmax(axis=1) == codes
+
+
+def _positions(classes, y):
+    """Return where each label is among the classes, or 0 where it is not."""
+    codes = np.searchsorted(classes, y)
+    codes[codes == len(classes)] = 0
+    return codes
 
 
 def _one_by_one(rule):
@@ -108,8 +123,7 @@ def _roc_auc(model, y, weights):
 
 def _codes(model, y):
     """Return the positions of the labels among the classes, or None unless y has all of them."""
-    codes = np.searchsorted(model.classes_, y)
-    codes[codes == len(model.classes_)] = 0
+    codes = _positions(model.classes_, y)
     if np.any(model.classes_[codes] != y) or not np.bincount(
         codes, minlength=len(model.classes_)
     ).all():
