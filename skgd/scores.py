@@ -13,7 +13,7 @@ from sklearn.model_selection._validation import _score
 
 from skgd.classifier import GDClassifier
 
-# Decision values that are taken at once, and the fewest rows.
+# Numbers of X and decision values that are taken at once, and the fewest rows.
 NUMBERS = 2**18
 MIN_ROWS = 256
 
@@ -33,11 +33,13 @@ def decision_values(X, rows, coef, intercept):
     array of shape (n_outputs, n_rows)
     """
     values = np.empty((len(coef), len(rows)), dtype=np.result_type(X.dtype, coef.dtype))
-    size = max(MIN_ROWS, NUMBERS // len(coef))
+    size = max(MIN_ROWS, NUMBERS // sum(coef.shape))
     for start in range(0, len(rows), size):
-        stop = start + size
-        block = X[rows[start:stop]]
-        values[:, start:stop] = (block @ coef.T).T if sparse.issparse(block) else coef @ block.T
+        block, several = X[rows[start:start + size]], values[:, start:start + size]
+        if sparse.issparse(block):
+            several[:] = (block @ coef.T).T
+        else:
+            np.matmul(coef, block.T, out=several)
     values += intercept[:, None]
     return values
 

@@ -60,14 +60,16 @@ cdef class Fleet:
         distinct = {id(each): each for each in weights if each is not None}
         self.masked = all([((each == 0) | (each == 1)).all() for each in distinct.values()])
         masks, kinds = [0], np.zeros(self.n, dtype=np.intp)
-        if len(distinct) < 64:
+        if len(distinct) <= KINDS:
             bits = {key: 1 << i for i, key in enumerate(distinct)}
-            mask = np.zeros(self.n, dtype=np.uint64)
+            mask = np.zeros(self.n, dtype=np.intp)
             for key, each in distinct.items():
-                mask |= np.where(each == 0, np.uint64(bits[key]), np.uint64(0))
-            found = np.unique(mask)
+                mask += bits[key] * (each == 0)
+            found = np.flatnonzero(np.bincount(mask))
             if len(found) <= KINDS:
-                masks, kinds = found.tolist(), np.searchsorted(found, mask).astype(np.intp)
+                kind_of = np.zeros(found[-1] + 1, dtype=np.intp)
+                kind_of[found] = np.arange(len(found))
+                masks, kinds = found.tolist(), kind_of[mask]
         counts = np.array(
             [[each is None or not bits[id(each)] & mask for each in weights] for mask in masks],
             dtype=np.intp,
