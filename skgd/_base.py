@@ -21,6 +21,8 @@ FLOATS = (np.float64, np.float32)
 # A run of steps that stopped falling warns where more than this share of what the objective has
 # fallen may be missing.
 FAR = 0.05
+# A squared gradient above this share of the best constant model's objective is no rounding.
+STEEP = 1e-6
 
 
 def takes_batches(estimator):
@@ -305,7 +307,27 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         self._weight_sum, self.optimality_ = 0.0, np.nan
 
     def _tell(self, run):
-        record, plan = run.record, run.plan
+        """Warn of what the user should know of a run."""
+        record = run.record
+        self._tell_of_columns(run)
+        if run.without_minimum:
+            warnings.warn(
+                f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "
+                "without an error, so the minimum is at infinite coefficients, which are large "
+                "here and would grow with max_iter; pass a penalty with alpha > 0.",
+                ConvergenceWarning,
+            )
+        elif record.stop_reason == "diverged":
+            names = getattr(self, "feature_names_in_", None)
+            warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)
+        elif record.stop_reason == "max_iter" and record.tol is not None:
+            self._tell_of_more_epochs(run.plan)
+        elif record.stop_reason == "precision":
+            self._tell_of_a_slope(run)
+        elif run.in_doubt:
+            self._tell_of_what_is_missing(run)
+
+    def _tell_of_columns(self, run):
         beyond = np.flatnonzero(run.objective.metric.beyond)
         if beyond.size:
             columns = getattr(self, "feature_names_in_", np.arange(run.problem.d))[beyond]
@@ -315,43 +337,43 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
                 "ten.",
                 UserWarning,
             )
-        if run.without_minimum:
-            warnings.warn(
-                f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "
-                "without an error, so the minimum is at infinite coefficients, which are large "
-                "here and would grow with max_iter; pass a penalty with alpha > 0.",
-                ConvergenceWarning,
-            )
+
+    def _tell_of_more_epochs(self, plan):
+        if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
             return
-        if record.stop_reason == "diverged":
-            names = getattr(self, "feature_names_in_", None)
-            warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)
-        elif record.stop_reason == "max_iter" and record.tol is not None:
-            if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
-                return
-            advice = (
-                "pass a larger max_iter or tol, or learning_rate='auto'"
-                if plan.takes_steps and not isinstance(self.learning_rate, str)
-                else "pass a larger max_iter or tol"
-            )
+        rate_given = plan.takes_steps and not isinstance(self.learning_rate, str)
+        advice = ", or learning_rate='auto'" if rate_given else ""
+        warnings.warn(
+            f"max_iter={self.max_iter} was reached before tol={self.tol}: pass a larger max_iter "
+            f"or tol{advice}.",
+            ConvergenceWarning,
+        )
+
+    def _tell_of_a_slope(self, run):
+        slope = self.history_["gradient_norm"][-1]
+        worth = float(run.objective.metric.unit @ np.abs(run.record.constant_objectives))
+        smooth = run.loss.smooth and not run.objective.proximal
+        if smooth and slope**2 > STEEP * worth:
             warnings.warn(
-                f"max_iter={self.max_iter} was reached before tol={self.tol}: {advice}.",
+                f"No step lowers the objective, and yet its gradient has the length {slope:.2g} in "
+                "the metric: check the gradients of the loss and the penalty, or set smooth = "
+                "False in a loss with kinks.",
                 ConvergenceWarning,
             )
-        elif run.in_doubt:
-            fallen = record.constant_objective - self.history_["objective"][-1]
-            above, missing = "up to", self.optimality_
-            if not np.isfinite(missing):
-                model = self._raw_attributes(run.problem.k, run.problem.d)
-                above, missing = "at least", run.further_fall(*model)
-            if missing > max(FAR * fallen, 0.0):
-                warnings.warn(
-                    f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
-                    f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a "
-                    f"fall of {fallen:.2g}: pass a larger batch_size, a smaller tol, or "
-                    "optimizer='auto'.",
-                    ConvergenceWarning,
-                )
+
+    def _tell_of_what_is_missing(self, run):
+        fallen = run.record.constant_objective - self.history_["objective"][-1]
+        above, missing = "up to", self.optimality_
+        if not np.isfinite(missing):
+            model = self._raw_attributes(run.problem.k, run.problem.d)
+            above, missing = "at least", run.further_fall(*model)
+        if missing > max(FAR * fallen, 0.0):
+            warnings.warn(
+                f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
+                f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a fall "
+                f"of {fallen:.2g}: pass a larger batch_size, a smaller tol, or optimizer='auto'.",
+                ConvergenceWarning,
+            )
 
     # ---- after the fit --------------------------------------------------------------------------
 
@@ -412,8 +434,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         self
         """
         check_is_fitted(self)
-        self.coef_ = sparse.csr_matrix(np.atleast_2d(self.coef_)) if not sparse.issparse(
-            self.coef_) else self.coef_
+        if not sparse.issparse(self.coef_):
+            self.coef_ = sparse.csr_matrix(np.atleast_2d(self.coef_))
         return self
 
     def densify(self):
@@ -426,8 +448,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         if sparse.issparse(self.coef_):
             coef = self.coef_.toarray()
-            single = self._task == "regression" and self._single_output
-            self.coef_ = coef[0] if single else coef
+            vars(self).update(self._coefficients(coef, self.intercept_, coef.dtype))
         return self
 
     def __sklearn_tags__(self):

@@ -23,6 +23,23 @@ def as_floats(result, name):
         raise TypeError(f"{name} returned {result!r}: return numbers.") from error
 
 
+def check_count(name, value, *others):
+    """Raise unless a value is an integer above 0, or one of the others."""
+    if any(isinstance(value, type(other)) and value == other for other in others):
+        return
+    remedy = " or ".join(["pass an integer >= 1", *map(repr, others)])
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name}={value!r}: {remedy}.")
+    if value < 1:
+        raise ValueError(f"{name}={value!r}: {remedy}.")
+
+
+def check_tol(tol):
+    """Raise unless a tolerance is None or a finite number that is not negative."""
+    if tol is not None and not (is_number(tol) and 0 <= tol < np.inf):
+        raise ValueError(f"tol={tol!r}: pass a finite number >= 0, or None.")
+
+
 def check_parameters(estimator):
     """Raise for the first constructor parameter that cannot be used."""
     for name in ("alpha", "l1_ratio"):
@@ -32,14 +49,9 @@ def check_parameters(estimator):
         raise ValueError(f"alpha={estimator.alpha!r}: pass a finite number >= 0.")
     if not 0 <= estimator.l1_ratio <= 1:
         raise ValueError(f"l1_ratio={estimator.l1_ratio!r}: pass a number from 0 to 1.")
-    for name in ("max_iter", "n_iter_no_change"):
-        value = getattr(estimator, name)
-        if not isinstance(value, Integral) or isinstance(value, bool):
-            raise TypeError(f"{name}={value!r}: pass an integer.")
-        if value < 1:
-            raise ValueError(f"{name}={value!r}: pass an integer >= 1.")
-    if estimator.tol is not None and not (is_number(estimator.tol) and 0 <= estimator.tol < np.inf):
-        raise ValueError(f"tol={estimator.tol!r}: pass a finite number >= 0, or None.")
+    check_count("max_iter", estimator.max_iter)
+    check_count("n_iter_no_change", estimator.n_iter_no_change)
+    check_tol(estimator.tol)
     for name in ("fit_intercept", "positive", "shuffle", "early_stopping", "warm_start"):
         if not isinstance(getattr(estimator, name), bool | np.bool_):
             raise TypeError(f"{name}={getattr(estimator, name)!r}: pass True or False.")

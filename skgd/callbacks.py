@@ -16,13 +16,13 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from numbers import Integral, Real
+from numbers import Real
 
 import joblib
 import numpy as np
 from sklearn.metrics import check_scoring
 
-from skgd._checks import is_number
+from skgd._checks import check_count, is_number
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -299,8 +299,7 @@ class EarlyStopping(Callback):
     def __init__(
         self, X_val, y_val, *, sample_weight_val=None, scoring=None, patience=5, min_delta=0.0
     ):
-        if not isinstance(patience, Integral) or patience < 1:
-            raise ValueError(f"patience={patience!r}: pass an integer >= 1.")
+        check_count("patience", patience)
         if not is_number(min_delta) or not min_delta >= 0:
             raise ValueError(f"min_delta={min_delta!r}: pass a number >= 0.")
         self.X_val = X_val
@@ -395,8 +394,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path, *, every=1):
-        if not isinstance(every, Integral) or every < 1:
-            raise ValueError(f"every={every!r}: pass an integer >= 1.")
+        check_count("every", every)
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"path={path!r}: pass the name of a file, a string or a Path.")
         self.path = os.fspath(path)
@@ -404,6 +402,9 @@ class Checkpoint(Callback):
 
     def resume(self, fingerprint):
         """Return the state in the file, or None where there is no file."""
+        folder = os.path.dirname(os.path.abspath(self.path))
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"path={self.path!r}: make the folder {folder!r} first.")
         if not os.path.exists(self.path):
             return None
         with open(self.path, "rb") as file:
@@ -461,8 +462,7 @@ class PrintProgress(Callback):
     """
 
     def __init__(self, *, every=1):
-        if not isinstance(every, Integral) or every < 1:
-            raise ValueError(f"every={every!r}: pass an integer >= 1.")
+        check_count("every", every)
         self.every = every
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):

@@ -267,11 +267,11 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 f"{self.classes_.tolist()!r}: pass labels of y."
             )
         factors = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
-        numbers = all(map(is_number, factors))
-        if not numbers or not all(0 <= factor < np.inf for factor in factors) or not any(factors):
+        usable = all(is_number(factor) and 0 <= factor < np.inf for factor in factors)
+        if not usable or np.count_nonzero(factors) < 2:
             raise ValueError(
-                f"class_weight={self.class_weight!r}: pass finite weights >= 0, at least one above "
-                "0."
+                f"class_weight={self.class_weight!r}: pass finite weights >= 0, at least two of "
+                "them above 0."
             )
         return np.array(factors, dtype=float)
 

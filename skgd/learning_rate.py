@@ -2,7 +2,6 @@
 
 import warnings
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
 from sklearn.base import clone, is_classifier
@@ -11,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
 
 from skgd._base import BaseGD
+from skgd._checks import check_count
 from skgd.auto import make_optimizer
 from skgd.optimizers import FullBatchOptimizer
 from skgd.schedules import Schedule
@@ -105,7 +105,8 @@ def find_learning_rate(
     True
     """
     rates = _checked_rates(rates)
-    max_samples = _checked_count("max_samples", max_samples, None)
+    check_count("max_samples", max_samples, None)
+    check_count("epochs", epochs, "auto")
     if max_samples is not None and len(y) > max_samples:
         X, y, sample_weight = drawn_rows(estimator, X, y, sample_weight, max_samples, random_state)
     model, X = _last_step(estimator, X, y)
@@ -118,7 +119,6 @@ def find_learning_rate(
         tol=None, early_stopping=False, warm_start=False, on_divergence="recover", verbose=0,
         random_state=random_state if model.random_state is None else model.random_state,
     )
-    epochs = _checked_count("epochs", epochs, "auto")
     if epochs == "auto":
         steps = _run(model, rates[0], 1, X, y, sample_weight).t_
         epochs = min(max(EPOCHS, -(-STEPS // steps)), model.max_iter)
@@ -201,12 +201,3 @@ def _checked_rates(rates):
         raise ValueError(f"rates={rates!r}: pass finite numbers above 0.")
     return rates
 
-
-def _checked_count(name, value, word):
-    if isinstance(value, str | None) and value == word:
-        return value
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name}={value!r}: pass an integer or {word!r}.")
-    if value < 1:
-        raise ValueError(f"{name}={value!r}: pass an integer >= 1 or {word!r}.")
-    return int(value)

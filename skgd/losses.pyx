@@ -28,6 +28,7 @@ from libc.string cimport memcpy, memset
 from skgd._arrays cimport floats, writeable_floats
 
 from skgd._checks import as_floats
+from skgd._pieces import check_complete, make_rule, overrides
 
 __all__ = [
     "Loss",
@@ -188,51 +189,6 @@ cdef class PythonLossRule(LossRule):
                      double* out) except -1 nogil:
         with gil:
             return self.call(self.loss.hessian, k, m, y, z, out)
-
-
-def make_rule(piece, **more):
-    """Return the rule of a loss, penalty or optimizer with its hyperparameters."""
-    for base in type(piece).__mro__:
-        if base.__dict__.get("Rule") is not None:
-            parameters = {name: getattr(piece, name) for name in parameter_names(base)}
-            try:
-                return base.Rule(**parameters, **more)
-            except TypeError as error:
-                raise TypeError(f"{piece!r}: pass numbers for its parameters ({error}).") from error
-    raise NotImplementedError(
-        f"{type(piece).__name__} has no compiled rule: define the method that was called."
-    )
-
-
-@cache
-def parameter_names(cls):
-    """Return the names of a class's hyperparameters; a search asks for thousands of rules."""
-    return cls._get_param_names()
-
-
-def check_complete(piece, root, *signatures):
-    """Raise for a user's subclass of the base class ``root`` that lacks a method."""
-    if type(piece).Rule is None:
-        missing = [each for each in signatures if not defines(piece, root, each.partition("(")[0])]
-        if missing:
-            raise TypeError(
-                f"{type(piece).__name__} is not complete: define {' and '.join(missing)}."
-            )
-
-
-def defines(piece, root, method):
-    """Tell whether a piece has another method than that of the base class ``root``."""
-    return getattr(type(piece), method) is not getattr(root, method)
-
-
-def overrides(cls, root, methods):
-    """Tell whether a subclass of a compiled piece, or of the base class, has methods of its own."""
-    for base in cls.__mro__:
-        if base is root or base.__dict__.get("Rule") is not None:
-            return False
-        if not methods.isdisjoint(base.__dict__):
-            return True
-    return False
 
 
 class Loss(BaseEstimator):
@@ -1781,6 +1737,11 @@ class Focal(Loss):
         """The largest second derivative, from a fine grid of margins."""
         z = np.linspace(-10.0, 10.0, 4001)
         return 1.0001 * self.hessian(np.ones(z.shape), z).max()
+
+    @property
+    def decided_below(self):
+        """The loss of a row at the margin 0."""
+        return 0.5**self.gamma * log(2.0)
 
     def probabilities(self, z):
         """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""

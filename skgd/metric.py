@@ -42,6 +42,7 @@ class Moments:
             moments.combine(chunk)
         return moments
 
+    @np.errstate(over="ignore", invalid="ignore")
     def combine(self, other):
         """Take in rows whose moments are known."""
         if not self.weight:
@@ -54,6 +55,7 @@ class Moments:
             self.mean += change * (other.weight / total)
             self.weight = total
 
+    @np.errstate(over="ignore")
     def variance(self, *, about_mean):
         """Return the variance of the columns, or their mean square, without what is rounding."""
         variance = self.deviation / max(self.weight, np.finfo(float).tiny)
@@ -146,8 +148,7 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
         Whether X may be centred through the intercept.
     """
     centred = centred and fit_intercept
-    with np.errstate(over="ignore"):
-        variance = moments.variance(about_mean=centred)
+    variance = moments.variance(about_mean=centred)
     bend = curvature[:, None] * variance + penalty_curvature
     if fit_intercept:
         bend = np.column_stack([bend, curvature])

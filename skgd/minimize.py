@@ -1,13 +1,12 @@
 """The optimizers on any function of an array, with the whole path kept to be looked at."""
 
 import inspect
-from numbers import Integral
 
 import numpy as np
 from scipy.optimize import Bounds, OptimizeResult
 from scipy.optimize._numdiff import approx_derivative
 
-from skgd._checks import is_number
+from skgd._checks import check_count, check_tol
 from skgd.auto import make_optimizer
 from skgd.optimizers import LBFGS, FullBatchOptimizer
 from skgd.schedules import as_schedule, checked_rates
@@ -89,9 +88,9 @@ def minimize(
     optimizer = _make_optimizer(optimizer, learning_rate, bounds)
     start = _checked_start(x0)
     function = _Function(fun, start.shape, args, jac, _checked_bounds(bounds, start))
-    run = _Run(
-        function, _checked_max_iter(max_iter), _checked_tol(tol), _with_result(callback), keep_path
-    )
+    check_count("max_iter", max_iter)
+    check_tol(tol)
+    run = _Run(function, int(max_iter), tol, _with_result(callback), keep_path)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         x = function.prox(start.ravel(), 0.0)
         if isinstance(optimizer, FullBatchOptimizer):
@@ -347,20 +346,6 @@ def _checked_bounds(bounds, start):
     if not np.all(low <= high):
         raise ValueError(f"bounds={bounds!r}: pass lower bounds that are not above the upper ones.")
     return low.ravel(), high.ravel()
-
-
-def _checked_max_iter(max_iter):
-    if not isinstance(max_iter, Integral) or isinstance(max_iter, bool):
-        raise TypeError(f"max_iter={max_iter!r}: pass an integer.")
-    if max_iter < 1:
-        raise ValueError(f"max_iter={max_iter!r}: pass an integer >= 1.")
-    return int(max_iter)
-
-
-def _checked_tol(tol):
-    if tol is not None and not (is_number(tol) and 0 <= tol < np.inf):
-        raise ValueError(f"tol={tol!r}: pass a finite number >= 0, or None.")
-    return tol
 
 
 def _with_result(callback):

@@ -52,7 +52,6 @@ class Newton(FullBatchOptimizer):
     observe : callable, default=None
         Called before each step that is not damped with (curvature, x, value, move, fall), where
         fall is what the slope along the move promises; True ends the descent.
-
     gradually : bool, default=False
         Whether a loss that turns within less comes after this one: little hangs on where it ends.
     products_first : bool, default=False

@@ -20,7 +20,7 @@ from libc.string cimport memcpy
 from skgd._arrays cimport floats, writeable_floats
 
 from skgd._checks import as_floats
-from skgd.losses import check_complete, make_rule, overrides
+from skgd._pieces import check_complete, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)

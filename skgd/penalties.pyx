@@ -16,7 +16,7 @@ from libc.string cimport memcpy
 from skgd._arrays cimport floats, integers, writeable_floats
 
 from skgd._checks import as_floats
-from skgd.losses import check_complete, defines, make_rule, overrides
+from skgd._pieces import check_complete, defines, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)

@@ -17,7 +17,7 @@ from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments
 from skgd.objective import Objective
-from skgd.optimizers import LBFGS, AcceleratedGradient, FullBatchOptimizer
+from skgd.optimizers import LBFGS, AcceleratedGradient, FullBatchOptimizer, Optimizer
 from skgd.penalties import L2, BoxRule
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
@@ -254,7 +254,7 @@ class Run:
         if optimizer is not None and optimizer.takes_batches:
             default = optimizer.automatic_batch(n, self.problem.d, self.problem.rows.width)
             length = batch_length(estimator.batch_size, n, default)
-        steps = isinstance(optimizer, auto.Optimizer)
+        steps = isinstance(optimizer, Optimizer)
         if estimator.precondition == "full" and steps:
             raise ValueError(
                 f"precondition='full' with optimizer={estimator.optimizer!r}: step rules descend "

@@ -324,6 +324,13 @@ def test_a_wrong_argument_is_named(make, message):
         make()
 
 
+def test_a_checkpoint_in_a_folder_that_is_missing_is_an_error_before_the_first_epoch(tmp_path):
+    path, log = tmp_path / "nowhere" / "fit", Log()
+    with pytest.raises(FileNotFoundError, match="path='.*nowhere.fit': make the folder"):
+        GDClassifier().set_callbacks(Checkpoint(path), log).fit(*IRIS)
+    assert log.models == []
+
+
 def test_a_monitor_that_is_no_key_of_the_history_is_named():
     model = GDClassifier().set_callbacks(StopAtLoss(0, monitor="accuracy"))
     with pytest.raises(ValueError, match="monitor='accuracy': pass one of 'epoch'"):

@@ -393,7 +393,7 @@ class Sawtooth(Schedule):
         (GDClassifier(), {"rates": [0.1, -1]}, ValueError, "rates=.*: pass finite numbers above 0"),
         (GDClassifier(), {"rates": ["a"]}, TypeError, "rates=.*: pass a list of numbers"),
         (GDClassifier(), {"epochs": 0}, ValueError, "epochs=0: pass an integer >= 1 or 'auto'"),
-        (GDClassifier(), {"epochs": 1.5}, TypeError, "epochs=1.5: pass an integer or 'auto'"),
+        (GDClassifier(), {"epochs": 1.5}, TypeError, "epochs=1.5: pass an integer >= 1 or 'auto'"),
         (GDClassifier(), {"max_samples": 0}, ValueError, "max_samples=0: pass an integer >= 1"),
         (
             GDClassifier(optimizer="sgd"), {"rates": [1e4, 1e5]}, ValueError,

@@ -289,6 +289,30 @@ def test_the_warning_names_the_step_and_the_column_with_the_largest_scale():
         model.fit(X, y)
 
 
+@pytest.mark.parametrize("slope", [np.negative, np.abs], ids=["minus", "abs"])
+def test_a_gradient_that_is_not_that_of_the_value_is_told_of(slope):
+    wrong = type("Wrong", (Slow,), {"gradient": lambda self, y, z: slope(z - y)})
+    with pytest.warns(ConvergenceWarning, match="No step lowers the objective.*check the gradient"):
+        GDRegressor(wrong()).fit(*DIABETES)
+    GDRegressor(Slow(), tol=1e-12).fit(*DIABETES)
+
+
+def test_a_loss_with_kinks_that_says_so_is_not_told_of():
+    class Absolute(Slow):
+        def value(self, y, z):
+            return np.abs(z - y)
+
+        def gradient(self, y, z):
+            return np.sign(z - y)
+
+    with pytest.warns(ConvergenceWarning, match="smooth = False"):
+        model = GDRegressor(Absolute()).fit(*DIABETES)
+    Absolute.smooth = False
+    lowest = GDRegressor("absolute_error").fit(*DIABETES).history_["objective"][-1]
+    for fitted in (model, GDRegressor(Absolute()).fit(*DIABETES)):
+        assert fitted.history_["objective"][-1] == pytest.approx(lowest, rel=1e-3)
+
+
 @pytest.mark.parametrize("part", ["value", "gradient"])
 def test_a_loss_that_is_not_a_number_at_the_start_is_what_the_warning_tells_of(part):
     lost = type("Lost", (Slow,), {part: lambda self, y, z: np.full(z.shape, np.nan)})
@@ -816,7 +840,9 @@ def test_a_warm_start_may_begin_or_end_the_averaging(optimizer):
     assert_allclose(model.set_params(average=False).fit(*IRIS).coef_, once.coef_, rtol=1e-10)
 
 
-@pytest.mark.parametrize("settings", [{"alpha": 0.0}, {"penalty": None}], ids=str)
+@pytest.mark.parametrize(
+    "settings", [{"alpha": 0.0}, {"penalty": None}, {"penalty": None, "loss": "focal"}], ids=str
+)
 @pytest.mark.parametrize("y", [np.arange(12) // 6, np.arange(12) // 4], ids=["two", "three"])
 def test_classes_that_can_be_separated_have_no_minimum_without_a_penalty(settings, y):
     noise = 0.1 * np.sin(np.arange(36.0)).reshape(12, 3)

@@ -7,8 +7,9 @@ medians over the repetitions of peer seconds / skgd seconds; "more" is what the 
 adds to skgd's time, "most" what it may add. The peers: SGDClassifier and SGDRegressor with a
 constant rate; a torch.optim.Adam loop on 2 threads (its weight_decay shrinks the bias too, which is
 less work than to spare it); MLPClassifier(hidden_layer_sizes=()), which divides its alpha by the
-batch length and whose BLAS has 2 threads; both of these against skgd with ``n_jobs=2``; NumPy's ``X.T @ f(X @ w)`` with 2 BLAS threads against one call of the engine with 2
-threads, which returns the loss too; skgd on float64 where X is float32; LogisticRegression on iris.
+batch length and whose BLAS has 2 threads; both of these against skgd with ``n_jobs=2``; NumPy's
+``X.T @ f(X @ w)`` with 2 BLAS threads against one call of the engine with 2 threads, which returns
+the loss too; skgd on float64 where X is float32; LogisticRegression on iris.
 Then figures: a user's Python optimizer, GB/s of the full gradient, threads.
 
     pip install -e ".[bench]"
