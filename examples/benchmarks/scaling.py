@@ -35,9 +35,10 @@ from skgd import GDClassifier, GDRegressor
 
 MIB = 2**20
 LIMIT = 512 * MIB
-# Two full-batch iterations, and epochs of two step rules: the engine's two primitives.
+EPOCHS = 5
+# Steps along full gradients and along those of batches: the engine's two primitives.
 WAYS = {
-    "full passes": {"optimizer": "lbfgs"},
+    "full passes": {"optimizer": "sgd", "batch_size": "full", "learning_rate": 1e-6},
     "SGD batch 1": {"optimizer": "sgd", "batch_size": 1, "learning_rate": 1e-6},
     "Adam batch 256": {"optimizer": "adam", "batch_size": 256, "learning_rate": 1e-4},
 }
@@ -45,7 +46,7 @@ WAYS = {
 
 def fit(X, y, way, model=GDClassifier, **parameters):
     warnings.simplefilter("ignore")
-    model(max_iter=2, tol=None, random_state=0, **WAYS[way], **parameters).fit(X, y)
+    model(max_iter=EPOCHS, tol=None, random_state=0, **WAYS[way], **parameters).fit(X, y)
 
 
 # ---- files --------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ def train_within_limit(folder, way):
     """Train under the limit; return the epochs, the bytes of data, and whether X can be loaded."""
     resource.setrlimit(resource.RLIMIT_DATA, (LIMIT, LIMIT))
     X, y = open_data(folder, "memory map", None)
-    model = GDClassifier(max_iter=2, tol=None, shuffle=True, random_state=0, **WAYS[way])
+    model = GDClassifier(max_iter=EPOCHS, tol=None, shuffle=True, random_state=0, **WAYS[way])
     model.fit(X, y)
     data = status("VmData")
     try:

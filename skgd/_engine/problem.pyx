@@ -13,11 +13,11 @@ from skgd._arrays cimport floats, integers, writeable_floats
 from skgd._engine.rows cimport BLOCK, MANY, Rows, SparseRows, Workspace
 from skgd.losses cimport LossRule
 
-cdef extern from "rows.h" nogil:
+cdef extern from "slopes.h" nogil:
     void skgd_shift(Py_ssize_t m, double number, double* z)
     double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
 
-cdef extern from "products.h" nogil:
+cdef extern from "transpose.h" nogil:
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 

@@ -15,9 +15,11 @@ from skgd._engine.sweep cimport Sweep
 cdef extern from "../_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
 
-cdef extern from "rows.h" nogil:
+cdef extern from "dense.h" nogil:
     void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
                       skgd_coming* coming)
+
+cdef extern from "steps.h" nogil:
     void skgd_reduced_step(Py_ssize_t d, const double* x, const double* a, double rate, double c,
                            double trust, double share, double l2, double* g, double* w)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from skgd._arrays cimport floats, writeable_floats, writeable_integers
 
-cdef extern from "rows.h" nogil:
+cdef extern from "dense.h" nogil:
     void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
                       skgd_coming* coming)
     void skgd_dot_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
@@ -31,6 +31,8 @@ cdef extern from "rows.h" nogil:
                             double weight, double* mean, double* deviation, double* block)
     void skgd_take_f64(const char* row, Py_ssize_t d, const double* mean, double* out)
     void skgd_take_f32(const char* row, Py_ssize_t d, const double* mean, double* out)
+
+cdef extern from "sparse.h" nogil:
     const skgd_csr_kernels skgd_csr[2][2]
 
 cdef extern from "products.h" nogil:
@@ -38,6 +40,8 @@ cdef extern from "products.h" nogil:
                       Py_ssize_t k, const double** w, double* z, skgd_coming* coming)
     void skgd_gradients(const double* rows, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
                         Py_ssize_t k, const double* slopes, double** g, skgd_coming* coming)
+
+cdef extern from "transpose.h" nogil:
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 

@@ -27,6 +27,9 @@ cdef extern from "../_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
 
 cdef extern from "rows.h" nogil:
+    Py_ssize_t skgd_record_size(Py_ssize_t k)
+
+cdef extern from "steps.h" nogil:
     void skgd_step_behind_plain(
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
         double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
@@ -35,7 +38,6 @@ cdef extern from "rows.h" nogil:
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
         double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
         Py_ssize_t size, Py_ssize_t last)
-    Py_ssize_t skgd_record_size(Py_ssize_t k)
     void skgd_record(Py_ssize_t d, Py_ssize_t k, const double* u, Py_ssize_t p,
                      const double* inverse, const double* unit, double* record)
     void skgd_settle(Py_ssize_t d, Py_ssize_t k, const double* record, double total, double l2,
@@ -47,7 +49,7 @@ cdef extern from "rows.h" nogil:
                             const double* mean, double* w)
     void skgd_average(Py_ssize_t d, double share, const double* u, double* average)
 
-cdef extern from "products.h" nogil:
+cdef extern from "transpose.h" nogil:
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 

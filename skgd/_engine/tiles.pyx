@@ -12,6 +12,8 @@ from skgd._engine.rows cimport SparseRows
 cdef extern from "rows.h" nogil:
     enum:
         SKGD_PARTS
+
+cdef extern from "tiles.h" nogil:
     void skgd_tile_dot(Py_ssize_t n, const double* x, const uint32_t* place, const double* w,
                        double* z)
     void skgd_tile_add(Py_ssize_t n, const double* x, const uint32_t* place, const double* c,

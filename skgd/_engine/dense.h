@@ -1,0 +1,170 @@
+/* Rows of a dense matrix: products with coefficients, sums, moments, copies. */
+#ifndef SKGD_DENSE_H
+#define SKGD_DENSE_H
+
+#include "rows.h"
+
+/* z[i] = rows[i] . w for m rows, and g[j] += sum_i c[i] rows[i][j], four rows at a time; fewer are filled
+   up with copies of the last one, which do not count. The numbers behind the last whole group of lanes
+   are read as the end of a group that overlaps the one before, with weights of zero for the overlap. */
+#if defined(__GNUC__)
+#define SKGD_ROW(i) rows[(i) < m ? (i) : m - 1]
+#define SKGD_DOT(T)                                                                        \
+    double last[SKGD_LANES], sums[4];                                                      \
+    ptrdiff_t whole = d - d % SKGD_LANES, end = d - SKGD_LANES;                            \
+    for (ptrdiff_t l = 0; l < SKGD_LANES && end > 0; l++)                                  \
+        last[l] = end + l < whole ? 0.0 : w[end + l];                                      \
+    for (ptrdiff_t i = 0; i < m; i += 4) {                                                 \
+        const T *x[4];                                                                     \
+        skgd_lanes s[4], v;                                                                \
+        skgd_fetch(coming);                                                                \
+        for (int r = 0; r < 4; r++) {                                                      \
+            x[r] = (const T *)SKGD_ROW(i + r);                                             \
+            SKGD_ZERO(s[r]);                                                               \
+        }                                                                                  \
+        for (ptrdiff_t j = 0; j < whole; j += SKGD_LANES) {                                \
+            SKGD_LOAD(v, w + j);                                                           \
+            for (int r = 0; r < 4; r++)                                                    \
+                s[r] += SKGD_LANES_OF_##T(x[r] + j) * v;                                   \
+        }                                                                                  \
+        if (whole < d && end > 0) {                                                        \
+            SKGD_LOAD(v, last);                                                            \
+            for (int r = 0; r < 4; r++)                                                    \
+                s[r] += SKGD_LANES_OF_##T(x[r] + end) * v;                                 \
+        }                                                                                  \
+        skgd_four_sums(s, sums);                                                           \
+        for (ptrdiff_t r = 0; r < 4 && i + r < m; r++) {                                   \
+            for (ptrdiff_t j = 0; j < d && end < 0; j++)                                   \
+                sums[r] += x[r][j] * w[j];                                                 \
+            z[i + r] = sums[r];                                                            \
+        }                                                                                  \
+    }
+#define SKGD_ADD(T)                                                                        \
+    double keep[SKGD_LANES];                                                               \
+    ptrdiff_t whole = d - d % SKGD_LANES, end = d - SKGD_LANES;                            \
+    for (ptrdiff_t l = 0; l < SKGD_LANES; l++)                                             \
+        keep[l] = end + l < whole ? 0.0 : 1.0;                                             \
+    for (ptrdiff_t i = 0; i < m; i += 4) {                                                 \
+        const T *x[4];                                                                     \
+        double a[4];                                                                       \
+        skgd_lanes v;                                                                      \
+        skgd_fetch(coming);                                                                \
+        for (int r = 0; r < 4; r++) {                                                      \
+            x[r] = (const T *)SKGD_ROW(i + r);                                             \
+            a[r] = i + r < m ? c[i + r] : 0.0;                                             \
+        }                                                                                  \
+        for (ptrdiff_t j = 0; j < whole; j += SKGD_LANES)                                  \
+            SKGD_ADD_TO(g + j, SKGD_FOUR_TERMS(T, j));                                     \
+        if (whole < d && end > 0) {                                                        \
+            SKGD_LOAD(v, keep);                                                            \
+            SKGD_ADD_TO(g + end, v * SKGD_FOUR_TERMS(T, end));                             \
+        }                                                                                  \
+        for (ptrdiff_t j = 0; j < d && end < 0; j++)                                       \
+            g[j] += (a[0] * x[0][j] + a[1] * x[1][j]) + (a[2] * x[2][j] + a[3] * x[3][j]); \
+    }
+#define SKGD_FOUR_TERMS(T, j)                                                              \
+    ((a[0] * SKGD_LANES_OF_##T(x[0] + (j)) + a[1] * SKGD_LANES_OF_##T(x[1] + (j)))         \
+     + (a[2] * SKGD_LANES_OF_##T(x[2] + (j)) + a[3] * SKGD_LANES_OF_##T(x[3] + (j))))
+#else
+#define SKGD_DOT(T)                                                                        \
+    for (ptrdiff_t i = 0; i < m; i++) {                                                    \
+        z[i] = 0;                                                                          \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            z[i] += ((const T *)rows[i])[j] * w[j];                                        \
+    }                                                                                      \
+    (void)coming;
+#define SKGD_ADD(T)                                                                        \
+    for (ptrdiff_t i = 0; i < m; i++)                                                      \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            g[j] += c[i] * ((const T *)rows[i])[j];                                        \
+    (void)coming;
+#endif
+
+#define SKGD_DENSE(T, NAME)                                                                \
+    SKGD_CLONES static void skgd_dot_##NAME(                                               \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *w, double *z,           \
+        skgd_coming *coming)                                                               \
+    {                                                                                      \
+        SKGD_DOT(T)                                                                        \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_add_##NAME(                                               \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *c, double *g,           \
+        skgd_coming *coming)                                                               \
+    {                                                                                      \
+        SKGD_ADD(T)                                                                        \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_pack_##NAME(                                              \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, ptrdiff_t stride,                     \
+        ptrdiff_t out_stride, double *out)                                                 \
+    {                                                                                      \
+        if (stride == sizeof(T)) {                                                         \
+            for (ptrdiff_t i = 0; i < m; i++)                                              \
+                for (ptrdiff_t j = 0; j < d; j++)                                          \
+                    out[i * out_stride + j] = ((const T *)rows[i])[j];                     \
+            return;                                                                        \
+        }                                                                                  \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            for (ptrdiff_t i = 0; i < m; i++)                                              \
+                out[i * out_stride + j] = *(const T *)(rows[i] + j * stride);              \
+    }
+
+/* Single rows, taken into aligned and padded buffers in which every loop is whole vectors. */
+#define SKGD_TAKE(T, NAME)                                                                 \
+    SKGD_CLONES static void skgd_take_##NAME(                                              \
+        const char *row, ptrdiff_t d, const double *mean, double *out)                     \
+    {                                                                                      \
+        const T *x = (const T *)row;                                                       \
+        SKGD_SIMD()                                                                        \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            out[j] = x[j] - mean[j];                                                       \
+    }
+
+SKGD_TAKE(double, f64)
+SKGD_TAKE(float, f32)
+
+/* Merge a block of rows into running weighted means and sums of squared deviations (Chan, Golub and
+   LeVeque, 1983): the block's own mean first, while its rows are in cache. weight is the weight of
+   what was merged before; s may be NULL. Returns the weight of the block. */
+#define SKGD_MOMENTS(T, NAME)                                                              \
+    SKGD_CLONES static double skgd_moments_##NAME(                                         \
+        const char **rows, ptrdiff_t m, ptrdiff_t d, const double *s, double weight,       \
+        double *mean, double *deviation, double *block)                                    \
+    {                                                                                      \
+        double total = 0;                                                                  \
+        for (ptrdiff_t i = 0; i < m; i++)                                                  \
+            total += s ? s[i] : 1.0;                                                       \
+        if (total <= 0)                                                                    \
+            return 0;                                                                      \
+        for (ptrdiff_t j = 0; j < d; j++)                                                  \
+            block[j] = 0;                                                                  \
+        for (ptrdiff_t i = 0; i < m; i++) {                                                \
+            const T *a = (const T *)rows[i];                                               \
+            double share = (s ? s[i] : 1.0) / total;                                       \
+            SKGD_SIMD()                                                                    \
+            for (ptrdiff_t j = 0; j < d; j++)                                              \
+                block[j] += share * a[j];                                                  \
+        }                                                                                  \
+        for (ptrdiff_t i = 0; i < m; i++) {                                                \
+            const T *a = (const T *)rows[i];                                               \
+            double si = s ? s[i] : 1.0;                                                    \
+            SKGD_SIMD()                                                                    \
+            for (ptrdiff_t j = 0; j < d; j++)                                              \
+                deviation[j] += si * (a[j] - block[j]) * (a[j] - block[j]);                \
+        }                                                                                  \
+        double share = total / (weight + total), between = weight * share;                 \
+        SKGD_SIMD()                                                                        \
+        for (ptrdiff_t j = 0; j < d; j++) {                                                \
+            double change = block[j] - mean[j];                                            \
+            deviation[j] += between * change * change;                                     \
+            mean[j] += share * change;                                                     \
+        }                                                                                  \
+        return total;                                                                      \
+    }
+
+SKGD_MOMENTS(double, f64)
+SKGD_MOMENTS(float, f32)
+
+SKGD_DENSE(double, f64)
+SKGD_DENSE(float, f32)
+
+#endif

@@ -1,0 +1,35 @@
+/* Margins and slopes of a block of rows. */
+#ifndef SKGD_SLOPES_H
+#define SKGD_SLOPES_H
+
+#include "rows.h"
+
+/* z += number */
+SKGD_CLONES static void skgd_shift(ptrdiff_t m, double number, double *z)
+{
+    for (ptrdiff_t i = 0; i < m; i++)
+        z[i] += number;
+}
+
+/* x = factor * weight * x, and the sum of it. A weight of zero takes a row out, whatever its number is;
+   weight may be NULL. */
+SKGD_CLONES static double skgd_weigh(ptrdiff_t m, double factor, const double *weight, double *x)
+{
+    double s = 0;
+    if (weight) {
+        SKGD_SIMD(reduction(+ : s))
+        for (ptrdiff_t i = 0; i < m; i++) {
+            x[i] = weight[i] != 0.0 ? factor * weight[i] * x[i] : 0.0;
+            s += x[i];
+        }
+    } else {
+        SKGD_SIMD(reduction(+ : s))
+        for (ptrdiff_t i = 0; i < m; i++) {
+            x[i] *= factor;
+            s += x[i];
+        }
+    }
+    return s;
+}
+
+#endif

@@ -1,0 +1,270 @@
+/* Rows of a CSR matrix, of all types of numbers and column numbers. */
+#ifndef SKGD_SPARSE_H
+#define SKGD_SPARSE_H
+
+#include "rows.h"
+
+/* w decays by exp(-l2 since), which is a short polynomial as long as all exponents are small. */
+SKGD_INLINE void skgd_decay(ptrdiff_t n, double l2, const double *since, double *w)
+{
+    double longest = 0;
+    SKGD_SIMD(reduction(max : longest))
+    for (ptrdiff_t i = 0; i < n; i++)
+        longest = since[i] > longest ? since[i] : longest;
+    if (l2 * longest > 1e-3) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            w[i] *= skgd_exp1(-l2 * since[i]);
+    } else if (l2 * longest > 0) {
+        SKGD_SIMD()
+        for (ptrdiff_t i = 0; i < n; i++) {
+            double e = -l2 * since[i];
+            w[i] *= 1 + e * (1 + e * (1.0 / 2 + e * (1.0 / 6 + e * (1.0 / 24))));
+        }
+    }
+}
+
+/* The margins of m coefficients of each output, k side by side, and as many numbers of a row. */
+#define SKGD_PRODUCTS(T, NAME)                                                             \
+    SKGD_INLINE void skgd_products_some_##NAME(                                            \
+        const T *x, ptrdiff_t m, ptrdiff_t k, const double *w, double *z)                  \
+    {                                                                                      \
+        if (k == 1) {                                                                      \
+            double s = 0;                                                                  \
+            SKGD_SIMD(reduction(+ : s))                                                    \
+            for (ptrdiff_t e = 0; e < m; e++)                                              \
+                s += x[e] * w[e];                                                          \
+            z[0] = s;                                                                      \
+            return;                                                                        \
+        }                                                                                  \
+        for (ptrdiff_t c = 0; c < k; c++)                                                  \
+            z[c] = 0;                                                                      \
+        for (ptrdiff_t e = 0; e < m; e++)                                                  \
+            for (ptrdiff_t c = 0; c < k; c++)                                              \
+                z[c] += x[e] * w[e * k + c];                                               \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_products_##NAME(                                          \
+        const void *data, ptrdiff_t start, ptrdiff_t m, ptrdiff_t k, const double *w,      \
+        double *z)                                                                         \
+    {                                                                                      \
+        skgd_products_some_##NAME((const T *)data + start, m, k, w, z);                    \
+    }
+
+SKGD_PRODUCTS(double, f64)
+SKGD_PRODUCTS(float, f32)
+
+/* gather brings the coefficients of a row up to date, k side by side for each column, and makes their
+   margins z: each has decayed by exp(-l2 a (total - last)); since holds a (total - last), for a threshold.
+   scatter steps along the row and puts them back. One output is compiled by itself. */
+#define SKGD_RECORDS(T, X, I, NAME)                                                        \
+    SKGD_INLINE void skgd_gather_some_##NAME(                                              \
+        const T *x, const I *column, ptrdiff_t m, ptrdiff_t k, const double *record,       \
+        double total, double l2, double *w, double *since, double *z)                      \
+    {                                                                                      \
+        for (ptrdiff_t e = 0; e < m; e++) {                                                \
+            const double *r = record + skgd_record_size(k) * column[e];                    \
+            for (ptrdiff_t c = 0; c < k; c++) {                                            \
+                w[e * k + c] = r[c];                                                       \
+                since[e * k + c] = r[k + 1 + c] * (total - r[k]);                          \
+            }                                                                              \
+            SKGD_ONE_BY_ONE;                                                               \
+        }                                                                                  \
+        skgd_decay(m * k, l2, since, w);                                                   \
+        skgd_products_some_##X(x, m, k, w, z);                                             \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_gather_##NAME(                                            \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        ptrdiff_t k, const double *record, double total, double l2, double *w,             \
+        double *since, double *z)                                                          \
+    {                                                                                      \
+        const T *x = (const T *)data + start;                                              \
+        const I *column = (const I *)indices + start;                                      \
+        ptrdiff_t m = stop - start;                                                        \
+        if (k == 1)                                                                        \
+            skgd_gather_some_##NAME(x, column, m, 1, record, total, l2, w, since, z);      \
+        else                                                                               \
+            skgd_gather_some_##NAME(x, column, m, k, record, total, l2, w, since, z);      \
+    }                                                                                      \
+    SKGD_INLINE void skgd_scatter_some_##NAME(                                             \
+        const T *x, const I *column, ptrdiff_t m, ptrdiff_t k, double *record,             \
+        double total, const double *step, const double *w)                                 \
+    {                                                                                      \
+        for (ptrdiff_t e = 0; e < m; e++) {                                                \
+            double *r = record + skgd_record_size(k) * column[e];                          \
+            for (ptrdiff_t c = 0; c < k; c++)                                              \
+                r[c] = w[e * k + c] - step[c] * r[k + 1 + c] * x[e];                       \
+            r[k] = total;                                                                  \
+            SKGD_ONE_BY_ONE;                                                               \
+        }                                                                                  \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_scatter_##NAME(                                           \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        ptrdiff_t k, double *record, double total, const double *step, const double *w)    \
+    {                                                                                      \
+        const T *x = (const T *)data + start;                                              \
+        const I *column = (const I *)indices + start;                                      \
+        double one = step[0];                                                              \
+        if (k == 1)                                                                        \
+            skgd_scatter_some_##NAME(x, column, stop - start, 1, record, total, &one, w);  \
+        else                                                                               \
+            skgd_scatter_some_##NAME(x, column, stop - start, k, record, total, step, w);  \
+    }
+
+SKGD_RECORDS(double, f64, int32_t, f64_i32)
+SKGD_RECORDS(double, f64, int64_t, f64_i64)
+SKGD_RECORDS(float, f32, int32_t, f32_i32)
+SKGD_RECORDS(float, f32, int64_t, f32_i64)
+
+#define SKGD_CSR(T, I, NAME)                                                               \
+    SKGD_CLONES static double skgd_csr_dot_##NAME(                                         \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        const double *w)                                                                   \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        double s0 = 0, s1 = 0, s2 = 0, s3 = 0;                                             \
+        ptrdiff_t k = start;                                                               \
+        for (; k + 4 <= stop; k += 4) {                                                    \
+            s0 += x[k] * w[column[k]];                                                     \
+            s1 += x[k + 1] * w[column[k + 1]];                                             \
+            s2 += x[k + 2] * w[column[k + 2]];                                             \
+            s3 += x[k + 3] * w[column[k + 3]];                                             \
+            SKGD_ONE_BY_ONE;                                                               \
+        }                                                                                  \
+        for (; k < stop; k++)                                                              \
+            s0 += x[k] * w[column[k]];                                                     \
+        return (s0 + s2) + (s1 + s3);                                                      \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_csr_add_##NAME(                                           \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop, double c,  \
+        double *g)                                                                         \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t k = start; k < stop; k++)                                           \
+            g[column[k]] += c * x[k];                                                      \
+    }                                                                                      \
+    static void skgd_csr_spread_##NAME(                                                    \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        double weight, const double *mean, double *deviation, double *stored)              \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t k = start; k < stop; k++) {                                         \
+            double away = x[k] - mean[column[k]];                                          \
+            deviation[column[k]] += weight * away * away;                                  \
+            stored[column[k]] += weight;                                                   \
+        }                                                                                  \
+    }
+
+SKGD_CSR(double, int32_t, f64_i32)
+SKGD_CSR(double, int64_t, f64_i64)
+SKGD_CSR(float, int32_t, f32_i32)
+SKGD_CSR(float, int64_t, f32_i64)
+
+/* Products of a row with many outputs, whose numbers for a column are side by side: `k` of them, in whole
+   groups, of which the first is on a cache line. Those of the row's columns are fetched ahead by
+   skgd_csr_fetch. */
+#define SKGD_CSR_TILE(T, I, GROUPS)                                                        \
+    {                                                                                      \
+        skgd_lanes s[GROUPS], v;                                                           \
+        for (int q = 0; q < GROUPS; q++)                                                   \
+            SKGD_ZERO(s[q]);                                                               \
+        for (ptrdiff_t e = start; e < stop; e++)                                           \
+            for (int q = 0; q < GROUPS; q++) {                                             \
+                SKGD_LOAD(v, w + column[e] * k + c + SKGD_LANES * q);                      \
+                SKGD_MULTIPLY_ADD(s[q], x[e], v);                                          \
+            }                                                                              \
+        for (int q = 0; q < GROUPS; q++)                                                   \
+            SKGD_STORE(z + c + SKGD_LANES * q, s[q]);                                      \
+    }
+
+#define SKGD_CSR_MANY(T, I, NAME)                                                          \
+    static void skgd_csr_fetch_##NAME(                                                     \
+        const void *indices, ptrdiff_t start, ptrdiff_t stop, ptrdiff_t k, const double *w) \
+    {                                                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t e = start; e < stop; e++)                                           \
+            for (ptrdiff_t c = 0; c < k; c += SKGD_LANES)                                  \
+                SKGD_PREFETCH((const char *)(w + column[e] * k + c));                      \
+        SKGD_ONE_BY_ONE;                                                                   \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_csr_margins_##NAME(                                       \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        ptrdiff_t k, const double *w, double *z)                                           \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        ptrdiff_t c = 0;                                                                   \
+        for (; c + 4 * SKGD_LANES <= k; c += 4 * SKGD_LANES)                               \
+            SKGD_CSR_TILE(T, I, 4)                                                         \
+        for (; c + 2 * SKGD_LANES <= k; c += 2 * SKGD_LANES)                               \
+            SKGD_CSR_TILE(T, I, 2)                                                         \
+        for (; c < k; c += SKGD_LANES)                                                     \
+            SKGD_CSR_TILE(T, I, 1)                                                         \
+    }                                                                                      \
+    SKGD_CLONES static void skgd_csr_gradients_##NAME(                                     \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        ptrdiff_t k, const double *slopes, double *g)                                      \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t e = start; e < stop; e++) {                                         \
+            double *out = g + column[e] * k;                                               \
+            for (ptrdiff_t c = 0; c < k; c += SKGD_LANES) {                                \
+                skgd_lanes v, sum;                                                         \
+                SKGD_LOAD(v, slopes + c);                                                  \
+                SKGD_LOAD(sum, out + c);                                                   \
+                SKGD_MULTIPLY_ADD(sum, x[e], v);                                           \
+                SKGD_STORE(out + c, sum);                                                  \
+            }                                                                              \
+        }                                                                                  \
+    }
+
+SKGD_CSR_MANY(double, int32_t, f64_i32)
+SKGD_CSR_MANY(double, int64_t, f64_i64)
+SKGD_CSR_MANY(float, int32_t, f32_i32)
+SKGD_CSR_MANY(float, int64_t, f32_i64)
+
+/* Where the numbers of a batch go that is cut into tiles. */
+#define SKGD_CUT(T, I, NAME)                                                               \
+    static void skgd_count_##NAME(                                                         \
+        const void *indices, ptrdiff_t start, ptrdiff_t stop, ptrdiff_t *count)            \
+    {                                                                                      \
+        for (ptrdiff_t k = start; k < stop; k++)                                           \
+            count[((const I *)indices)[k] / SKGD_TILE]++;                                  \
+    }                                                                                      \
+    static void skgd_cut_##NAME(                                                           \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        uint32_t row, const ptrdiff_t *end, ptrdiff_t *next, double *numbers,              \
+        uint32_t *places)                                                                  \
+    {                                                                                      \
+        for (ptrdiff_t k = start; k < stop; k++) {                                         \
+            ptrdiff_t column = ((const I *)indices)[k], tile = column / SKGD_TILE;         \
+            ptrdiff_t at = next[tile];                                                     \
+            numbers[at] = ((const T *)data)[k];                                            \
+            places[at] = row << 16 | (uint32_t)(column % SKGD_TILE);                       \
+            at += SKGD_PARTS;                                                              \
+            next[tile] = at < end[tile] ? at : at % SKGD_PARTS + 1 + end[tile - 1];        \
+        }                                                                                  \
+    }
+
+SKGD_CUT(double, int32_t, f64_i32)
+SKGD_CUT(double, int64_t, f64_i64)
+SKGD_CUT(float, int32_t, f32_i32)
+SKGD_CUT(float, int64_t, f32_i64)
+
+#define SKGD_KERNELS(X, NAME)                                                              \
+    {                                                                                      \
+        skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_csr_spread_##NAME,                  \
+        skgd_gather_##NAME, skgd_products_##X, skgd_scatter_##NAME, skgd_csr_fetch_##NAME, \
+        skgd_csr_margins_##NAME, skgd_csr_gradients_##NAME, skgd_count_##NAME,             \
+        skgd_cut_##NAME                                                                    \
+    }
+
+/* By whether the numbers are float32 and whether the column numbers have 64 bits. */
+static const skgd_csr_kernels skgd_csr[2][2] = {
+    {SKGD_KERNELS(f64, f64_i32), SKGD_KERNELS(f64, f64_i64)},
+    {SKGD_KERNELS(f32, f32_i32), SKGD_KERNELS(f32, f32_i64)},
+};
+
+#endif

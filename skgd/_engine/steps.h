@@ -1,0 +1,143 @@
+/* Update steps along single rows, and the metric in which steps are taken. */
+#ifndef SKGD_STEPS_H
+#define SKGD_STEPS_H
+
+#include "rows.h"
+
+/* A step along the change c x of a row's gradient plus the mean gradient g, which takes a share of the
+   change in; w -= rate A (c x + trust g + l2 w). */
+SKGD_CLONES static void skgd_reduced_step(
+    ptrdiff_t d, const double *x, const double *a, double rate, double c, double trust,
+    double share, double l2, double *g, double *w)
+{
+    SKGD_SIMD()
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double change = c * x[j];
+        w[j] -= rate * a[j] * (change + trust * g[j] + l2 * w[j]);
+        g[j] += share * change;
+    }
+}
+
+/* Step w along the row before, w -= A (step before + decay w), while the slope of the row here is on
+   its way; p and q make the margin of the next row after the step along this one, p - rate c q.
+   Buffers have room for whole groups of lanes, filled up with zeros. A row that is read soon, whose
+   numbers have `size` bytes and whose last byte is at `last`, is fetched group by group: all at once it would hold up long rows. */
+#if defined(__GNUC__)
+#define SKGD_AT(x) (*(skgd_lanes *)(x + j))
+#define SKGD_STEP_GROUP(A, vp, vq)                                                         \
+    {                                                                                      \
+        SKGD_PREFETCH(ahead + j * size);                                                   \
+        skgd_lanes moved = SKGD_AT(w) - A (step * SKGD_AT(before) + decay * SKGD_AT(w));   \
+        SKGD_AT(w) = moved;                                                                \
+        vp += SKGD_AT(next) * (moved - next_decay * (A moved));                            \
+        vq += SKGD_AT(next) * (A SKGD_AT(here));                                           \
+    }
+#define SKGD_STEP_BODY(A)                                                                  \
+    skgd_lanes p0, p1, q0, q1;                                                             \
+    ptrdiff_t j = 0;                                                                       \
+    SKGD_ZERO(p0), SKGD_ZERO(p1), SKGD_ZERO(q0), SKGD_ZERO(q1);                            \
+    for (; j + SKGD_LANES < d; j += SKGD_LANES) {                                          \
+        SKGD_STEP_GROUP(A, p0, q0)                                                         \
+        j += SKGD_LANES;                                                                   \
+        SKGD_STEP_GROUP(A, p1, q1)                                                         \
+    }                                                                                      \
+    if (j < d)                                                                             \
+        SKGD_STEP_GROUP(A, p0, q0)                                                         \
+    p0 += p1, q0 += q1;                                                                    \
+    *p = skgd_sum_lanes(p0), *q = skgd_sum_lanes(q0);
+#else
+#define SKGD_AT(x) x[j]
+#define SKGD_STEP_BODY(A)                                                                  \
+    *p = *q = 0;                                                                           \
+    for (ptrdiff_t j = 0; j < d; j++) {                                                    \
+        double moved = w[j] - A (step * before[j] + decay * w[j]);                         \
+        w[j] = moved;                                                                      \
+        *p += next[j] * (moved - next_decay * (A moved));                                  \
+        *q += next[j] * (A here[j]);                                                       \
+    }
+#endif
+
+#define SKGD_STEP_BEHIND(NAME, A)                                                          \
+    SKGD_CLONES static void skgd_step_behind_##NAME(                                       \
+        ptrdiff_t d, double *before, double *here, double *next, double *a, double step,   \
+        double decay, double next_decay, double *w, double *p, double *q,                  \
+        const char *ahead, ptrdiff_t size, ptrdiff_t last)                                 \
+    {                                                                                      \
+        (void)a;                                                                           \
+        SKGD_PREFETCH(ahead + last);                                                       \
+        SKGD_STEP_BODY(A)                                                                  \
+    }
+
+SKGD_STEP_BEHIND(plain, 1.0 *)
+SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
+
+/* The records of parameters u, all up to date: w = u inverse. Rows of u, and of inverse, are p apart. */
+SKGD_CLONES static void skgd_record(
+    ptrdiff_t d, ptrdiff_t k, const double *u, ptrdiff_t p, const double *inverse,
+    const double *unit, double *record)
+{
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double *r = record + skgd_record_size(k) * j;
+        r[k] = 0;
+        for (ptrdiff_t c = 0; c < k; c++) {
+            double scale = inverse[c * p + j];
+            r[c] = u[c * p + j] * scale;
+            r[k + 1 + c] = scale * scale * unit[c];
+        }
+    }
+}
+
+/* Bring all coefficients up to date at the end: w has decayed, since is left for a threshold. */
+SKGD_CLONES static void skgd_settle(
+    ptrdiff_t d, ptrdiff_t k, const double *record, double total, double l2, double *w, ptrdiff_t p,
+    double *since)
+{
+    ptrdiff_t size = skgd_record_size(k), block = 64;
+    for (ptrdiff_t first = 0; first < d; first += block)
+        for (ptrdiff_t c = 0; c < k; c++)
+            for (ptrdiff_t j = first; j < d && j < first + block; j++) {
+                const double *r = record + size * j;
+                since[c * p + j] = r[k + 1 + c] * (total - r[k]);
+                w[c * p + j] = r[c] * skgd_exp1(-l2 * since[c * p + j]);
+            }
+}
+
+/* g = (g - sum * mean) * inverse * unit: a gradient for raw columns becomes one for centred and scaled
+   columns. */
+SKGD_CLONES static void skgd_to_metric(
+    ptrdiff_t d, double sum, const double *mean, const double *inverse, double unit, double *g)
+{
+    for (ptrdiff_t j = 0; j < d; j++)
+        g[j] = (g[j] - sum * mean[j]) * inverse[j] * unit;
+}
+
+/* w = u * inverse; returns mean . w. */
+SKGD_CLONES static double skgd_from_metric(
+    ptrdiff_t d, const double *u, const double *inverse, const double *mean, double *w)
+{
+    double s = 0;
+    SKGD_SIMD(reduction(+ : s))
+    for (ptrdiff_t j = 0; j < d; j++) {
+        double wj = u[j] * inverse[j];
+        w[j] = wj;
+        s += mean[j] * wj;
+    }
+    return s;
+}
+
+/* g += extra * inverse */
+SKGD_CLONES static void skgd_add_scaled(
+    ptrdiff_t d, const double *extra, const double *inverse, double *g)
+{
+    for (ptrdiff_t j = 0; j < d; j++)
+        g[j] += extra[j] * inverse[j];
+}
+
+/* average += share * (u - average) */
+SKGD_CLONES static void skgd_average(ptrdiff_t d, double share, const double *u, double *average)
+{
+    for (ptrdiff_t j = 0; j < d; j++)
+        average[j] += share * (u[j] - average[j]);
+}
+
+#endif
