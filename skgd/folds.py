@@ -16,7 +16,7 @@ from skgd.scores import decision_values, shallow_copy
 from skgd.validation import split as split_off
 
 # Decision values that are taken at once.
-NUMBERS = 2**21
+NUMBERS = 2**19
 
 
 @dataclass

@@ -6,7 +6,7 @@ from numbers import Integral, Number
 from traceback import format_exc
 
 import numpy as np
-from joblib import effective_n_jobs
+from joblib import effective_n_jobs, parallel_config
 from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
 from sklearn.model_selection._search import BaseSearchCV
@@ -217,10 +217,12 @@ class GDSearchCV(BaseSearchCV):
     def _refit(self, X, y, params):
         self.best_estimator_ = _candidate(self.estimator, self.best_params_)
         started = time.time()
-        if y is None:
-            self.best_estimator_.fit(X, **params)
-        else:
-            self.best_estimator_.fit(X, y, **params)
+        # A fit that does not say how many threads it wants may have those of the search.
+        with parallel_config("threading", n_jobs=effective_n_jobs(self.n_jobs)):
+            if y is None:
+                self.best_estimator_.fit(X, **params)
+            else:
+                self.best_estimator_.fit(X, y, **params)
         self.refit_time_ = time.time() - started
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_

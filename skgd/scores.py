@@ -13,7 +13,7 @@ from sklearn.model_selection._validation import _score
 
 from skgd.classifier import GDClassifier
 
-# Decision values that are taken at once, and the fewest rows.
+# Numbers of X and decision values that are taken at once, and the fewest rows.
 NUMBERS = 2**18
 MIN_ROWS = 256
 
@@ -33,11 +33,13 @@ def decision_values(X, rows, coef, intercept):
     array of shape (n_outputs, n_rows)
     """
     values = np.empty((len(coef), len(rows)), dtype=np.result_type(X.dtype, coef.dtype))
-    size = max(MIN_ROWS, NUMBERS // len(coef))
+    size = max(MIN_ROWS, NUMBERS // sum(coef.shape))
     for start in range(0, len(rows), size):
-        stop = start + size
-        block = X[rows[start:stop]]
-        values[:, start:stop] = (block @ coef.T).T if sparse.issparse(block) else coef @ block.T
+        block, several = X[rows[start:start + size]], values[:, start:start + size]
+        if sparse.issparse(block):
+            several[:] = (block @ coef.T).T
+        else:
+            np.matmul(coef, block.T, out=several)
     values += intercept[:, None]
     return values
 
@@ -61,18 +63,33 @@ def shallow_copy(estimator):
 def _accuracies(models, values, y, weights):
     if type(models[0]).predict is not GDClassifier.predict:
         return None
-    right = models[0].classes_[_winners(values)] == y
+    classes = models[0].classes_
+    codes = _positions(classes, y)
+    right = _chosen(values, codes) & (classes[codes] == y)
+    if weights is None:
+        return [np.count_nonzero(each) / len(y) for each in right]
     return np.average(right, axis=1, weights=weights).tolist()
 
 
-def _winners(values):
-    """Return the class that each model predicts for each row, as the classifier does.
+def _chosen(values, codes):
+    """Return whether each model predicts a class for each row, as the classifier does.
 
-    For decision values of shape (n_models, n_outputs, n_rows).
+    For decision values of shape (n_models, n_outputs, n_rows); the codes are of shape (n_rows,).
     """
     if values.shape[1] == 1:
-        return (values[:, 0] > 0).astype(np.intp)
-    return values.argmax(axis=1)
+        return (values[:, 0] > 0) == (codes == 1)
+    greatest = values == values.max(axis=1, keepdims=True)
+    if np.count_nonzero(greatest) == greatest.size // values.shape[1]:
+        return greatest[:, codes, np.arange(len(codes))]
+    # The first of several, or NaN.
+    return values.argmax(axis=1) == codes
+
+
+def _positions(classes, y):
+    """Return where each label is among the classes, or 0 where it is not."""
+    codes = np.searchsorted(classes, y)
+    codes[codes == len(classes)] = 0
+    return codes
 
 
 def _one_by_one(rule):
@@ -108,8 +125,7 @@ def _roc_auc(model, y, weights):
 
 def _codes(model, y):
     """Return the positions of the labels among the classes, or None unless y has all of them."""
-    codes = np.searchsorted(model.classes_, y)
-    codes[codes == len(model.classes_)] = 0
+    codes = _positions(model.classes_, y)
     if np.any(model.classes_[codes] != y) or not np.bincount(
         codes, minlength=len(model.classes_)
     ).all():

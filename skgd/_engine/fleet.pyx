@@ -9,7 +9,6 @@ from skgd._engine.tiles import tiles_fit
 from libc.stdlib cimport free, malloc
 
 from skgd._arrays cimport floats, integers, writeable_integers
-from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport BLOCK, MANY, DenseRows, Rows, Workspace
 from skgd._engine.sweep cimport Sweep
 
@@ -61,14 +60,16 @@ cdef class Fleet:
         distinct = {id(each): each for each in weights if each is not None}
         self.masked = all([((each == 0) | (each == 1)).all() for each in distinct.values()])
         masks, kinds = [0], np.zeros(self.n, dtype=np.intp)
-        if len(distinct) < 64:
+        if len(distinct) <= KINDS:
             bits = {key: 1 << i for i, key in enumerate(distinct)}
-            mask = np.zeros(self.n, dtype=np.uint64)
+            mask = np.zeros(self.n, dtype=np.intp)
             for key, each in distinct.items():
-                mask |= np.where(each == 0, np.uint64(bits[key]), np.uint64(0))
-            found = np.unique(mask)
+                mask += bits[key] * (each == 0)
+            found = np.flatnonzero(np.bincount(mask))
             if len(found) <= KINDS:
-                masks, kinds = found.tolist(), np.searchsorted(found, mask).astype(np.intp)
+                kind_of = np.zeros(found[-1] + 1, dtype=np.intp)
+                kind_of[found] = np.arange(len(found))
+                masks, kinds = found.tolist(), kind_of[mask]
         counts = np.array(
             [[each is None or not bits[id(each)] & mask for each in weights] for mask in masks],
             dtype=np.intp,
@@ -93,7 +94,6 @@ cdef class Fleet:
         """
         cdef Py_ssize_t b, m, i, j, kind, size, last, end, n_batches = len(bounds) - 1
         cdef Py_ssize_t coming, n_sweeps = len(self.sweeps)
-        cdef Problem first = (<Sweep>self.sweeps[0]).problem
         cdef double share
         averaged = [-1] * n_sweeps if averaged is None else averaged
         cdef const double* rate = floats(rates, (n_sweeps, n_batches))
@@ -121,25 +121,19 @@ cdef class Fleet:
         for j in range(n_sweeps):
             sweeps[j] = <void*>self.sweeps[j]
         last = bound[n_batches]
-        # Rows of a batch that count for the same models lie together; one more place for what is
-        # written before it is known whether it stays.
+        # Rows of a batch that count for the same models lie together.
         cdef Py_ssize_t n_kinds = self.n_kinds
         if last - bound[0] < FEW * n_kinds * n_batches:
             n_kinds = 1
         self.space.unweighted = self.masked and n_kinds > 1
-        order_by_kind = np.empty(last + 1, dtype=np.intp)
-        ends = np.empty((n_batches, n_kinds), dtype=np.intp)
-        cdef Py_ssize_t* sorted_row = writeable_integers(order_by_kind, (last + 1,))
+        order_by_kind, ends = np.empty(last, dtype=np.intp), np.zeros((n_batches, n_kinds), np.intp)
+        cdef Py_ssize_t* sorted_row = writeable_integers(order_by_kind, (last,))
         cdef Py_ssize_t* end_of = writeable_integers(ends, (n_batches, n_kinds))
         try:
             with nogil:
                 for b in range(n_batches):
-                    i = bound[b]
-                    for kind in range(n_kinds):
-                        for j in range(bound[b], bound[b + 1]):
-                            sorted_row[i] = row[j]
-                            i += n_kinds == 1 or self.kind[row[j]] == kind
-                        end_of[b * n_kinds + kind] = i
+                    self.sort_batch(row, bound[b], bound[b + 1], n_kinds, sorted_row,
+                                    end_of + b * n_kinds)
                 for b in range(n_batches):
                     size = bound[b + 1] - bound[b]
                     for j in range(n_sweeps):
@@ -151,8 +145,6 @@ cdef class Fleet:
                             m = min(end - i, <Py_ssize_t>BLOCK)
                             coming = min(<Py_ssize_t>BLOCK, last - i - m)
                             self.rows.expect(sorted_row + i + m, coming, True, self.space)
-                            for j in range(i + m, i + m + coming):
-                                first.prefetch_target(sorted_row[j])
                             self.add_block(
                                 sweeps, n_sweeps,
                                 self.counts + kind * n_sweeps if n_kinds > 1 else NULL,
@@ -164,6 +156,21 @@ cdef class Fleet:
                         (<Sweep>sweeps[j]).finish_all(rate[j * n_batches + b], t + b, share)
         finally:
             free(sweeps)
+
+    cdef void sort_batch(self, const Py_ssize_t* row, Py_ssize_t start, Py_ssize_t stop,
+                         Py_ssize_t n_kinds, Py_ssize_t* sorted_row,
+                         Py_ssize_t* end) noexcept nogil:
+        """Sort the rows of a batch by their kinds; set where each kind ends from zeros."""
+        cdef Py_ssize_t i, kind, before = start, size
+        for i in range(start, stop):
+            end[self.kind[row[i]] if n_kinds > 1 else 0] += 1
+        for kind in range(n_kinds):
+            size, end[kind] = end[kind], before
+            before += size
+        for i in range(start, stop):
+            kind = self.kind[row[i]] if n_kinds > 1 else 0
+            sorted_row[end[kind]] = row[i]
+            end[kind] += 1
 
     cdef int add_block(self, void** sweeps, Py_ssize_t n_sweeps, const Py_ssize_t* counts,
                        const Py_ssize_t* index, Py_ssize_t m, Py_ssize_t size) except -1 nogil:

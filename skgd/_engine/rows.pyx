@@ -36,6 +36,8 @@ cdef extern from "sparse.h" nogil:
     const skgd_csr_kernels skgd_csr[2][2]
 
 cdef extern from "products.h" nogil:
+    enum:
+        SKGD_TALL
     void skgd_margins(const double* columns, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
                       Py_ssize_t k, const double** w, double* z, skgd_coming* coming)
     void skgd_gradients(const double* rows, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
@@ -194,6 +196,7 @@ cdef class DenseRows(Rows):
 
     cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
                      Workspace space) noexcept nogil:
+        cdef Py_ssize_t tiles
         if self.packed:
             return
         space.coming.base, space.coming.stride = self.base, self.row_stride
@@ -202,8 +205,9 @@ cdef class DenseRows(Rows):
         space.coming.row, space.coming.n = index, m
         space.coming.pace = 2 if adds else 4
         if space.columns != NULL:
-            # With every four outputs.
-            space.coming.pace = 1 + 4 * m // (space.k * (2 if adds else 1))
+            # With every tile of the products.
+            tiles = 1 + (m - 1) // SKGD_TALL + (1 + (self.d - 1) // SKGD_TALL if adds else 0)
+            space.coming.pace = 1 + m // ((space.k + 3) // 4 * tiles)
 
 
 cdef class SparseRows(Rows):
