@@ -104,12 +104,12 @@ def find_learning_rate(
     >>> 0.01 < test.suggestion < 1
     True
     """
-    rates = _checked_rates(rates)
+    rates = _rates_to_try(rates)
     check_count("max_samples", max_samples, None)
     check_count("epochs", epochs, "auto")
     if max_samples is not None and len(y) > max_samples:
         X, y, sample_weight = drawn_rows(estimator, X, y, sample_weight, max_samples, random_state)
-    model, X = _last_step(estimator, X, y)
+    model, X = _model_and_rows(estimator, X, y)
     if isinstance(make_optimizer(model.optimizer), FullBatchOptimizer):
         raise ValueError(
             f"estimator has optimizer={model.optimizer!r}, which finds its own step lengths: pass "
@@ -168,7 +168,7 @@ def _with_rate(learning_rate, rate):
     return schedule.set_params(**{names[0]: rate})
 
 
-def _last_step(estimator, X, y):
+def _model_and_rows(estimator, X, y):
     """Return the model at the end of a pipeline, and what its transformers make of X."""
     if isinstance(estimator, Pipeline):
         if len(estimator) > 1:
@@ -192,7 +192,7 @@ def drawn_rows(estimator, X, y, sample_weight, n_samples, random_state):
     return X, y, *(weights or [None])
 
 
-def _checked_rates(rates):
+def _rates_to_try(rates):
     try:
         rates = np.unique(np.asarray(rates, dtype=float))
     except (TypeError, ValueError) as error:

@@ -19,7 +19,7 @@ from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, writeable_floats
 
-from skgd._checks import as_floats
+from skgd._checks import as_floats, check_count
 from skgd._pieces import check_complete, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
@@ -1346,8 +1346,7 @@ class SVRG(Optimizer):
 
     @property
     def snapshots(self):
-        if not isinstance(self.every, Integral) or self.every < 1:
-            raise ValueError(f"every={self.every!r}: pass an integer >= 1.")
+        check_count("every", self.every)
         return self.every
 
     def automatic_rate(self, n_rows, batch_length, curvatures):
@@ -1538,12 +1537,6 @@ def _backtracking(shrink, grow):
     return shrink, grow
 
 
-def _memory(memory):
-    if not isinstance(memory, Integral) or memory < 1:
-        raise ValueError(f"memory={memory!r}: pass an integer >= 1.")
-    return memory
-
-
 class AcceleratedGradient(FullBatchOptimizer):
     """Nesterov's accelerated gradient, proximal, with backtracking and restarts.
 
@@ -1631,7 +1624,8 @@ class BarzilaiBorwein(FullBatchOptimizer):
         self.shrink = shrink
 
     def solve(self, objective, x, monitor):
-        memory, shrink = _memory(self.memory), _backtracking(self.shrink, 1.0)[0]
+        check_count("memory", self.memory)
+        memory, shrink = self.memory, _backtracking(self.shrink, 1.0)[0]
         step, short = objective.first_step, False
         smooth, gradient = objective.value_and_gradient(x)
         values = [smooth + objective.rest(x)]
@@ -1683,7 +1677,7 @@ class LBFGS(FullBatchOptimizer):
         self.memory = memory
 
     def solve(self, objective, x, monitor):
-        memory = _memory(self.memory)
+        check_count("memory", self.memory)
         _check_smooth(self, objective)
         latest = {}
 
@@ -1705,7 +1699,7 @@ class LBFGS(FullBatchOptimizer):
         if monitor(x, latest["value"], latest["gradient"], 1.0):
             return x
         options = {
-            "maxcor": memory, "maxiter": 2**31 - 1, "maxfun": 2**31 - 1,
+            "maxcor": self.memory, "maxiter": 2**31 - 1, "maxfun": 2**31 - 1,
             "ftol": 0.0, "gtol": 0.0, "maxls": 40,
         }
         return optimize.minimize(

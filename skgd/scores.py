@@ -33,7 +33,7 @@ def decision_values(X, rows, coef, intercept):
     array of shape (n_outputs, n_rows)
     """
     values = np.empty((len(coef), len(rows)), dtype=np.result_type(X.dtype, coef.dtype))
-    size = max(MIN_ROWS, NUMBERS // sum(coef.shape))
+    size = max(MIN_ROWS, NUMBERS // (len(coef) + X.size // X.shape[0]))
     for start in range(0, len(rows), size):
         block, several = X[rows[start:start + size]], values[:, start:start + size]
         if sparse.issparse(block):
