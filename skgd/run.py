@@ -491,7 +491,10 @@ class Run:
                 budget = min(in_doubt if self.in_doubt else CERTIFIED * self._work, budget)
         if self.partial or certificate.work(self.objective, self.loss) > budget:
             return np.nan
-        objective = self._whole_objective()
+        objective, bound = self.objective, self.objective.bound
+        # A bound that a descent has left is one in any metric.
+        if bound is None or not bound.tight:
+            objective = self._whole_objective()
         return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
 
     def further_fall(self, coef, intercept):
