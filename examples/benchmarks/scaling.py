@@ -1,9 +1,9 @@
 """How skgd's time and memory grow with rows, columns, stored numbers and outputs.
 
 Time: fits with a fixed number of epochs over doubling sizes, the sizes in turn, and the exponent of
-a straight line through the logarithms of the medians. Held to 1 +- 0.1 over rows and over stored
-numbers, to at most 1.1 over outputs; over columns it is printed only, since a row has a cost of its
-own.
+a straight line through the logarithms of the shortest times. Held to 1 +- 0.1 over rows and over
+stored numbers, to at most 1.1 over outputs; over columns it is printed only, since a row has a cost
+of its own.
 
 Memory: a fresh process a case opens X and y from files, reads all of X, notes its resident memory
 and fits; the kernel's high-water mark (VmHWM) less what was noted is the peak over the data. Held
@@ -72,9 +72,9 @@ def write_csr(folder, n, d, stored):
 # ---- time ---------------------------------------------------------------------------------------
 
 def exponent(sizes, functions, repetitions):
-    """Return the exponent of time over size, and the median seconds, the sizes in turn."""
+    """Return the exponent of time over size, and the least seconds, the sizes in turn."""
     times = alternate(functions, repetitions)
-    seconds = np.median(times, axis=0)
+    seconds = np.min(times, axis=0)
     return np.polyfit(np.log(sizes), np.log(seconds), 1)[0], seconds
 
 
