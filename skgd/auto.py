@@ -204,7 +204,9 @@ def _leave_plateau(objective, loss, X, x, record, curvature):
     if loss.constant_hessian or not certificate.knows_conjugate(loss):
         return x
     cheap = certificate.work(objective, loss) <= certificate.AFFORDABLE
-    if not cheap and not (curvature is not None and curvature.exact):
+    # The Hessian of a sample is exact for the sample alone.
+    known = curvature is not None and curvature.objective.problem.n == objective.problem.n
+    if not cheap and not (known and curvature.exact):
         return x
     worth = float(objective.metric.unit @ record.constant_objectives)
     objective.bound, tol = certificate.LowerBound(objective, loss, X), record.tol
