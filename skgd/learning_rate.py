@@ -200,4 +200,3 @@ def _rates_to_try(rates):
     if not rates.size or not np.all((rates > 0) & (rates < np.inf)):
         raise ValueError(f"rates={rates!r}: pass finite numbers above 0.")
     return rates
-

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse, special
 
+from skgd import GDClassifier
 from skgd._engine import Problem, Sweep, chunk_starts, rows_of, shuffle, value_and_gradient
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
@@ -601,6 +602,14 @@ def test_threads_that_share_batches_give_the_same_bits(layout, k, n_threads, mon
             sweep.run(order, bounds, np.full(len(bounds) - 1, 0.01), t)
     assert np.any(alone)
     np.testing.assert_array_equal(together, alone)
+
+
+@pytest.mark.parametrize("d", [20, 50, 80])
+def test_the_last_batch_of_a_thread_has_no_rows_to_come(d):
+    X, y = np.random.default_rng(0).normal(size=(6000, d)), np.arange(6000) % 5
+    model = GDClassifier(optimizer="adam", batch_size=256, max_iter=2, tol=None, random_state=0)
+    alone = model.fit(X, y).coef_
+    np.testing.assert_array_equal(model.set_params(n_jobs=2).fit(X, y).coef_, alone)
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])

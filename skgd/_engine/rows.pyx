@@ -197,7 +197,9 @@ cdef class DenseRows(Rows):
     cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
                      Workspace space) noexcept nogil:
         cdef Py_ssize_t tiles
-        if self.packed:
+        # No rows to come have no pace, and a thread's next section may lie beyond the known rows.
+        space.coming.n = 0
+        if self.packed or m <= 0:
             return
         space.coming.base, space.coming.stride = self.base, self.row_stride
         # Rows as long as that come by themselves, once they are begun.
