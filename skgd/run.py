@@ -606,12 +606,16 @@ class Run:
             f"scale the columns, or pass learning_rate={rate:.1g} or less."
         )
 
+    def coefficients(self, coef, intercept):
+        """Return the attributes that predictions need."""
+        if self.problem.k > 1:
+            coef, intercept = self.estimator._identified(coef, intercept, self.objective)
+        return self.estimator._coefficients(coef, intercept, self.sample.X.dtype)
+
     def attributes(self, coef, intercept):
         """Return the public attributes of an estimator that is fitted up to here."""
-        record, steps, estimator = self.record, self.memory.steps, self.estimator
-        if self.problem.k > 1:
-            coef, intercept = estimator._identified(coef, intercept, self.objective)
-        return estimator._coefficients(coef, intercept, self.sample.X.dtype) | {
+        record, steps = self.record, self.memory.steps
+        return self.coefficients(coef, intercept) | {
             "history_": record.as_arrays(),
             "n_iter_": steps.epochs if steps is not None else max(1, record.n_iter),
             "t_": steps.t if steps is not None else record.n_iter,
