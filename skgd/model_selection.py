@@ -20,12 +20,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
 
-from skgd import auto
 from skgd._base import BaseGD
 from skgd.blas import one_thread
 from skgd.folds import Given, MaskedFolds, TransformedFolds
 from skgd.fused import Entry, train
 from skgd.optimizers import Optimizer
+from skgd.plan import choose_optimizer
 from skgd.race import Race
 from skgd.scores import Scoring
 from skgd.threads import ALONE, Threads
@@ -365,7 +365,7 @@ def _fuses(estimator, y, fit_params):
     if fit_params.keys() - {_weight_name(estimator)} or getattr(last, "_skl_callbacks", None):
         return False
     try:
-        optimizer = auto.choose_optimizer(
+        optimizer = choose_optimizer(
             last.optimizer, last.learning_rate, last.batch_size, partial=False
         )
     except (TypeError, ValueError):

@@ -12,7 +12,6 @@ from sklearn.base import clone
 from sklearn.linear_model import Lasso
 
 from skgd import GDRegressor, optimizers
-from skgd.auto import OPTIMIZERS
 from skgd.optimizers import (
     LBFGS,
     SGD,
@@ -35,6 +34,7 @@ from skgd.optimizers import (
     Yogi,
 )
 from skgd.penalties import L1
+from skgd.plan import OPTIMIZERS
 
 PUBLIC = [getattr(optimizers, name) for name in optimizers.__all__]
 STEP_RULES = [kind for kind in PUBLIC if issubclass(kind, Optimizer) and kind is not Optimizer]
