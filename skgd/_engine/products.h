@@ -109,12 +109,12 @@ SKGD_CLONES static void skgd_gradients(
     ptrdiff_t groups = (d + SKGD_LANES - 1) / SKGD_LANES;
     ptrdiff_t across = skgd_tiles(k), along = skgd_tiles(groups);
     const double *a[SKGD_SIDE];
-    for (ptrdiff_t t = 0; t < along; t++) {
-        ptrdiff_t first = t * groups / along, j = SKGD_LANES * first;
-        for (ptrdiff_t p = 0; p < across; p++) {
-            ptrdiff_t c = p * k / across, outputs = (p + 1) * k / across - c;
-            for (ptrdiff_t r = 0; r < outputs; r++)
-                a[r] = slopes + (c + r) * m;
+    for (ptrdiff_t p = 0; p < across; p++) {
+        ptrdiff_t c = p * k / across, outputs = (p + 1) * k / across - c;
+        for (ptrdiff_t r = 0; r < outputs; r++)
+            a[r] = slopes + (c + r) * m;
+        for (ptrdiff_t t = 0; t < along; t++) {
+            ptrdiff_t first = t * groups / along, j = SKGD_LANES * first;
             skgd_fetch(coming);
             switch (SKGD_SHAPE(outputs, (t + 1) * groups / along - first)) {
                 SKGD_SHAPES(SKGD_GRADIENT_TILE)
