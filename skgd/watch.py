@@ -16,8 +16,8 @@ from skgd.training import watched_rows
 WIDE = 8
 # Coefficients of epochs whose objectives nobody has asked for that are kept, at most.
 UNSEEN = 2**22
-# Rows that are multiplied with themselves at once.
-BLOCK = 1024
+# Columns whose products with each other are worked out, at most; rows that are at once.
+WIDEST, BLOCK = 512, 1024
 
 
 class Watch:
@@ -143,7 +143,7 @@ class WatchForExplosions(Watch):
         if key not in self.forms:
             outputs = sum(run.problem.k * run.record.max_iter for run in runs)
             # As much work as what it saves, or more.
-            dear = sparse.issparse(X) or 2 * problem.d > outputs
+            dear = sparse.issparse(X) or problem.d > min(WIDEST, outputs / 2)
             self.forms[key] = None if dear else second_moments(
                 X, self._rows(problem), problem.weights
             )  # fmt: skip
