@@ -14,6 +14,7 @@
 
 #if !defined(SKGD_PLAIN_C) && defined(__x86_64__) && defined(__GLIBC__) \
     && defined(__GNUC__) && !defined(__clang__)
+#define SKGD_CLONES_DIFFER
 #define SKGD_CLONES \
     __attribute__((unused, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #elif defined(__GNUC__)
@@ -68,6 +69,15 @@ typedef struct { double lane[SKGD_LANES]; } skgd_lanes;
 #if __has_builtin(__builtin_shufflevector)
 #define SKGD_SHUFFLES
 #endif
+#endif
+
+/* Where groups are longer than the processor's vectors, GCC shuffles number by number. */
+#if defined(SKGD_CLONES_DIFFER)
+#define SKGD_SHUFFLES_WELL __builtin_cpu_supports("avx512f")
+#elif defined(__AVX512F__)
+#define SKGD_SHUFFLES_WELL 1
+#else
+#define SKGD_SHUFFLES_WELL 0
 #endif
 
 #ifdef SKGD_SHUFFLES
