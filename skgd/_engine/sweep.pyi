@@ -10,6 +10,7 @@ from skgd.penalties import PenaltyRule
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]
 
+def on_lines(array: _Floats) -> _Floats: ...
 def check_steps(order: _Integers, bounds: _Integers, n_rows: int) -> None: ...
 
 class Sweep:

@@ -66,6 +66,20 @@ cdef enum:
 THREADED = 2**20
 
 
+def on_lines(array):
+    """Return a float64 array, or a copy of it, whose numbers begin on a cache line.
+
+    Loops over columns are faster when no eight numbers lie on two lines.
+    """
+    if array.__array_interface__["data"][0] % 64 == 0:
+        return array
+    room = np.empty(array.size + SKGD_LANES - 1)
+    first = -(room.__array_interface__["data"][0] // 8) % SKGD_LANES
+    copy = room[first:first + array.size].reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 def check_steps(order, bounds, Py_ssize_t n_rows):
     """Raise unless the batches between the bounds lie in an order of row numbers."""
     cdef Py_ssize_t i, n_batches = len(bounds) - 1
@@ -637,7 +651,7 @@ cdef class Sweep:
         """Take one step for each of the batches that are cut into tiles."""
         self.make_room()
         cdef Py_ssize_t b, c, tallest = tiles.tallest
-        buffers = np.empty((2, self.k, tallest)), np.empty((2, SKGD_TILE))
+        buffers = np.empty((2, self.k, tallest)), on_lines(np.zeros((2, SKGD_TILE)))
         cdef double* z = writeable_floats(buffers[0], buffers[0].shape)
         cdef double* slope = z + self.k * tallest
         cdef double* g = writeable_floats(buffers[1], (2, SKGD_TILE))
