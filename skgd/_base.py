@@ -8,11 +8,11 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgd import auto
 from skgd._checks import canonical, check_parameters, check_weights, naming_columns
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from skgd.losses import Loss, by_name
 from skgd.penalties import L1, L2, ElasticNet, Penalty
+from skgd.plan import make_optimizer
 from skgd.record import warn_diverged
 from skgd.run import Memory, Run, Sample
 from skgd.validation import split
@@ -27,7 +27,7 @@ STEEP = 1e-6
 
 def takes_batches(estimator):
     """Whether the optimizer can learn from a part of the rows; the message says which can."""
-    optimizer = auto.make_optimizer(estimator.optimizer)
+    optimizer = make_optimizer(estimator.optimizer)
     if optimizer is not None and not optimizer.takes_streams:
         raise AttributeError(
             f"partial_fit with optimizer={estimator.optimizer!r}, which needs all rows: pass a "

@@ -6,15 +6,14 @@ coefficients as alone.
 """
 
 import copy
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from math import ceil
 
 import numpy as np
 from scipy import sparse
 
 from skgd._engine import Fleet, joint_losses
-from skgd.schedules import checked_rates
+from skgd.schedules import all_checked_rates
+from skgd.threads import ALONE
 from skgd.training import Epoch, enter, make_sweep, sweep_epoch, watched_rows
 
 # Coefficients of the models that take a step together, so that all that belongs to them is in
@@ -43,12 +42,12 @@ class Pass:
     ----------
     runs : list of Run
         Begun, and alike in what `meeting` returns.
-    n_threads : int
-        The threads among which the runs are shared out.
+    threads : Threads
+        Those among which the runs are shared out.
     """
 
-    def __init__(self, runs, n_threads=1):
-        self.n_threads = n_threads
+    def __init__(self, runs, threads=ALONE):
+        self.threads = threads
         self.sweeps = {}
         # One generator draws the order, and one clock counts the steps, for all.
         self.clock, self.plan = copy.copy(runs[0].memory.steps), runs[0].plan
@@ -74,11 +73,11 @@ class Pass:
     def _assemble(self):
         runs = self.runs
         numbers = sum(run.problem.k for run in runs) * runs[0].problem.d
-        rounds = max(1, round(numbers / TOGETHER / self.n_threads))
+        rounds = max(1, round(numbers / TOGETHER / self.threads.n))
         if sparse.issparse(runs[0].sample.X):
             # Those take many steps each, one model after the other.
             rounds = 1
-        self.parts = np.array_split(np.arange(len(runs)), min(self.n_threads * rounds, len(runs)))
+        self.parts = np.array_split(np.arange(len(runs)), min(self.threads.n * rounds, len(runs)))
         self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
 
     def work(self, length):
@@ -106,7 +105,7 @@ class Pass:
         with np.errstate(over="ignore", invalid="ignore"):
             for run in self.runs:
                 run.record.begin_epoch()
-            rates = np.array([checked_rates(run.plan.schedule, t) for run in self.runs])
+            rates = all_checked_rates([run.plan.schedule for run in self.runs], t)
             sweep_epoch(self.clock, self, self.plan, lambda t: rates[:, t - first])
             for run in self.runs:
                 steps = run.memory.steps
@@ -140,15 +139,14 @@ class Pass:
             (fleet, order, bounds, rates[part], t, [averaged] * len(part))
             for fleet, part in zip(self.fleets, self.parts, strict=True)
         ]
-        in_threads(self.n_threads, _run_fleet, jobs)
+        self.threads.map(_run_fleet, jobs)
 
     # ---- the objectives, all at once ------------------------------------------------------------
 
     def _objectives(self, ends):
         """Return the losses and objectives of each run on the rows on which it is watched."""
         found = {}
-        jobs = list(self._watched_alike())
-        for part in in_threads(self.n_threads, partial(self._values, ends), jobs):
+        for part in self.threads.map(partial(self._values, ends), self._watched_alike()):
             found |= part
         return [found[run] for run in self.runs]
 
@@ -192,17 +190,3 @@ class Pass:
 def _run_fleet(job):
     fleet, *arguments = job
     fleet.run(*arguments)
-
-
-def shares(items, n):
-    """Return a list as n lists of about one length, or fewer."""
-    size = max(1, ceil(len(items) / n))
-    return [items[i:i + size] for i in range(0, len(items), size)]
-
-
-def in_threads(n_threads, function, jobs):
-    """Return the results of all jobs."""
-    if min(n_threads, len(jobs)) <= 1:
-        return [function(job) for job in jobs]
-    with ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(function, jobs))

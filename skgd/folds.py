@@ -124,11 +124,11 @@ class Fold:
             return [np.nan] * len(models)
         k = self.sample.n_outputs
         # Output by output, as the values are.
-        targets = np.asfortranarray(signed_targets(targets, k))
+        targets = np.ascontiguousarray(signed_targets(targets, k).T)
         values = values.astype(float, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             return [
-                model._make_loss().compiled(k).apply("value", targets, each.T).sum() / len(targets)
+                model._make_loss().compiled(k).total(targets, each) / targets.shape[1]
                 for model, each in zip(models, values, strict=True)
             ]
 

@@ -8,9 +8,10 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd._checks import check_parameters
 from skgd.callbacks import FitTasks
-from skgd.fleet import Pass, in_threads, meeting
+from skgd.fleet import Pass, meeting
 from skgd.run import Memory, Run
 from skgd.scores import shallow_copy
+from skgd.threads import ALONE
 
 
 class Entry:
@@ -30,8 +31,8 @@ class Entry:
     def __init__(self, candidate, estimator, fold, strict):
         self.candidate, self.fold, self.strict = candidate, fold, strict
         self.estimator = fold.informed(estimator)
-        self.run = self.end = self.model = self.error = None
-        self.seconds = 0.0
+        self.run = self.end = self.model = self.error = self.score = None
+        self.seconds = self.score_time = 0.0
 
     def begin(self):
         """Make the run; one that no pass can take up goes on alone, to its end."""
@@ -53,15 +54,24 @@ class Entry:
             self.fail()
         self.seconds += time.perf_counter() - started
 
-    def model_by_now(self):
-        """Return a fitted estimator with the coefficients of the last epoch, or those kept."""
+    def come_to(self, end):
+        """Hear of the coefficients and intercepts after an epoch."""
+        self.end, self.score = end, None
+        if self.run.record.stop_reason is not None:
+            self.finish()
+
+    def model_by_now(self, whole):
+        """Return an estimator with the coefficients of the last epoch, or those kept.
+
+        With all attributes of a fitted one, or with no more than predictions need.
+        """
         if self.run is None:
             return self.model
-        return self._model(*self.end)
+        return self._model(self.run.attributes if whole else self.run.coefficients, *self.end)
 
-    def _model(self, coef, intercept):
+    def _model(self, attributes, coef, intercept):
         model = shallow_copy(self.estimator)
-        vars(model).update(self.run.attributes(coef, intercept))
+        vars(model).update(attributes(coef, intercept))
         return model
 
     def finish(self):
@@ -69,7 +79,9 @@ class Entry:
         run = self.run
         try:
             coef, intercept, _ = self.estimator._kept(*self.end, run)
-            self.model = self._model(coef, intercept)
+            if coef is not self.end[0]:
+                self.score = None
+            self.model = self._model(run.attributes, coef, intercept)
             if self.estimator.on_divergence == "raise":  # otherwise stop_reason tells
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -82,7 +94,7 @@ class Entry:
         """Keep nothing but the error that is being handled."""
         if self.strict:
             raise
-        self.run = self.end = self.model = None
+        self.run = self.end = self.model = self.score = None
         self.error = format_exc()
 
     @property
@@ -96,9 +108,9 @@ class Entry:
 class Group:
     """Entries whose runs share a pass."""
 
-    def __init__(self, entries, n_threads):
-        self.entries, self.n_threads = entries, n_threads
-        self.joint = Pass([entry.run for entry in entries], n_threads)
+    def __init__(self, entries, threads):
+        self.entries = entries
+        self.joint = Pass([entry.run for entry in entries], threads)
 
     def epoch(self):
         """Take an epoch; return the groups that go on."""
@@ -115,9 +127,7 @@ class Group:
             return self._fall_apart()
         for entry in live:
             entry.seconds += (time.perf_counter() - started) / len(live)
-            entry.end = ends[entry.run]
-            if entry.run.record.stop_reason is not None:
-                entry.finish()
+            entry.come_to(ends[entry.run])
         return [self]
 
     def _fall_apart(self):
@@ -127,29 +137,29 @@ class Group:
             return []
         for entry in self.entries:
             entry.begin()
-        return [Group([entry], 1) for entry in self.entries if entry.run is not None]
+        return [Group([entry], ALONE) for entry in self.entries if entry.run is not None]
 
 
-def train(entries, n_threads, race=None):
+def train(entries, threads, race=None):
     """Train candidates on folds; each entry ends with a model or an error.
 
     Parameters
     ----------
     entries : list of Entry
-    n_threads : int
+    threads : Threads
     race : callable or None
         ``race(epoch, entries)`` returns after each epoch the entries that leave.
     """
     # What the entries of a fold share is worked out by the first of them.
     firsts = list({entry.fold: entry for entry in reversed(entries)}.values())
-    in_threads(n_threads, Entry.begin, firsts)
+    threads.map(Entry.begin, firsts)
     alike = {}
     for entry in entries:
         if entry not in firsts:
             entry.begin()
         if entry.run is not None:
             alike.setdefault(meeting(entry.run), []).append(entry)
-    groups, epoch = [Group(several, n_threads) for several in alike.values()], 0
+    groups, epoch = [Group(several, threads) for several in alike.values()], 0
     while groups:
         epoch += 1
         groups = [rest for group in groups for rest in group.epoch()]

@@ -103,6 +103,17 @@ cdef class LossRule:
                 self.hessian(k, m, a, b, out)
         return result.T
 
+    def total(self, y, z):
+        """Return the sum of the values over C-ordered arrays of shape (n_outputs, n_samples)."""
+        cdef Py_ssize_t k = z.shape[0], m = z.shape[1]
+        values = np.empty((k, m))
+        cdef const double* a = floats(y, (k, m))
+        cdef const double* b = floats(z, (k, m))
+        cdef double* out = writeable_floats(values, (k, m))
+        with nogil:
+            self.value(k, m, a, b, out)
+        return values.sum()
+
 
 cdef class QuadraticRule(LossRule):
     """``b z^2 / 2``, where b stands for the targets."""

@@ -20,15 +20,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
 
-from skgd import auto
 from skgd._base import BaseGD
 from skgd.blas import one_thread
-from skgd.fleet import in_threads, shares
 from skgd.folds import Given, MaskedFolds, TransformedFolds
 from skgd.fused import Entry, train
 from skgd.optimizers import Optimizer
+from skgd.plan import choose_optimizer
 from skgd.race import Race
 from skgd.scores import Scoring
+from skgd.threads import ALONE, Threads
 
 # Why fits stop, the gravest reason first: a candidate's is the gravest of its folds.
 REASONS = (
@@ -275,18 +275,19 @@ class GDSearchCV(BaseSearchCV):
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
-        n_threads, race = effective_n_jobs(self.n_jobs), None
-        if self.race:
-            race = Race(scoring, metric if isinstance(metric, str) else None, n_threads)
-        with one_thread():  # the products are small
-            train(entries, n_threads, race)
+        # The products are small for BLAS.
+        with one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
+            race = None
+            if self.race:
+                race = Race(scoring, metric if isinstance(metric, str) else None, threads)
+            train(entries, threads, race)
             # A scorer of the user's own may count on one after the other.
-            n_threads = n_threads if scoring.needs_answers_alone else 1
+            threads = threads if scoring.needs_answers_alone else ALONE
             jobs = [
                 (fold, share) for fold in made
-                for share in shares([each for each in entries if each.fold is fold], n_threads)
+                for share in threads.share([each for each in entries if each.fold is fold])
             ]  # fmt: skip
-            for results in in_threads(n_threads, lambda job: self._results(*job, scoring), jobs):
+            for results in threads.map(lambda job: self._results(*job, scoring), jobs):
                 out |= results
         return out
 
@@ -299,11 +300,17 @@ class GDSearchCV(BaseSearchCV):
                 **_failed(entry.error, scoring, self.return_train_score),
                 "fit_time": entry.seconds, "stop_reason": entry.stop_reason,
             }  # fmt: skip
-        for name in fold.parts if fitted else ():
+            if entry.score is not None:  # by the race
+                out[entry.candidate, fold.number]["test_scores"] = entry.score
+                out[entry.candidate, fold.number]["score_time"] = entry.score_time
+        for name in fold.parts:
+            chosen = [entry for entry in fitted if name != "test" or entry.score is None]
+            if not chosen:
+                continue
             started = time.perf_counter()
-            scores = fold.scores([entry.model for entry in fitted], scoring, name)
-            seconds = (time.perf_counter() - started) / len(fitted)
-            for entry, score in zip(fitted, scores, strict=True):
+            scores = fold.scores([entry.model for entry in chosen], scoring, name)
+            seconds = (time.perf_counter() - started) / len(chosen)
+            for entry, score in zip(chosen, scores, strict=True):
                 result = out[entry.candidate, fold.number]
                 result[f"{name}_scores"] = score
                 result["score_time"] += seconds if name == "test" else 0.0
@@ -358,7 +365,7 @@ def _fuses(estimator, y, fit_params):
     if fit_params.keys() - {_weight_name(estimator)} or getattr(last, "_skl_callbacks", None):
         return False
     try:
-        optimizer = auto.choose_optimizer(
+        optimizer = choose_optimizer(
             last.optimizer, last.learning_rate, last.batch_size, partial=False
         )
     except (TypeError, ValueError):

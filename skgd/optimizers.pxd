@@ -1,7 +1,4 @@
 cdef class Rule:
-    # Whether a coordinate whose gradient is zero stays as it is, so that sparse rows may be
-    # updated coordinate by coordinate.
-    cdef bint local
     # Whether the step is the rate times the gradient and nothing else.
     cdef bint plain
     # The number of arrays of state.

@@ -35,8 +35,6 @@ _Monitor = Callable[[_Floats, float, _Floats, float], bool]
 
 class Rule:
     unpenalised: int
-    @property
-    def is_local(self) -> bool: ...
     def bind(self, w: _Floats, g: _Floats, state: _Floats) -> None: ...
     def apply(
         self, w: _Floats, g: _Floats, state: _Floats, rate: float, t: int

@@ -112,11 +112,6 @@ cdef class Rule:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} has no update.")
 
-    @property
-    def is_local(self):
-        """Whether coordinates with a zero gradient stay as they are."""
-        return self.local
-
     def bind(self, w, g, state):
         """Receive the arrays that every later update of the run works on."""
 
@@ -339,7 +334,7 @@ cdef class SGDRule(Rule):
         self.momentum = _in_unit_interval("momentum", momentum)
         self.dampening = _in_unit_interval("dampening", dampening)
         self.nesterov = nesterov
-        self.local = self.plain = momentum == 0
+        self.plain = momentum == 0
         self.apart = True
         self.slots = momentum != 0
         if nesterov and (momentum == 0 or dampening != 0):
@@ -578,7 +573,7 @@ cdef class AdagradRule(Rule):
 
     def __init__(self, eps):
         self.eps = _not_negative("eps", eps)
-        self.local = self.apart = True
+        self.apart = True
         self.slots = 1
 
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,

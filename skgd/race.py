@@ -12,11 +12,12 @@ near to the best that the folds cannot tell them apart. One that has diverged on
 once.
 """
 
+import time
 from math import ceil
 
 import numpy as np
 
-from skgd.fleet import in_threads, shares
+from skgd.threads import ALONE
 
 # Standard errors of a difference between two candidates that are noise.
 NOISE = 2.0
@@ -36,12 +37,12 @@ class Race:
     scoring : Scoring
     metric : str or None
         The score that counts; with None nobody leaves but the diverged.
-    n_threads : int
-        The threads that share the folds.
+    threads : Threads
+        Those that share the folds.
     """
 
-    def __init__(self, scoring, metric, n_threads=1):
-        self.scoring, self.metric, self.n_threads = scoring, metric, n_threads
+    def __init__(self, scoring, metric, threads=ALONE):
+        self.scoring, self.metric, self.threads = scoring, metric, threads
         self.before, self.final = {}, {}
 
     def __call__(self, epoch, entries):
@@ -85,21 +86,22 @@ class Race:
 
     def _measures(self, entries):
         """Return the score and the loss of each entry by now."""
-        measures, by_fold = {}, {}
+        measures, by_fold, answers_do = {}, {}, self.scoring.needs_answers_alone
         for entry in entries:
             if entry in self.final:
                 measures[entry] = self.final[entry]
             else:
-                measures[entry], model = (np.nan, np.nan), entry.model_by_now()
+                measures[entry], model = (np.nan, np.nan), entry.model_by_now(not answers_do)
                 if model is not None:
                     by_fold.setdefault(entry.fold, {})[entry] = model
-        n_threads = self.n_threads if self.scoring.needs_answers_alone else 1
+        threads = self.threads if answers_do else ALONE
         jobs = [
             (fold, share) for fold, models in by_fold.items()
-            for share in shares(list(models.items()), n_threads)
+            for share in threads.share(list(models.items()))
         ]  # fmt: skip
-        for standings in in_threads(n_threads, self._standings, jobs):
+        for standings in threads.map(self._standings, jobs):
             for entry, score, loss in standings:
+                entry.score = score
                 measures[entry] = score[self.metric] if self.scoring.several else score, loss
                 if entry.run is None:
                     self.final[entry] = measures[entry]
@@ -108,8 +110,11 @@ class Race:
     def _standings(self, job):
         fold, pairs = job
         entries, models = zip(*pairs, strict=True)
+        started = time.perf_counter()
         with np.errstate(invalid="ignore"):  # each thread has its own
             standings = fold.standings(models, self.scoring)
+        for entry in entries:
+            entry.score_time += (time.perf_counter() - started) / len(entries)
         return [(entry, *pair) for entry, pair in zip(entries, standings, strict=True)]
 
 

@@ -11,14 +11,15 @@ import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
 
-from skgd import auto, certificate, rates
+from skgd import auto, automatic_rate, certificate
 from skgd._checks import given_start, make_generator
 from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
-from skgd.metric import Moments
+from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.objective import Objective
 from skgd.optimizers import LBFGS, AcceleratedGradient, FullBatchOptimizer, Optimizer
 from skgd.penalties import L2, BoxRule
+from skgd.plan import Plan, choose_optimizer, make_optimizer
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import WATCHED_ROWS, Steps, enter_end, train_full_batch, train_steps
@@ -238,13 +239,13 @@ class Run:
 
     def _make_plan(self):
         estimator, memory, X = self.estimator, self.memory, self.sample.X
-        optimizer = auto.choose_optimizer(
+        optimizer = choose_optimizer(
             estimator.optimizer, estimator.learning_rate, estimator.batch_size,
             partial=self.partial,
         )  # fmt: skip
         if self.loss.homogeneous:
-            if auto.make_optimizer(estimator.optimizer) is None:
-                optimizer = auto.make_optimizer("sgd")
+            if make_optimizer(estimator.optimizer) is None:
+                optimizer = make_optimizer("sgd")
             if isinstance(optimizer, FullBatchOptimizer):
                 raise ValueError(
                     f"optimizer={estimator.optimizer!r} with loss={estimator.loss!r}, whose "
@@ -269,7 +270,7 @@ class Run:
             memory.weight += weight
             rows, weight = memory.rows, memory.weight
         average = estimator.average
-        return auto.Plan(
+        return Plan(
             optimizer=optimizer,
             schedule=None,
             batch_length=length,
@@ -303,10 +304,13 @@ class Run:
             curvature, unit = self.loss.scales(*scales)
             bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
             penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
-            metric = auto.make_metric(
-                plan, memory.moments, curvature, penalty_curvature, unit,
-                estimator.fit_intercept,
-            )  # fmt: skip
+            if not plan.preconditioned:
+                metric = identity_metric(problem.d, problem.k, estimator.fit_intercept)
+            else:
+                metric = diagonal_metric(
+                    memory.moments, curvature, penalty_curvature, unit, estimator.fit_intercept,
+                    centred=plan.centred,
+                )  # fmt: skip
             return metric, curvature, penalty_curvature
 
         return Objective(problem, rule, alpha, *self._once(
@@ -460,10 +464,10 @@ class Run:
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
         steps = memory.steps
         known = memory.schedule is not None and same_rates(memory.learning_rate, rate)
-        if not (known and rates.is_for(memory.schedule, self.partial)):
+        if not (known and automatic_rate.is_for(memory.schedule, self.partial)):
             memory.learning_rate = copy.deepcopy(rate)
             memory.schedule = (
-                rates.automatic_schedule(
+                automatic_rate.automatic_schedule(
                     plan.optimizer, self.objective, self.sample.X, plan, self.start, steps,
                     self.record, trained=self._is_trained(),
                 )
@@ -588,7 +592,7 @@ class Run:
             )
         if plan.schedule is None:
             return "Pass init='zeros', a larger alpha, or optimizer='auto'."
-        automatic = rates.automatic_schedule(
+        automatic = automatic_rate.automatic_schedule(
             plan.optimizer, self.objective, X, plan, self.start,
             replace(self.memory.steps, generator=np.random.default_rng(0)), self.record,
             trained=False,
@@ -606,12 +610,16 @@ class Run:
             f"scale the columns, or pass learning_rate={rate:.1g} or less."
         )
 
+    def coefficients(self, coef, intercept):
+        """Return the attributes that predictions need."""
+        if self.problem.k > 1:
+            coef, intercept = self.estimator._identified(coef, intercept, self.objective)
+        return self.estimator._coefficients(coef, intercept, self.sample.X.dtype)
+
     def attributes(self, coef, intercept):
         """Return the public attributes of an estimator that is fitted up to here."""
-        record, steps, estimator = self.record, self.memory.steps, self.estimator
-        if self.problem.k > 1:
-            coef, intercept = estimator._identified(coef, intercept, self.objective)
-        return estimator._coefficients(coef, intercept, self.sample.X.dtype) | {
+        record, steps = self.record, self.memory.steps
+        return self.coefficients(coef, intercept) | {
             "history_": record.as_arrays(),
             "n_iter_": steps.epochs if steps is not None else max(1, record.n_iter),
             "t_": steps.t if steps is not None else record.n_iter,

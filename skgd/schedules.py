@@ -635,7 +635,20 @@ def as_schedule(learning_rate):
 
 def checked_rates(schedule, t):
     """Return the rates of the steps t as float64, or say what is wrong with them."""
-    rates = schedule.rates(t)
+    return _checked(schedule.rates(t), schedule, t)
+
+
+def all_checked_rates(schedules, t):
+    """Return the rates of many schedules, of shape (n_schedules, n_steps)."""
+    several = [schedule.rates(t) for schedule in schedules]
+    if all(isinstance(rates, np.ndarray) and rates.shape == t.shape for rates in several):
+        together = np.array(several)
+        if together.dtype == np.float64 and _in_range(together):
+            return together
+    return np.array([_checked(*pair, t) for pair in zip(several, schedules, strict=True)])
+
+
+def _checked(rates, schedule, t):
     # A schedule is only shown where something is wrong: that takes longer than a short epoch.
     if not (isinstance(rates, np.ndarray) and rates.dtype == np.float64):
         rates = as_floats(rates, _shown(schedule))
@@ -646,13 +659,17 @@ def checked_rates(schedule, t):
             f"{_shown(schedule)} returned shape {rates.shape} for {len(t)} step numbers: "
             "return one rate for each."
         )
-    # NaN fails both comparisons.
-    if not (rates.min(initial=0.0) >= 0 and rates.max(initial=0.0) < np.inf):
+    if not _in_range(rates):
         bad = rates[~(rates >= 0) | np.isinf(rates)][0]
         raise ValueError(
             f"{_shown(schedule)} gives the rate {bad}: pass finite rates above or equal to 0."
         )
     return rates
+
+
+def _in_range(rates):
+    # NaN fails both comparisons.
+    return rates.min(initial=0.0) >= 0 and rates.max(initial=0.0) < np.inf
 
 
 def _shown(schedule):

@@ -10,8 +10,8 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import GDClassifier, GDRegressor
+from skgd.automatic_rate import Curvatures, _Watched
 from skgd.optimizers import SGD, Adagrad, Adam, Adamax, Lion, RMSprop
-from skgd.rates import Curvatures, _Watched
 from skgd.run import Memory, Run, Sample
 
 CANCER, DIABETES = load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)

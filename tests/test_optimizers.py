@@ -12,7 +12,6 @@ from sklearn.base import clone
 from sklearn.linear_model import Lasso
 
 from skgd import GDRegressor, optimizers
-from skgd.auto import OPTIMIZERS
 from skgd.optimizers import (
     LBFGS,
     SGD,
@@ -35,6 +34,7 @@ from skgd.optimizers import (
     Yogi,
 )
 from skgd.penalties import L1
+from skgd.plan import OPTIMIZERS
 
 PUBLIC = [getattr(optimizers, name) for name in optimizers.__all__]
 STEP_RULES = [kind for kind in PUBLIC if issubclass(kind, Optimizer) and kind is not Optimizer]
@@ -189,17 +189,6 @@ def test_a_zero_gradient_from_the_start_moves_nothing(rule):
     step = rule.update(w, np.zeros(3), state, 0.1, 0)
     np.testing.assert_array_equal(w, 1.0 - 0.1 * getattr(rule, "weight_decay", 0.0))
     assert np.all(np.isfinite(step)) and np.all(step > 0)
-
-
-@every_rule
-def test_a_rule_is_local_where_coordinates_without_gradient_may_be_left_out(rule):
-    compiled, w, state = rule.compiled(), np.zeros(3), new_state(rule, 3)
-    compiled.apply(w, np.array([0.5, -1.0, 2.0]), state, 10.0, 0)
-    alone, expected = np.vstack([w, state])[:, :1].copy(), np.vstack([w, state])
-    compiled.apply(w, np.array([1.0, 0.0, 0.0]), state, 10.0, 1)
-    compiled.apply(alone[0], np.ones(1), alone[1:], 10.0, 1)
-    expected[:, :1] = alone
-    assert compiled.is_local == np.array_equal(np.vstack([w, state]), expected)
 
 
 def first_move(rule, g):

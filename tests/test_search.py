@@ -487,6 +487,28 @@ def test_the_race_has_the_same_winner_or_one_as_good(load, scoring, optimizer, m
     assert (raced.cv_results_["stop_reason"] == "race").sum() >= 3
 
 
+@pytest.mark.parametrize("tol", [None, 1e-9])
+@pytest.mark.parametrize("scoring", ["neg_log_loss", ["accuracy", "neg_log_loss"]])
+def test_the_scores_of_a_race_are_those_of_what_its_candidates_have_come_to(scoring, tol):
+    X, y = sample(load_digits, 300)
+    # With a tol, steps that are too long end elsewhere than at their best.
+    estimator = clone(CLASSIFIER).set_params(max_iter=8, tol=tol, n_iter_no_change=8)
+    grid = {"learning_rate": np.logspace(-4, 1.5, 24)}
+    refit = scoring[1] if isinstance(scoring, list) else True
+    raced, *whole = (
+        GDSearchCV(
+            clone(estimator).set_params(max_iter=epochs), grid, race=race,
+            scoring=scoring, refit=refit, cv=3,
+        ).fit(X, y).cv_results_
+        for race, epochs in [(True, 8), (False, 1), (False, 2), (False, 4), (False, 8)]
+    )  # fmt: skip
+    left, stayed = (raced["stop_reason"] == reason for reason in ("race", "max_iter"))
+    assert left.any() and stayed.any()
+    for name in [name for name in raced if name.startswith("split")]:
+        assert_array_equal(raced[name][stayed], whole[-1][name][stayed])
+        assert all(raced[name][i] in [each[name][i] for each in whole] for i in left.nonzero()[0])
+
+
 def test_a_candidate_that_catches_up_stays():
     before, best = np.array([0.5, 0.5]), np.array([0.9, 0.9])
     assert can_win(np.array([0.6, 0.6]), best, gain=0.1, doublings=3.0)
