@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from skgd._engine.problem import Problem
 from skgd.optimizers import Rule
 from skgd.penalties import PenaltyRule
+from skgd.threads import Threads
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]
@@ -50,4 +51,5 @@ def run_in_tiles(
     rates: _Floats,
     t: int,
     averaged: list[int],
+    threads: Threads = ...,
 ) -> None: ...

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from skgd._engine.tiles import tiles_fit
+from skgd.threads import ALONE
 
 cimport cython
 from libc.math cimport fabs
@@ -734,21 +735,26 @@ cdef class Sweep:
             raise ValueError("averaged: there is no array for the average.")
 
 
-def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged):
-    """Take one step per batch with each sweep, whose parameters stay in cache for many batches."""
-    cdef Sweep sweep = sweeps[0]
-    cdef Py_ssize_t j, n_sweeps = len(sweeps), first = 0, last, n_batches = len(bounds) - 1
-    cdef SparseRows rows = sweep.problem.rows
-    cdef const double* rate = floats(rates, (n_sweeps, n_batches))
+def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged, threads=ALONE):
+    """Take one step per batch with each sweep, whose parameters stay in cache for many batches.
+
+    The batches are cut once for all; a thread takes the next sweep that is left.
+    """
+    cdef SparseRows rows = (<Sweep>sweeps[0]).problem.rows
+    cdef Py_ssize_t first = 0, last, n_batches = len(bounds) - 1
+
+    def step(job):
+        sweep, rate, count = job
+        part = rate[first:last]
+        (<Sweep>sweep).run_tiles(tiles, floats(part, part.shape), t + first,
+                                 count + first if count >= 0 else -1)
+
     while first < n_batches:
         # At least one.
         farthest = bounds[first] + max(1, int(STORED / rows.width))
         last = max(first + 1, np.searchsorted(bounds, farthest, side="right") - 1)
-        tiles = Tiles(rows, order, np.ascontiguousarray(bounds[first:last + 1]))
-        for j in range(n_sweeps):
-            sweep = sweeps[j]
-            sweep.run_tiles(tiles, rate + j * n_batches + first, t + first,
-                            averaged[j] + first if averaged[j] >= 0 else -1)
+        tiles = Tiles(rows, order, np.ascontiguousarray(bounds[first:last + 1]), threads)
+        threads.map(step, zip(sweeps, rates, averaged, strict=True))
         first = last
 
 
