@@ -51,5 +51,5 @@ def run_in_tiles(
     rates: _Floats,
     t: int,
     averaged: list[int],
-    threads: Threads = ...,
+    threads: Threads,
 ) -> None: ...

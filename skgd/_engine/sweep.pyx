@@ -588,7 +588,7 @@ cdef class Sweep:
             return
         self.make_room()
         if self.takes_tiles() and tiles_fit(bounds):
-            run_in_tiles([self], order, bounds, rates[None], t, [averaged])
+            run_in_tiles([self], order, bounds, rates[None], t, [averaged], ALONE)
             return
         self.assemble(order, bounds)
         try:
@@ -735,7 +735,7 @@ cdef class Sweep:
             raise ValueError("averaged: there is no array for the average.")
 
 
-def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged, threads=ALONE):
+def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged, threads):
     """Take one step per batch with each sweep, whose parameters stay in cache for many batches.
 
     The batches are cut once for all; a thread takes the next sweep that is left.
