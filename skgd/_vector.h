@@ -98,9 +98,9 @@ SKGD_INLINE void skgd_four_sums(const skgd_lanes *s, double *out)
 
 /* ---- elementary functions -------------------------------------------------------- */
 
-/* exp(x) to 1 ulp or so: x = n ln 2 + r, a Taylor polynomial in |r| <= ln(2)/2, and n put
+/* exp(x) to 1 ulp or so, for x up to 709.4: x = n ln 2 + r, a Taylor polynomial in |r| <= ln(2)/2, and n put
    into the exponent's bits. Adding 1.5 * 2^52 rounds to an integer in every instruction set. */
-SKGD_INLINE double skgd_exp1(double x)
+SKGD_INLINE double skgd_exp_below(double x)
 {
     const double magic = 6755399441055744.0;
     double shifted = x * 1.4426950408889634074 + magic;
@@ -120,8 +120,12 @@ SKGD_INLINE double skgd_exp1(double x)
     bits = (int64_t)(((uint64_t)bits + 1023u) << 52);
     memcpy(&power, &bits, sizeof power);
     /* Beyond the range of the exponent the above is of no use: the ends are put in last, beside it. */
-    double value = p * power;
-    value = x < -708.0 ? 0.0 : value;
+    return x < -708.0 ? 0.0 : p * power;
+}
+
+SKGD_INLINE double skgd_exp1(double x)
+{
+    double value = skgd_exp_below(x);
     return x > 709.4 ? INFINITY : value;
 }
 
@@ -271,7 +275,7 @@ SKGD_CLONES static void skgd_exp(ptrdiff_t n, const double *x, double *out)
 SKGD_CLONES static void skgd_softplus(ptrdiff_t n, const double *x, double *out)
 {
     for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = (x[i] > 0.0 ? x[i] : 0.0) + skgd_log1p_unit(skgd_exp1(-fabs(x[i])));
+        out[i] = (x[i] > 0.0 ? x[i] : 0.0) + skgd_log1p_unit(skgd_exp_below(-fabs(x[i])));
 }
 
 /* 1 / (1 + exp(-x)), the derivative of softplus: no branch that a single number could miss. */
@@ -281,77 +285,119 @@ SKGD_CLONES static void skgd_sigmoid(ptrdiff_t n, const double *x, double *out)
         out[i] = 1.0 / (1.0 + skgd_exp1(-x[i]));
 }
 
-/* The derivative of softplus(-y z) in z, for y = -1 or +1. */
+#define SKGD_LOGISTIC_SLOPE(i) out[i] = -y[i] / (1.0 + skgd_exp1(y[i] * z[i]));
+
+/* The derivative of softplus(-y z) in z, for y = -1 or +1; out is an array of its own. What is left is the
+   end of a group that overlaps the one before: number by number it would take as long as several. */
 SKGD_CLONES static void skgd_logistic_slope(
     ptrdiff_t n, const double *y, const double *z, double *out)
 {
-    for (ptrdiff_t i = 0; i < n; i++)
-        out[i] = -y[i] / (1.0 + skgd_exp1(y[i] * z[i]));
+    ptrdiff_t end = n - SKGD_LANES, left = end < 0 ? 0 : n - n % SKGD_LANES;
+    SKGD_SIMD()
+    for (ptrdiff_t i = 0; i < left; i++)
+        SKGD_LOGISTIC_SLOPE(i)
+    if (left == n)
+        return;
+    if (end < 0) {
+        for (ptrdiff_t i = 0; i < n; i++)
+            SKGD_LOGISTIC_SLOPE(i)
+    } else {
+        SKGD_SIMD()
+        for (ptrdiff_t i = end; i < end + SKGD_LANES; i++)
+            SKGD_LOGISTIC_SLOPE(i)
+    }
 }
 
-/* e = exp(z - top) over the k outputs of some rows, which lie m apart, and their total. */
-SKGD_INLINE void skgd_exponents(
-    ptrdiff_t k, ptrdiff_t m, ptrdiff_t size, const double *z, double *e, double *top,
-    double *total)
+/* The largest of the k outputs of some rows, at most a group, which lie m apart. */
+SKGD_INLINE void skgd_tops(
+    ptrdiff_t k, ptrdiff_t m, ptrdiff_t size, const double *z, double *top)
 {
     for (ptrdiff_t i = 0; i < size; i++)
-        top[i] = z[i], total[i] = 0.0;
-    for (ptrdiff_t c = 1; c < k; c++)
+        top[i] = z[i];
+    for (ptrdiff_t c = 1; c < k; c++) {
+        SKGD_SIMD()
         for (ptrdiff_t i = 0; i < size; i++)
             top[i] = z[c * m + i] > top[i] ? z[c * m + i] : top[i];
-    for (ptrdiff_t c = 0; c < k; c++)
-        for (ptrdiff_t i = 0; i < size; i++) {
-            e[c * m + i] = skgd_exp1(z[c * m + i] - top[i]);
-            total[i] += e[c * m + i];
-        }
+    }
 }
 
-/* out = exp(z - top) / total over the k outputs of each of m rows, y, z and out of shape (k, m), less
-   one in the output whose target is positive; y may be NULL. */
-#define SKGD_ROWS 64
+/* out = exp(z - top) / total over the k outputs of a group of rows, less one where target is positive. */
+SKGD_INLINE void skgd_softmax_rows(
+    ptrdiff_t k, ptrdiff_t m, ptrdiff_t size, const double *target, const double *z, double *out)
+{
+    double top[SKGD_LANES], total[SKGD_LANES];
+    skgd_tops(k, m, size, z, top);
+    for (ptrdiff_t i = 0; i < size; i++)
+        total[i] = 0.0;
+    for (ptrdiff_t c = 0; c < k; c++) {
+        SKGD_SIMD()
+        for (ptrdiff_t i = 0; i < size; i++) {
+            out[c * m + i] = skgd_exp_below(z[c * m + i] - top[i]);
+            total[i] += out[c * m + i];
+        }
+    }
+    for (ptrdiff_t i = 0; i < size; i++)
+        total[i] = 1.0 / total[i];
+    for (ptrdiff_t c = 0; c < k; c++) {
+        if (target) {
+            SKGD_SIMD()
+            for (ptrdiff_t i = 0; i < size; i++)
+                out[c * m + i] = out[c * m + i] * total[i] - (target[c * m + i] > 0.0 ? 1.0 : 0.0);
+        } else {
+            SKGD_SIMD()
+            for (ptrdiff_t i = 0; i < size; i++)
+                out[c * m + i] *= total[i];
+        }
+    }
+}
+
+/* The negative logarithm of the softmax in the output whose target is positive, less the logarithm of what
+   goes to the second output. */
+SKGD_INLINE void skgd_softmax_loss_rows(
+    ptrdiff_t k, ptrdiff_t m, ptrdiff_t size, const double *target, const double *z, double *out)
+{
+    double top[SKGD_LANES], total[SKGD_LANES], hit[SKGD_LANES];
+    skgd_tops(k, m, size, z, top);
+    for (ptrdiff_t i = 0; i < size; i++)
+        total[i] = hit[i] = 0.0;
+    for (ptrdiff_t c = 0; c < k; c++) {
+        SKGD_SIMD()
+        for (ptrdiff_t i = 0; i < size; i++) {
+            total[i] += skgd_exp_below(z[c * m + i] - top[i]);
+            hit[i] += target[c * m + i] > 0.0 ? z[c * m + i] : 0.0;
+        }
+    }
+    for (ptrdiff_t i = 0; i < size; i++)
+        out[i] = top[i] - hit[i], out[m + i] = total[i];
+}
+
+/* Of m rows the last group overlaps the one before; fewer rows than a group are one. */
+#define SKGD_ROWS_IN_GROUPS(rows_of, y)                                                    \
+    ptrdiff_t end = m - SKGD_LANES;                                                        \
+    for (ptrdiff_t i = 0; i < m && end >= 0; i += SKGD_LANES) {                            \
+        ptrdiff_t first = i < end ? i : end;                                               \
+        rows_of(k, m, SKGD_LANES, y ? y + first : NULL, z + first, out + first);           \
+    }                                                                                      \
+    if (end < 0)                                                                           \
+        rows_of(k, m, m, y, z, out);
+
+/* Over the k outputs of each of m rows, y, z and out of shape (k, m); y may be NULL, out is an array of
+   its own. */
 SKGD_CLONES static void skgd_softmax(
     ptrdiff_t k, ptrdiff_t m, const double *y, const double *z, double *out)
 {
-    double top[SKGD_ROWS], total[SKGD_ROWS];
-    for (ptrdiff_t first = 0; first < m; first += SKGD_ROWS) {
-        ptrdiff_t size = m - first < SKGD_ROWS ? m - first : SKGD_ROWS;
-        double *e = out + first;
-        const double *target = y ? y + first : NULL;
-        skgd_exponents(k, m, size, z + first, e, top, total);
-        for (ptrdiff_t i = 0; i < size; i++)
-            total[i] = 1.0 / total[i];
-        for (ptrdiff_t c = 0; c < k; c++) {
-            if (target) {
-                for (ptrdiff_t i = 0; i < size; i++)
-                    e[c * m + i] = e[c * m + i] * total[i] - (target[c * m + i] > 0.0 ? 1.0 : 0.0);
-            } else {
-                for (ptrdiff_t i = 0; i < size; i++)
-                    e[c * m + i] *= total[i];
-            }
-        }
-    }
+    SKGD_ROWS_IN_GROUPS(skgd_softmax_rows, y)
 }
 
-/* The negative logarithm of the softmax in the output whose target is positive, into the first output;
-   zeros into the others. */
+/* The loss of each of m rows into the first of k >= 2 outputs; zeros into the others. */
 SKGD_CLONES static void skgd_softmax_loss(
     ptrdiff_t k, ptrdiff_t m, const double *y, const double *z, double *out)
 {
-    double top[SKGD_ROWS], total[SKGD_ROWS];
-    for (ptrdiff_t first = 0; first < m; first += SKGD_ROWS) {
-        ptrdiff_t size = m - first < SKGD_ROWS ? m - first : SKGD_ROWS;
-        const double *target = y + first, *margin = z + first;
-        skgd_exponents(k, m, size, margin, out + first, top, total);
-        for (ptrdiff_t i = 0; i < size; i++)
-            top[i] += skgd_log1(total[i]);
-        for (ptrdiff_t c = 0; c < k; c++)
-            for (ptrdiff_t i = 0; i < size; i++) {
-                top[i] -= target[c * m + i] > 0.0 ? margin[c * m + i] : 0.0;
-                out[first + c * m + i] = 0.0;
-            }
-        for (ptrdiff_t i = 0; i < size; i++)
-            out[first + i] = top[i];
-    }
+    SKGD_ROWS_IN_GROUPS(skgd_softmax_loss_rows, y)
+    SKGD_SIMD()
+    for (ptrdiff_t i = 0; i < m; i++)
+        out[i] += skgd_log1(out[m + i]);
+    memset(out + m, 0, (k - 1) * m * sizeof(double));
 }
 
 #endif

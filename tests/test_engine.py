@@ -148,6 +148,23 @@ def test_the_blocks_of_64_rows_have_no_seams(kind, n, tmp_path):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("k", [4, 5, 6, 7, 8, 9])
+def test_the_tiles_of_many_outputs_have_no_seams(k):
+    generator = np.random.default_rng(k)
+    coef, intercept = generator.integers(-9, 10, (k, 70)) / 1.0, generator.integers(-9, 10, k) / 1.0
+    for n in range(1, 68, 3):
+        for d in range(1, 71, 3):
+            # Whole numbers, whose sums are exact in any order.
+            X, y = generator.integers(-9, 10, (n, d)) / 1.0, np.zeros((n, k))
+            w, z = np.ascontiguousarray(coef[:, :d]), np.empty((n, k))
+            problem = Problem(X, y, None, SquaredError().compiled(k), k)
+            _, *gradient = value_and_gradient(problem, w, intercept, margins=z)
+            wanted = X @ w.T + intercept
+            np.testing.assert_array_equal(z, wanted)
+            np.testing.assert_array_equal(gradient[0], wanted.T @ X / n)
+            np.testing.assert_array_equal(gradient[1], wanted.sum(axis=0) / n)
+
+
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_log_losses_of_each_output_are_those_of_numpy(k):
     X, y, s = raw(), np.sign(targets(N, k)), weights(N)

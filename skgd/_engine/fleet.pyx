@@ -39,7 +39,7 @@ cdef class Fleet:
     cdef Py_ssize_t k, n, n_kinds
     cdef object owners
     cdef bint masked  # whether all weights are 0 or 1
-    cdef const Py_ssize_t* kind  # of each row
+    cdef const unsigned char* kind  # of each row
     cdef const Py_ssize_t* counts  # (n_kinds, n_sweeps): whether rows of a kind count for a sweep
 
     def __init__(self, list sweeps, threads=ALONE):
@@ -78,8 +78,10 @@ cdef class Fleet:
             [[each is None or not bits[id(each)] & mask for each in weights] for mask in masks],
             dtype=np.intp,
         ) if any(masks) else np.ones((1, len(weights)), dtype=np.intp)
+        # In bytes the kinds of many rows stay in cache.
+        kinds = kinds.astype(np.uint8).tobytes()
         self.owners, self.n_kinds = (kinds, counts), len(masks)
-        self.kind = integers(kinds, kinds.shape)
+        self.kind = kinds
         self.counts = integers(counts, counts.shape)
         return 0
 
@@ -155,7 +157,9 @@ cdef class Fleet:
                         while i < end:
                             m = min(end - i, <Py_ssize_t>BLOCK)
                             coming = min(<Py_ssize_t>BLOCK, last - i - m)
-                            self.rows.expect(sorted_row + i + m, coming, True, self.space)
+                            # Most searches have one array of targets.
+                            (<Sweep>sweeps[0]).problem.expect(sorted_row + i + m, coming,
+                                                              self.space)
                             self.add_block(
                                 sweeps, n_sweeps,
                                 self.counts + kind * n_sweeps if n_kinds > 1 else NULL,

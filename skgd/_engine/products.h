@@ -7,100 +7,120 @@
 
 #include "rows.h"
 
-/* Four outputs, or fewer: the rest are copies that are not kept. */
-#define SKGD_FOUR(TYPE, name, source)                                                      \
-    TYPE name[4];                                                                          \
-    int used = k - c < 4 ? (int)(k - c) : 4;                                               \
-    for (int r = 0; r < 4; r++)                                                            \
-        name[r] = source(c + (r < used ? r : 0));
+/* A tile is as many outputs and as many groups of numbers that lie side by side, at most. */
+#define SKGD_SIDE 4
 
-/* Rows, or features, of a tile, at most. */
-#define SKGD_TALL (4 * SKGD_LANES)
+/* Its shapes, each a case of its own, so that its sums stay in registers. */
+#define SKGD_SHAPE(outputs, groups) (SKGD_SIDE * (outputs) + (groups))
+#define SKGD_SHAPES(TILE)                                                                  \
+    TILE(1, 1) TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4) \
+    TILE(3, 1) TILE(3, 2) TILE(3, 3) TILE(3, 4) TILE(4, 1) TILE(4, 2) TILE(4, 3) TILE(4, 4)
 
-/* The sums of a tile, one output after the other: numbers that are read one by one would not stay in
-   registers. Of the last tile some are not kept. */
-#define SKGD_SUMS(GROUPS, rest)                                                            \
-    ptrdiff_t left = (rest) < SKGD_LANES * GROUPS ? (rest) : SKGD_LANES * GROUPS;          \
-    double sums[4][SKGD_LANES * GROUPS];                                                   \
-    for (int r = 0; r < 4; r++)                                                            \
-        for (int q = 0; q < GROUPS; q++)                                                   \
-            SKGD_STORE(sums[r] + SKGD_LANES * q, s[r][q]);
+/* The tiles, of about one size, that n outputs or groups take. */
+SKGD_INLINE ptrdiff_t skgd_tiles(ptrdiff_t n)
+{
+    return (n + SKGD_SIDE - 1) / SKGD_SIDE;
+}
 
-/* Margins of 8 GROUPS rows of the block from i on. */
-#define SKGD_MARGIN_TILES(GROUPS)                                                          \
-    for (ptrdiff_t c = 0; c < k; c += 4) {                                                 \
-        skgd_lanes s[4][GROUPS], v;                                                        \
-        SKGD_FOUR(const double *, coef, SKGD_COEF)                                         \
-        skgd_fetch(coming);                                                                \
-        for (int r = 0; r < 4; r++)                                                        \
-            for (int q = 0; q < GROUPS; q++)                                               \
-                SKGD_ZERO(s[r][q]);                                                        \
-        for (ptrdiff_t j = 0; j < d; j++)                                                  \
-            for (int q = 0; q < GROUPS; q++) {                                             \
-                SKGD_LOAD(v, columns + j * stride + i + SKGD_LANES * q);                   \
-                for (int r = 0; r < 4; r++)                                                \
-                    SKGD_MULTIPLY_ADD(s[r][q], coef[r][j], v);                             \
-            }                                                                              \
-        SKGD_SUMS(GROUPS, m - i)                                                           \
-        for (int r = 0; r < used; r++)                                                     \
-            memcpy(z + (c + r) * m + i, sums[r], left * sizeof(double));                   \
+/* Two rounds of a loop at once: what a round costs beside the sums counts half. */
+#if defined(__GNUC__)
+#define SKGD_UNROLL SKGD_PRAGMA(GCC unroll 2)
+#else
+#define SKGD_UNROLL
+#endif
+
+/* s[r][q] = sum_i a[r][i] x[i stride + 8 q], and so for the seven beside it. */
+SKGD_INLINE void skgd_tile(
+    int outputs, int groups, ptrdiff_t n, const double **a, const double *x, ptrdiff_t stride,
+    skgd_lanes s[SKGD_SIDE][SKGD_SIDE])
+{
+    skgd_lanes v;
+    for (int r = 0; r < outputs; r++)
+        for (int q = 0; q < groups; q++)
+            SKGD_ZERO(s[r][q]);
+    SKGD_UNROLL
+    for (ptrdiff_t i = 0; i < n; i++)
+        for (int q = 0; q < groups; q++) {
+            SKGD_LOAD(v, x + i * stride + SKGD_LANES * q);
+            for (int r = 0; r < outputs; r++)
+                SKGD_MULTIPLY_ADD(s[r][q], a[r][i], v);
+        }
+}
+
+#define SKGD_MARGIN_TILE(outputs, groups)                                                  \
+    case SKGD_SHAPE(outputs, groups): {                                                    \
+        skgd_lanes s[SKGD_SIDE][SKGD_SIDE];                                                \
+        skgd_tile(outputs, groups, d, a, columns + i, stride, s);                          \
+        for (int r = 0; r < outputs; r++)                                                  \
+            for (int q = 0; q < groups; q++)                                               \
+                SKGD_STORE(z + (c + r) * m + i + SKGD_LANES * q, s[r][q]);                 \
+        break;                                                                             \
     }
 
-/* z[c m + i] = sum_j columns[j stride + i] w[c][j] for m rows and k outputs; columns have room for
-   whole vectors. */
-#define SKGD_COEF(c) w[c]
+/* z[c m + i] = sum_j columns[j stride + i] w[c][j] for m rows and k outputs. Columns and z have room for
+   whole vectors: what is behind an output's last number is overwritten by the next output, which is why
+   the last rows come first. */
 SKGD_CLONES static void skgd_margins(
     const double *columns, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k,
     const double **w, double *z, skgd_coming *coming)
 {
-    ptrdiff_t i = 0;
-    for (; i + 3 * SKGD_LANES < m; i += SKGD_TALL)
-        SKGD_MARGIN_TILES(4)
-    for (; i + 2 * SKGD_LANES < m; i += 3 * SKGD_LANES)
-        SKGD_MARGIN_TILES(3)
-    for (; i + SKGD_LANES < m; i += 2 * SKGD_LANES)
-        SKGD_MARGIN_TILES(2)
-    for (; i < m; i += SKGD_LANES)
-        SKGD_MARGIN_TILES(1)
+    ptrdiff_t groups = (m + SKGD_LANES - 1) / SKGD_LANES;
+    ptrdiff_t across = skgd_tiles(k), along = skgd_tiles(groups);
+    for (ptrdiff_t p = 0; p < across; p++) {
+        ptrdiff_t c = p * k / across, outputs = (p + 1) * k / across - c;
+        for (ptrdiff_t t = along - 1; t >= 0; t--) {
+            ptrdiff_t first = t * groups / along, i = SKGD_LANES * first;
+            const double **a = w + c;
+            skgd_fetch(coming);
+            switch (SKGD_SHAPE(outputs, (t + 1) * groups / along - first)) {
+                SKGD_SHAPES(SKGD_MARGIN_TILE)
+            }
+        }
+    }
 }
 
-/* Gradients in 8 GROUPS features from j on, of which those from d on are not kept. */
-#define SKGD_GRADIENT_TILES(GROUPS)                                                        \
-    for (ptrdiff_t c = 0; c < k; c += 4) {                                                 \
-        skgd_lanes s[4][GROUPS], v;                                                        \
-        SKGD_FOUR(const double *, slope, SKGD_SLOPE)                                       \
-        skgd_fetch(coming);                                                                \
-        for (int r = 0; r < 4; r++)                                                        \
-            for (int q = 0; q < GROUPS; q++)                                               \
-                SKGD_ZERO(s[r][q]);                                                        \
-        for (ptrdiff_t i = 0; i < m; i++)                                                  \
-            for (int q = 0; q < GROUPS; q++) {                                             \
-                SKGD_LOAD(v, rows + i * stride + j + SKGD_LANES * q);                      \
-                for (int r = 0; r < 4; r++)                                                \
-                    SKGD_MULTIPLY_ADD(s[r][q], slope[r][i], v);                            \
+/* Of the last group of features those that are none are left out. */
+#define SKGD_GRADIENT_TILE(outputs, groups)                                                \
+    case SKGD_SHAPE(outputs, groups): {                                                    \
+        skgd_lanes s[SKGD_SIDE][SKGD_SIDE];                                                \
+        double last[SKGD_LANES];                                                           \
+        ptrdiff_t end = j + SKGD_LANES * (groups - 1);                                     \
+        skgd_tile(outputs, groups, m, a, rows + j, stride, s);                             \
+        for (int r = 0; r < outputs; r++) {                                                \
+            for (int q = 0; q < groups - 1; q++)                                           \
+                SKGD_ADD_TO(g[c + r] + j + SKGD_LANES * q, s[r][q]);                       \
+            if (end + SKGD_LANES <= d) {                                                   \
+                SKGD_ADD_TO(g[c + r] + end, s[r][groups - 1]);                             \
+                continue;                                                                  \
             }                                                                              \
-        SKGD_SUMS(GROUPS, d - j)                                                           \
-        for (int r = 0; r < used; r++)                                                     \
-            for (ptrdiff_t e = 0; e < left; e++)                                           \
-                g[c + r][j + e] += sums[r][e];                                             \
+            SKGD_STORE(last, s[r][groups - 1]);                                            \
+            for (ptrdiff_t e = end; e < d; e++)                                            \
+                g[c + r][e] += last[e - end];                                              \
+        }                                                                                  \
+        break;                                                                             \
     }
 
 /* g[c][j] += sum_i slopes[c m + i] rows[i stride + j] for k outputs; rows have room for whole
    vectors. */
-#define SKGD_SLOPE(c) slopes + (c) * m
 SKGD_CLONES static void skgd_gradients(
     const double *rows, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k,
     const double *slopes, double **g, skgd_coming *coming)
 {
-    ptrdiff_t j = 0;
-    for (; j + 3 * SKGD_LANES < d; j += SKGD_TALL)
-        SKGD_GRADIENT_TILES(4)
-    for (; j + 2 * SKGD_LANES < d; j += 3 * SKGD_LANES)
-        SKGD_GRADIENT_TILES(3)
-    for (; j + SKGD_LANES < d; j += 2 * SKGD_LANES)
-        SKGD_GRADIENT_TILES(2)
-    for (; j < d; j += SKGD_LANES)
-        SKGD_GRADIENT_TILES(1)
+    ptrdiff_t groups = (d + SKGD_LANES - 1) / SKGD_LANES;
+    ptrdiff_t across = skgd_tiles(k), along = skgd_tiles(groups);
+    const double *a[SKGD_SIDE];
+    for (ptrdiff_t p = 0; p < across; p++) {
+        ptrdiff_t c = p * k / across, outputs = (p + 1) * k / across - c;
+        for (ptrdiff_t r = 0; r < outputs; r++)
+            a[r] = slopes + (c + r) * m;
+        for (ptrdiff_t t = 0; t < along; t++) {
+            ptrdiff_t first = t * groups / along, j = SKGD_LANES * first;
+            skgd_fetch(coming);
+            switch (SKGD_SHAPE(outputs, (t + 1) * groups / along - first)) {
+                SKGD_SHAPES(SKGD_GRADIENT_TILE)
+            }
+        }
+    }
 }
 
 #endif

@@ -37,7 +37,7 @@ cdef extern from "sparse.h" nogil:
 
 cdef extern from "products.h" nogil:
     enum:
-        SKGD_TALL
+        SKGD_SIDE
     void skgd_margins(const double* columns, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
                       Py_ssize_t k, const double** w, double* z, skgd_coming* coming)
     void skgd_gradients(const double* rows, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
@@ -80,6 +80,16 @@ def in_chunks(Rows rows, n, function, n_threads):
             under_way.append(pool.submit(function, *chunk))
         while under_way:
             yield under_way.popleft().result()
+
+
+cdef Py_ssize_t parts(Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """Return into how many parts of a size, or less, n things are cut."""
+    return (n + size - 1) // size
+
+
+cdef Py_ssize_t in_lanes(Py_ssize_t n) noexcept nogil:
+    """Return as how many numbers n lie in whole groups."""
+    return parts(n, SKGD_LANES) * SKGD_LANES
 
 
 cdef const double* checked_part(Rows rows, weights, Py_ssize_t start, Py_ssize_t stop) except? NULL:
@@ -150,7 +160,9 @@ cdef class DenseRows(Rows):
                 rows[i] = self.base + index[i] * self.row_stride
             self.pack_rows(rows, m, self.d, self.column_stride, space.width, space.packed)
         if space.columns != NULL:
-            skgd_transpose(m, self.d, space.packed, space.width, space.columns, BLOCK)
+            # In whole groups both ways, where there is room for more than the block.
+            skgd_transpose(in_lanes(m), space.width, space.packed, space.width, space.columns,
+                           BLOCK)
             skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z, &space.coming)
         else:
             self.find(index, m, space, rows)
@@ -208,8 +220,10 @@ cdef class DenseRows(Rows):
         space.coming.pace = 2 if adds else 4
         if space.columns != NULL:
             # With every tile of the products.
-            tiles = 1 + (m - 1) // SKGD_TALL + (1 + (self.d - 1) // SKGD_TALL if adds else 0)
-            space.coming.pace = 1 + m // ((space.k + 3) // 4 * tiles)
+            tiles = parts(parts(m, SKGD_LANES), SKGD_SIDE)
+            if adds:
+                tiles += parts(parts(self.d, SKGD_LANES), SKGD_SIDE)
+            space.coming.pace = 1 + m // (parts(space.k, SKGD_SIDE) * tiles)
 
 
 cdef class SparseRows(Rows):
@@ -322,9 +336,9 @@ cdef class Workspace:
     def __cinit__(self, Rows rows, Py_ssize_t k):
         cdef bint many = isinstance(rows, DenseRows) and k >= MANY
         # In whole cache lines, as pointers are as long as numbers and BLOCK is a multiple.
-        cdef Py_ssize_t pointers = (k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        cdef Py_ssize_t pointers = in_lanes(k)
         self.owners = []
-        self.k, self.width = k, (rows.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        self.k, self.width = k, in_lanes(rows.d)
         cdef double* room = self.numbers(2 * pointers + (3 * k + 1) * BLOCK)
         self.w, self.g = <const double**>room, <double**>(room + pointers)
         self.z = room + 2 * pointers
@@ -334,7 +348,7 @@ cdef class Workspace:
         if many or (isinstance(rows, DenseRows) and (<DenseRows>rows).packed):
             self.packed = self.numbers(BLOCK * self.width)
         if many:
-            self.columns = self.numbers(BLOCK * rows.d)
+            self.columns = self.numbers(BLOCK * self.width)
 
     cdef double* numbers(self, Py_ssize_t n) except NULL:
         """Return room for as many numbers, from the beginning of a cache line on."""
@@ -346,7 +360,7 @@ cdef class Workspace:
     cdef int lay_beside(self, Py_ssize_t d, const double* w, Py_ssize_t stride,
                         bint adds) except -1:
         """Lay the outputs' coefficients, `stride` apart, so that those of a column are adjacent."""
-        self.beside = (self.k + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        self.beside = in_lanes(self.k)
         self.w_beside = self.numbers(d * self.beside)
         self.rows_beside = self.numbers(BLOCK * self.beside)
         if adds:
