@@ -15,7 +15,7 @@ from skgd._engine import (
     rows_of,
     shuffle,
     value_and_gradient,
-)  # fmt: skip
+)
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
