@@ -6,21 +6,19 @@ coefficients as alone.
 """
 
 import copy
-from functools import partial
 
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import Fleet, joint_losses
+from skgd._engine import Fleet
 from skgd.schedules import all_checked_rates
 from skgd.threads import ALONE
-from skgd.training import Epoch, enter, make_sweep, sweep_epoch, watched_rows
+from skgd.training import Epoch, enter, make_sweep, sweep_epoch
+from skgd.watch import Watch
 
 # Coefficients of the models that take a step together, so that all that belongs to them is in
 # cache.
 TOGETHER = 2**13
-# Coefficients of each column that lie together where the rows are sparse.
-WIDE = 8
 # The work of a slice of steps, in slices of a single sweep: many models multiply faster than one,
 # and threads wait for each other at its end.
 SPEED = 24.0
@@ -44,14 +42,16 @@ class Pass:
         Begun, and alike in what `meeting` returns.
     threads : Threads
         Those among which the runs are shared out.
+    watch : class
+        Of what looks at the objectives.
     """
 
-    def __init__(self, runs, threads=ALONE):
+    def __init__(self, runs, threads=ALONE, watch=Watch):
         self.threads = threads
         self.sweeps = {}
         # One generator draws the order, and one clock counts the steps, for all.
         self.clock, self.plan = copy.copy(runs[0].memory.steps), runs[0].plan
-        self.watched = {}
+        self.watch = watch(self.plan, threads)
         self._begin(runs)
 
     @property
@@ -112,10 +112,10 @@ class Pass:
                 steps.epochs += 1
             ends = {run: self._end(run) for run in self.runs}
             begun_again = []
-            for run, rate, (losses, values) in zip(
-                self.runs, rates[:, -1], self._objectives(ends), strict=True
-            ):
-                epoch = Epoch(*ends[run], losses, values, rate)
+            runs = self.runs
+            seen = self.watch.look([[runs[i] for i in part] for part in self.parts], ends)
+            for run, rate in zip(runs, rates[:, -1], strict=True):
+                epoch = Epoch(*ends[run], *seen.get(run, (None, None)), rate)
                 if enter(
                     epoch, run.memory.steps, run.objective, run.plan.schedule, run.record,
                     run.record.patience,
@@ -139,51 +139,6 @@ class Pass:
             for fleet, part in zip(self.fleets, self.parts, strict=True)
         ]
         self.threads.map(_run_fleet, jobs)
-
-    # ---- the objectives, all at once ------------------------------------------------------------
-
-    def _objectives(self, ends):
-        """Return the losses and objectives of each run on the rows on which it is watched."""
-        found = {}
-        for part in self.threads.map(partial(self._values, ends), self._watched_alike()):
-            found |= part
-        return [found[run] for run in self.runs]
-
-    def _values(self, ends, runs):
-        rows = self._watched(runs[0].problem)
-        coef = np.vstack([ends[run][0] for run in runs])
-        intercept = np.concatenate([ends[run][1] for run in runs])
-        joint = joint_losses([run.problem for run in runs], coef, intercept, rows)
-        found, last = {}, 0
-        for run in runs:
-            first, last = last, last + run.problem.k
-            losses = joint[first:last]
-            found[run] = losses, run.objective.with_penalty(losses, ends[run][0])
-        return found
-
-    def _watched_alike(self):
-        """Yield runs that take their steps together and have the same weights."""
-        runs = self.runs
-        for part in self.parts:
-            alike = {}
-            for i in part:
-                alike.setdefault(id(runs[i].problem.weights), []).append(runs[i])
-            for several in alike.values():
-                k, size = several[0].problem.k, len(several)
-                if sparse.issparse(several[0].sample.X):
-                    size = max(1, WIDE // k)
-                yield from (several[i:i + size] for i in range(0, len(several), size))
-
-    def _watched(self, problem):
-        """Return the rows on which the objective of a run is watched."""
-        key = id(problem.weights)
-        if key not in self.watched:
-            rows = watched_rows(problem, self.plan.rows)
-            if rows is None:
-                known = problem.weights is None
-                rows = np.arange(problem.n) if known else np.flatnonzero(problem.weights)
-            self.watched[key] = rows
-        return self.watched[key]
 
 
 def _run_fleet(job):

@@ -12,6 +12,7 @@ from skgd.fleet import Pass, meeting
 from skgd.run import Memory, Run
 from skgd.scores import shallow_copy
 from skgd.threads import ALONE
+from skgd.watch import Watch
 
 
 class Entry:
@@ -74,13 +75,22 @@ class Entry:
         vars(model).update(attributes(coef, intercept))
         return model
 
+    def leave(self):
+        """Stop with what the last epoch has come to."""
+        self.run.record.stop_reason = "race"
+        self._keep(*self.end)
+
     def finish(self):
+        """Stop with what a fit would keep."""
+        coef, intercept, _ = self.estimator._kept(*self.end, self.run)
+        if coef is not self.end[0]:
+            self.score = None
+        self._keep(coef, intercept)
+
+    def _keep(self, coef, intercept):
         """Keep nothing of the run but the model."""
         run = self.run
         try:
-            coef, intercept, _ = self.estimator._kept(*self.end, run)
-            if coef is not self.end[0]:
-                self.score = None
             self.model = self._model(run.attributes, coef, intercept)
             if self.estimator.on_divergence == "raise":  # otherwise stop_reason tells
                 with warnings.catch_warnings():
@@ -108,9 +118,9 @@ class Entry:
 class Group:
     """Entries whose runs share a pass."""
 
-    def __init__(self, entries, threads):
+    def __init__(self, entries, threads, watch=Watch):
         self.entries = entries
-        self.joint = Pass([entry.run for entry in entries], threads)
+        self.joint = Pass([entry.run for entry in entries], threads, watch)
 
     def epoch(self):
         """Take an epoch; return the groups that go on."""
@@ -140,7 +150,7 @@ class Group:
         return [Group([entry], ALONE) for entry in self.entries if entry.run is not None]
 
 
-def train(entries, threads, race=None):
+def train(entries, threads, race=None, watch=Watch):
     """Train candidates on folds; each entry ends with a model or an error.
 
     Parameters
@@ -149,6 +159,8 @@ def train(entries, threads, race=None):
     threads : Threads
     race : callable or None
         ``race(epoch, entries)`` returns after each epoch the entries that leave.
+    watch : class
+        Of what looks at the objectives.
     """
     # What the entries of a fold share is worked out by the first of them.
     firsts = list({entry.fold: entry for entry in reversed(entries)}.values())
@@ -159,10 +171,9 @@ def train(entries, threads, race=None):
             entry.begin()
         if entry.run is not None:
             alike.setdefault(meeting(entry.run), []).append(entry)
-    groups, epoch = [Group(several, threads) for several in alike.values()], 0
+    groups, epoch = [Group(several, threads, watch) for several in alike.values()], 0
     while groups:
         epoch += 1
         groups = [rest for group in groups for rest in group.epoch()]
         for entry in race(epoch, entries) if race is not None else []:
-            entry.run.record.stop_reason = "race"
-            entry.finish()
+            entry.leave()

@@ -417,6 +417,19 @@ class Loss(BaseEstimator):
         """
         return False
 
+    def steepest(self, n_outputs):
+        """Return the length of the longest gradient of a row's loss in its margins.
+
+        Of a loss that does not couple its outputs, that of the derivative in one of them; infinity
+        where there is no bound, or none is known.
+
+        Parameters
+        ----------
+        n_outputs : int
+            The number of margins of a row.
+        """
+        return np.inf
+
     def predictions(self, z):
         """Return what margins predict for a regression: the inverse link, shaped like ``z``."""
         return z
@@ -658,6 +671,9 @@ class AbsoluteError(_PiecewiseLinear):
     def best_constant(self, y, sample_weight):
         return _weighted_quantiles(y, sample_weight, 0.5)
 
+    def steepest(self, n_outputs):
+        return 1.0
+
     def conjugate(self, y, slope):
         return np.where(np.abs(slope) <= 1.0, slope * y, np.inf)
 
@@ -855,6 +871,9 @@ class Huber(Loss):
     def smoothed(self, width):
         return _Smoothed(self, width)
 
+    def steepest(self, n_outputs):
+        return self.delta
+
     def conjugate(self, y, slope):
         return np.where(np.abs(slope) <= self.delta, slope * (y + 0.5 * slope), np.inf)
 
@@ -974,6 +993,9 @@ class LogCosh(Loss):
 
     def smoothed(self, width):
         return _Smoothed(AbsoluteError(), width)
+
+    def steepest(self, n_outputs):
+        return 1.0
 
     def conjugate(self, y, slope):
         with np.errstate(invalid="ignore"):
@@ -1406,6 +1428,9 @@ class Hinge(_PiecewiseLinear):
     Rule = HingeRule
     task = "classification"
 
+    def steepest(self, n_outputs):
+        return 1.0
+
     def conjugate(self, y, slope):
         return np.where(np.abs(y * slope + 0.5) <= 0.5, y * slope, np.inf)
 
@@ -1518,6 +1543,9 @@ class ModifiedHuber(Loss):
     curvature = 2.0
     has_hessian = True
 
+    def steepest(self, n_outputs):
+        return 4.0
+
     def conjugate(self, y, slope):
         return np.where(np.abs(y * slope + 2.0) <= 2.0, y * slope + 0.25 * slope**2, np.inf)
 
@@ -1612,6 +1640,9 @@ class LogLoss(Loss):
 
     def couples(self, n_outputs):
         return n_outputs > 1
+
+    def steepest(self, n_outputs):
+        return np.sqrt(2.0) if self.couples(n_outputs) else 1.0
 
     def conjugate(self, y, slope):
         if self.couples(1 if np.ndim(y) == 1 else y.shape[1]):

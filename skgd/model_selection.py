@@ -29,6 +29,7 @@ from skgd.plan import choose_optimizer
 from skgd.race import Race
 from skgd.scores import Scoring
 from skgd.threads import ALONE, Threads
+from skgd.watch import Watch, WatchForExplosions
 
 # Why fits stop, the gravest reason first: a candidate's is the gravest of its folds.
 REASONS = (
@@ -280,8 +281,11 @@ class GDSearchCV(BaseSearchCV):
             race = None
             if self.race:
                 race = Race(scoring, metric if isinstance(metric, str) else None, threads)
-            train(entries, threads, race)
-            # A scorer of the user's own may count on one after the other.
+            # A scorer of the user's own may look at the history, and count on one after the other.
+            watch = Watch
+            if scoring.needs_answers_alone:
+                watch = WatchForExplosions
+            train(entries, threads, race, watch)
             threads = threads if scoring.needs_answers_alone else ALONE
             jobs = [
                 (fold, share) for fold in made

@@ -72,6 +72,8 @@ class Record:
         Who is told of each epoch.
     attributes : callable
         ``attributes(coef, intercept)``: those of an estimator that is fitted up to there.
+    unseen : list of tuple
+        The coefficients and intercepts of epochs at whose objective nobody has looked.
     """
 
     max_iter: int
@@ -99,6 +101,7 @@ class Record:
     exploded_at: int | None = None
     cut_short: bool = False
     start_objective: float = 0.0
+    unseen: list = field(default_factory=list)
 
     @cached_property
     def constant_objective(self):
@@ -107,6 +110,11 @@ class Record:
     @property
     def n_iter(self):
         return len(self.history["epoch"])
+
+    @property
+    def is_last_epoch(self):
+        """Whether an epoch that has not been entered yet is the last one."""
+        return self.n_iter + 1 >= self.max_iter
 
     def start(self, coef, intercept, objective):
         """Count the starting point in as the first candidate for the best iterate."""
@@ -145,18 +153,15 @@ class Record:
         validation_loss = validation_score = np.nan
         if self.validation is not None:
             validation_loss, validation_score = self.validation(coef, intercept)
-        entries = {
-            "epoch": self.epochs_before + self.n_iter + 1, "step": step, "passes": passes,
-            "loss": losses.sum(), "objective": objective, "gradient_norm": np.sqrt(decrement),
-            "learning_rate": rate, "seconds": time.perf_counter() - self.started,
-            "validation_loss": validation_loss, "validation_score": validation_score,
-        }  # fmt: skip
-        for key, value in entries.items():
-            self.history[key].append(value)
+        self._append(
+            step=step, passes=passes, loss=losses.sum(), objective=objective,
+            gradient_norm=np.sqrt(decrement), learning_rate=rate, validation_loss=validation_loss,
+            validation_score=validation_score,
+        )  # fmt: skip
         if not math.isfinite(objective) or objective > (self.bound if bound is None else bound):
             self.stop_reason, self.exploded_at = "diverged", step
             return True
-        self._compare(coef, intercept, objective)
+        self.compare(coef, intercept, objective)
         if self.validation is not None and self._validated(
             coef, intercept, validation_loss, validation_score
         ):
@@ -171,7 +176,18 @@ class Record:
             self.stop_reason = "callback"
         return self.stop_reason is not None
 
-    def _compare(self, coef, intercept, objective):
+    def pass_over(self, coef, intercept, *, step, passes, rate):
+        """Enter an epoch at whose objective nobody has looked."""
+        self._append(step=step, passes=passes, learning_rate=rate)
+        self.unseen.append((coef, intercept))
+
+    def _append(self, **entries):
+        entries |= {"epoch": self.epochs_before + self.n_iter + 1,
+                    "seconds": time.perf_counter() - self.started}  # fmt: skip
+        for key, values in self.history.items():
+            values.append(entries.get(key, np.nan))
+
+    def compare(self, coef, intercept, objective):
         """Keep the best iterate and count the epochs since it was clearly better than before."""
         if objective < self.best_objective:
             self.best, self.best_objective = (coef, intercept), objective
@@ -208,6 +224,11 @@ class Record:
             return np.inf
         known = filter(math.isfinite, (self.constant_objective, self.start_objective))
         return EXPLODED * max(map(abs, known), default=0.0)
+
+    @property
+    def bound_of_epoch(self):
+        """The objective above which the next epoch to be entered is the end of a diverged run."""
+        return self.start_bound if self.is_last_epoch else self.bound
 
     @property
     def start_bound(self):

@@ -258,13 +258,18 @@ def enter(epoch, steps, objective, schedule, record, patience):
     bool
         Whether the steps have begun again, because they had exploded and the rate could be cut.
     """
+    passes = epoch.passes + (record.history["passes"][-1] if record.n_iter else 0)
+    if epoch.values is None:
+        record.pass_over(
+            epoch.coef, epoch.intercept, step=steps.t, passes=passes, rate=epoch.rate
+        )
+        return False
     # Before callbacks are told, who may keep the run's state.
     schedule.observe(epoch.values.sum())
-    passes = record.history["passes"][-1] if record.n_iter else 0
     record.add(
-        epoch.coef, epoch.intercept, step=steps.t, passes=passes + epoch.passes,
-        losses=epoch.losses, objectives=epoch.values, decrement=epoch.decrement,
-        unit=objective.metric.unit, rate=epoch.rate,
+        epoch.coef, epoch.intercept, step=steps.t, passes=passes, losses=epoch.losses,
+        objectives=epoch.values, decrement=epoch.decrement, unit=objective.metric.unit,
+        rate=epoch.rate,
         patience=patience if schedule.settled(steps.t) else None,
     )  # fmt: skip
     if record.n_iter >= record.max_iter:
@@ -285,12 +290,16 @@ def enter(epoch, steps, objective, schedule, record, patience):
 
 
 class Epoch(NamedTuple):
-    """What an epoch of update steps led to; the decrement is NaN where no gradient is known."""
+    """What an epoch of update steps led to.
+
+    Losses and values are None where nobody has looked at them; the decrement is NaN where no
+    gradient is known.
+    """
 
     coef: np.ndarray
     intercept: np.ndarray
-    losses: np.ndarray
-    values: np.ndarray
+    losses: np.ndarray | None
+    values: np.ndarray | None
     rate: float
     decrement: float = np.nan
     passes: int = 1

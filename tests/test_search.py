@@ -503,7 +503,9 @@ def test_the_scores_of_a_race_are_those_of_what_its_candidates_have_come_to(scor
         for race, epochs in [(True, 8), (False, 1), (False, 2), (False, 4), (False, 8)]
     )  # fmt: skip
     left, stayed = (raced["stop_reason"] == reason for reason in ("race", "max_iter"))
-    assert left.any() and stayed.any()
+    # A fit that ends so badly, or has a tol, keeps another epoch than the last.
+    left &= np.all([each["stop_reason"] == "max_iter" for each in whole], axis=0) & (tol is None)
+    assert left.any() == (tol is None) and stayed.any()
     for name in [name for name in raced if name.startswith("split")]:
         assert_array_equal(raced[name][stayed], whole[-1][name][stayed])
         assert all(raced[name][i] in [each[name][i] for each in whole] for i in left.nonzero()[0])
