@@ -14,6 +14,7 @@
 
 #if !defined(SKGD_PLAIN_C) && defined(__x86_64__) && defined(__GLIBC__) \
     && defined(__GNUC__) && !defined(__clang__)
+#define SKGD_CLONES_DIFFER
 #define SKGD_CLONES \
     __attribute__((unused, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #elif defined(__GNUC__)
@@ -68,6 +69,15 @@ typedef struct { double lane[SKGD_LANES]; } skgd_lanes;
 #if __has_builtin(__builtin_shufflevector)
 #define SKGD_SHUFFLES
 #endif
+#endif
+
+/* Where groups are longer than the processor's vectors, GCC shuffles number by number. */
+#if defined(SKGD_CLONES_DIFFER)
+#define SKGD_SHUFFLES_WELL __builtin_cpu_supports("avx512f")
+#elif defined(__AVX512F__)
+#define SKGD_SHUFFLES_WELL 1
+#else
+#define SKGD_SHUFFLES_WELL 0
 #endif
 
 #ifdef SKGD_SHUFFLES
@@ -208,22 +218,22 @@ SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const doub
     return sqrt(s);
 }
 
-/* sqrt(v) to 1 ulp or so, for v >= 0: 1/sqrt from the halved exponent, by Newton's steps, in half the time
-   that processors take for the root itself. Numbers whose root's square could underflow are scaled. */
+/* sqrt(v) to 1 ulp or so, for v >= 0: 1/sqrt from the halved exponent, by a polynomial in its error h, and the
+   root by one more, in half the time that processors take for it. What is less than all normal numbers counts
+   as the least of them, so that there is no division by zero. */
 SKGD_INLINE double skgd_sqrt1(double v)
 {
-    int small = v < 0x1p-512;
-    double a = small ? v * 0x1p512 : v, half = 0.5 * a, y, s;
+    double a = v < 0x1p-1022 ? 0x1p-1022 : v, y, s, h;
     uint64_t bits;
     memcpy(&bits, &a, sizeof bits);
     bits = 0x5fe6eb50c7b537a9u - (bits >> 1);
     memcpy(&y, &bits, sizeof y);
-    y *= 1.5 - half * y * y;
-    y *= 1.5 - half * y * y;
-    y *= 1.5 - half * y * y;
+    /* |h| < 0.07, then |h| < 2e-6. */
+    h = 1.0 - a * y * y;
+    y *= 0.9999992536225938 + h * (0.5000004233573354 + h * (0.3762790116350381 + h * 0.3130540969692133));
     s = a * y;
-    s += 0.5 * y * (a - s * s);
-    s = small ? s * 0x1p-256 : s;
+    h = 1.0 - s * y;
+    s += s * h * (0.5 + h * 0.375);
     /* Infinity and NaN are what they were. */
     return v < INFINITY ? s : v;
 }
@@ -243,7 +253,7 @@ SKGD_CLONES static void skgd_remember(
 }
 
 /* w -= rate m / (sqrt(v) + eps) */
-#define SKGD_DESCEND(i) w[i] -= m[i] != 0.0 ? rate * m[i] / (skgd_sqrt1(v[i]) + eps) : 0.0;
+#define SKGD_DESCEND(i) w[i] -= rate * (m[i] / (skgd_sqrt1(v[i]) + eps));
 
 SKGD_CLONES static void skgd_descend(
     ptrdiff_t n, const double *m, const double *v, double rate, double eps, double *w)

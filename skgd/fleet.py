@@ -72,11 +72,13 @@ class Pass:
 
     def _assemble(self):
         runs = self.runs
-        numbers = sum(run.problem.k for run in runs) * runs[0].problem.d
-        rounds = max(1, round(numbers / TOGETHER / self.threads.n))
         if sparse.issparse(runs[0].sample.X):
             # Those take many steps each, one model after the other.
-            rounds = 1
+            self.parts = [np.arange(len(runs))]
+            self.fleets = [Fleet(list(self.sweeps.values()), self.threads)]
+            return
+        numbers = sum(run.problem.k for run in runs) * runs[0].problem.d
+        rounds = max(1, round(numbers / TOGETHER / self.threads.n))
         self.parts = np.array_split(np.arange(len(runs)), min(self.threads.n * rounds, len(runs)))
         self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
 
@@ -85,10 +87,7 @@ class Pass:
 
         Of those that take it together: the others follow when these have taken a few.
         """
-        runs = self.runs
-        return max(
-            sum(self.sweeps[runs[i]].work(length) for i in part) for part in self.parts
-        ) / SPEED
+        return max(fleet.work(length) for fleet in self.fleets) / SPEED
 
     # ---- an epoch -------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd._engine import ReducedSweep, Sweep
+from skgd._engine import ReducedSweep, Sweep, on_lines
 from skgd.batching import epoch_order
 from skgd.schedules import checked_rates
 
@@ -137,6 +137,13 @@ class Steps:
         if self.average is not None:
             self.average[:] = parameters
 
+    def lie_on_lines(self):
+        """Lay the arrays out as the engine reads them fastest."""
+        for name in ("parameters", "state", "average"):
+            array = getattr(self, name)
+            if array is not None:
+                setattr(self, name, on_lines(array))
+
     def average_or_not(self, wanted):
         """Begin a mean of the iterates from here, or drop it, where there is none or one."""
         if wanted != (self.average is not None):
@@ -156,6 +163,7 @@ def make_sweep(steps, objective, plan):
     """Return the engine's sweep for a run of update steps."""
     optimizer = plan.optimizer
     optimizer.check(objective)
+    steps.lie_on_lines()
     k, rule = objective.problem.k, optimizer.compiled()
     rules = [optimizer.compiled() for _ in range(k)] if rule.keeps_arrays else k * [rule]
     kind = Sweep if optimizer.snapshots is None else partial(ReducedSweep, optimizer.snapshots)

@@ -7,7 +7,15 @@ import pytest
 from scipy import sparse, special
 
 from skgd import GDClassifier
-from skgd._engine import Problem, Sweep, chunk_starts, rows_of, shuffle, value_and_gradient
+from skgd._engine import (
+    Problem,
+    Sweep,
+    chunk_starts,
+    on_lines,
+    rows_of,
+    shuffle,
+    value_and_gradient,
+)
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
@@ -455,6 +463,17 @@ def test_a_sweep_reads_every_layout(layout, metric, k, tmp_path):
     order = np.random.default_rng(6).permutation(N)
     run_both(sweep, reference, order, np.array([0, 1, 2, 3, 10, 80, 200]))
     np.testing.assert_allclose(u, reference.u, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 5), (2, 3, 7)])
+def test_arrays_are_laid_out_on_cache_lines(shape):
+    array = np.arange(float(np.prod(shape)))
+    for first in range(9):
+        room = np.empty(array.size + 8)[first:][:array.size].reshape(shape)
+        room[...] = array.reshape(shape)
+        laid = on_lines(room)
+        assert laid.ctypes.data % 64 == 0 and laid.flags.c_contiguous and on_lines(laid) is laid
+        np.testing.assert_array_equal(laid, room)
 
 
 def test_l1_sets_coefficients_to_exactly_zero_in_a_metric():

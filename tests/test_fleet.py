@@ -8,7 +8,8 @@ from skgd._engine import Fleet, Problem, Sweep, joint_losses, rows_of, value_and
 from skgd.losses import Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adam
-from skgd.penalties import L1, L2
+from skgd.penalties import L1, L2, ElasticNet
+from skgd.threads import ALONE, Threads
 
 N, D = 150, 13
 
@@ -119,6 +120,42 @@ def test_models_pass_over_the_rows_that_do_not_count_for_them(k):
     for (_, got), (sweep, wanted) in zip(together, expected, strict=True):
         sweep.run(order, bounds, rates[0], 0)
         np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
+
+
+WIDE = 1100  # columns: more than two tiles
+
+
+def wide_models(X, threads):
+    """Return the parameters of models after some steps along wide rows."""
+    rows, made, rng = rows_of(X), [], np.random.default_rng(1)
+    metric = diagonal_metric(
+        Moments.of(rows, None), np.ones(2), np.full((2, WIDE), 0.01), np.ones(2), True
+    )
+    penalties = [L2(), ElasticNet(0.5), ElasticNet(0.5, weights=np.ones(WIDE))]
+    targets = rng.normal(size=(N, 2))
+    for penalty in penalties:
+        parameters = 0.1 * np.random.default_rng(2).normal(size=(2, WIDE + 1))
+        sweep = Sweep(
+            Problem(rows, targets, None, SquaredError().compiled(2), 2), penalty.compiled(),
+            [Adam().compiled() for _ in range(2)], parameters, np.zeros((2, 2, WIDE + 1)),
+            np.full(2, 0.01), metric, 1.0,
+        )  # fmt: skip
+        made.append((sweep, parameters))
+    rates = np.outer([0.1, 0.02, 0.02], 1 / (1 + np.arange(4.0)))
+    Fleet([sweep for sweep, _ in made], threads).run(
+        rng.permutation(N), np.array([0, 1, 30, 100, 149]), rates, 0
+    )
+    return [parameters for _, parameters in made]
+
+
+def test_wide_sparse_models_take_the_steps_of_dense_ones():
+    X = sparse.random_array((N, WIDE), density=0.1, rng=np.random.default_rng(0), format="csr")
+    alone = wide_models(X, ALONE)
+    for sparse_model, dense_model in zip(alone, wide_models(X.toarray(), ALONE), strict=True):
+        np.testing.assert_allclose(sparse_model, dense_model, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(alone[1], alone[2], rtol=1e-10, atol=1e-13)
+    with Threads(2) as threads:
+        np.testing.assert_array_equal(alone[:2], wide_models(X, threads)[:2])
 
 
 def make_problems(X, weighted):

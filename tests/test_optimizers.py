@@ -644,3 +644,16 @@ def test_a_full_batch_solver_without_solve_is_an_error():
 def test_no_optimizer_holds_a_learning_rate():
     for kind in STEP_RULES + FULL_BATCH:
         assert not {"rate", "lr", "learning_rate"} & set(kind().get_params())
+
+
+def test_adam_divides_by_roots_of_any_size():
+    sizes = np.geomspace(1e-152, 1e152, 5001)
+    w, state = np.zeros(len(sizes)), np.zeros((2, len(sizes)))
+    Adam(eps=0.0).update(w, sizes, state, 0.5, 0)
+    np.testing.assert_allclose(w, -0.5, rtol=2e-15)
+
+
+def test_adam_stays_finite_where_squares_vanish():
+    w, g = np.ones(3), np.array([0.0, 1e-170, -1e-160])
+    Adam(eps=0.0).update(w, g, np.zeros((2, 3)), 0.5, 0)
+    assert np.all(np.isfinite(w)) and w[0] == 1.0

@@ -11,9 +11,9 @@ from skgd._engine.fleet import Fleet
 from skgd._engine.problem import Problem, joint_losses, signed_targets, value_and_gradient
 from skgd._engine.reduced import ReducedSweep
 from skgd._engine.rows import chunk_starts, in_chunks, rows_of, shuffle
-from skgd._engine.sweep import Sweep
+from skgd._engine.sweep import Sweep, on_lines
 
 __all__ = [
     "Fleet", "Problem", "ReducedSweep", "Sweep", "chunk_starts", "in_chunks", "joint_losses",
-    "rows_of", "shuffle", "signed_targets", "value_and_gradient",
+    "on_lines", "rows_of", "shuffle", "signed_targets", "value_and_gradient",
 ]  # fmt: skip

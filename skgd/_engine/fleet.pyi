@@ -2,12 +2,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skgd._engine.sweep import Sweep
+from skgd.threads import Threads
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]
 
 class Fleet:
-    def __init__(self, sweeps: list[Sweep]) -> None: ...
+    def __init__(self, sweeps: list[Sweep], threads: Threads = ...) -> None: ...
+    def work(self, length: int) -> float: ...
     def run(
         self,
         order: _Integers,

@@ -5,6 +5,7 @@ import numpy as np
 
 from skgd._engine.sweep import check_steps, run_in_tiles
 from skgd._engine.tiles import tiles_fit
+from skgd.threads import ALONE
 
 from libc.stdlib cimport free, malloc
 
@@ -27,9 +28,12 @@ cdef class Fleet:
     ----------
     sweeps : list of Sweep
         Their problems have the same `Rows` object.
+    threads : Threads, default=ALONE
+        That share out models which do not multiply together.
     """
 
     cdef list sweeps
+    cdef object threads
     cdef Rows rows
     cdef Workspace space
     cdef Py_ssize_t k, n, n_kinds
@@ -38,11 +42,11 @@ cdef class Fleet:
     cdef const unsigned char* kind  # of each row
     cdef const Py_ssize_t* counts  # (n_kinds, n_sweeps): whether rows of a kind count for a sweep
 
-    def __init__(self, list sweeps):
+    def __init__(self, list sweeps, threads=ALONE):
         cdef Sweep sweep
         if not sweeps:
             raise ValueError("sweeps: pass at least one Sweep.")
-        self.sweeps = list(sweeps)
+        self.sweeps, self.threads = list(sweeps), threads
         self.k = 0
         for item in sweeps:
             sweep = item
@@ -81,6 +85,11 @@ cdef class Fleet:
         self.counts = integers(counts, counts.shape)
         return 0
 
+    def work(self, length):
+        """Return about how many multiplications a step along a batch of some rows takes."""
+        work = sum([sweep.work(length) for sweep in self.sweeps])
+        return work / self.threads.n if self.space is None else work
+
     def run(self, order, bounds, rates, Py_ssize_t t, averaged=None):
         """Take one step per batch with each model.
 
@@ -108,10 +117,12 @@ cdef class Fleet:
             # Sparse rows are short beside the models: one model after the other stays in cache.
             tiled = tiles_fit(bounds) and all([(<Sweep>item).takes_tiles() for item in self.sweeps])
             if tiled and bounds[n_batches] - bounds[0] > n_batches:
-                run_in_tiles(self.sweeps, order, bounds, rates, t, averaged)
+                run_in_tiles(self.sweeps, order, bounds, rates, t, averaged, self.threads)
                 return
-            for j in range(n_sweeps):
-                (<Sweep>self.sweeps[j]).run(order, bounds, rates[j], t, averaged[j])
+            self.threads.map(
+                lambda job: job[0].run(order, bounds, job[1], t, job[2]),
+                zip(self.sweeps, rates, averaged, strict=True),
+            )
             return
         cdef const Py_ssize_t* row = integers(order, (len(order),))
         cdef const Py_ssize_t* bound = integers(bounds, (len(bounds),))

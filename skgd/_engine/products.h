@@ -29,31 +29,46 @@ SKGD_INLINE ptrdiff_t skgd_tiles(ptrdiff_t n)
 #define SKGD_UNROLL
 #endif
 
+/* GCC turns loops over eight numbers into the vectors that a processor has. Where those are shorter than
+   skgd_lanes, a number times lanes would be worked out one by one. */
+typedef struct { double lane[SKGD_LANES]; } skgd_group;
+#define SKGD_OVER_LANES for (int l = 0; l < SKGD_LANES; l++)
+
 /* s[r][q] = sum_i a[r][i] x[i stride + 8 q], and so for the seven beside it. */
 SKGD_INLINE void skgd_tile(
     int outputs, int groups, ptrdiff_t n, const double **a, const double *x, ptrdiff_t stride,
-    skgd_lanes s[SKGD_SIDE][SKGD_SIDE])
+    skgd_group s[SKGD_SIDE][SKGD_SIDE])
 {
-    skgd_lanes v;
+    skgd_group v;
     for (int r = 0; r < outputs; r++)
         for (int q = 0; q < groups; q++)
-            SKGD_ZERO(s[r][q]);
+            SKGD_OVER_LANES s[r][q].lane[l] = 0.0;
     SKGD_UNROLL
     for (ptrdiff_t i = 0; i < n; i++)
         for (int q = 0; q < groups; q++) {
-            SKGD_LOAD(v, x + i * stride + SKGD_LANES * q);
+            SKGD_OVER_LANES v.lane[l] = x[i * stride + SKGD_LANES * q + l];
             for (int r = 0; r < outputs; r++)
-                SKGD_MULTIPLY_ADD(s[r][q], a[r][i], v);
+                SKGD_OVER_LANES s[r][q].lane[l] += a[r][i] * v.lane[l];
         }
 }
 
+SKGD_INLINE void skgd_add_group(const double *x, double *y)
+{
+    skgd_lanes v;
+    SKGD_LOAD(v, x);
+    SKGD_ADD_TO(y, v);
+}
+
+#define SKGD_KEEP(outputs, groups, to)                                                     \
+    for (int r = 0; r < outputs; r++)                                                      \
+        for (int q = 0; q < groups; q++)                                                   \
+            SKGD_OVER_LANES (to)[SKGD_LANES * q + l] = s[r][q].lane[l];
+
 #define SKGD_MARGIN_TILE(outputs, groups)                                                  \
     case SKGD_SHAPE(outputs, groups): {                                                    \
-        skgd_lanes s[SKGD_SIDE][SKGD_SIDE];                                                \
+        skgd_group s[SKGD_SIDE][SKGD_SIDE];                                                \
         skgd_tile(outputs, groups, d, a, columns + i, stride, s);                          \
-        for (int r = 0; r < outputs; r++)                                                  \
-            for (int q = 0; q < groups; q++)                                               \
-                SKGD_STORE(z + (c + r) * m + i + SKGD_LANES * q, s[r][q]);                 \
+        SKGD_KEEP(outputs, groups, z + (c + r) * m + i)                                    \
         break;                                                                             \
     }
 
@@ -79,23 +94,24 @@ SKGD_CLONES static void skgd_margins(
     }
 }
 
-/* Of the last group of features those that are none are left out. */
+/* The sums are added as whole groups: lane by lane, GCC would take them apart. Of the last group of
+   features those that are none are left out. */
 #define SKGD_GRADIENT_TILE(outputs, groups)                                                \
     case SKGD_SHAPE(outputs, groups): {                                                    \
-        skgd_lanes s[SKGD_SIDE][SKGD_SIDE];                                                \
-        double last[SKGD_LANES];                                                           \
-        ptrdiff_t end = j + SKGD_LANES * (groups - 1);                                     \
+        skgd_group s[SKGD_SIDE][SKGD_SIDE];                                                \
+        double sums[SKGD_SIDE][SKGD_SIDE * SKGD_LANES];                                    \
+        ptrdiff_t last = SKGD_LANES * (groups - 1), left = d - j - last;                   \
         skgd_tile(outputs, groups, m, a, rows + j, stride, s);                             \
+        SKGD_KEEP(outputs, groups, sums[r])                                                \
         for (int r = 0; r < outputs; r++) {                                                \
+            double *to = g[c + r] + j;                                                     \
             for (int q = 0; q < groups - 1; q++)                                           \
-                SKGD_ADD_TO(g[c + r] + j + SKGD_LANES * q, s[r][q]);                       \
-            if (end + SKGD_LANES <= d) {                                                   \
-                SKGD_ADD_TO(g[c + r] + end, s[r][groups - 1]);                             \
-                continue;                                                                  \
-            }                                                                              \
-            SKGD_STORE(last, s[r][groups - 1]);                                            \
-            for (ptrdiff_t e = end; e < d; e++)                                            \
-                g[c + r][e] += last[e - end];                                              \
+                skgd_add_group(sums[r] + SKGD_LANES * q, to + SKGD_LANES * q);             \
+            if (left >= SKGD_LANES)                                                        \
+                skgd_add_group(sums[r] + last, to + last);                                 \
+            else                                                                           \
+                for (ptrdiff_t e = last; e < last + left; e++)                             \
+                    to[e] += sums[r][e];                                                   \
         }                                                                                  \
         break;                                                                             \
     }

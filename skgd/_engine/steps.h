@@ -102,13 +102,15 @@ SKGD_CLONES static void skgd_settle(
             }
 }
 
-/* g = (g - sum * mean) * inverse * unit: a gradient for raw columns becomes one for centred and scaled
-   columns. */
+/* g = (g - sum * mean + l2 * u * inverse) * inverse * unit: a loss's gradient for raw columns becomes the
+   objective's for centred and scaled columns. */
 SKGD_CLONES static void skgd_to_metric(
-    ptrdiff_t d, double sum, const double *mean, const double *inverse, double unit, double *g)
+    ptrdiff_t d, double sum, const double *mean, double l2, const double *u, const double *inverse,
+    double unit, double *g)
 {
+    SKGD_SIMD()
     for (ptrdiff_t j = 0; j < d; j++)
-        g[j] = (g[j] - sum * mean[j]) * inverse[j] * unit;
+        g[j] = (g[j] - sum * mean[j] + l2 * (u[j] * inverse[j])) * (inverse[j] * unit);
 }
 
 /* w = u * inverse; returns mean . w. */

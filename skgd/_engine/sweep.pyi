@@ -6,10 +6,12 @@ from numpy.typing import NDArray
 from skgd._engine.problem import Problem
 from skgd.optimizers import Rule
 from skgd.penalties import PenaltyRule
+from skgd.threads import Threads
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]
 
+def on_lines(array: _Floats) -> _Floats: ...
 def check_steps(order: _Integers, bounds: _Integers, n_rows: int) -> None: ...
 
 class Sweep:
@@ -49,4 +51,5 @@ def run_in_tiles(
     rates: _Floats,
     t: int,
     averaged: list[int],
+    threads: Threads,
 ) -> None: ...

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from skgd._engine.tiles import tiles_fit
+from skgd.threads import ALONE
 
 cimport cython
 from libc.math cimport fabs
@@ -43,8 +44,8 @@ cdef extern from "steps.h" nogil:
     void skgd_settle(Py_ssize_t d, Py_ssize_t k, const double* record, double total, double l2,
                      double* w, Py_ssize_t p, double* since)
     void skgd_add_scaled(Py_ssize_t d, const double* extra, const double* inverse, double* g)
-    void skgd_to_metric(Py_ssize_t d, double total, const double* mean, const double* inverse,
-                        double unit, double* g)
+    void skgd_to_metric(Py_ssize_t d, double total, const double* mean, double l2, const double* u,
+                        const double* inverse, double unit, double* g)
     double skgd_from_metric(Py_ssize_t d, const double* u, const double* inverse,
                             const double* mean, double* w)
     void skgd_average(Py_ssize_t d, double share, const double* u, double* average)
@@ -64,6 +65,20 @@ cdef enum:
 
 # Multiplications of steps that are worth a thread, at least.
 THREADED = 2**20
+
+
+def on_lines(array):
+    """Return a float64 array, or a copy of it, whose numbers begin on a cache line.
+
+    Loops over columns are faster when no eight numbers lie on two lines.
+    """
+    if array.__array_interface__["data"][0] % 64 == 0:
+        return array
+    room = np.empty(array.size + SKGD_LANES - 1)
+    first = -(room.__array_interface__["data"][0] // 8) % SKGD_LANES
+    copy = room[first:first + array.size].reshape(array.shape)
+    copy[...] = array
+    return copy
 
 
 def check_steps(order, bounds, Py_ssize_t n_rows):
@@ -173,9 +188,9 @@ cdef class Sweep:
             self.rule[c] = <void*>rule
             self.refresh_all(c)
         # Of a penalty that treats all features alike, and of most rules, each number is alone.
-        self.tile = self.p
-        if penalty.bend == penalty.bend and all([(<Rule>item).apart for item in rules]):
-            self.tile = SKGD_TILE
+        self.alike = penalty.bend == penalty.bend
+        self.apart = self.alike and all([(<Rule>item).apart for item in rules])
+        self.tile = SKGD_TILE if self.apart else self.p
 
     cdef int make_room(self) except -1:
         """Make a workspace for blocks of rows; in a fleet there is one for all."""
@@ -218,27 +233,29 @@ cdef class Sweep:
 
     cdef int finish_part(self, Py_ssize_t c, Py_ssize_t first, double* g, double* w, double total,
                          double rate, Py_ssize_t t, double share, double* shift) except -1 nogil:
-        """The same for a tile, from its gradient and coefficients and the intercept's gradient.
+        """The same for a tile, from its gradient and the intercept's.
 
-        Adds the margin of the tile's means to shift.
+        Sets w to the tile's coefficients, and adds the margin of their means to shift. Before, they
+        are there for a penalty that does not treat all features alike.
         """
         cdef Py_ssize_t j, last = min(first + self.tile, self.p)
         cdef Py_ssize_t size = min(last, self.d) - first
         cdef double* u = self.u + c * self.p + first
         cdef double* step = self.step + c * self.p
         cdef const double* inverse = self.inverse + c * self.p + first
-        cdef double unit = self.unit[c]
-        if not self.identity:
-            # The mean is zero without an intercept: there is nothing to centre with.
-            skgd_to_metric(size, total, self.mean + first, inverse, unit, g)
-            if last > self.d:
-                g[size] *= inverse[size] * unit
+        cdef double unit = self.unit[c], l2 = self.alpha[c] * self.penalty.bend
         if self.identity:
             self.penalty.add_gradient(size, w, self.alpha[c], g)
         else:
-            memset(step, 0, size * sizeof(double))
-            self.penalty.add_gradient(size, w, self.alpha[c] * unit, step)
-            skgd_add_scaled(size, step, inverse, g)
+            # The mean is zero without an intercept: there is nothing to centre with.
+            skgd_to_metric(size, total, self.mean + first, l2 if self.alike else 0.0, u, inverse,
+                           unit, g)
+            if last > self.d:
+                g[size] *= inverse[size] * unit
+            if not self.alike:
+                memset(step, 0, size * sizeof(double))
+                self.penalty.add_gradient(size, w, self.alpha[c] * unit, step)
+                skgd_add_scaled(size, step, inverse, g)
         (<Rule>self.rule[c]).update(
             u, g, self.state + c * self.slots * self.p + first, self.p, rate, t, last - first,
             step if self.penalty.proximal else NULL
@@ -571,7 +588,7 @@ cdef class Sweep:
             return
         self.make_room()
         if self.takes_tiles() and tiles_fit(bounds):
-            run_in_tiles([self], order, bounds, rates[None], t, [averaged])
+            run_in_tiles([self], order, bounds, rates[None], t, [averaged], ALONE)
             return
         self.assemble(order, bounds)
         try:
@@ -628,16 +645,14 @@ cdef class Sweep:
 
     cdef bint takes_tiles(self):
         """Whether the gradient of a batch can be taken, and followed, tile by tile."""
-        return isinstance(self.problem.rows, SparseRows) and (
-            self.tile < self.p or self.tile == SKGD_TILE
-        )
+        return self.apart and isinstance(self.problem.rows, SparseRows)
 
     cdef int run_tiles(self, Tiles tiles, const double* rate, Py_ssize_t t,
                        Py_ssize_t averaged) except -1:
         """Take one step for each of the batches that are cut into tiles."""
         self.make_room()
         cdef Py_ssize_t b, c, tallest = tiles.tallest
-        buffers = np.empty((2, self.k, tallest)), np.empty((2, SKGD_TILE))
+        buffers = np.empty((2, self.k, tallest)), on_lines(np.zeros((2, SKGD_TILE)))
         cdef double* z = writeable_floats(buffers[0], buffers[0].shape)
         cdef double* slope = z + self.k * tallest
         cdef double* g = writeable_floats(buffers[1], (2, SKGD_TILE))
@@ -695,7 +710,6 @@ cdef class Sweep:
                 g[self.d - first] = total
             if self.identity:
                 w = self.w + c * self.p + first
-            self.refresh_part(c, first, min(SKGD_TILE, self.d - first), w)
             self.finish_part(c, first, g, w, total, rate, t, share, &shift)
             if first < self.d and b + 1 < tiles.n_batches:
                 tiles.dot(b + 1, tile, w, z)
@@ -707,7 +721,7 @@ cdef class Sweep:
         penalty, rows = self.penalty, self.problem.rows
         if not all([(<Rule>rule).plain for rule in self.rules]):
             return False
-        if penalty.bend != penalty.bend:  # NaN: the features are not alike
+        if not self.alike:
             return False
         if isinstance(rows, DenseRows):
             return self.k == 1 and not penalty.proximal and not (<DenseRows>rows).packed
@@ -721,21 +735,26 @@ cdef class Sweep:
             raise ValueError("averaged: there is no array for the average.")
 
 
-def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged):
-    """Take one step per batch with each sweep, whose parameters stay in cache for many batches."""
-    cdef Sweep sweep = sweeps[0]
-    cdef Py_ssize_t j, n_sweeps = len(sweeps), first = 0, last, n_batches = len(bounds) - 1
-    cdef SparseRows rows = sweep.problem.rows
-    cdef const double* rate = floats(rates, (n_sweeps, n_batches))
+def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged, threads):
+    """Take one step per batch with each sweep, whose parameters stay in cache for many batches.
+
+    The batches are cut once for all; a thread takes the next sweep that is left.
+    """
+    cdef SparseRows rows = (<Sweep>sweeps[0]).problem.rows
+    cdef Py_ssize_t first = 0, last, n_batches = len(bounds) - 1
+
+    def step(job):
+        sweep, rate, count = job
+        part = rate[first:last]
+        (<Sweep>sweep).run_tiles(tiles, floats(part, part.shape), t + first,
+                                 count + first if count >= 0 else -1)
+
     while first < n_batches:
         # At least one.
         farthest = bounds[first] + max(1, int(STORED / rows.width))
         last = max(first + 1, np.searchsorted(bounds, farthest, side="right") - 1)
-        tiles = Tiles(rows, order, np.ascontiguousarray(bounds[first:last + 1]))
-        for j in range(n_sweeps):
-            sweep = sweeps[j]
-            sweep.run_tiles(tiles, rate + j * n_batches + first, t + first,
-                            averaged[j] + first if averaged[j] >= 0 else -1)
+        tiles = Tiles(rows, order, np.ascontiguousarray(bounds[first:last + 1]), threads)
+        threads.map(step, zip(sweeps, rates, averaged, strict=True))
         first = last
 
 

@@ -4,6 +4,8 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
+from skgd._engine.rows cimport SparseRows
+
 cdef extern from "rows.h" nogil:
     enum:
         SKGD_TILE
@@ -12,10 +14,11 @@ cdef extern from "rows.h" nogil:
 @cython.final
 cdef class Tiles:
     cdef object owners
+    cdef SparseRows rows
     cdef Py_ssize_t n_batches, n_tiles, tallest
     cdef const Py_ssize_t* row
     cdef const Py_ssize_t* bound
-    cdef Py_ssize_t* start  # of each tile of each batch, and the end
+    cdef Py_ssize_t* start  # of each tile of each batch, and each batch's end
     cdef double* numbers
     cdef uint32_t* places
     cdef Py_ssize_t size(self, Py_ssize_t b) noexcept nogil

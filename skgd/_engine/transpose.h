@@ -30,7 +30,8 @@ SKGD_CLONES static void skgd_transpose(
 {
     ptrdiff_t turned_m = 0, turned_k = 0;
 #ifdef SKGD_SHUFFLES
-    turned_m = m - m % 8, turned_k = k - k % 8;
+    if (SKGD_SHUFFLES_WELL)
+        turned_m = m - m % 8, turned_k = k - k % 8;
     for (ptrdiff_t c = 0; c < turned_k; c += 8)
         for (ptrdiff_t i = 0; i < turned_m; i += 8)
             skgd_turn(in + i * in_stride + c, in_stride, out + c * out_stride + i, out_stride);
