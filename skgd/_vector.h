@@ -48,8 +48,15 @@ typedef float skgd_floats __attribute__((vector_size(32), aligned(4), may_alias)
 #define SKGD_LOAD(v, address) v = *(const skgd_lanes *)(address)
 #define SKGD_STORE(address, v) *(skgd_lanes *)(address) = v
 #define SKGD_ADD_TO(address, v) *(skgd_lanes *)(address) += v
-#define SKGD_MULTIPLY_ADD(sum, number, v) sum += (number) * v
-#define SKGD_LANE(v, l) (v)[l]
+/* A number in all lanes. Where the processor's vectors are shorter, GCC would work number times lanes out
+   one by one. */
+SKGD_INLINE skgd_lanes skgd_spread(double number)
+{
+    double lanes[SKGD_LANES];
+    for (int l = 0; l < SKGD_LANES; l++)
+        lanes[l] = number;
+    return SKGD_LANES_OF_double(lanes);
+}
 SKGD_INLINE double skgd_sum_lanes(skgd_lanes v)
 {
     return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7]));
@@ -61,8 +68,6 @@ typedef struct { double lane[SKGD_LANES]; } skgd_lanes;
 #define SKGD_LOAD(v, address) SKGD_EACH(v.lane[l] = (address)[l])
 #define SKGD_STORE(address, v) SKGD_EACH((address)[l] = v.lane[l])
 #define SKGD_ADD_TO(address, v) SKGD_EACH((address)[l] += v.lane[l])
-#define SKGD_MULTIPLY_ADD(sum, number, v) SKGD_EACH(sum.lane[l] += (number) * v.lane[l])
-#define SKGD_LANE(v, l) (v).lane[l]
 #endif
 
 #if defined(__GNUC__) && defined(__has_builtin)
@@ -105,6 +110,10 @@ SKGD_INLINE void skgd_four_sums(const skgd_lanes *s, double *out)
         out[i] = skgd_sum_lanes(s[i]);
 }
 #endif
+
+/* GCC turns loops over eight numbers into the vectors that a processor has, long or short. */
+typedef struct { double lane[SKGD_LANES]; } skgd_group;
+#define SKGD_OVER_LANES for (int l = 0; l < SKGD_LANES; l++)
 
 /* ---- elementary functions -------------------------------------------------------- */
 

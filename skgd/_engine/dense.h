@@ -47,11 +47,12 @@
     for (ptrdiff_t i = 0; i < m; i += 4) {                                                 \
         const T *x[4];                                                                     \
         double a[4];                                                                       \
-        skgd_lanes v;                                                                      \
+        skgd_lanes v, b[4];                                                                \
         skgd_fetch(coming);                                                                \
         for (int r = 0; r < 4; r++) {                                                      \
             x[r] = (const T *)SKGD_ROW(i + r);                                             \
             a[r] = i + r < m ? c[i + r] : 0.0;                                             \
+            b[r] = skgd_spread(a[r]);                                                      \
         }                                                                                  \
         for (ptrdiff_t j = 0; j < whole; j += SKGD_LANES)                                  \
             SKGD_ADD_TO(g + j, SKGD_FOUR_TERMS(T, j));                                     \
@@ -63,8 +64,8 @@
             g[j] += (a[0] * x[0][j] + a[1] * x[1][j]) + (a[2] * x[2][j] + a[3] * x[3][j]); \
     }
 #define SKGD_FOUR_TERMS(T, j)                                                              \
-    ((a[0] * SKGD_LANES_OF_##T(x[0] + (j)) + a[1] * SKGD_LANES_OF_##T(x[1] + (j)))         \
-     + (a[2] * SKGD_LANES_OF_##T(x[2] + (j)) + a[3] * SKGD_LANES_OF_##T(x[3] + (j))))
+    ((b[0] * SKGD_LANES_OF_##T(x[0] + (j)) + b[1] * SKGD_LANES_OF_##T(x[1] + (j)))         \
+     + (b[2] * SKGD_LANES_OF_##T(x[2] + (j)) + b[3] * SKGD_LANES_OF_##T(x[3] + (j))))
 #else
 #define SKGD_DOT(T)                                                                        \
     for (ptrdiff_t i = 0; i < m; i++) {                                                    \

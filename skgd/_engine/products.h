@@ -29,11 +29,6 @@ SKGD_INLINE ptrdiff_t skgd_tiles(ptrdiff_t n)
 #define SKGD_UNROLL
 #endif
 
-/* GCC turns loops over eight numbers into the vectors that a processor has. Where those are shorter than
-   skgd_lanes, a number times lanes would be worked out one by one. */
-typedef struct { double lane[SKGD_LANES]; } skgd_group;
-#define SKGD_OVER_LANES for (int l = 0; l < SKGD_LANES; l++)
-
 /* s[r][q] = sum_i a[r][i] x[i stride + 8 q], and so for the seven beside it. */
 SKGD_INLINE void skgd_tile(
     int outputs, int groups, ptrdiff_t n, const double **a, const double *x, ptrdiff_t stride,

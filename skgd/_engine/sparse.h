@@ -166,16 +166,15 @@ SKGD_CSR(float, int64_t, f32_i64)
    skgd_csr_fetch. */
 #define SKGD_CSR_TILE(T, I, GROUPS)                                                        \
     {                                                                                      \
-        skgd_lanes s[GROUPS], v;                                                           \
+        skgd_group s[GROUPS];                                                              \
         for (int q = 0; q < GROUPS; q++)                                                   \
-            SKGD_ZERO(s[q]);                                                               \
+            SKGD_OVER_LANES s[q].lane[l] = 0.0;                                            \
         for (ptrdiff_t e = start; e < stop; e++)                                           \
             for (int q = 0; q < GROUPS; q++) {                                             \
-                SKGD_LOAD(v, w + column[e] * k + c + SKGD_LANES * q);                      \
-                SKGD_MULTIPLY_ADD(s[q], x[e], v);                                          \
+                const double *v = w + column[e] * k + c + SKGD_LANES * q;                  \
+                SKGD_OVER_LANES s[q].lane[l] += x[e] * v[l];                               \
             }                                                                              \
-        for (int q = 0; q < GROUPS; q++)                                                   \
-            SKGD_STORE(z + c + SKGD_LANES * q, s[q]);                                      \
+        memcpy(z + c, s, sizeof s);                                                        \
     }
 
 #define SKGD_CSR_MANY(T, I, NAME)                                                          \
@@ -211,11 +210,11 @@ SKGD_CSR(float, int64_t, f32_i64)
         for (ptrdiff_t e = start; e < stop; e++) {                                         \
             double *out = g + column[e] * k;                                               \
             for (ptrdiff_t c = 0; c < k; c += SKGD_LANES) {                                \
-                skgd_lanes v, sum;                                                         \
-                SKGD_LOAD(v, slopes + c);                                                  \
-                SKGD_LOAD(sum, out + c);                                                   \
-                SKGD_MULTIPLY_ADD(sum, x[e], v);                                           \
-                SKGD_STORE(out + c, sum);                                                  \
+                skgd_group v, sum;                                                         \
+                memcpy(&v, slopes + c, sizeof v);                                          \
+                memcpy(&sum, out + c, sizeof sum);                                         \
+                SKGD_OVER_LANES sum.lane[l] += x[e] * v.lane[l];                           \
+                memcpy(out + c, &sum, sizeof sum);                                         \
             }                                                                              \
         }                                                                                  \
     }
