@@ -113,7 +113,7 @@ class Pass:
             ends = {run: self._end(run) for run in self.runs}
             begun_again = []
             runs = self.runs
-            seen = self.watch.look([[runs[i] for i in part] for part in self.parts], ends)
+            seen = self.watch.look(runs, ends)
             for run, rate in zip(runs, rates[:, -1], strict=True):
                 epoch = Epoch(*ends[run], *seen.get(run, (None, None)), rate)
                 if enter(

@@ -1,6 +1,7 @@
 """The objectives of runs that share their passes: of all of them, or of those that need it."""
 
 from functools import partial
+from math import ceil
 
 import numpy as np
 from scipy import sparse
@@ -12,6 +13,8 @@ from skgd.schedules import Schedule
 from skgd.threads import ALONE
 from skgd.training import watched_rows
 
+# Coefficients of models that are multiplied with a row together.
+TOGETHER = 2**14
 # Coefficients of each column that lie together where the rows are sparse.
 WIDE = 8
 # Coefficients of epochs whose objectives nobody has asked for that are kept, at most.
@@ -34,13 +37,12 @@ class Watch:
         self.plan, self.threads = plan, threads
         self.rows = {}
 
-    def look(self, parts, ends):
+    def look(self, runs, ends):
         """Return the losses and the objectives of runs.
 
         Parameters
         ----------
-        parts : list of list of Run
-            Those of a list take their steps together.
+        runs : list of Run
         ends : dict
             The coefficients and intercepts of each run.
 
@@ -49,7 +51,7 @@ class Watch:
         dict
         """
         found = {}
-        for part in self.threads.map(partial(self._values, ends), self._alike(parts)):
+        for part in self.threads.map(partial(self._values, ends), self._together(runs)):
             found |= part
         return found
 
@@ -65,14 +67,15 @@ class Watch:
             found[run] = losses, run.objective.with_penalty(losses, ends[run][0])
         return found
 
-    def _alike(self, parts):
-        """Yield runs that take their steps together and have the same weights."""
-        for part in parts:
-            for several in by_weights(part):
-                k, size = several[0].problem.k, len(several)
-                if sparse.issparse(several[0].sample.X):
-                    size = max(1, WIDE // k)
-                yield from (several[i:i + size] for i in range(0, len(several), size))
+    def _together(self, runs):
+        """Yield runs that have the same weights and lie together in cache."""
+        for several in by_weights(runs):
+            problem = several[0].problem
+            size = TOGETHER // (problem.k * problem.d)
+            if sparse.issparse(several[0].sample.X):
+                size = WIDE // problem.k
+            size = max(1, min(size, ceil(len(several) / self.threads.n)))
+            yield from (several[i:i + size] for i in range(0, len(several), size))
 
     def _rows(self, problem):
         """Return the rows on which the objective of a run is watched."""
@@ -101,11 +104,10 @@ class WatchForExplosions(Watch):
         super().__init__(plan, threads)
         self.calm, self.forms, self.constants, self.room = {}, {}, {}, UNSEEN
 
-    def look(self, parts, ends):
-        groups = by_weights([run for part in parts for run in part])
-        safe = set().union(*self.threads.map(partial(self._safe, ends), groups))
+    def look(self, runs, ends):
+        safe = set().union(*self.threads.map(partial(self._safe, ends), by_weights(runs)))
         self.room -= sum(ends[run][0].size for run in safe)
-        found = super().look([[run for run in part if run not in safe] for part in parts], ends)
+        found = super().look([run for run in runs if run not in safe], ends)
         exploded = [
             run for run, (_, values) in found.items()
             if run.record.unseen and not values.sum() <= run.record.bound_of_epoch
