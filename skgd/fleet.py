@@ -99,20 +99,18 @@ class Pass:
         dict
             The coefficients and intercepts to which each run has come.
         """
-        first = self.clock.t
+        runs, first = self.runs, self.clock.t
         t = np.arange(first, first + len(self.plan.bounds) - 1)
         with np.errstate(over="ignore", invalid="ignore"):
-            for run in self.runs:
+            for run in runs:
                 run.record.begin_epoch()
-            rates = all_checked_rates([run.plan.schedule for run in self.runs], t)
+            rates = all_checked_rates([run.plan.schedule for run in runs], t)
             sweep_epoch(self.clock, self, self.plan, lambda t: rates[:, t - first])
-            for run in self.runs:
+            for run in runs:
                 steps = run.memory.steps
                 steps.t, steps.averaged = self.clock.t, self.clock.averaged
                 steps.epochs += 1
-            ends = {run: self._end(run) for run in self.runs}
-            begun_again = []
-            runs = self.runs
+            ends, begun_again = {run: self._end(run) for run in runs}, []
             seen = self.watch.look(runs, ends)
             for run, rate in zip(runs, rates[:, -1], strict=True):
                 epoch = Epoch(*ends[run], *seen.get(run, (None, None)), rate)

@@ -282,9 +282,7 @@ class GDSearchCV(BaseSearchCV):
             if self.race:
                 race = Race(scoring, metric if isinstance(metric, str) else None, threads)
             # A scorer of the user's own may look at the history, and count on one after the other.
-            watch = Watch
-            if scoring.needs_answers_alone:
-                watch = WatchForExplosions
+            watch = WatchForExplosions if scoring.needs_answers_alone else Watch
             train(entries, threads, race, watch)
             threads = threads if scoring.needs_answers_alone else ALONE
             jobs = [

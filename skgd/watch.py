@@ -2,12 +2,14 @@
 
 from functools import partial
 from math import ceil
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy import sparse
 
 from skgd._engine import joint_losses
 from skgd._pieces import defines, overrides
+from skgd.curvature import blocks_of_rows, gram
 from skgd.losses import Loss
 from skgd.schedules import Schedule
 from skgd.threads import ALONE
@@ -19,8 +21,8 @@ TOGETHER = 2**14
 WIDE = 8
 # Coefficients of epochs whose objectives nobody has asked for that are kept, at most.
 UNSEEN = 2**22
-# Columns whose products with each other are worked out, at most; rows that are at once.
-WIDEST, BLOCK = 512, 1024
+# Columns whose products with each other are worked out, at most.
+WIDEST = 512
 
 
 class Watch:
@@ -102,11 +104,13 @@ class WatchForExplosions(Watch):
 
     def __init__(self, plan, threads=ALONE):
         super().__init__(plan, threads)
-        self.calm, self.forms, self.constants, self.room = {}, {}, {}, UNSEEN
+        # Runs that have left must not be kept.
+        self.calm, self.forms, self.constants = WeakKeyDictionary(), {}, {}
 
     def look(self, runs, ends):
-        safe = set().union(*self.threads.map(partial(self._safe, ends), by_weights(runs)))
-        self.room -= sum(ends[run][0].size for run in safe)
+        safe = set()
+        if sum(ends[run][0].size * (1 + len(run.record.unseen)) for run in runs) <= UNSEEN:
+            safe.update(*self.threads.map(partial(self._safe, ends), by_weights(runs)))
         found = super().look([run for run in runs if run not in safe], ends)
         exploded = [
             run for run, (_, values) in found.items()
@@ -119,7 +123,7 @@ class WatchForExplosions(Watch):
         """Return those of some runs with the same weights that cannot have exploded."""
         calm = [run for run in runs if self._is_calm(run) and not run.record.is_last_epoch]
         form = self._form(runs) if calm else None
-        if form is None or sum(ends[run][0].size for run in calm) > self.room:
+        if form is None:
             return []
         with np.errstate(over="ignore", invalid="ignore"):  # each thread has its own
             uppers = self._upper_bounds(calm, ends, *form)
@@ -193,12 +197,13 @@ def second_moments(X, rows, weights):
     """
     weights = np.ones(len(rows)) if weights is None else weights[rows]
     weights = weights / weights.sum()
-    near = X[rows[:BLOCK]].mean(axis=0, dtype=float)
+    blocks = blocks_of_rows(len(rows), X.shape[1])
+    near = X[rows[blocks[0]]].mean(axis=0, dtype=float)
     shift, squares = np.zeros(X.shape[1]), np.zeros((X.shape[1], X.shape[1]))
-    for start in range(0, len(rows), BLOCK):
-        away, share = X[rows[start:start + BLOCK]] - near, weights[start:start + BLOCK]
-        shift += share @ away
-        squares += (away * share[:, None]).T @ away
+    for block in blocks:
+        away = X[rows[block]] - near
+        shift += weights[block] @ away
+        squares += gram(lambda factors, away=away: away * factors[:, None], weights[block])
     return near + shift, squares - np.outer(shift, shift)
 
 

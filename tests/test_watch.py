@@ -1,13 +1,16 @@
 """Runs at whose objectives nobody looks: the bound that allows it, and what comes of explosions."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.model_selection import StratifiedKFold
 
-from skgd import GDClassifier, GDSearchCV, losses, model_selection, watch
+from skgd import GDClassifier, GDSearchCV, fused, losses, model_selection, watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -122,3 +125,31 @@ def test_candidates_are_their_fits_though_nobody_looks(load, settings, n_jobs, e
             scale = max(np.abs(alone.coef_).max(), np.abs(alone.intercept_).max(), 1e-300)
             assert_allclose(ours.coef_, alone.coef_, rtol=0, atol=1e-8 * scale)
             assert_allclose(ours.intercept_, alone.intercept_, rtol=0, atol=1e-8 * scale)
+
+
+def test_no_more_is_kept_unseen_than_there_is_room_for(monkeypatch, entries):
+    X, y = sample(load_wine)
+    size = 3 * X.shape[1] * 3 * 3  # of the coefficients of three candidates on three folds
+    monkeypatch.setattr(watch, "UNSEEN", 2 * size)
+    GDSearchCV(MODEL, {"learning_rate": [1e-4, 1e-3, 1e-2]}, cv=3, race=False).fit(X, y)
+    unseen = [np.isnan(entry.model.history_["objective"]) for entry in entries]
+    assert_array_equal(unseen, len(entries) * [[True, True, False, False, False, False]])
+
+
+def test_runs_that_have_left_are_not_kept(monkeypatch):
+    X, y = sample(load_wine)
+    gone, checked, leave, look = [], [], fused.Entry.leave, watch.WatchForExplosions.look
+
+    def spy_on_leave(entry):
+        gone.append(weakref.ref(entry.run))
+        leave(entry)
+
+    def spy_on_look(self, runs, ends):
+        gc.collect()
+        checked.extend(ref() is None for ref in gone)
+        return look(self, runs, ends)
+
+    monkeypatch.setattr(fused.Entry, "leave", spy_on_leave)
+    monkeypatch.setattr(watch.WatchForExplosions, "look", spy_on_look)
+    GDSearchCV(MODEL, {"learning_rate": np.logspace(-7, 0, 40)}, cv=3).fit(X, y)
+    assert checked and all(checked)
