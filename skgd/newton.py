@@ -116,7 +116,8 @@ class _Steps:
     def __init__(self, newton, objective, kinks, gradient):
         self.newton, self.objective, self.kinks = newton, objective, kinks
         self.curvature, self.secants, self.damping = newton.curvature, Secants(), 0.0
-        self.brisk, self.decrement = newton.curvature is not None, None
+        # Its systems know nothing of kinks.
+        self.brisk, self.decrement = newton.curvature is not None and kinks is None, None
         self.first = float(gradient @ gradient)
 
     def take(self, x, value, gradient):

@@ -1582,7 +1582,8 @@ class AcceleratedGradient(FullBatchOptimizer):
                 q, z, value_z, gradient_z = 1.0, x, value, gradient
                 continue
             q_next = 0.5 * (1 + np.sqrt(1 + 4 * q * q))
-            z = candidate + (q - 1) / q_next * (candidate - x)
+            # Within the bounds: the value and the gradient there are those of no other point.
+            z = objective.prox(candidate + (q - 1) / q_next * (candidate - x), 0.0)
             x, value, gradient, q = candidate, new_value, new_gradient, q_next
             value_z, gradient_z = objective.value_and_gradient(z)
         return x

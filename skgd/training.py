@@ -46,7 +46,8 @@ def train_full_batch(optimizer, objective, x, record, enough=0.0):
             point = objective.at(x)
             losses, objectives = point.losses, objective.with_penalty(point.losses, point.raw[0])
         else:
-            losses, objectives = objective.reported.values(coef, intercept)
+            # In the coordinates of its rows, which `model` may leave.
+            losses, objectives = objective.reported.values(*objective.raw(x))
         if decrement is None:
             decrement = objective.decrement(x, gradient)
         first, last["first"], last["x"] = last["first"], False, x.copy()
