@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from skgd import certificate
 from skgd.curvature import takes_kinks
 from skgd.dual import takes_dual
@@ -32,7 +34,8 @@ def solve(objective, loss, X, x, record):
     than rows are descended in the span of the rows.
     """
     space = None
-    if loss.convex and loss.has_hessian and not takes_dual(objective, loss):
+    bends = loss.has_hessian or loss.width is not None
+    if loss.convex and bends and not takes_dual(objective, loss):
         space = in_row_space(objective, loss, X)
     if space is not None:
         objective.space = space
@@ -43,25 +46,26 @@ def solve(objective, loss, X, x, record):
             x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
         record.stop_reason = record.stop_reason or "precision"
         return x
-    losses = stand_ins(objective, loss)
+    losses, inner = stand_ins(objective, loss), objective
     for smooth in losses:
-        inner = objective
+        so_far, inner = inner.passes, objective
+        inner.passes = so_far
         if smooth is not loss:
             problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
             inner = replace(objective, problem=problem, latest=None, reported=objective)
         record.stop_reason = None
         solver = _solver(inner, smooth, X, gradually=smooth is not losses[-1])
         if isinstance(solver, Newton) and not record.n_iter:
-            worth = float(inner.metric.unit @ record.constant_objectives)
-            x, solver.curvature = descend_on_samples(inner, smooth, X, x, worth)
-            passes = passes_per_hessian(inner, smooth)
-            if solver.curvature is None and passes:
-                x = train_full_batch(Gradients(passes), inner, x, record, NEAR)
-                if record.stop_reason not in (None, "tol", "precision"):
-                    break
-                record.stop_reason, solver.products_first = None, True
-        enough = 0.0 if smooth is losses[-1] else ON_THE_WAY
-        x = train_full_batch(solver, inner, x, record, enough)
+            x = _approach(solver, inner, smooth, X, x, record)
+            if record.stop_reason not in (None, "tol", "precision"):
+                break
+            record.stop_reason = None
+        enough, confirm = ON_THE_WAY, None
+        if smooth is losses[-1]:
+            enough = 0.0
+            if not loss.smooth or isinstance(solver, AcceleratedGradient):
+                confirm = _confirmed_by_gap(objective, loss, smooth, X, record)
+        x = train_full_batch(solver, inner, x, record, enough, confirm)
         if isinstance(solver, Newton) and solver.overlooks:
             x = train_full_batch(LBFGS(), inner, x, record)
         elif isinstance(solver, Newton) and len(losses) == 1 and record.stop_reason == "tol":
@@ -69,6 +73,17 @@ def solve(objective, loss, X, x, record):
         record.stop_reason = record.stop_reason or "precision"
         if record.stop_reason not in ("tol", "precision"):
             break
+    return x
+
+
+def _approach(newton, objective, loss, X, x, record):
+    """Return a point that cheaper steps than Newton's lead to, and ready them for it."""
+    worth = float(objective.metric.unit @ record.constant_objectives)
+    x, newton.curvature = descend_on_samples(objective, loss, X, x, worth)
+    passes = passes_per_hessian(objective, loss)
+    if newton.curvature is None and passes:
+        x = train_full_batch(Gradients(passes), objective, x, record, NEAR)
+        newton.products_first = True
     return x
 
 
@@ -101,6 +116,26 @@ def _leave_plateau(objective, loss, X, x, record, curvature):
     x = train_full_batch(solver, objective, x, record)
     record.tol, record.stop_reason = tol, record.stop_reason or "tol"
     return x
+
+
+def _confirmed_by_gap(objective, loss, smooth, X, record):
+    """Return what tells of a point whether its duality gap is as small as `tol` says.
+
+    The metric's gradient says little of the distance where columns are correlated or a loss is
+    smoothed. None where no gap is known at an ordinary point.
+    """
+    if record.tol is None or not certificate.knows_gap(objective, loss):
+        return None
+    bound = objective.bound = certificate.LowerBound(objective, loss, X)
+
+    def confirm(x):
+        bound.improve_at(x, smooth)
+        values = objective.values(*objective.raw(x))[1]
+        possible = float(np.sum(record.constant_objectives - values))
+        bound.tight = bound.distance(values) <= record.tol * possible
+        return bound.tight
+
+    return confirm
 
 
 def _solver(objective, loss, X, gradually):

@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from skgd.blas import one_thread
-from skgd.curvature import factorised_size, parts_of, takes_kinks
+from skgd.curvature import factorised_size, margins, parts_of, takes_kinks
 from skgd.dual import curvature_at, takes_dual
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.kinks import Kinks
@@ -95,6 +95,8 @@ def optimality(objective, loss, X, coef, intercept):
         beside = coef - space.model(x)[0]
         excess = 0.5 * float(np.sum(space.bend * beside * (2.0 * coef - beside)))
         return max(excess, 0.0) + optimality(space, loss, space.X, *space.raw(x))
+    # Bounds that single precision has moved are no reason for an infinite objective.
+    coef, intercept = objective.feasible(coef, intercept)
     x = objective.metric.from_raw(coef, intercept).ravel()
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         if loss.constant_hessian and not objective.proximal:
@@ -118,6 +120,8 @@ def _of_slopes(objective, loss, X, x, values):
         return bound.distance(values)
     bound = LowerBound(objective, loss, X)
     if bound.kinks is None or (objective.proximal and not takes_kinks(objective, loss)):
+        if knows_gap(objective, loss):
+            bound.improve_at(x)
         return bound.distance(values)
     if takes_hinges(objective, loss):
         if objective.slopes is None:
@@ -240,6 +244,22 @@ class LowerBound:
                 return bool(np.any(better))
         return False
 
+    def improve_at(self, x, smooth=None):
+        """Take the slopes of the rows at a point, those of a smooth loss in place of the own.
+
+        Where they pull an intercept, those that pull it harder are scaled down.
+        """
+        objective = self.objective
+        k, p = objective.metric.inverse.shape
+        z = margins(self.X, *objective.raw(x))
+        slopes = (smooth or self.loss).compiled(k).apply("gradient", objective.targets, z)
+        if p > objective.problem.d:
+            up, down = (self.share @ np.maximum(part, 0.0) for part in (slopes, -slopes))
+            least = np.minimum(up, down)
+            up, down = (np.divide(least, s, out=np.ones(k), where=s > 0) for s in (up, down))
+            slopes = slopes * np.where(slopes > 0, up, down)
+        return self.improve(slopes, np.abs(x).reshape(self.bend.shape))
+
     def _bound(self, slopes, reach):
         """Return the bound of slopes and its rounding, by group of outputs."""
         sums, sizes = self._sums(slopes)
@@ -250,7 +270,7 @@ class LowerBound:
                 for part in (self.kinks.l1, self.kinks.lower, self.kinks.upper)
             )
             # Slopes that ask for more than l1 allows are shrunk until they do not.
-            free = (self.bend == 0) & np.isinf(low) & np.isinf(high) & (l1 > 0)
+            free = (self.bend == 0) & np.isinf(np.where(sums > 0, low, high)) & (l1 > 0)
             allowed = np.divide(l1, np.abs(sums), out=np.ones(sums.shape), where=free & (sums != 0))
             allowed = np.minimum(1.0, allowed.min(axis=1))
             allowed = np.full(len(sums), allowed.min()) if self.coupled else allowed
@@ -300,6 +320,21 @@ class LowerBound:
 
     def _by_group(self, values):
         return values.sum(keepdims=True) if self.coupled else values
+
+
+def knows_gap(objective, loss):
+    """Tell whether the slopes of the rows at an ordinary point bound the minimum from below.
+
+    Without an end and a penalty, a coefficient leaves them no freedom; nor does a softmax, whose
+    slopes must vanish together over the outputs of each row and over the rows of each output.
+    """
+    kinks = Kinks.of(objective)
+    if kinks is None or loss.couples(objective.problem.k) or not knows_conjugate(loss):
+        return False
+    shape = objective.metric.inverse.shape
+    closed = (kinks.l1 > 0) | (np.isfinite(kinks.lower) & np.isfinite(kinks.upper))
+    closed = closed.reshape(shape) | (objective.penalty_bend > 0) | (objective.metric.inverse == 0)
+    return bool(np.all(closed[:, :objective.problem.d]))
 
 
 def knows_conjugate(loss):

@@ -25,7 +25,7 @@ SLICE_WORK = 1e7
 FULL_PATIENCE = 10
 
 
-def train_full_batch(optimizer, objective, x, record, enough=0.0):
+def train_full_batch(optimizer, objective, x, record, enough=0.0, confirm=None):
     """Let a full-batch optimizer descend; return the last iterate in the metric's coordinates.
 
     Parameters
@@ -36,8 +36,11 @@ def train_full_batch(optimizer, objective, x, record, enough=0.0):
     record : Record
     enough : float, default=0.0
         What `tol` would be if it were only to end this descent, on the way to another one.
+    confirm : callable or None
+        Tells of a point at which the gradient says "tol" whether that is so. Where it is not, the
+        descent goes on, and asks again once the gradient is half as long.
     """
-    last = {"x": x, "first": True}
+    last = {"x": x, "first": True, "denied": np.inf}
     unit = objective.metric.unit
 
     def monitor(x, value, gradient, step, decrement=None):
@@ -66,6 +69,11 @@ def train_full_batch(optimizer, objective, x, record, enough=0.0):
                 objectives=objectives, decrement=decrement, unit=unit, rate=step,
                 bound=record.bound if optimizer.descends else np.inf,
             )  # fmt: skip
+        if record.stop_reason == "tol" and confirm is not None:
+            asked = decrement <= 0.25 * last["denied"]
+            if not (asked and confirm(x)):
+                last["denied"] = decrement if asked else last["denied"]
+                record.stop_reason, stop = None, False
         if not stop and enough:
             stop = decrement <= enough**2 * record.possible(unit, objectives)
         if not stop:
