@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from math import inf
 from numbers import Real
 
 import joblib
@@ -69,6 +70,14 @@ class FitTasks:
     @property
     def callbacks(self):
         return getattr(self.estimator, "_skl_callbacks", [])
+
+    @property
+    def seconds_left(self):
+        """The time that callbacks leave for what comes after the last epoch."""
+        limits = [callback for callback in self.callbacks if hasattr(callback, "seconds_left")]
+        if self.context is None:
+            return inf
+        return min((limit.seconds_left(self.context) for limit in limits), default=inf)
 
     @property
     def has_listeners(self):
@@ -218,8 +227,11 @@ class TimeLimit(Callback):
 
     def on_fit_task_end(self, estimator, context):
         """Stop once the time is over."""
-        elapsed = datetime.now(UTC) - _fit_of(context).init_time
-        return _is_epoch(context) and elapsed.total_seconds() >= self.seconds
+        return _is_epoch(context) and self.seconds_left(_fit_of(context)) <= 0.0
+
+    def seconds_left(self, fit):
+        """Return the seconds that are left of a fit, whose context this is."""
+        return self.seconds - (datetime.now(UTC) - fit.init_time).total_seconds()
 
 
 class StopAtLoss(Callback):

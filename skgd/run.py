@@ -5,6 +5,7 @@ makes the problem, the plan, the metric and the start from them, and descends.
 """
 
 import copy
+import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -488,7 +489,8 @@ class Run:
 
         NaN where it takes more work than the budget, or where the run has seen a part of the rows.
         """
-        if budget is None:
+        asked = budget is not None
+        if not asked:
             budget = certificate.AFFORDABLE
             if self.plan.takes_steps:
                 in_doubt = max(LITTLE_IN_DOUBT, CERTIFIED_IN_DOUBT * self._work)
@@ -499,7 +501,25 @@ class Run:
         # A bound that a descent has left is one in any metric.
         if bound is None or not bound.tight:
             objective = self._whole_objective()
-        return certificate.optimality(objective, self.loss, self.sample.X, coef, intercept)
+        allowance = certificate.Allowance()
+        if not asked:
+            allowance = self._allowance()
+            if allowance.steps < 1:
+                return np.nan
+        return certificate.optimality(
+            objective, self.loss, self.sample.X, coef, intercept, allowance
+        )
+
+    def _allowance(self):
+        """Return what a certificate may cost: as much as the fit, within a callback's time."""
+        within = max(LITTLE_IN_DOUBT, self._work)
+        steps = certificate.steps_within(self.objective, self.loss, within)
+        if self.plan.optimizer is None:  # whose iterations are such steps
+            steps = max(steps, self.record.n_iter)
+        left = np.inf if self.tasks is None else self.tasks.seconds_left
+        if steps < np.inf and left <= 0.0:
+            steps = 0
+        return certificate.Allowance(steps, time.perf_counter() + left)
 
     def further_fall(self, coef, intercept):
         """Return how far the objective falls on in a few passes of a full-batch optimizer."""
