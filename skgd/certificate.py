@@ -88,7 +88,7 @@ def work(objective, loss):
     Otherwise those for a Newton step; inf where no Hessian can be factorised.
     """
     objective = objective.space or objective
-    if objective.bound is not None and objective.bound.tight:
+    if objective.slopes is not None or (objective.bound is not None and objective.bound.tight):
         return 0.0
     if objective.hessian is not None and objective.hessian.exact and not objective.proximal:
         return 0.0

@@ -1,0 +1,175 @@
+"""Fit the cells of a table of loss x penalty x shape with defaults, beside a peer on the same F.
+
+    python solvers.py [--only NAME] [--repetitions 3] [--quick]
+
+A line a cell: the seconds and the objective of skgd, of skgd as it was where a fault slowed it down
+("before", put back for the measurement), and of the peer; how often the peer takes longer; and the
+stop reason. The objective of all is skgd's, so the lower one is nearer to the minimum.
+"""
+
+import time
+import warnings
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from _shared import read_options
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Lasso, LogisticRegression
+from sklearn.svm import LinearSVC
+
+from skgd import GDClassifier, GDRegressor, auto, newton
+from skgd.objective import Objective
+
+
+class Cell(NamedTuple):
+    """A fit, its peer, and what puts an old fault back: (owner, name, replacement)."""
+
+    name: str
+    data: tuple
+    make: object
+    peer: object
+    before: tuple | None = None
+
+
+@cache
+def table(kind, n, d, task):
+    """Return X and the targets of a dense or a CSR table whose first columns count."""
+    rng = np.random.default_rng(0)
+    if kind == "CSR":
+        X = sparse.random(n, d, density=min(1.0, 30 / d), format="csr", random_state=0)
+    else:
+        X = rng.normal(size=(n, d))
+    z = X @ (rng.normal(size=d) * (np.arange(d) < max(50, d // 100)))
+    z += 0.1 * np.std(z) * rng.normal(size=n)
+    return X, (z > np.median(z)) if task == "classes" else z
+
+
+def l1_of(share, X, y):
+    """Return a share of the least alpha for which all coefficients of the lasso are zero."""
+    return share * np.abs(X.T @ (y - y.mean())).max() / len(y)
+
+
+def lasso(positive, share=0.05):
+    """Return the estimators of the lasso for data."""
+    def ours(X, y):
+        return GDRegressor(penalty="l1", positive=positive, alpha=l1_of(share, X, y))
+
+    def peer(X, y):
+        return Lasso(l1_of(share, X, y), positive=positive)
+
+    return ours, peer
+
+
+def l1_logistic(alpha):
+    """Return the estimators of logistic regression with l1, whose peer is liblinear."""
+    def peer(X, y):
+        return LogisticRegression(
+            C=1 / (alpha * len(y)), l1_ratio=1.0, solver="liblinear", intercept_scaling=1e3
+        )
+
+    return lambda X, y: GDClassifier(penalty="l1", alpha=alpha), peer
+
+
+def support_vectors(alpha):
+    """Return the estimators of the linear support vector machine."""
+    def peer(X, y):
+        return LinearSVC(loss="hinge", C=1 / (alpha * len(y)), intercept_scaling=1e3)
+
+    return lambda X, y: GDClassifier("hinge", alpha=alpha), peer
+
+
+class Unwary(newton._Steps):  # noqa: SLF001
+    """Newton steps that take the Hessian of a sample for one without kinks."""
+
+    def __init__(self, owner, *rest):
+        super().__init__(owner, *rest)
+        self.brisk = owner.curvature is not None
+
+
+CLIPPED_PROX = Objective.prox
+UNCLIPPED = (
+    Objective, "prox", lambda self, x, step: x if step == 0.0 else CLIPPED_PROX(self, x, step)
+)  # fmt: skip
+KINKS = (newton, "_Steps", Unwary)
+ALL_COLUMNS = (auto, "in_row_space", lambda objective, loss, X: None)
+CELLS = [
+    Cell("lasso positive CSR 20000x30000", ("CSR", 20_000, 30_000, "numbers"), *lasso(True),
+         UNCLIPPED),
+    Cell("lasso positive dense 200x5000", ("dense", 200, 5_000, "numbers"), *lasso(True),
+         UNCLIPPED),
+    Cell("lasso dense 200x5000", ("dense", 200, 5_000, "numbers"), *lasso(False)),
+    Cell("l1 log_loss dense 100000x50", ("dense", 100_000, 50, "classes"), *l1_logistic(1e-2),
+         KINKS),
+    Cell("hinge l2 dense 200x5000", ("dense", 200, 5_000, "classes"), *support_vectors(1e-4),
+         ALL_COLUMNS),
+    Cell("hinge l2 dense 20000x50", ("dense", 20_000, 50, "classes"), *support_vectors(1e-4)),
+]  # fmt: skip
+
+
+def objective(model, X, y, coef, intercept):
+    """Return skgd's objective of any coefficients."""
+    z = X @ np.ravel(coef) + float(np.ravel(intercept)[0])
+    targets = y if isinstance(model, GDRegressor) else np.where(y, 1.0, -1.0)
+    if model.loss == "squared_error":
+        losses = 0.5 * (targets - z) ** 2
+    elif model.loss == "hinge":
+        losses = np.maximum(0.0, 1.0 - targets * z)
+    else:
+        losses = np.logaddexp(0.0, -targets * z)
+    w = np.ravel(coef)
+    penalty = np.abs(w).sum() if model.penalty == "l1" else 0.5 * w @ w
+    return losses.mean() + model.alpha * penalty
+
+
+def measure(model, X, y, repetitions):
+    """Return the least seconds of a fit, and the fitted model."""
+    seconds = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for _ in range(repetitions):
+            start = time.perf_counter()
+            model.fit(X, y)
+            seconds.append(time.perf_counter() - start)
+    return min(seconds), model
+
+
+def measure_before(cell, model, X, y):
+    """Return what `measure` does once, with the old fault put back."""
+    owner, name, replacement = cell.before
+    now = getattr(owner, name)
+    setattr(owner, name, replacement)
+    try:
+        return measure(model, X, y, 1)
+    finally:
+        setattr(owner, name, now)
+
+
+def main():
+    """Print a line a cell."""
+    only, divisor, repetitions = read_options(__doc__, 3, 1)
+    print(f"{'':32}{'skgd':>18}{'before':>18}{'peer':>18}  peer/skgd  stop reason")
+    for cell in CELLS:
+        if only not in cell.name:
+            continue
+        kind, n, d, task = cell.data
+        X, y = table(kind, max(50, n // divisor), max(10, d // divisor), task)
+        model = cell.make(X, y)
+        seconds, fitted = measure(model, X, y, repetitions)
+        columns = [(seconds, objective(model, X, y, fitted.coef_, fitted.intercept_))]
+        reason = fitted.stop_reason_
+        if cell.before is not None:
+            was, fitted = measure_before(cell, cell.make(X, y), X, y)
+            columns.append((was, objective(model, X, y, fitted.coef_, fitted.intercept_)))
+        else:
+            columns.append(None)
+        took, peer = measure(cell.peer(X, y), X, y, repetitions)
+        columns.append((took, objective(model, X, y, peer.coef_, peer.intercept_)))
+        texts = ("" if c is None else f"{c[0]:.3g} s {c[1]:.4e}" for c in columns)
+        print(f"{cell.name:32}" + "".join(f"{text:>18}" for text in texts)
+              + f"{took / seconds:11.2f}  {reason}", flush=True)  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
