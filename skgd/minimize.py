@@ -48,8 +48,9 @@ def minimize(
     max_iter : int, default=1000
         The largest number of iterations.
     tol : float or None, default=1e-6
-        The descent has converged where no derivative is larger (those that point out of the bounds
-        do not count); None takes ``max_iter`` iterations, as far as line searches find any.
+        The descent has converged where no derivative is larger; those that point out of the bounds
+        do not count. It is in the units of the derivatives, as scipy's ``gtol``. None takes
+        ``max_iter`` iterations, as far as line searches find any.
     callback : callable, default=None
         Called after each iteration, as scipy does: ``callback(x)``, or
         ``callback(intermediate_result)`` if its one parameter has that name, with ``x``, ``fun``,
@@ -162,8 +163,15 @@ class _Function:
         return 0.0
 
     def steepness(self, x, gradient):
-        """Return the largest derivative, without those that point out of the bounds."""
-        return float(np.max(np.abs(x - self.prox(x - gradient, 1.0)), initial=0.0))
+        """Return the largest derivative, without those that point out of the bounds.
+
+        A step along the gradient would be rounded away where x is large, so none is taken.
+        """
+        if self.proximal:
+            low, high = self.bounds
+            outwards = ((x <= low) & (gradient > 0.0)) | ((x >= high) & (gradient < 0.0))
+            gradient = np.where(outwards, 0.0, gradient)
+        return float(np.max(np.abs(gradient), initial=0.0))
 
     def value_and_gradient(self, x):
         value = self._value(x)
@@ -266,7 +274,8 @@ class _Run:
         if self.message is None:
             self._stop(
                 3, f"No step from here lowers fun, and the largest derivative is "
-                f"{self.steepness:.3g} with tol={self.tol}: pass a larger tol, or check jac.",
+                f"{self.steepness:.3g} with tol={self.tol}: pass a larger tol, bounds if fun "
+                "has no minimum, or check jac.",
             )  # fmt: skip
         shape = self.function.shape
         result = OptimizeResult(
