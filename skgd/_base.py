@@ -8,7 +8,13 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgd._checks import canonical, check_parameters, check_weights, naming_columns
+from skgd._checks import (
+    canonical,
+    check_parameters,
+    check_sparse,
+    check_weights,
+    naming_columns,
+)
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from skgd.losses import Loss, by_name
 from skgd.penalties import L1, L2, ElasticNet, Penalty
@@ -117,6 +123,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     # ---- what the user passed -------------------------------------------------------------------
 
     def _check_data(self, X, y, *, reset):
+        check_sparse(X)
         if y is None:
             # scikit-learn's own sentence, for estimators that need targets.
             validate_data(self, X, y, reset=reset)
@@ -392,6 +399,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     # ---- after the fit --------------------------------------------------------------------------
 
     def _check_rows(self, X):
+        check_sparse(X)
         try:
             return validate_data(
                 self, X, reset=False, accept_sparse="csr", dtype=FLOATS, accept_large_sparse=True

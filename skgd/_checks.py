@@ -136,6 +136,66 @@ def check_size(targets):
         )
 
 
+def check_sparse(X):
+    """Raise where the arrays of a sparse matrix do not describe one.
+
+    SciPy's compiled loops trust them, so this comes before any conversion, product or slice.
+    """
+    if not sparse.issparse(X) or X.ndim != 2 or X.format in ("dok", "lil"):
+        return
+    n_values = len(X.data)
+    if X.format in ("csr", "csc", "bsr"):
+        lines, numbers = X.shape[::-1] if X.format == "csc" else X.shape
+        if X.format == "bsr":
+            lines, numbers = lines // X.blocksize[0], numbers // X.blocksize[1]
+        starts = _indices_of(X, "indptr")
+        if len(starts) != lines + 1 or starts[0] != 0 or np.any(starts[1:] < starts[:-1]):
+            raise ValueError(
+                f"X.indptr of shape {starts.shape} for X of shape {X.shape}: pass {lines + 1} "
+                "numbers that begin with 0 and never fall, as SciPy makes them from any other "
+                "format."
+            )
+        _check_indices(X, "indices", numbers)
+        n_indices = len(X.indices)
+        if n_indices != n_values or starts[-1] > n_values:
+            raise ValueError(
+                f"X.indptr ends with {starts[-1]}, where X.indices has {n_indices} numbers and "
+                f"X.data {n_values}: pass as many of both, and an indptr that ends there."
+            )
+    elif X.format == "coo":
+        for name, size in zip(("row", "col"), X.shape, strict=True):
+            _check_indices(X, name, size)
+            if len(getattr(X, name)) != n_values:
+                raise ValueError(
+                    f"X.{name} has {len(getattr(X, name))} numbers and X.data {n_values}: pass as "
+                    "many of both."
+                )
+    elif X.format == "dia" and len(X.offsets) != n_values:
+        raise ValueError(
+            f"X.offsets has {len(X.offsets)} numbers and X.data {n_values} rows: pass as many of "
+            "both."
+        )
+
+
+def _indices_of(X, name):
+    """Return an array of a sparse matrix that holds row or column numbers."""
+    array = np.asarray(getattr(X, name))
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"X.{name} has dtype {array.dtype} and shape {array.shape}: pass one dimension of "
+            "int32 or int64."
+        )
+    return array
+
+
+def _check_indices(X, name, size):
+    array = _indices_of(X, name)
+    if len(array) and not 0 <= array.min() <= array.max() < size:
+        raise ValueError(
+            f"X.{name} goes from {array.min()} to {array.max()}: pass numbers from 0 to {size - 1}."
+        )
+
+
 def canonical(X):
     """Return X as the engine reads it.
 
@@ -144,12 +204,12 @@ def canonical(X):
     """
     if not sparse.issparse(X):
         return np.require(X, requirements="A")
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
     if X.indices.dtype != X.indptr.dtype or X.indices.dtype not in (np.int32, np.int64):
         X = X.copy()
         X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
     return X
 
 

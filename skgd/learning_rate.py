@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
 
 from skgd._base import BaseGD
-from skgd._checks import check_count
+from skgd._checks import check_count, check_sparse
 from skgd.optimizers import FullBatchOptimizer
 from skgd.plan import make_optimizer
 from skgd.schedules import Schedule
@@ -104,6 +104,7 @@ def find_learning_rate(
     >>> 0.01 < test.suggestion < 1
     True
     """
+    check_sparse(X)
     rates = _rates_to_try(rates)
     check_count("max_samples", max_samples, None)
     check_count("epochs", epochs, "auto")
