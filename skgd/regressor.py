@@ -197,7 +197,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         if y.dtype.kind not in "biuf":
             try:
                 y = y.astype(float)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
         targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
         check_size(targets)

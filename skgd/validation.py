@@ -4,10 +4,12 @@ import copy
 import warnings
 
 import numpy as np
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 
+from skgd._checks import shown
 from skgd._engine import value_and_gradient
+from skgd._names import check_choice
 
 
 def split(sample, fraction, random_state, *, stratified):
@@ -64,8 +66,12 @@ class Validation:
         self.scorer = None
         scoring = estimator.scoring
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
-            raise TypeError(f"scoring={scoring!r}: pass one name of a score, a callable or None.")
+            raise TypeError(
+                f"scoring={shown(scoring)}: pass one name of a score, a callable or None."
+            )
         if scoring is not None and scoring != "loss":
+            if isinstance(scoring, str):
+                check_choice("scoring", scoring, ("loss", *get_scorer_names()))
             self.scorer = check_scoring(estimator, scoring=scoring)
             # A scorer needs the rows as a matrix of their own.
             self.X, self.y = held_out.taken(held_out.X), held_out.taken(held_out.y)
