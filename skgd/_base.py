@@ -117,7 +117,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         memory = getattr(self, "_memory", None)
         if first or memory is None:
             memory = Memory.empty(X.shape[1], n_outputs)
-        if weights is not None and not np.any(weights):
+        if self._weighs_nothing(targets, weights):
             if first:
                 self._memory = memory
                 self._set_untrained(X, n_outputs)
@@ -316,8 +316,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     def _class_factors(self, targets, weights, memory, partial):
         return None
 
-    def _check_counted(self, targets, counts):
-        """Raise where the rows with a count above 0, of encoded targets, do not do for a fit."""
+    def _weighs_nothing(self, targets, weights):
+        return weights is not None and not np.any(weights)
 
     def _identified(self, coef, intercept, objective):
         return coef, intercept

@@ -243,6 +243,9 @@ class LowerBound:
     def _bound(self, slopes, reach):
         """Return the bound of slopes and its rounding, by group of outputs."""
         sums, sizes = self._sums(slopes)
+        if self.coupled:
+            # A row's probabilities add up to 1: what rounding leaves of one is no share of it.
+            sizes = np.broadcast_to(sizes.max(axis=0), sizes.shape)
         penalties = np.zeros(sums.shape)
         if self.kinks is not None:
             l1, low, high = (

@@ -248,6 +248,15 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 "pass fewer folds, or stratified ones."
             )
 
+    def _weighs_nothing(self, targets, weights):
+        if super()._weighs_nothing(targets, weights):
+            return True
+        if not isinstance(self.class_weight, dict):
+            return False
+        sums = np.bincount(class_codes(targets), weights, len(self.classes_))
+        factors = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
+        return not any(factor != 0 for factor, weight in zip(factors, sums, strict=True) if weight)
+
     def _class_factors(self, targets, weights, memory, partial):
         """Return the weight of each class, or None where all are 1."""
         if self.class_weight is None:
@@ -274,6 +283,12 @@ class GDClassifier(ClassifierMixin, BaseGD):
             raise ValueError(
                 f"class_weight={shown(self.class_weight)}: pass finite weights >= 0, at "
                 "least two of them above 0."
+            )
+        if self._weighs_nothing(targets, weights):
+            raise ValueError(
+                f"class_weight={shown(self.class_weight)}: all rows that have a weight above 0 in "
+                "sample_weight are of classes with the weight 0; pass a weight above 0 for one of "
+                "these classes."
             )
         return np.array(factors, dtype=float)
 

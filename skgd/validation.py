@@ -27,14 +27,15 @@ def split(sample, fraction, random_state, *, stratified):
     stratified : bool
         Whether each side gets its share of every class.
     """
+    rows, others = np.arange(len(sample.y), dtype=np.intp), np.empty(0, dtype=np.intp)
+    if sample.weights is not None:
+        # Rows without weight, which may be all of a class, tell nothing of a model.
+        rows, others = np.flatnonzero(sample.weights), np.flatnonzero(sample.weights == 0)
     try:
         train, test = train_test_split(
-            np.arange(len(sample.y), dtype=np.intp), test_size=float(fraction),
-            stratify=sample.y if stratified else None, random_state=random_state,
-        )  # fmt: skip
-        weights = sample.weights
-        if weights is not None and not (weights[train].any() and weights[test].any()):
-            raise ValueError("one side would have no weight.")
+            rows, test_size=float(fraction), stratify=sample.y[rows] if stratified else None,
+            random_state=random_state,
+        )
     except ValueError as error:
         warnings.warn(
             f"early_stopping=True: no validation set was split off, because {error} All rows were "
@@ -42,7 +43,7 @@ def split(sample, fraction, random_state, *, stratified):
             UserWarning,
         )
         return sample, None
-    return sample.only(np.sort(train)), sample.only(np.sort(test))
+    return sample.only(np.sort(np.concatenate([train, others]))), sample.only(np.sort(test))
 
 
 class Validation:
