@@ -140,11 +140,12 @@ PEERS = {
     ),
     losses.LogLoss: _logistic,
 }
-# Those whose fit is one in double precision, and those that have one intercept for each class even
-# without intercepts; others have the number 0.
+# Those whose fit is one in double precision, for the intercept of two classes at least, and those
+# that have one intercept for each class even without intercepts; others have the number 0.
 DOUBLE_PRECISION = (
     linear_model.QuantileRegressor, linear_model.HuberRegressor, svm.LinearSVR, svm.LinearSVC,
 )  # fmt: skip
+BINARY_IN_DOUBLE_PRECISION = (linear_model.Perceptron, linear_model.SGDClassifier)
 ARRAYS_OF_ZEROS = (
     linear_model.LogisticRegression, linear_model.Perceptron, linear_model.SGDClassifier,
 )  # fmt: skip
@@ -200,7 +201,7 @@ def _with_coefficients(model, estimator, coef, intercept):
     double = isinstance(model, DOUBLE_PRECISION)
     if not model.fit_intercept and not isinstance(model, ARRAYS_OF_ZEROS):
         intercept = np.float64(0.0)
-    elif double or isinstance(model, linear_model.Perceptron | linear_model.SGDClassifier):
+    elif double or (isinstance(model, BINARY_IN_DOUBLE_PRECISION) and len(intercept) == 1):
         intercept = intercept.astype(np.float64)
     return _described(
         model, estimator, coef_=coef.astype(np.float64) if double else coef,
