@@ -8,13 +8,25 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skgd._checks import canonical, check_parameters, check_weights, naming_columns
+from skgd._checks import (
+    canonical,
+    check_dense,
+    check_parameters,
+    check_sparse,
+    check_weights,
+    naming_columns,
+    out_of_range,
+    shown,
+)
+from skgd._names import check_choice
+from skgd._pieces import check_types
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
 from skgd.losses import Loss, by_name
 from skgd.penalties import L1, L2, ElasticNet, Penalty
 from skgd.plan import make_optimizer
 from skgd.record import warn_diverged
 from skgd.run import Memory, Run, Sample
+from skgd.schedules import as_schedule
 from skgd.validation import split
 
 FLOATS = (np.float64, np.float32)
@@ -73,7 +85,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         ValueError
             If X, y or a parameter cannot be used; the message says what to pass.
         """
-        check_parameters(self)
+        self._check_parameters()
         X, y = self._check_data(X, y, reset=True)
         weights = check_weights(sample_weight, len(y))
         self._check_validation_arguments(X_val, y_val, sample_weight_val)
@@ -98,14 +110,14 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         return self
 
     def _partial_fit(self, X, y, sample_weight, first):
-        check_parameters(self)
+        self._check_parameters()
         X, y = self._check_data(X, y, reset=first)
         weights = check_weights(sample_weight, len(y), zeros=True)
         targets, n_outputs = self._encode(y, weights, reset=first, partial=True)
         memory = getattr(self, "_memory", None)
         if first or memory is None:
             memory = Memory.empty(X.shape[1], n_outputs)
-        if weights is not None and not np.any(weights):
+        if self._weighs_nothing(targets, weights):
             if first:
                 self._memory = memory
                 self._set_untrained(X, n_outputs)
@@ -117,9 +129,11 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     # ---- what the user passed -------------------------------------------------------------------
 
     def _check_data(self, X, y, *, reset):
+        check_sparse(X)
         if y is None:
             # scikit-learn's own sentence, for estimators that need targets.
             validate_data(self, X, y, reset=reset)
+        check_dense(y)
         try:
             X, y = validate_data(
                 self, X, y, reset=reset, accept_sparse="csr", dtype=FLOATS, order=None,
@@ -127,26 +141,33 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             )  # fmt: skip
         except (ValueError, TypeError) as error:
             raise naming_columns(X, error) from error
+        except OverflowError as error:
+            raise out_of_range("X or y") from error
         return canonical(X), y
 
     def _make_loss(self):
         losses = by_name(self._task)
         if isinstance(self.loss, str):
-            if self.loss not in losses:
-                names = ", ".join(repr(name) for name in losses)
-                raise ValueError(f"loss={self.loss!r}: pass one of {names}, or a Loss.")
+            others = by_name("regression" if self._task == "classification" else "classification")
+            if self.loss in others and self.loss not in losses:
+                raise ValueError(self._other_task(next(iter(others.values())).task))
+            check_choice("loss", self.loss, tuple(losses), "or a Loss")
             return losses[self.loss]()
         if not isinstance(self.loss, Loss):
             raise TypeError(
-                f"loss={self.loss!r}: pass a string or an object from skgd.losses, such as "
+                f"loss={shown(self.loss)}: pass a string or an object from skgd.losses, such as "
                 f"{next(iter(losses.values())).__name__}()."
             )
         if self.loss.task != self._task:
-            raise ValueError(
-                f"loss={self.loss!r} is a loss for {self.loss.task}: {type(self).__name__} needs "
-                f"one for {self._task}."
-            )
+            raise ValueError(self._other_task(self.loss.task))
         return self.loss
+
+    def _other_task(self, task):
+        names = ", ".join(map(repr, by_name(self._task)))
+        return (
+            f"loss={self.loss!r} is a loss for {task}: {type(self).__name__} needs one for "
+            f"{self._task}; pass one of {names}."
+        )
 
     def _make_penalty(self):
         named = {
@@ -157,12 +178,19 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             return self.penalty
         if not (self.penalty is None or isinstance(self.penalty, str)):
             raise TypeError(
-                f"penalty={self.penalty!r}: pass a string, None or an object from skgd.penalties."
+                f"penalty={shown(self.penalty)}: pass a string, None or an object from "
+                "skgd.penalties."
             )
-        if self.penalty not in named:
-            names = ", ".join(repr(name) for name in named)
-            raise ValueError(f"penalty={self.penalty!r}: pass one of {names}, or a Penalty.")
+        check_choice("penalty", self.penalty, tuple(named), "or a Penalty")
         return named[self.penalty]()
+
+    def _check_parameters(self):
+        """Raise for the first parameter that cannot be used, those of its pieces included."""
+        check_parameters(self)
+        for piece in (self._make_loss(), self._make_penalty()):
+            check_types(piece)
+        if not isinstance(self.learning_rate, str) or self.learning_rate != "auto":
+            as_schedule(self.learning_rate)
 
     def _check_validation_arguments(self, X_val, y_val, sample_weight_val):
         given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
@@ -224,7 +252,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             inf where no bound is known: for losses that are not convex or have no ``conjugate``.
         """
         check_is_fitted(self)
-        check_parameters(self)
+        self._check_parameters()
         X, y = self._check_data(X, y, reset=False)
         weights = check_weights(sample_weight, len(y))
         targets, n_outputs = self._encode(y, weights, reset=False)
@@ -288,8 +316,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     def _class_factors(self, targets, weights, memory, partial):
         return None
 
-    def _check_counted(self, targets, weights):
-        """Raise where the rows that count, of encoded targets, do not do for a fit."""
+    def _weighs_nothing(self, targets, weights):
+        return weights is not None and not np.any(weights)
 
     def _identified(self, coef, intercept, objective):
         return coef, intercept
@@ -369,7 +397,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         if not np.isfinite(missing):
             model = self._raw_attributes(run.problem.k, run.problem.d)
             above, missing = "at least", run.further_fall(*model)
-        if missing > max(FAR * fallen, 0.0):
+        if missing > max(FAR * fallen, 0.0) + run.negligible:
             warnings.warn(
                 f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
                 f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a fall "
@@ -392,6 +420,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     # ---- after the fit --------------------------------------------------------------------------
 
     def _check_rows(self, X):
+        check_sparse(X)
         try:
             return validate_data(
                 self, X, reset=False, accept_sparse="csr", dtype=FLOATS, accept_large_sparse=True

@@ -1,11 +1,16 @@
 """Checks of what the user passed; each error names the parameter, the value and the remedy."""
 
+import sys
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
+from skgd._names import check_choice, shown
+
+# That of numpy.random.RandomState.
+LARGEST_SEED = 2**32 - 1
 # Squares of numbers up to this size can be added up in doubles.
 LARGEST = 1e150
 
@@ -15,12 +20,20 @@ def is_number(value):
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
+def is_finite(value):
+    """Whether value is a real number within the range of floats, which huge integers are not."""
+    try:
+        return is_number(value) and bool(np.isfinite(float(value)))
+    except OverflowError:
+        return False
+
+
 def as_floats(result, name):
     """Return what a user's function of a name has returned as an array of floats."""
     try:
         return np.asarray(result, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} returned {result!r}: return numbers.") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"{name} returned {shown(result)}: return numbers.") from error
 
 
 def check_count(name, value, *others):
@@ -29,82 +42,110 @@ def check_count(name, value, *others):
         return
     remedy = " or ".join(["pass an integer >= 1", *map(repr, others)])
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f"{name}={value!r}: {remedy}.")
+        raise TypeError(f"{name}={shown(value)}: {remedy}.")
     if value < 1:
-        raise ValueError(f"{name}={value!r}: {remedy}.")
+        raise ValueError(f"{name}={shown(value)}: {remedy}.")
+    if value > sys.maxsize:
+        raise ValueError(f"{name}={shown(value)}: {remedy}; the largest is {sys.maxsize}.")
+
+
+def check_flag(name, value):
+    """Raise unless a value is True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}={shown(value)}: pass True or False.")
 
 
 def check_tol(tol):
     """Raise unless a tolerance is None or a finite number that is not negative."""
-    if tol is not None and not (is_number(tol) and 0 <= tol < np.inf):
-        raise ValueError(f"tol={tol!r}: pass a finite number >= 0, or None.")
+    if tol is not None and not (is_finite(tol) and tol >= 0):
+        raise ValueError(f"tol={shown(tol)}: pass a finite number >= 0, or None.")
+
+
+def check_seed(random_state):
+    """Raise unless random_state is one of scikit-learn's three kinds."""
+    whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    if random_state is None or isinstance(random_state, np.random.RandomState):
+        return
+    if not whole or not 0 <= random_state <= LARGEST_SEED:
+        raise ValueError(
+            f"random_state={shown(random_state)}: pass None, an integer from 0 to {LARGEST_SEED} "
+            "or a numpy.random.RandomState."
+        )
 
 
 def check_parameters(estimator):
     """Raise for the first constructor parameter that cannot be used."""
     for name in ("alpha", "l1_ratio"):
         if not is_number(getattr(estimator, name)):
-            raise TypeError(f"{name}={getattr(estimator, name)!r}: pass a number.")
-    if not 0 <= estimator.alpha < np.inf:
-        raise ValueError(f"alpha={estimator.alpha!r}: pass a finite number >= 0.")
+            raise TypeError(f"{name}={shown(getattr(estimator, name))}: pass a number.")
+    if not is_finite(estimator.alpha) or estimator.alpha < 0:
+        raise ValueError(f"alpha={shown(estimator.alpha)}: pass a finite number >= 0.")
     if not 0 <= estimator.l1_ratio <= 1:
-        raise ValueError(f"l1_ratio={estimator.l1_ratio!r}: pass a number from 0 to 1.")
+        raise ValueError(f"l1_ratio={shown(estimator.l1_ratio)}: pass a number from 0 to 1.")
     check_count("max_iter", estimator.max_iter)
     check_count("n_iter_no_change", estimator.n_iter_no_change)
     check_tol(estimator.tol)
     for name in ("fit_intercept", "positive", "shuffle", "early_stopping", "warm_start"):
-        if not isinstance(getattr(estimator, name), bool | np.bool_):
-            raise TypeError(f"{name}={getattr(estimator, name)!r}: pass True or False.")
-    choices = {
-        "precondition": (estimator.precondition, ("auto", "diagonal", "full", None)),
-        "on_divergence": (estimator.on_divergence, ("recover", "raise")),
-    }
-    for name, (value, allowed) in choices.items():
-        if not (value is None or isinstance(value, str)) or value not in allowed:
-            raise ValueError(f"{name}={value!r}: pass one of {', '.join(map(repr, allowed))}.")
-    if not is_number(estimator.validation_fraction) or not 0 < estimator.validation_fraction < 1:
+        check_flag(name, getattr(estimator, name))
+    check_choice("precondition", estimator.precondition, ("auto", "diagonal", "full", None))
+    check_choice("on_divergence", estimator.on_divergence, ("recover", "raise"))
+    if isinstance(estimator.init, str):
+        check_choice("init", estimator.init, ("zeros", "random"), "or (coef, intercept)")
+    fraction = estimator.validation_fraction
+    if not is_number(fraction) or not 0 < fraction < 1:
         raise ValueError(
-            f"validation_fraction={estimator.validation_fraction!r}: pass a number between 0 and 1."
+            f"validation_fraction={shown(fraction)}: pass a number between 0 and 1."
         )
-    if not isinstance(estimator.average, bool | np.bool_) and not (
-        isinstance(estimator.average, Integral) and estimator.average >= 0
+    average = estimator.average
+    if not isinstance(average, bool | np.bool_) and not (
+        isinstance(average, Integral) and 0 <= average <= sys.maxsize
     ):
         raise ValueError(
-            f"average={estimator.average!r}: pass True, False, or the update step from which to "
-            "average."
+            f"average={shown(average)}: pass True, False, or the update step from which to average."
         )
     if not isinstance(estimator.verbose, bool | Integral):
-        raise TypeError(f"verbose={estimator.verbose!r}: pass an integer.")
-    n_jobs = estimator.n_jobs
-    if n_jobs is not None and (
-        not isinstance(n_jobs, Integral) or isinstance(n_jobs, bool) or n_jobs == 0
-    ):
-        raise ValueError(f"n_jobs={n_jobs!r}: pass None or an integer other than 0.")
+        raise TypeError(f"verbose={shown(estimator.verbose)}: pass an integer.")
+    check_n_jobs(estimator.n_jobs)
+    check_seed(estimator.random_state)
+
+
+def check_n_jobs(n_jobs):
+    """Raise unless n_jobs is None or an integer other than 0."""
+    if n_jobs is None:
+        return
+    whole = isinstance(n_jobs, Integral) and not isinstance(n_jobs, bool)
+    if not whole or n_jobs == 0 or abs(n_jobs) > sys.maxsize:
+        raise ValueError(f"n_jobs={shown(n_jobs)}: pass None or an integer other than 0.")
 
 
 def make_generator(random_state):
     """Return a generator for scikit-learn's three kinds of random_state."""
+    check_seed(random_state)
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(np.iinfo(np.int32).max))
-    whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
-    if random_state is None or (whole and random_state >= 0):
-        return np.random.default_rng(random_state)
-    raise ValueError(
-        f"random_state={random_state!r}: pass None, an integer >= 0 or a numpy.random.RandomState."
-    )
+    return np.random.default_rng(random_state)
 
 
 def check_weights(sample_weight, n_samples, name="sample_weight", zeros=False):
     """Return the weights as float64, or None for None; all zeros pass only on request."""
     if sample_weight is None:
         return None
-    if isinstance(sample_weight, Real):
+    if is_number(sample_weight):
         sample_weight = np.full(n_samples, sample_weight)
-    if isinstance(sample_weight, str):
-        raise TypeError(f"{name}={sample_weight!r}: pass one weight a row, or None.")
-    weights = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name=name
-    )
+    if isinstance(sample_weight, str | bytes) or sparse.issparse(sample_weight):
+        raise TypeError(f"{name}={shown(sample_weight)}: pass one weight a row, or None.")
+    try:
+        weights = check_array(
+            sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name=name
+        )
+    except OverflowError as error:
+        raise out_of_range(name) from error
+    except (TypeError, ValueError) as error:
+        if name in str(error):
+            raise
+        raise type(error)(
+            f"{name}={shown(sample_weight)}: pass one weight a row, or None. ({error})"
+        ) from error
     if weights.ndim != 1:
         raise ValueError("Sample weights must be 1D array or scalar")
     if weights.shape != (n_samples,):
@@ -136,6 +177,79 @@ def check_size(targets):
         )
 
 
+def check_sparse(X):
+    """Raise where the arrays of a sparse matrix do not describe one.
+
+    SciPy's compiled loops trust them, so this comes before any conversion, product or slice.
+    """
+    if not sparse.issparse(X) or X.ndim != 2 or X.format in ("dok", "lil"):
+        return
+    n_values = len(X.data)
+    if X.format in ("csr", "csc", "bsr"):
+        lines, numbers = X.shape[::-1] if X.format == "csc" else X.shape
+        if X.format == "bsr":
+            lines, numbers = lines // X.blocksize[0], numbers // X.blocksize[1]
+        starts = _indices_of(X, "indptr")
+        if len(starts) != lines + 1 or starts[0] != 0 or np.any(starts[1:] < starts[:-1]):
+            raise ValueError(
+                f"X.indptr of shape {starts.shape} for X of shape {X.shape}: pass {lines + 1} "
+                "numbers that begin with 0 and never fall, as SciPy makes them from any other "
+                "format."
+            )
+        _check_indices(X, "indices", numbers)
+        n_indices = len(X.indices)
+        if n_indices != n_values or starts[-1] > n_values:
+            raise ValueError(
+                f"X.indptr ends with {starts[-1]}, where X.indices has {n_indices} numbers and "
+                f"X.data {n_values}: pass as many of both, and an indptr that ends there."
+            )
+    elif X.format == "coo":
+        for name, size in zip(("row", "col"), X.shape, strict=True):
+            _check_indices(X, name, size)
+            if len(getattr(X, name)) != n_values:
+                raise ValueError(
+                    f"X.{name} has {len(getattr(X, name))} numbers and X.data {n_values}: pass as "
+                    "many of both."
+                )
+    elif X.format == "dia" and len(X.offsets) != n_values:
+        raise ValueError(
+            f"X.offsets has {len(X.offsets)} numbers and X.data {n_values} rows: pass as many of "
+            "both."
+        )
+
+
+def check_dense(y):
+    """Raise where targets are a sparse matrix."""
+    if sparse.issparse(y):
+        raise TypeError(f"y is a sparse matrix of shape {y.shape}: pass an array, y.toarray().")
+
+
+def out_of_range(name):
+    """Return the error of integers that no float is as large as."""
+    return ValueError(
+        f"{name} has integers beyond the range of floats: pass them divided by a power of ten."
+    )
+
+
+def _indices_of(X, name):
+    """Return an array of a sparse matrix that holds row or column numbers."""
+    array = np.asarray(getattr(X, name))
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"X.{name} has dtype {array.dtype} and shape {array.shape}: pass one dimension of "
+            "int32 or int64."
+        )
+    return array
+
+
+def _check_indices(X, name, size):
+    array = _indices_of(X, name)
+    if len(array) and not 0 <= array.min() <= array.max() < size:
+        raise ValueError(
+            f"X.{name} goes from {array.min()} to {array.max()}: pass numbers from 0 to {size - 1}."
+        )
+
+
 def canonical(X):
     """Return X as the engine reads it.
 
@@ -144,12 +258,12 @@ def canonical(X):
     """
     if not sparse.issparse(X):
         return np.require(X, requirements="A")
-    if not X.has_canonical_format:
-        X = X.copy()
-        X.sum_duplicates()
     if X.indices.dtype != X.indptr.dtype or X.indices.dtype not in (np.int32, np.int64):
         X = X.copy()
         X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
     return X
 
 
@@ -193,10 +307,10 @@ def given_start(init, k, d, fit_intercept):
         coef = np.array(coef, dtype=float)
         intercept = np.array(np.broadcast_to(np.asarray(intercept, dtype=float).ravel(), k))
         coef = coef.reshape(k, d)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"init={init!r}: pass 'zeros', 'random', or (coef, intercept) with {k} x {d} and {k} "
-            "numbers."
+            f"init={shown(init)}: pass 'zeros', 'random', or (coef, intercept) with {k} x {d} and "
+            f"{k} numbers."
         ) from error
     if not (np.all(np.isfinite(coef)) and np.all(np.isfinite(intercept))):
         raise ValueError("init has NaN or infinite values: pass finite numbers.")

@@ -4,11 +4,83 @@ A public class names its ``Rule``, which is made from its hyperparameters. A use
 rule of its own: where it overrides a method, a rule calls that method back.
 """
 
-from functools import cache
+import inspect
+from functools import cache, wraps
+
+from skgd._checks import check_flag, is_finite, is_number, shown
+
+# Parameters whose default is a number, and which take other things too.
+MORE_THAN_NUMBERS = {"quantile", "epochs", "then"}
+# What other libraries pass to an optimizer, and where it goes.
+ELSEWHERE = dict.fromkeys(
+    ("lr", "eta0", "eta", "learning_rate", "learning_rate_init", "step_size"), "the learning rate "
+    "belongs to the estimator: pass GDClassifier(optimizer={name}(), learning_rate={value})"
+) | dict.fromkeys(
+    ("weight_decay", "l2"), "weight decay is the penalty of the estimator: pass "
+    "GDClassifier(optimizer={name}(), penalty='l2', alpha={value})"
+) | {"betas": "pass beta_1 and beta_2", "epsilon": "pass eps={value}"}  # fmt: skip
+
+
+def without_rate(init):
+    """Return an optimizer's constructor that says where what it does not take goes."""
+    known = inspect.signature(init).parameters
+    named = all(
+        parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        for name, parameter in known.items() if name != "self"
+    )  # fmt: skip
+
+    @wraps(init)
+    def __init__(self, *args, **kwargs):
+        own = type(self).__name__
+        for name in kwargs.keys() - known.keys() & ELSEWHERE.keys():
+            remedy = ELSEWHERE[name].format(name=own, value=shown(kwargs[name]))
+            raise TypeError(f"{own}({name}={shown(kwargs[name])}): {remedy}.")
+        if args and named:
+            remedy = ELSEWHERE["lr"].format(name=own, value=shown(args[0]))
+            raise TypeError(
+                f"{own}({shown(args[0])}): pass hyperparameters by their names; {remedy}."
+            )
+        init(self, *args, **kwargs)
+
+    return __init__
+
+
+def check_types(piece):
+    """Raise where a loss, penalty, optimizer or schedule of skgd has no number where one goes."""
+    for base in type(piece).__mro__:
+        if base.__module__.startswith("skgd.") and "__init__" in vars(base):
+            break
+    else:
+        return
+    for name, default in _defaults(base):
+        value, owner = getattr(piece, name, default), type(piece).__name__
+        if isinstance(default, bool):
+            check_flag(f"{owner}: {name}", value)
+        elif not is_number(value):
+            raise TypeError(
+                f"{owner}: {name}={shown(value)} is not a number: pass numbers, such as "
+                f"{name}={default!r}."
+            )
+        elif not is_finite(value):
+            raise ValueError(
+                f"{owner}: {name}={shown(value)} is not finite: pass numbers, such as "
+                f"{name}={default!r}."
+            )
+
+
+@cache
+def _defaults(cls):
+    """Return the names and defaults of the parameters that take numbers, or True and False."""
+    parameters = inspect.signature(cls.__init__).parameters.items()
+    return [
+        (name, parameter.default) for name, parameter in parameters
+        if isinstance(parameter.default, bool | int | float) and name not in MORE_THAN_NUMBERS
+    ]  # fmt: skip
 
 
 def make_rule(piece, **more):
     """Return the rule of a loss, penalty or optimizer with its hyperparameters."""
+    check_types(piece)
     for base in type(piece).__mro__:
         if base.__dict__.get("Rule") is not None:
             parameters = {name: getattr(piece, name) for name in parameter_names(base)}

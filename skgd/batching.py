@@ -5,6 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
+from skgd._checks import shown
 from skgd._engine import shuffle as engine_shuffle
 
 # Rows that a memory map is shuffled by: one block is read from the disk at a time.
@@ -36,8 +37,8 @@ def batch_length(batch_size, n_samples, default):
         if 0 < batch_size <= 1:
             return max(1, round(float(batch_size) * n_samples))
     else:
-        raise TypeError(f"batch_size={batch_size!r}: {_BATCH_SIZE}")
-    raise ValueError(f"batch_size={batch_size!r}: {_BATCH_SIZE}")
+        raise TypeError(f"batch_size={shown(batch_size)}: {_BATCH_SIZE}")
+    raise ValueError(f"batch_size={shown(batch_size)}: {_BATCH_SIZE}")
 
 
 _BATCH_SIZE = "pass 'auto', 'full', an integer >= 1, or a float up to 1.0, the share of the rows."

@@ -23,7 +23,7 @@ import joblib
 import numpy as np
 from sklearn.metrics import check_scoring
 
-from skgd._checks import check_count, is_number
+from skgd._checks import check_count, is_finite, is_number, shown
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -222,7 +222,7 @@ class TimeLimit(Callback):
 
     def __init__(self, seconds):
         if not is_number(seconds) or not seconds >= 0:
-            raise ValueError(f"seconds={seconds!r}: pass a number >= 0.")
+            raise ValueError(f"seconds={shown(seconds)}: pass a number >= 0.")
         self.seconds = seconds
 
     def on_fit_task_end(self, estimator, context):
@@ -256,7 +256,11 @@ class StopAtLoss(Callback):
 
     def __init__(self, threshold, *, monitor="loss"):
         if not is_number(threshold):
-            raise TypeError(f"threshold={threshold!r}: pass a number.")
+            raise TypeError(f"threshold={shown(threshold)}: pass a number.")
+        if not is_finite(threshold):
+            raise ValueError(f"threshold={shown(threshold)}: pass a finite number.")
+        if not isinstance(monitor, str):
+            raise TypeError(f"monitor={shown(monitor)}: pass a key of history_, as 'loss'.")
         self.threshold = threshold
         self.monitor = monitor
 
@@ -312,8 +316,12 @@ class EarlyStopping(Callback):
         self, X_val, y_val, *, sample_weight_val=None, scoring=None, patience=5, min_delta=0.0
     ):
         check_count("patience", patience)
-        if not is_number(min_delta) or not min_delta >= 0:
-            raise ValueError(f"min_delta={min_delta!r}: pass a number >= 0.")
+        if not is_finite(min_delta) or min_delta < 0:
+            raise ValueError(f"min_delta={shown(min_delta)}: pass a finite number >= 0.")
+        if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
+            raise TypeError(
+                f"scoring={shown(scoring)}: pass one name of a score, a callable or None."
+            )
         self.X_val = X_val
         self.y_val = y_val
         self.sample_weight_val = sample_weight_val
@@ -350,7 +358,8 @@ class EarlyStopping(Callback):
 
     def teardown(self, estimator, context):
         """Keep the scores."""
-        self.scores_ = self._watches.pop(estimator).scores
+        if estimator in self._watches:  # not where setup has failed
+            self.scores_ = self._watches.pop(estimator).scores
 
     def __getstate__(self):
         return {**vars(self), "_watches": {}}
@@ -408,7 +417,7 @@ class Checkpoint(Callback):
     def __init__(self, path, *, every=1):
         check_count("every", every)
         if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"path={path!r}: pass the name of a file, a string or a Path.")
+            raise TypeError(f"path={shown(path)}: pass the name of a file, a string or a Path.")
         self.path = os.fspath(path)
         self.every = every
 

@@ -263,9 +263,9 @@ class LowerBound:
         self.share = weights / weights.sum()
         self.targets, self.bend = objective.targets, objective.penalty_bend
         # Rows without slopes say that no loss is below its least value.
-        flat = loss.conjugate(self.targets, np.zeros((problem.n, problem.k)))
+        flat = self._conjugate(np.zeros((problem.n, problem.k)))
         if np.all(np.isfinite(flat)):
-            self.lower = -self.share @ flat.reshape(problem.n, -1)
+            self.lower = -self.share @ flat
 
     def distance(self, values):
         """Return how far values of the objective, output by output, can be from the minimum."""
@@ -280,7 +280,7 @@ class LowerBound:
         count with it.
         """
         for share in SHRUNK:
-            if np.all(np.isfinite(self.loss.conjugate(self.targets, share * slopes))):
+            if np.all(np.isfinite(self._conjugate(share * slopes))):
                 lower, rounding = self._bound(share * slopes, reach)
                 better = lower - rounding > self.lower - self.rounding
                 self.lower = np.where(better, lower, self.lower)
@@ -307,6 +307,9 @@ class LowerBound:
     def _bound(self, slopes, reach):
         """Return the bound of slopes and its rounding, by group of outputs."""
         sums, sizes = self._sums(slopes)
+        if self.coupled:
+            # A row's probabilities add up to 1: what rounding leaves of one is no share of it.
+            sizes = np.broadcast_to(sizes.max(axis=0), sizes.shape)
         penalties = np.zeros(sums.shape)
         if self.kinks is not None:
             l1, low, high = (
@@ -321,10 +324,15 @@ class LowerBound:
             slopes, sums = slopes * allowed, sums * allowed[:, None]
             penalties = self._conjugates(sums, sizes, l1, low, high, reach)
         penalties = self._by_group(penalties.sum(axis=1) / self.objective.metric.unit)
-        conjugates = self.loss.conjugate(self.targets, slopes).reshape(len(slopes), -1)
+        conjugates = self._conjugate(slopes)
         lower = -self.share @ conjugates - penalties
         terms = self.share @ np.abs(conjugates) + np.abs(penalties)
         return np.where(np.isfinite(lower), lower, -np.inf), ROUNDING * terms
+
+    def _conjugate(self, slopes):
+        """Return the conjugates of the rows' losses; rows without weight do not count."""
+        values = self.loss.conjugate(self.targets, slopes).reshape(len(slopes), -1)
+        return np.where(self.share[:, None] > 0, values, 0.0)
 
     def _sums(self, slopes):
         """Return the weighted sums of slopes times features, and of the terms' sizes.

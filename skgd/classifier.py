@@ -6,7 +6,8 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from skgd._base import BaseGD, losses_in_words, takes_batches
-from skgd._checks import is_number
+from skgd._checks import is_finite, shown
+from skgd._names import check_choice
 from skgd.losses import by_name
 from skgd.regressor import GDRegressor
 from skgd.run import class_codes
@@ -204,6 +205,15 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 "targets of two and more classes."
             )
 
+    def _check_parameters(self):
+        super()._check_parameters()
+        if isinstance(self.class_weight, str):
+            check_choice("class_weight", self.class_weight, ("balanced", None), "or a dict")
+        elif not (self.class_weight is None or isinstance(self.class_weight, dict)):
+            raise TypeError(
+                f"class_weight={shown(self.class_weight)}: pass 'balanced', a dict or None."
+            )
+
     def _encode(self, y, weights, *, reset, partial=False):
         learns = reset and not partial
         if learns:
@@ -228,17 +238,24 @@ class GDClassifier(ClassifierMixin, BaseGD):
         two = len(classes) == 2
         targets = 2.0 * codes[:, None] - 1.0 if two else codes.astype(np.float64)
         if learns:
-            self._check_counted(targets, weights)
             self.classes_ = classes
         return targets, 1 if two else len(classes)
 
-    def _check_counted(self, targets, weights):
-        counts = None if weights is None else np.bincount(class_codes(targets), weights > 0)
-        if counts is not None and np.count_nonzero(counts) < 2:
+    def _check_counted(self, targets, counts):
+        if np.count_nonzero(np.bincount(class_codes(targets), counts > 0)) < 2:
             raise ValueError(
-                "GDClassifier needs at least 2 classes with a weight above 0: y has one class "
-                "where sample_weight is not 0."
+                "GDClassifier needs at least 2 classes among the rows of a fold, and these have 1: "
+                "pass fewer folds, or stratified ones."
             )
+
+    def _weighs_nothing(self, targets, weights):
+        if super()._weighs_nothing(targets, weights):
+            return True
+        if not isinstance(self.class_weight, dict):
+            return False
+        sums = np.bincount(class_codes(targets), weights, len(self.classes_))
+        factors = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
+        return not any(factor != 0 for factor, weight in zip(factors, sums, strict=True) if weight)
 
     def _class_factors(self, targets, weights, memory, partial):
         """Return the weight of each class, or None where all are 1."""
@@ -246,10 +263,6 @@ class GDClassifier(ClassifierMixin, BaseGD):
             return None
         k = len(self.classes_)
         if isinstance(self.class_weight, str):
-            if self.class_weight != "balanced":
-                raise ValueError(
-                    f"class_weight={self.class_weight!r}: pass 'balanced', a dict or None."
-                )
             sums = np.bincount(class_codes(targets), weights=weights, minlength=k)
             memory.class_weights = sums + (memory.class_weights if partial else 0.0)
             present = memory.class_weights > 0
@@ -258,8 +271,6 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 present.sum() * memory.class_weights[present]
             )
             return factors
-        if not isinstance(self.class_weight, dict):
-            raise TypeError(f"class_weight={self.class_weight!r}: pass 'balanced', a dict or None.")
         unknown = [label for label in self.class_weight if label not in self.classes_.tolist()]
         if unknown:
             raise ValueError(
@@ -267,11 +278,17 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 f"{self.classes_.tolist()!r}: pass labels of y."
             )
         factors = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
-        usable = all(is_number(factor) and 0 <= factor < np.inf for factor in factors)
+        usable = all(is_finite(factor) and factor >= 0 for factor in factors)
         if not usable or np.count_nonzero(factors) < 2:
             raise ValueError(
-                f"class_weight={self.class_weight!r}: pass finite weights >= 0, at least two of "
-                "them above 0."
+                f"class_weight={shown(self.class_weight)}: pass finite weights >= 0, at "
+                "least two of them above 0."
+            )
+        if self._weighs_nothing(targets, weights):
+            raise ValueError(
+                f"class_weight={shown(self.class_weight)}: all rows that have a weight above 0 in "
+                "sample_weight are of classes with the weight 0; pass a weight above 0 for one of "
+                "these classes."
             )
         return np.array(factors, dtype=float)
 

@@ -140,6 +140,15 @@ PEERS = {
     ),
     losses.LogLoss: _logistic,
 }
+# Those whose fit is one in double precision, for the intercept of two classes at least, and those
+# that have one intercept for each class even without intercepts; others have the number 0.
+DOUBLE_PRECISION = (
+    linear_model.QuantileRegressor, linear_model.HuberRegressor, svm.LinearSVR, svm.LinearSVC,
+)  # fmt: skip
+BINARY_IN_DOUBLE_PRECISION = (linear_model.Perceptron, linear_model.SGDClassifier)
+ARRAYS_OF_ZEROS = (
+    linear_model.LogisticRegression, linear_model.Perceptron, linear_model.SGDClassifier,
+)  # fmt: skip
 # Those that have coefficients for several outputs.
 SEVERAL_OUTPUTS = (
     linear_model.LinearRegression, linear_model.Ridge, linear_model.Lasso, linear_model.ElasticNet,
@@ -159,14 +168,14 @@ def to_sklearn(estimator):
     coef, intercept = estimator.coef_, estimator.intercept_
     coef = coef.toarray() if sparse.issparse(coef) else coef.copy()
     if loss.task == "classification":
-        return _classifier(PEERS[type(loss)](loss, terms), estimator, coef, intercept.copy())
+        return _classifier(PEERS[type(loss)](loss, terms), estimator, coef, intercept)
     if coef.ndim == 1:
         return _regressor(PEERS[type(loss)](loss, terms), estimator, coef, intercept)
     # A list of quantiles has one for each output.
     parts = map(type(loss), loss.quantile) if loss.expands else [loss] * len(coef)
     peers = [PEERS[type(part)](part, terms) for part in parts]
     if isinstance(peers[0], SEVERAL_OUTPUTS):
-        return _described(peers[0], estimator, coef_=coef, intercept_=intercept.copy())
+        return _with_coefficients(peers[0], estimator, coef, intercept)
     model = multioutput.MultiOutputRegressor(clone(peers[0]))
     rows = zip(peers, coef, intercept[:, None], strict=True)
     return _described(
@@ -176,16 +185,27 @@ def to_sklearn(estimator):
 
 def _classifier(model, estimator, coef, intercept):
     model.classes_ = estimator.classes_.copy()
-    _described(model, estimator, coef_=coef, intercept_=intercept)
+    _with_coefficients(model, estimator, coef, intercept)
     if isinstance(model, linear_model.LogisticRegression):
         model.n_iter_ = np.array([model.n_iter_], dtype=np.int32)
     return model
 
 
 def _regressor(model, estimator, coef, intercept):
-    array = isinstance(model, svm.LinearSVR)
+    one = intercept if isinstance(model, svm.LinearSVR) else intercept[0]
+    return _with_coefficients(model, estimator, coef, one)
+
+
+def _with_coefficients(model, estimator, coef, intercept):
+    """Set coefficients and intercepts, of the types and shapes that the class's own fit gives."""
+    double = isinstance(model, DOUBLE_PRECISION)
+    if not model.fit_intercept and not isinstance(model, ARRAYS_OF_ZEROS):
+        intercept = np.float64(0.0)
+    elif double or (isinstance(model, BINARY_IN_DOUBLE_PRECISION) and len(intercept) == 1):
+        intercept = intercept.astype(np.float64)
     return _described(
-        model, estimator, coef_=coef, intercept_=intercept.copy() if array else float(intercept[0])
+        model, estimator, coef_=coef.astype(np.float64) if double else coef,
+        intercept_=intercept.copy(),
     )
 
 

@@ -199,7 +199,8 @@ class MaskedFolds:
             counts if given.weights is None else counts * check_weights(given.weights, len(counts)),
             len(counts),
         )  # fmt: skip
-        self.template._check_counted(sample.targets, weights)
+        if self.template._task == "classification":
+            self.template._check_counted(sample.targets, counts)
         parts = {
             name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
                              sample.targets[rows[name]])

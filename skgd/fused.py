@@ -6,7 +6,6 @@ from traceback import format_exc
 
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd._checks import check_parameters
 from skgd.callbacks import FitTasks
 from skgd.fleet import Pass, meeting
 from skgd.run import Memory, Run
@@ -39,7 +38,7 @@ class Entry:
         """Make the run; one that no pass can take up goes on alone, to its end."""
         estimator, fold, started = self.estimator, self.fold, time.perf_counter()
         try:
-            check_parameters(estimator)
+            estimator._check_parameters()
             sample, held_out = fold.sample, None
             if estimator.early_stopping:
                 sample, held_out = fold.stopping_early(estimator)

@@ -8,9 +8,10 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
+from sklearn.utils.validation import _num_samples
 
 from skgd._base import BaseGD
-from skgd._checks import check_count
+from skgd._checks import check_count, check_seed, check_sparse, check_weights, shown
 from skgd.optimizers import FullBatchOptimizer
 from skgd.plan import make_optimizer
 from skgd.schedules import Schedule
@@ -104,10 +105,15 @@ def find_learning_rate(
     >>> 0.01 < test.suggestion < 1
     True
     """
+    check_sparse(X)
+    _check_estimator(estimator)
     rates = _rates_to_try(rates)
     check_count("max_samples", max_samples, None)
     check_count("epochs", epochs, "auto")
-    if max_samples is not None and len(y) > max_samples:
+    check_seed(random_state)
+    if sample_weight is not None:
+        check_weights(sample_weight, _num_samples(X))
+    if max_samples is not None and _num_samples(y) > max_samples:
         X, y, sample_weight = drawn_rows(estimator, X, y, sample_weight, max_samples, random_state)
     model, X = _model_and_rows(estimator, X, y)
     if isinstance(make_optimizer(model.optimizer), FullBatchOptimizer):
@@ -174,12 +180,16 @@ def _model_and_rows(estimator, X, y):
         if len(estimator) > 1:
             X = clone(estimator[:-1]).fit_transform(X, y)
         estimator = estimator[-1]
-    if not isinstance(estimator, BaseGD):
-        raise TypeError(
-            f"estimator={estimator!r}: pass a GDClassifier, a GDRegressor, or a Pipeline that ends "
-            "with one."
-        )
     return estimator, X
+
+
+def _check_estimator(estimator):
+    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    if not isinstance(last, BaseGD):
+        raise TypeError(
+            f"estimator={shown(estimator)}: pass a GDClassifier, a GDRegressor, or a Pipeline "
+            "that ends with one."
+        )
 
 
 def drawn_rows(estimator, X, y, sample_weight, n_samples, random_state):
@@ -194,9 +204,9 @@ def drawn_rows(estimator, X, y, sample_weight, n_samples, random_state):
 
 def _rates_to_try(rates):
     try:
-        rates = np.unique(np.asarray(rates, dtype=float))
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"rates={rates!r}: pass a list of numbers above 0.") from error
+        rates = np.unique(np.asarray(rates if not isinstance(rates, bool) else "", dtype=float))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TypeError(f"rates={shown(rates)}: pass a list of numbers above 0.") from error
     if not rates.size or not np.all((rates > 0) & (rates < np.inf)):
-        raise ValueError(f"rates={rates!r}: pass finite numbers above 0.")
+        raise ValueError(f"rates={shown(rates)}: pass finite numbers above 0.")
     return rates

@@ -27,7 +27,7 @@ from libc.string cimport memcpy, memset
 
 from skgd._arrays cimport floats, writeable_floats
 
-from skgd._checks import as_floats
+from skgd._checks import as_floats, shown
 from skgd._pieces import check_complete, make_rule, overrides
 
 __all__ = [
@@ -776,7 +776,8 @@ class Quantile(_PiecewiseLinear):
         for quantile in given:
             if not isinstance(quantile, Real) or not 0 < quantile < 1:
                 raise ValueError(
-                    f"quantile={self.quantile!r}: pass a number between 0 and 1, or a list of such."
+                    f"quantile={shown(self.quantile)}: pass a number between 0 and 1, or a list of "
+                    "such."
                 )
         return np.array(given, dtype=float)
 
@@ -1648,7 +1649,9 @@ class LogLoss(Loss):
         if self.couples(1 if np.ndim(y) == 1 else y.shape[1]):
             p = slope + (y > 0)
             balanced = np.abs(p.sum(axis=1) - 1.0) <= 1e-9
-            balanced &= np.all(p >= 0, axis=1)
+            # A probability that a Newton step takes to zero may end a rounding error below.
+            balanced &= np.all(p >= -1e-15, axis=1)
+            p = np.maximum(p, 0.0)
             return np.where(balanced, special.xlogy(p, p).sum(axis=1), np.inf)
         p = -y * slope
         entropy = special.xlogy(p, p) + special.xlog1py(1.0 - p, -p)
@@ -1784,6 +1787,10 @@ class Focal(Loss):
     def decided_below(self):
         """The loss of a row at the margin 0."""
         return 0.5**self.gamma * log(2.0)
+
+    def best_constant(self, y, sample_weight):
+        # Beyond, as where all rows are of one class, the loss is less than rounding.
+        return np.clip(Loss.best_constant(self, y, sample_weight), -30, 30)
 
     def probabilities(self, z):
         """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.optimize import Bounds, OptimizeResult
 from scipy.optimize._numdiff import approx_derivative
 
-from skgd._checks import check_count, check_tol
+from skgd._checks import check_count, check_flag, check_tol, shown
+from skgd._names import check_choice
 from skgd.optimizers import LBFGS, FullBatchOptimizer
 from skgd.plan import make_optimizer
 from skgd.schedules import as_schedule, checked_rates
@@ -48,8 +49,9 @@ def minimize(
     max_iter : int, default=1000
         The largest number of iterations.
     tol : float or None, default=1e-6
-        The descent has converged where no derivative is larger (those that point out of the bounds
-        do not count); None takes ``max_iter`` iterations, as far as line searches find any.
+        The descent has converged where no derivative is larger; those that point out of the bounds
+        do not count. It is in the units of the derivatives, as scipy's ``gtol``. None takes
+        ``max_iter`` iterations, as far as line searches find any.
     callback : callable, default=None
         Called after each iteration, as scipy does: ``callback(x)``, or
         ``callback(intermediate_result)`` if its one parameter has that name, with ``x``, ``fun``,
@@ -84,12 +86,15 @@ def minimize(
     array([3.])
     """
     if not callable(fun):
-        raise TypeError(f"fun={fun!r}: pass a function of an array that returns a number.")
+        raise TypeError(f"fun={shown(fun)}: pass a function of an array that returns a number.")
+    if not isinstance(args, tuple):
+        raise TypeError(f"args={shown(args)}: pass a tuple, ({shown(args)},) for one argument.")
     optimizer = _make_optimizer(optimizer, learning_rate, bounds)
     start = _checked_start(x0)
     function = _Function(fun, start.shape, args, jac, _checked_bounds(bounds, start))
     check_count("max_iter", max_iter)
     check_tol(tol)
+    check_flag("keep_path", keep_path)
     run = _Run(function, int(max_iter), tol, _with_result(callback), keep_path)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         x = function.prox(start.ravel(), 0.0)
@@ -142,11 +147,8 @@ class _Function:
     first_step = 1.0
 
     def __init__(self, fun, shape, args, jac, bounds):
-        if not (jac is None or jac is True or callable(jac) or jac in DIFFERENCES):
-            raise ValueError(
-                f"jac={jac!r}: pass a function, True, None, or one of "
-                f"{', '.join(map(repr, DIFFERENCES))}."
-            )
+        if not (jac is None or jac is True or callable(jac)):
+            check_choice("jac", jac, DIFFERENCES, "a function, True or None")
         self.fun, self.shape, self.args, self.jac, self.bounds = fun, shape, args, jac, bounds
         self.nfev = self.njev = 0
 
@@ -162,8 +164,15 @@ class _Function:
         return 0.0
 
     def steepness(self, x, gradient):
-        """Return the largest derivative, without those that point out of the bounds."""
-        return float(np.max(np.abs(x - self.prox(x - gradient, 1.0)), initial=0.0))
+        """Return the largest derivative, without those that point out of the bounds.
+
+        A step along the gradient would be rounded away where x is large, so none is taken.
+        """
+        if self.proximal:
+            low, high = self.bounds
+            outwards = ((x <= low) & (gradient > 0.0)) | ((x >= high) & (gradient < 0.0))
+            gradient = np.where(outwards, 0.0, gradient)
+        return float(np.max(np.abs(gradient), initial=0.0))
 
     def value_and_gradient(self, x):
         value = self._value(x)
@@ -266,7 +275,8 @@ class _Run:
         if self.message is None:
             self._stop(
                 3, f"No step from here lowers fun, and the largest derivative is "
-                f"{self.steepness:.3g} with tol={self.tol}: pass a larger tol, or check jac.",
+                f"{self.steepness:.3g} with tol={self.tol}: pass a larger tol, bounds if fun "
+                "has no minimum, or check jac.",
             )  # fmt: skip
         shape = self.function.shape
         result = OptimizeResult(
@@ -307,8 +317,14 @@ def _make_optimizer(optimizer, learning_rate, bounds):
     name = type(made).__name__
     if isinstance(made, FullBatchOptimizer) and learning_rate is not None:
         raise ValueError(
-            f"learning_rate={learning_rate!r} with optimizer={optimizer!r}: {name} finds its own "
-            "step lengths; pass learning_rate=None, or a step rule such as optimizer='adam'."
+            f"learning_rate={shown(learning_rate)} with optimizer={optimizer!r}: {name} finds its "
+            "own step lengths; pass learning_rate=None, or a step rule such as optimizer='adam'."
+        )
+    if isinstance(learning_rate, str):
+        raise ValueError(
+            f"learning_rate={shown(learning_rate)}: of a function nothing is known that a rate "
+            f"could be found from; pass None for the plain rate of {name}, {made.plain_rate}, a "
+            "positive number, a Schedule, or a function of an array of step numbers."
         )
     if isinstance(made, LBFGS) and bounds is not None:
         raise ValueError(
@@ -319,11 +335,14 @@ def _make_optimizer(optimizer, learning_rate, bounds):
 
 
 def _checked_start(x0):
-    start = np.atleast_1d(np.asarray(x0))
+    try:
+        start = np.atleast_1d(np.asarray(x0))
+    except ValueError as error:  # lists of unequal lengths
+        raise ValueError(f"x0={shown(x0)}: pass finite real numbers.") from error
     if not start.size:
-        raise ValueError(f"x0={x0!r} is empty: pass one number or more.")
+        raise ValueError(f"x0={shown(x0)} is empty: pass one number or more.")
     if start.dtype.kind not in "biuf" or not np.all(np.isfinite(start)):
-        raise ValueError(f"x0={x0!r}: pass finite real numbers.")
+        raise ValueError(f"x0={shown(x0)}: pass finite real numbers.")
     return start.astype(float)
 
 
@@ -339,12 +358,14 @@ def _checked_bounds(bounds, start):
             low = np.reshape([-np.inf if side is None else side for side in low], start.shape)
             high = np.reshape([np.inf if side is None else side for side in high], start.shape)
         low, high = (np.broadcast_to(side, start.shape).astype(float) for side in (low, high))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
-            f"bounds={bounds!r}: pass one (low, high) for each of the {start.size} parameters."
+            f"bounds={shown(bounds)}: pass one (low, high) for each of the {start.size} parameters."
         ) from error
     if not np.all(low <= high):
-        raise ValueError(f"bounds={bounds!r}: pass lower bounds that are not above the upper ones.")
+        raise ValueError(
+            f"bounds={shown(bounds)}: pass lower bounds that are not above the upper ones."
+        )
     return low.ravel(), high.ravel()
 
 
@@ -353,7 +374,9 @@ def _with_result(callback):
     if callback is None:
         return None
     if not callable(callback):
-        raise TypeError(f"callback={callback!r}: pass a function of x, or of intermediate_result.")
+        raise TypeError(
+            f"callback={shown(callback)}: pass a function of x, or of intermediate_result."
+        )
     if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
         return lambda state: callback(intermediate_result=state)
     return lambda state: callback(state.x)
@@ -368,6 +391,6 @@ def _as_number(value):
 
 def _bad_value(value):
     return ValueError(
-        f"fun returned {value!r}: return one real number, or with jac=True a pair of it and the "
-        "derivatives."
+        f"fun returned {shown(value)}: return one real number, or with jac=True a pair of it and "
+        "the derivatives."
     )

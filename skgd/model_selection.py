@@ -21,6 +21,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
 
 from skgd._base import BaseGD
+from skgd._checks import check_n_jobs, check_sparse
 from skgd.blas import one_thread
 from skgd.folds import Given, MaskedFolds, TransformedFolds
 from skgd.fused import Entry, train
@@ -152,6 +153,8 @@ class GDSearchCV(BaseSearchCV):
         -------
         self
         """
+        check_sparse(X)
+        check_n_jobs(self.n_jobs)
         scorer, metric = self._get_scorers()
         X, y = indexable(X, y)
         params = self._get_routed_params_for_fit(_check_method_params(X, params=params))

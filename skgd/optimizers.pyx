@@ -19,8 +19,8 @@ from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, writeable_floats
 
-from skgd._checks import as_floats, check_count
-from skgd._pieces import check_complete, make_rule, overrides
+from skgd._checks import as_floats, check_count, shown
+from skgd._pieces import check_complete, make_rule, overrides, without_rate
 
 cdef extern from "_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
@@ -65,6 +65,11 @@ __all__ = [
 
 class _Minimizer(BaseEstimator):
     """An optimizer of any kind, at the service of ``scipy.optimize.minimize``."""
+
+    def __init_subclass__(cls, **settings):
+        super().__init_subclass__(**settings)
+        if "__init__" in vars(cls):
+            cls.__init__ = without_rate(cls.__init__)
 
     def minimizer(self, *, learning_rate=None, max_iter=1000, tol=1e-6, keep_path=True):
         """Return a ``method`` for ``scipy.optimize.minimize``.
@@ -523,8 +528,8 @@ def _pair(name, value):
     try:
         first, second = value
         return float(first), float(second)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}={value!r}: pass two numbers.") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name}={shown(value)}: pass two numbers.") from error
 
 
 class Rprop(Optimizer):
@@ -1351,6 +1356,7 @@ class SVRG(Optimizer):
         return _reduced_batch(n_features, width)
 
     def _rule(self):
+        check_count("every", self.every)
         return SGDRule(0.0, False, 0.0)
 
 
@@ -1383,6 +1389,9 @@ class SAGA(Optimizer):
     Rule = SGDRule
     takes_streams = False
     snapshots = 0
+
+    def __init__(self):
+        pass
 
     def automatic_rate(self, n_rows, batch_length, curvatures):
         return _reduced_rate(n_rows, batch_length, curvatures), 0.0
@@ -1469,6 +1478,8 @@ def _decreases_enough(at, gradient, value, new_gradient, move, step):
 
     Where rounding hides that, the change of the gradient along the step tells the curvature.
     """
+    if value == float("inf"):
+        return False
     bound = at + gradient @ move + (move @ move) / (2 * step)
     rounding = 1e-14 * (abs(at) + abs(value))
     if abs(value - bound) > rounding:

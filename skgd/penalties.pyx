@@ -15,7 +15,7 @@ from libc.string cimport memcpy
 
 from skgd._arrays cimport floats, integers, writeable_floats
 
-from skgd._checks import as_floats
+from skgd._checks import as_floats, shown
 from skgd._pieces import check_complete, defines, make_rule, overrides
 
 cdef extern from "_vector.h" nogil:
@@ -322,11 +322,16 @@ cdef class WeightedRule(PenaltyRule):
     def __init__(self, weights):
         self.weights = NULL
         if weights is not None:
-            array = np.ascontiguousarray(weights, dtype=float)
-            if array.ndim != 1 or not np.all(np.isfinite(array)) or np.any(array < 0):
+            try:
+                array = np.ascontiguousarray(weights, dtype=float)
+            except (TypeError, ValueError, OverflowError):
+                array = np.empty(0)
+            # An array of no dimension has got one.
+            usable = array.size and np.ndim(weights) == 1 and np.all(np.isfinite(array))
+            if not usable or np.any(array < 0):
                 raise ValueError(
-                    "weights of a penalty: pass one finite number >= 0 per feature, "
-                    f"got {weights!r}."
+                    f"weights={shown(weights)} of a penalty: pass one finite number >= 0 per "
+                    "feature, or None."
                 )
             self.owner, self.weights = array, floats(array, array.shape)
 
@@ -619,7 +624,7 @@ def checked_groups(groups):
     lists = list(groups) if np.iterable(groups) else []
     if not lists:
         raise ValueError(
-            f"groups={groups!r}: pass lists of column numbers such as [[0, 1], [2, 3]], or None "
+            f"groups={shown(groups)}: pass lists of column numbers such as [[0, 1], [2, 3]], or None "
             "for a group of its own for each column."
         )
     result, seen = [], set()
@@ -730,8 +735,8 @@ cdef class BoxRule(PenaltyRule):
         self.penalty.check(d)
         if self.stride and self.length != d:
             raise ValueError(
-                f"the bounds have {self.length} numbers and X has {d} features: pass one number, "
-                "or one per feature."
+                f"lower and upper, the bounds, have {self.length} numbers and X has {d} features: "
+                "pass one number, or one per feature."
             )
 
     def separated(self, Py_ssize_t d):
@@ -775,10 +780,12 @@ def checked_bound(name, bound):
     """Return a bound as an array of one number, or of one per feature."""
     try:
         array = np.asarray(bound, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.empty(0)
-    if array.ndim > 1 or not array.size or np.any(np.isnan(array)):
-        raise ValueError(f"{name}={bound!r}: pass a number, or an array with one per feature.")
+    if array.ndim > 1 or not array.size or np.any(np.isnan(array)) or isinstance(bound, bool):
+        raise ValueError(
+            f"{name}={shown(bound)}: pass a number, or an array with one per feature."
+        )
     return np.atleast_1d(array)
 
 
@@ -829,7 +836,7 @@ class Box(Penalty):
             return BoxRule(self.lower, self.upper, FreeRule())
         if not isinstance(self.penalty, Penalty):
             raise TypeError(
-                f"penalty={self.penalty!r} of a Box: pass None or an object from skgd.penalties, "
+                f"penalty={shown(self.penalty)} of a Box: pass None or an object from skgd.penalties, "
                 "such as L1()."
             )
         return BoxRule(self.lower, self.upper, self.penalty.compiled())

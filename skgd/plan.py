@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from skgd import optimizers
+from skgd._checks import shown
+from skgd._names import check_choice
+from skgd._pieces import check_types
 from skgd.optimizers import SGD, Adam, FullBatchOptimizer, Optimizer
 from skgd.schedules import as_schedule
 
@@ -70,16 +73,16 @@ class Plan:
 def make_optimizer(optimizer):
     """Return the optimizer object that a user's ``optimizer`` means; None for "auto"."""
     if isinstance(optimizer, Optimizer | FullBatchOptimizer):
+        check_types(optimizer)
         return optimizer
     if isinstance(optimizer, str):
         if optimizer == "auto":
             return None
-        if optimizer in OPTIMIZERS:
-            return OPTIMIZERS[optimizer]()
-        names = ", ".join(repr(name) for name in ("auto", *OPTIMIZERS))
-        raise ValueError(f"optimizer={optimizer!r}: pass one of {names}, or an Optimizer.")
+        check_choice("optimizer", optimizer, ("auto", *OPTIMIZERS), "or an Optimizer")
+        return OPTIMIZERS[optimizer]()
     raise TypeError(
-        f"optimizer={optimizer!r}: pass a string or an object from skgd.optimizers, such as Adam()."
+        f"optimizer={shown(optimizer)}: pass a string or an object from skgd.optimizers, such as "
+        "Adam()."
     )
 
 
@@ -95,13 +98,13 @@ def choose_optimizer(optimizer, learning_rate, batch_size, *, partial):
     name = type(chosen).__name__
     if rate_given and isinstance(chosen, FullBatchOptimizer):
         raise ValueError(
-            f"learning_rate={learning_rate!r} with optimizer={optimizer!r}: {name} finds its "
+            f"learning_rate={shown(learning_rate)} with optimizer={optimizer!r}: {name} finds its "
             "own step lengths; pass learning_rate='auto', or a step rule such as "
             "optimizer='adam'."
         )
     if batches and not chosen.takes_batches:
         raise ValueError(
-            f"batch_size={batch_size!r} with optimizer={optimizer!r}: {name} needs all rows; "
+            f"batch_size={shown(batch_size)} with optimizer={optimizer!r}: {name} needs all rows; "
             "pass batch_size='full', or a step rule such as optimizer='adam'."
         )
     return chosen

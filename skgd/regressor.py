@@ -61,7 +61,10 @@ class GDRegressor(RegressorMixin, BaseGD):
     scoring : str, callable or None, default=None
         What early stopping watches; None is the validation loss.
     init : {"zeros", "random"} or (coef, intercept), default="zeros"
-        Where descent starts. With a metric, the intercept starts at the best constant.
+        Where descent starts: coefficients of zero, small random ones, or those given, which have
+        the shapes of ``coef_`` and ``intercept_``. "zeros" and "random" start the intercept at the
+        best constant, and at zero with ``precondition=None``; so does a classifier with a
+        ``learning_rate`` of one's own or in ``partial_fit``.
     on_divergence : {"recover", "raise"}, default="recover"
         Whether an exploding run warns and returns its best iterate, or raises.
     warm_start : bool, default=False
@@ -197,7 +200,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         if y.dtype.kind not in "biuf":
             try:
                 y = y.astype(float)
-            except (TypeError, ValueError) as error:
+            except (TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
         targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
         check_size(targets)

@@ -11,12 +11,14 @@ because the rate is still to fall: pass ``max_iter`` or ``epochs`` with `Cosine`
 """
 
 import copy
+import sys
 from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skgd._checks import as_floats, is_number
+from skgd._checks import as_floats, is_finite, is_number, shown
+from skgd._names import suggestion
 
 __all__ = [
     "Schedule",
@@ -250,9 +252,14 @@ class Step(Schedule):
         return _number(self, "rate") * _positive(self, "factor") ** drops
 
     def _milestones(self):
-        milestones = np.sort(np.atleast_1d(self.epochs))
+        try:
+            milestones = np.sort(np.atleast_1d(self.epochs))
+        except (TypeError, ValueError):  # of lists of unequal lengths
+            milestones = np.empty(0, dtype=object)
         if milestones.ndim != 1 or milestones.dtype.kind not in "iuf":
-            raise TypeError(f"epochs={self.epochs!r} of Step: pass a number or a list of numbers.")
+            raise TypeError(
+                f"epochs={shown(self.epochs)} of Step: pass a number or a list of numbers."
+            )
         return milestones
 
 
@@ -467,20 +474,24 @@ class Warmup(Schedule):
         return t >= steps and self._following().settled(t - steps)
 
     def _following(self):
-        if isinstance(self.then, str):
-            raise ValueError(
-                f"then={self.then!r} of Warmup: pass a number, a Schedule, or a function of an "
-                "array of step numbers."
+        then = self.then
+        if not (is_finite(then) and then >= 0 or isinstance(then, Schedule) or callable(then)):
+            error = ValueError if isinstance(then, str) or is_number(then) else TypeError
+            raise error(
+                f"then={shown(then)} of Warmup: pass a finite number >= 0, a Schedule, or a "
+                "function of an array of step numbers."
             )
-        return as_schedule(self.then)
+        return as_schedule(then)
 
     def _checked_steps(self):
         if not isinstance(self.steps, Integral) or isinstance(self.steps, bool):
             raise TypeError(
-                f"steps={self.steps!r} of Warmup: pass an integer, the number of update steps."
+                f"steps={shown(self.steps)} of Warmup: pass an integer, the number of update steps."
             )
-        if self.steps < 0:
-            raise ValueError(f"steps={self.steps!r} of Warmup: pass an integer >= 0.")
+        if not 0 <= self.steps <= sys.maxsize:
+            raise ValueError(
+                f"steps={shown(self.steps)} of Warmup: pass an integer from 0 to {sys.maxsize}."
+            )
         return int(self.steps)
 
 
@@ -549,7 +560,11 @@ class ReduceOnPlateau(Schedule):
             raise ValueError(
                 f"factor={self.factor!r} of ReduceOnPlateau: pass a number between 0 and 1."
             )
-        return max(_number(self, "rate") * factor**self.reductions, lowest)
+        return max(_not_negative(self, "rate") * factor**self.reductions, lowest)
+
+
+# What NumPy says where a function of a number gets an array.
+SCALARS_ONLY = ("truth value of an array", "can be converted to Python scalars")
 
 
 def _half_cosine(share):
@@ -560,7 +575,11 @@ def _half_cosine(share):
 def _number(schedule, name):
     value = getattr(schedule, name)
     if not is_number(value):
-        raise TypeError(f"{name}={value!r} of {type(schedule).__name__}: pass a number.")
+        raise TypeError(f"{name}={shown(value)} of {type(schedule).__name__}: pass a number.")
+    if not is_finite(value):
+        raise ValueError(
+            f"{name}={shown(value)} of {type(schedule).__name__}: pass a finite number."
+        )
     return float(value)
 
 
@@ -568,7 +587,7 @@ def _positive(schedule, name):
     value = _number(schedule, name)
     if not 0 < value < np.inf:
         raise ValueError(
-            f"{name}={value!r} of {type(schedule).__name__}: pass a finite number above 0."
+            f"{name}={shown(value)} of {type(schedule).__name__}: pass a finite number above 0."
         )
     return value
 
@@ -604,7 +623,16 @@ class _Function(Schedule):
         self.function = function
 
     def rates(self, t):
-        return self.function(t)
+        try:
+            return self.function(t)
+        except (TypeError, ValueError) as error:
+            if not any(words in str(error) for words in SCALARS_ONLY):
+                raise
+            raise type(error)(
+                f"learning_rate={self!r} takes no array, and t is one, of step numbers: write "
+                "np.where(t < 100, a, b) for `a if t < 100 else b`, np.exp for math.exp, and "
+                f"np.maximum for max. ({error})"
+            ) from error
 
     def __repr__(self):
         return repr(self.function)
@@ -615,6 +643,8 @@ def as_schedule(learning_rate):
     if isinstance(learning_rate, Schedule):
         return learning_rate
     if is_number(learning_rate):
+        if not is_finite(learning_rate):
+            raise ValueError(f"learning_rate={shown(learning_rate)}: pass a finite number above 0.")
         return _Number(learning_rate)
     if callable(learning_rate) and not isinstance(learning_rate, type):
         return _Function(learning_rate)
@@ -629,8 +659,11 @@ def as_schedule(learning_rate):
     remedy = remedies.get(learning_rate) if isinstance(learning_rate, str) else None
     if remedy is None:
         remedy = "'auto', a positive number, a Schedule, or a function of an array of step numbers"
-    error = ValueError if isinstance(learning_rate, str) else TypeError
-    raise error(f"learning_rate={learning_rate!r}: pass {remedy}.")
+    if not isinstance(learning_rate, str):
+        raise TypeError(f"learning_rate={shown(learning_rate)}: pass {remedy}.")
+    if suggestion("learning_rate", learning_rate, ("auto",)):
+        remedy = "'auto'"
+    raise ValueError(f"learning_rate={shown(learning_rate)}: pass {remedy}.")
 
 
 def checked_rates(schedule, t):

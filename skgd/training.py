@@ -80,7 +80,8 @@ def train_full_batch(optimizer, objective, x, record, enough=0.0, confirm=None):
             record.begin_epoch()
         return stop
 
-    end = optimizer.solve(objective, x, monitor)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        end = optimizer.solve(objective, x, monitor)
     if record.stop_reason == "diverged":
         return last["x"]
     if np.shape(end) != x.shape or not np.all(np.isfinite(end)):

@@ -4,10 +4,12 @@ import copy
 import warnings
 
 import numpy as np
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 
+from skgd._checks import shown
 from skgd._engine import value_and_gradient
+from skgd._names import check_choice
 
 
 def split(sample, fraction, random_state, *, stratified):
@@ -25,14 +27,15 @@ def split(sample, fraction, random_state, *, stratified):
     stratified : bool
         Whether each side gets its share of every class.
     """
+    rows, others = np.arange(len(sample.y), dtype=np.intp), np.empty(0, dtype=np.intp)
+    if sample.weights is not None:
+        # Rows without weight, which may be all of a class, tell nothing of a model.
+        rows, others = np.flatnonzero(sample.weights), np.flatnonzero(sample.weights == 0)
     try:
         train, test = train_test_split(
-            np.arange(len(sample.y), dtype=np.intp), test_size=float(fraction),
-            stratify=sample.y if stratified else None, random_state=random_state,
-        )  # fmt: skip
-        weights = sample.weights
-        if weights is not None and not (weights[train].any() and weights[test].any()):
-            raise ValueError("one side would have no weight.")
+            rows, test_size=float(fraction), stratify=sample.y[rows] if stratified else None,
+            random_state=random_state,
+        )
     except ValueError as error:
         warnings.warn(
             f"early_stopping=True: no validation set was split off, because {error} All rows were "
@@ -40,7 +43,7 @@ def split(sample, fraction, random_state, *, stratified):
             UserWarning,
         )
         return sample, None
-    return sample.only(np.sort(train)), sample.only(np.sort(test))
+    return sample.only(np.sort(np.concatenate([train, others]))), sample.only(np.sort(test))
 
 
 class Validation:
@@ -64,8 +67,12 @@ class Validation:
         self.scorer = None
         scoring = estimator.scoring
         if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
-            raise TypeError(f"scoring={scoring!r}: pass one name of a score, a callable or None.")
+            raise TypeError(
+                f"scoring={shown(scoring)}: pass one name of a score, a callable or None."
+            )
         if scoring is not None and scoring != "loss":
+            if isinstance(scoring, str):
+                check_choice("scoring", scoring, ("loss", *get_scorer_names()))
             self.scorer = check_scoring(estimator, scoring=scoring)
             # A scorer needs the rows as a matrix of their own.
             self.X, self.y = held_out.taken(held_out.X), held_out.taken(held_out.y)

@@ -134,6 +134,44 @@ def test_single_precision_is_kept():
     assert_allclose(peer.predict_proba(IRIS), model.predict_proba(IRIS), rtol=1e-5)
 
 
+def form(value):
+    """Return what tells a number of NumPy or an array from others."""
+    return np.ndim(value), np.shape(value), np.asarray(value).dtype
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("loss", [*REGRESSIONS, *CLASSIFICATIONS])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_coefficients_have_the_form_that_scikit_learns_own_fit_gives(
+    loss, outputs, fit_intercept, dtype
+):
+    rows, kind, y = IRIS.astype(dtype), GDRegressor, SPECIES + 1.0
+    if loss in CLASSIFICATIONS:
+        kind, y = GDClassifier, SPECIES if outputs == 2 else SPECIES == 1
+    elif outputs == 2:
+        y = np.column_stack([y, y[::-1]])
+    squared = loss == "squared_error"
+    for penalty in ("l2", "l1", "elasticnet", None) if squared else ("l2", None):
+        model = kind(loss, penalty=penalty, fit_intercept=fit_intercept, **QUICK).fit(rows, y)
+        peer = model.to_sklearn()
+        own = clone(peer)
+        for part in (own, getattr(own, "estimator", own)):
+            if getattr(part, "C", None) == np.inf and loss != "log_loss":  # which its fit refuses
+                part.set_params(C=1.0)
+        if loss == "modified_huber" and own.alpha == 0:  # which it refuses, too
+            own.set_params(alpha=1e-4)
+        if "max_iter" in own.get_params() and loss not in ("absolute_error", "quantile"):
+            own.set_params(max_iter=5)
+        own.fit(rows, y)
+        peers, owns = (getattr(each, "estimators_", [each]) for each in (peer, own))
+        for one, other in zip(peers, owns, strict=True):
+            assert isinstance(one.intercept_, np.floating | np.ndarray)
+            assert form(one.intercept_) == form(other.intercept_)
+            assert form(one.coef_) == form(other.coef_)
+
+
 # ---- the parameters are those of the same objective ---------------------------------------------
 
 SCALED = StandardScaler().fit_transform(X)

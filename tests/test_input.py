@@ -72,9 +72,10 @@ def test_one_class_is_an_error(y):
         GDClassifier().fit(np.eye(6), y)
 
 
-def test_one_class_of_those_with_weight_is_an_error():
-    with pytest.raises(ValueError, match="at least 2 classes.*sample_weight"):
-        GDClassifier().fit(np.eye(4), [0, 1, 1, 1], sample_weight=[0, 1, 2, 1])
+def test_one_class_of_those_with_weight_is_a_constant_model():
+    model = GDClassifier().fit(np.eye(4), [0, 1, 1, 1], sample_weight=[0, 1, 2, 1])
+    assert_array_equal(model.classes_, [0, 1])
+    assert_array_equal(model.predict(np.eye(4)), 1)
 
 
 def test_continuous_targets_of_a_classification_are_an_error():

@@ -10,7 +10,7 @@ from scipy.optimize import Bounds, rosen, rosen_der
 from sklearn.datasets import load_diabetes
 
 from skgd import GDRegressor, minimize, optimizers
-from skgd.optimizers import SGD, AcceleratedGradient, Adam, FullBatchOptimizer, Optimizer
+from skgd.optimizers import LBFGS, SGD, AcceleratedGradient, Adam, FullBatchOptimizer, Optimizer
 from skgd.schedules import Cosine, ReduceOnPlateau, Step
 
 KINDS = [getattr(optimizers, name) for name in optimizers.__all__]
@@ -572,3 +572,39 @@ def test_an_optimizer_for_a_method_is_not_changed():
     optimizer = AcceleratedGradient()
     optimizer.minimizer(max_iter=3)
     assert vars(optimizer) == vars(AcceleratedGradient())
+
+
+# ---- convergence --------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("kind", [*RULES, *SOLVERS])
+@pytest.mark.parametrize("unit", [1.0, 1e-8, 1e8])
+def test_a_function_without_a_minimum_is_no_success(kind, unit):
+    # Where x is large, a step along the gradient is rounded away.
+    for start in (0.0, 1e16 * unit):
+        result = minimize(
+            lambda x: -unit * x.sum(), np.full(3, start), jac=lambda x: np.full(3, -unit),
+            optimizer=kind(), tol=1e-6 * unit, max_iter=5 if kind is LBFGS else 100,
+        )  # fmt: skip
+        assert not result.success and result.status in (1, 2, 3)
+        assert_array_equal(result.jac, -unit)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in [*RULES, *SOLVERS] if kind.__name__ != "LBFGS"])
+def test_a_derivative_within_narrow_bounds_counts_in_full(kind):
+    settings = {"jac": lambda x: -np.ones(1), "optimizer": kind(), "bounds": [(0, 1e-7)]}
+    within = minimize(lambda x: -x.sum(), [5e-8], max_iter=1, learning_rate=(
+        1e-9 if issubclass(kind, Optimizer) else None
+    ), **settings)  # fmt: skip
+    assert within.success == (within.x[0] == 1e-7)
+    at_bound = minimize(lambda x: -x.sum(), [1e-7], **settings)
+    assert at_bound.success and at_bound.nit == 0
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
+def test_a_line_search_turns_back_from_where_the_function_ends(kind):
+    result = minimize(
+        lambda x: float((-np.log(1 - x) - 3 * x).sum()) if np.all(x < 1) else np.nan, [0.0],
+        jac=lambda x: 1 / (1 - x) - 3, optimizer=kind(),
+    )  # fmt: skip
+    assert result.success
+    assert_allclose(result.x, 2 / 3, rtol=1e-5)
