@@ -111,14 +111,20 @@ class FitTasks:
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
         )
 
-    def end(self):
-        """Tell that the estimator is fitted; an epoch that never came ends as an empty task."""
+    def end(self, attributes=dict):
+        """Tell that the estimator is fitted; an epoch that never came ends as an empty task.
+
+        Parameters
+        ----------
+        attributes : callable
+            Returns the attributes that the fitted estimator has and the one that told so far lacks.
+        """
         if self.context is None:
             return
         if self.epoch is not None:
             self.epoch.call_on_fit_task_end(estimator=self.estimator, **self.data)
         self.context.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=dict, **self.data
+            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
         )
 
 
