@@ -74,9 +74,10 @@ class Entry:
     def model_by_now(self, whole):
         """Return an estimator with the coefficients of the last epoch, or those kept.
 
+        None before the first epoch, to which an error in the pass may have sent the entry back.
         With all attributes of a fitted one, or with no more than predictions need.
         """
-        if self.run is None:
+        if self.run is None or self.end is None:
             return self.model
         return self._model(self.run.attributes if whole else self.run.coefficients, *self.end)
 

@@ -143,9 +143,7 @@ class EntryTasks:
         self.fit = None
 
     def begin(self, sample):
-        """Return the tasks of the fit to a sample, or None for one that starts a second time."""
-        if self.fit is not None:
-            return None
+        """Return the tasks of the fit to a sample."""
         weights = sample.masked_weights()
         if weights is not None:
             sample = sample.only(weights.nonzero()[0])
