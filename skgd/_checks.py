@@ -6,6 +6,9 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
+# The share of the greatest second derivative of a convex loss by which another one may be negative:
+# differences of numbers of that size leave 1e-16 of them.
+NEGATIVE = 1e-8
 # Squares of numbers up to this size can be added up in doubles.
 LARGEST = 1e150
 
@@ -21,6 +24,21 @@ def as_floats(result, name):
         return np.asarray(result, dtype=float)
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} returned {result!r}: return numbers.") from error
+
+
+def check_second_derivatives(values, name, convex):
+    """Raise unless what a user's hessian has returned can be that of a loss."""
+    least, greatest = values.min(initial=0.0), values.max(initial=0.0)
+    if not (np.isfinite(least) and np.isfinite(greatest)):
+        raise ValueError(
+            f"{name} returned NaN or infinite values: return finite numbers, or set has_hessian = "
+            "False."
+        )
+    if convex and least < -NEGATIVE * greatest:
+        raise ValueError(
+            f"{name} returned {least:.3g}: the second derivatives of a convex loss are not "
+            "negative; correct them, or set convex = False."
+        )
 
 
 def check_count(name, value, *others):
