@@ -207,15 +207,21 @@ def naming_columns(X, error):
 def given_start(init, k, d, fit_intercept):
     """Return a user's (coef, intercept), checked."""
     try:
-        coef, intercept = init
-        coef = np.array(coef, dtype=float)
-        intercept = np.array(np.broadcast_to(np.asarray(intercept, dtype=float).ravel(), k))
-        coef = coef.reshape(k, d)
+        coef, intercept = (np.array(part, dtype=float) for part in init)
     except (TypeError, ValueError) as error:
+        raise ValueError(f"init={init!r}: {_init_remedy(k, d)}") from error
+    vectors = coef.shape == (d,) and k == 1
+    one = intercept.size == 1 and intercept.ndim <= 1 and (k == 1 or not fit_intercept)
+    if not (vectors or coef.shape == (k, d)) or not (one or intercept.shape == (k,)):
         raise ValueError(
-            f"init={init!r}: pass 'zeros', 'random', or (coef, intercept) with {k} x {d} and {k} "
-            "numbers."
-        ) from error
+            f"init has coef of shape {coef.shape} and intercept of shape {intercept.shape}: "
+            f"{_init_remedy(k, d)}"
+        )
     if not (np.all(np.isfinite(coef)) and np.all(np.isfinite(intercept))):
         raise ValueError("init has NaN or infinite values: pass finite numbers.")
-    return coef, intercept if fit_intercept else np.zeros(k)
+    return coef.reshape(k, d), intercept.reshape(k) if fit_intercept else np.zeros(k)
+
+
+def _init_remedy(k, d):
+    shapes = f"({k}, {d}) and ({k},)" if k > 1 else f"({d},) and (1,)"
+    return f"pass 'zeros', 'random', or (coef, intercept) of shapes {shapes}."

@@ -13,6 +13,7 @@ copy that predicts, with the coefficients and the ``history_`` up to there.
 import os
 import pickle
 import tempfile
+import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -20,6 +21,7 @@ from numbers import Real
 
 import joblib
 import numpy as np
+from sklearn.base import MetaEstimatorMixin
 from sklearn.metrics import check_scoring
 
 from skgd._checks import check_count, is_number
@@ -112,7 +114,7 @@ class FitTasks:
         )
 
     def end(self, attributes=dict):
-        """Tell that the estimator is fitted; an epoch that never came ends as an empty task.
+        """Tell that the estimator is fitted, and end an epoch that began and was not needed.
 
         Parameters
         ----------
@@ -122,7 +124,9 @@ class FitTasks:
         if self.context is None:
             return
         if self.epoch is not None:
-            self.epoch.call_on_fit_task_end(estimator=self.estimator, **self.data)
+            self.epoch.call_on_fit_task_end(
+                estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+            )
         self.context.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
         )
@@ -189,9 +193,38 @@ class Callback:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+class _OfEpochs(Callback):
+    """A callback that acts on the epochs of the estimator on which it is set."""
+
+    def setup(self, estimator, context):
+        """Warn where it is set on an estimator that fits others: it would never act."""
+        if _fits_others(estimator):
+            warnings.warn(_misplaced(self, estimator), UserWarning)
+
+
+def _fits_others(estimator):
+    return isinstance(estimator, MetaEstimatorMixin) or hasattr(estimator, "steps")
+
+
+def _misplaced(callback, estimator):
+    name, other = type(callback).__name__, type(estimator).__name__
+    return (
+        f"{name} on {other} hears of no epoch: set it on the estimator inside, as in "
+        f"{other}(GDClassifier().set_callbacks({name}(...)), ...)."
+    )
+
+
 def _is_epoch(context):
     """Whether a task is one epoch and not the whole fit."""
     return context.parent is not None and context.max_subtasks == 0
+
+
+def _is_new(context, fitted_estimator):
+    """Whether the end of a task is that of an epoch which has changed the estimator."""
+    if not _is_epoch(context) or fitted_estimator is None:
+        return False
+    history = getattr(fitted_estimator, "history_", None)
+    return history is None or len(history["epoch"]) > context.task_id
 
 
 def _fit_of(context):
@@ -199,7 +232,7 @@ def _fit_of(context):
     return context.parent if _is_epoch(context) else context
 
 
-class TimeLimit(Callback):
+class TimeLimit(_OfEpochs):
     """Stop a fit at the end of the first epoch after a number of seconds.
 
     Parameters
@@ -228,7 +261,7 @@ class TimeLimit(Callback):
         return _is_epoch(context) and elapsed.total_seconds() >= self.seconds
 
 
-class StopAtLoss(Callback):
+class StopAtLoss(_OfEpochs):
     """Stop a fit as soon as an entry of ``history_`` is at or below a threshold.
 
     Parameters
@@ -256,7 +289,7 @@ class StopAtLoss(Callback):
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Stop once the entry is small enough."""
-        if not _is_epoch(context) or fitted_estimator is None:
+        if not _is_new(context, fitted_estimator):
             return False
         history = fitted_estimator.history_
         if self.monitor not in history:
@@ -265,7 +298,7 @@ class StopAtLoss(Callback):
         return bool(history[self.monitor][-1] <= self.threshold)
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(_OfEpochs):
     """Stop a fit when a score on held-out rows no longer rises, and give the best weights back.
 
     ``early_stopping=True`` does the same with a share of the rows and needs no callback. This one
@@ -318,6 +351,7 @@ class EarlyStopping(Callback):
 
     def setup(self, estimator, context):
         """Forget earlier fits of the estimator."""
+        super().setup(estimator, context)
         self._watches[estimator] = _Watch(check_scoring(estimator, scoring=self.scoring))
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
@@ -327,7 +361,7 @@ class EarlyStopping(Callback):
             if watch.best is not None:
                 vars(estimator).update(watch.best)
             return False
-        if fitted_estimator is None:
+        if not _is_new(context, fitted_estimator):
             return False
         weights = {}
         if self.sample_weight_val is not None:
@@ -406,6 +440,11 @@ class Checkpoint(Callback):
         self.path = os.fspath(path)
         self.every = every
 
+    def setup(self, estimator, context):
+        """Refuse an estimator that fits others: a file serves one fit."""
+        if _fits_others(estimator):
+            raise TypeError(_misplaced(self, estimator))
+
     def resume(self, fingerprint):
         """Return the state in the file, or None where there is no file."""
         folder = os.path.dirname(os.path.abspath(self.path))
@@ -432,7 +471,7 @@ class Checkpoint(Callback):
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Write the state after an epoch; remove the file after the fit."""
         if _is_epoch(context):
-            if fitted_estimator is not None and (context.task_id + 1) % self.every == 0:
+            if _is_new(context, fitted_estimator) and (context.task_id + 1) % self.every == 0:
                 self._write(fitted_estimator._state)
         elif estimator.stop_reason_ != "callback" and os.path.exists(self.path):
             os.remove(self.path)
@@ -452,7 +491,7 @@ class Checkpoint(Callback):
             raise
 
 
-class PrintProgress(Callback):
+class PrintProgress(_OfEpochs):
     """Print a line for each epoch; ``verbose=1`` does the same.
 
     Parameters
@@ -473,7 +512,7 @@ class PrintProgress(Callback):
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Print the newest entry of the history."""
-        if _is_epoch(context) and fitted_estimator is not None:
+        if _is_new(context, fitted_estimator):
             self.print_last(fitted_estimator.history_)
 
     def print_last(self, history):

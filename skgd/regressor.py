@@ -59,9 +59,11 @@ class GDRegressor(RegressorMixin, BaseGD):
     validation_fraction : float, default=0.1
         The share of rows held out for early stopping.
     scoring : str, callable or None, default=None
-        What early stopping watches; None is the validation loss.
+        What ``early_stopping=True`` watches; None is the validation loss. Without early stopping
+        it has no effect, with a warning.
     init : {"zeros", "random"} or (coef, intercept), default="zeros"
-        Where descent starts. With a metric, the intercept starts at the best constant.
+        Where descent starts. With a metric, the intercept starts at the best constant. Arrays
+        have the shapes of ``coef_`` and ``intercept_``.
     on_divergence : {"recover", "raise"}, default="recover"
         Whether an exploding run warns and returns its best iterate, or raises.
     warm_start : bool, default=False

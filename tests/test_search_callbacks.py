@@ -19,7 +19,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgd import GDClassifier, GDSearchCV
-from skgd.callbacks import Callback, TimeLimit
+from skgd.callbacks import (
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    PrintProgress,
+    StopAtLoss,
+    TimeLimit,
+)
 from skgd.optimizers import Optimizer
 
 pytestmark = [
@@ -241,6 +248,20 @@ def test_a_callback_of_a_pipeline_is_honoured():
     assert recorder.counts("setup") == {"fit": 7}
 
 
-def test_a_time_limit_on_a_search_does_not_reach_the_fits():
-    search = GDSearchCV(MODEL, RATES, cv=2, race=False).set_callbacks(TimeLimit(0)).fit(X, Y)
-    assert set(search.cv_results_["stop_reason"]) == {"max_iter"}
+@pytest.mark.parametrize("callback", [
+    TimeLimit(0), StopAtLoss(9.0), PrintProgress(), EarlyStopping(X, Y), Checkpoint("never written"),
+], ids=repr)  # fmt: skip
+@pytest.mark.parametrize("wrap", [
+    lambda model: GDSearchCV(model, RATES, cv=2, race=False),
+    lambda model: GridSearchCV(model, RATES, cv=2),
+    lambda model: make_pipeline(StandardScaler(), model),
+])  # fmt: skip
+def test_a_callback_that_acts_on_epochs_says_where_it_belongs(callback, wrap):
+    outer = wrap(MODEL).set_callbacks(callback)
+    message = f"{type(callback).__name__} on {type(outer).__name__} hears of no epoch: set it on"
+    if isinstance(callback, Checkpoint):
+        with pytest.raises(TypeError, match=message):
+            outer.fit(X, Y)
+    else:
+        with pytest.warns(UserWarning, match=message):
+            outer.fit(X, Y)
