@@ -20,6 +20,8 @@ def is_number(value):
 
 def as_floats(result, name):
     """Return what a user's function of a name has returned as an array of floats."""
+    if result is None:
+        raise TypeError(f"{name} returned None: return numbers.")
     try:
         return np.asarray(result, dtype=float)
     except (TypeError, ValueError) as error:
