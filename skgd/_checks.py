@@ -1,9 +1,11 @@
 """Checks of what the user passed; each error names the parameter, the value and the remedy."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import MetaEstimatorMixin
 from sklearn.utils.validation import check_array
 
 # The share of the greatest second derivative of a convex loss by which another one may be negative:
@@ -154,6 +156,23 @@ def check_size(targets):
             f"y: the largest number has the size {largest:.3g}, and its square is beyond the range "
             "of doubles: multiply or divide y by a power of ten."
         )
+
+
+def check_place(callback, estimator):
+    """Warn of a callback of epochs on an estimator around others, which has none.
+
+    Raise for one that keeps a file, which serves one fit.
+    """
+    if not (isinstance(estimator, MetaEstimatorMixin) or hasattr(estimator, "steps")):
+        return
+    name, other = type(callback).__name__, type(estimator).__name__
+    message = (
+        f"{name} on {other} hears of no epoch: set it on the estimator inside, as in "
+        f"{other}(GDClassifier().set_callbacks({name}(...)), ...)."
+    )
+    if hasattr(callback, "resume"):
+        raise TypeError(message)
+    warnings.warn(message, UserWarning)
 
 
 def canonical(X):

@@ -7,13 +7,13 @@ They follow scikit-learn's protocol (``sklearn.callback``, SLEP 23), so ``Progre
 
 A task named "epoch" is one unit of ``max_iter``. A callback that returns True at its end stops the
 fit, with ``stop_reason_`` "callback". Where a callback asks for the ``fitted_estimator``, it gets a
-copy that predicts, with the coefficients and the ``history_`` up to there.
+copy that predicts, with the coefficients and the ``history_`` up to there; after an epoch that
+exploded, with the best coefficients so far.
 """
 
 import os
 import pickle
 import tempfile
-import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -21,10 +21,9 @@ from numbers import Real
 
 import joblib
 import numpy as np
-from sklearn.base import MetaEstimatorMixin
 from sklearn.metrics import check_scoring
 
-from skgd._checks import check_count, is_number
+from skgd._checks import check_count, check_place, is_number
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -114,22 +113,14 @@ class FitTasks:
         )
 
     def end(self, attributes=dict):
-        """Tell that the estimator is fitted, and end an epoch that began and was not needed.
-
-        Parameters
-        ----------
-        attributes : callable
-            Returns the attributes that the fitted estimator has and the one that told so far lacks.
-        """
+        """Tell that a fit is over, whose attributes are those given; end a superfluous epoch."""
         if self.context is None:
             return
-        if self.epoch is not None:
-            self.epoch.call_on_fit_task_end(
-                estimator=self.estimator, reconstruction_attributes=attributes, **self.data
-            )
-        self.context.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=attributes, **self.data
-        )
+        for task in (self.epoch, self.context):
+            if task is not None:
+                task.call_on_fit_task_end(
+                    estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+                )
 
 
 def _fingerprint(estimator, sample):
@@ -197,21 +188,8 @@ class _OfEpochs(Callback):
     """A callback that acts on the epochs of the estimator on which it is set."""
 
     def setup(self, estimator, context):
-        """Warn where it is set on an estimator that fits others: it would never act."""
-        if _fits_others(estimator):
-            warnings.warn(_misplaced(self, estimator), UserWarning)
-
-
-def _fits_others(estimator):
-    return isinstance(estimator, MetaEstimatorMixin) or hasattr(estimator, "steps")
-
-
-def _misplaced(callback, estimator):
-    name, other = type(callback).__name__, type(estimator).__name__
-    return (
-        f"{name} on {other} hears of no epoch: set it on the estimator inside, as in "
-        f"{other}(GDClassifier().set_callbacks({name}(...)), ...)."
-    )
+        """Say where it is set on an estimator that fits others: it would never act."""
+        check_place(self, estimator)
 
 
 def _is_epoch(context):
@@ -221,10 +199,9 @@ def _is_epoch(context):
 
 def _is_new(context, fitted_estimator):
     """Whether the end of a task is that of an epoch which has changed the estimator."""
-    if not _is_epoch(context) or fitted_estimator is None:
-        return False
+    ended = fitted_estimator is not None and _is_epoch(context)
     history = getattr(fitted_estimator, "history_", None)
-    return history is None or len(history["epoch"]) > context.task_id
+    return ended and (history is None or len(history["epoch"]) > context.task_id)
 
 
 def _fit_of(context):
@@ -394,7 +371,7 @@ class _Watch:
     waited: int = 0
 
 
-class Checkpoint(Callback):
+class Checkpoint(_OfEpochs):
     """Write a fit's state to a file after each epoch, and go on from the file after a kill.
 
     Fit again with the same data and the same parameters: the fit goes on after the last epoch that
@@ -439,11 +416,6 @@ class Checkpoint(Callback):
             raise TypeError(f"path={path!r}: pass the name of a file, a string or a Path.")
         self.path = os.fspath(path)
         self.every = every
-
-    def setup(self, estimator, context):
-        """Refuse an estimator that fits others: a file serves one fit."""
-        if _fits_others(estimator):
-            raise TypeError(_misplaced(self, estimator))
 
     def resume(self, fingerprint):
         """Return the state in the file, or None where there is no file."""

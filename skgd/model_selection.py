@@ -157,16 +157,11 @@ class GDSearchCV(BaseSearchCV):
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         weights, params = params.get("sample_weight"), self._get_routed_params_for_fit(params)
-        candidates = self._candidates()
+        candidates = _drawn(self.param_grid, self.n_iter, self.random_state)
         tasks = SearchTasks(self, candidates, X, y, weights)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        self.n_splits_ = cv.get_n_splits(X, y, **params.splitter.split)
-        splits = list(cv.split(X, y, **params.splitter.split))
-        if len(splits) != self.n_splits_:
-            raise ValueError(
-                f"cv.split and cv.get_n_splits return inconsistent results. Expected "
-                f"{self.n_splits_} splits, got {len(splits)}"
-            )
+        splits = _checked_splits(cv, X, y, params.splitter.split)
+        self.n_splits_ = len(splits)
         if not candidates or not splits:
             raise ValueError(
                 "No fits were performed. Was the CV iterator empty? Were there no candidates?"
@@ -196,22 +191,6 @@ class GDSearchCV(BaseSearchCV):
             self._refit(X, y, params.estimator.fit, tasks)
         tasks.end()
         return self
-
-    def _candidates(self):
-        grids = self.param_grid if isinstance(self.param_grid, list) else [self.param_grid]
-        if self.n_iter is None:
-            for name, values in (pair for grid in grids for pair in dict(grid).items()):
-                if hasattr(values, "rvs"):
-                    raise ValueError(
-                        f"param_grid has a distribution for {name!r}: pass n_iter, the number of "
-                        "candidates to draw."
-                    )
-            return list(ParameterGrid(self.param_grid))
-        if self.n_iter < 1:
-            raise ValueError(f"n_iter={self.n_iter}: pass an integer >= 1, or None.")
-        return list(
-            ParameterSampler(self.param_grid, self.n_iter, random_state=self.random_state)
-        )
 
     def _choose(self, metric):
         if self.refit or not self.multimetric_:
@@ -352,6 +331,33 @@ class GDSearchCV(BaseSearchCV):
             reason = getattr(_last_step(estimator), "stop_reason_", "")
             fit["stop_reason"] = reason if fit["fit_error"] is None else "failed"
         return dict(zip(pairs, fits, strict=True))
+
+
+def _drawn(param_grid, n_iter, random_state):
+    """Return the parameters of all candidates, or of some."""
+    grids = param_grid if isinstance(param_grid, list) else [param_grid]
+    if n_iter is None:
+        for name, values in (pair for grid in grids for pair in dict(grid).items()):
+            if hasattr(values, "rvs"):
+                raise ValueError(
+                    f"param_grid has a distribution for {name!r}: pass n_iter, the number of "
+                    "candidates to draw."
+                )
+        return list(ParameterGrid(param_grid))
+    if n_iter < 1:
+        raise ValueError(f"n_iter={n_iter}: pass an integer >= 1, or None.")
+    return list(ParameterSampler(param_grid, n_iter, random_state=random_state))
+
+
+def _checked_splits(cv, X, y, params):
+    """Return the (train, test) of all splits, as many as the splitter says."""
+    n_splits, splits = cv.get_n_splits(X, y, **params), list(cv.split(X, y, **params))
+    if len(splits) != n_splits:
+        raise ValueError(
+            f"cv.split and cv.get_n_splits return inconsistent results. Expected {n_splits} "
+            f"splits, got {len(splits)}"
+        )
+    return splits
 
 
 def _candidate(estimator, params):

@@ -249,7 +249,7 @@ def test_a_callback_of_a_pipeline_is_honoured():
 
 
 @pytest.mark.parametrize("callback", [
-    TimeLimit(0), StopAtLoss(9.0), PrintProgress(), EarlyStopping(X, Y), Checkpoint("never written"),
+    TimeLimit(0), StopAtLoss(9.0), PrintProgress(), EarlyStopping(X, Y), Checkpoint("unwritten"),
 ], ids=repr)  # fmt: skip
 @pytest.mark.parametrize("wrap", [
     lambda model: GDSearchCV(model, RATES, cv=2, race=False),
