@@ -207,8 +207,9 @@ class GDRegressor(RegressorMixin, BaseGD):
         if reset:
             self._single_output, self._n_outputs = single, targets.shape[1]
         if targets.shape[1] != self._n_outputs or single != self._single_output:
+            columns = "" if self._single_output else f" {self._n_outputs}"
             raise ValueError(
-                f"y has shape {y.shape}: pass {self._n_outputs} outputs, as in the first call."
+                f"y has shape {y.shape}: pass ({len(y)},{columns}), the shape of the y before."
             )
         return targets, self._n_outputs
 

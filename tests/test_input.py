@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import GridSearchCV
 
 from skgd import GDClassifier, GDRegressor, GDSearchCV
@@ -297,6 +298,25 @@ def test_a_start_without_intercept_may_have_any_number_for_it():
 
 
 # ---- early stopping -----------------------------------------------------------------------------
+
+def test_validation_targets_are_checked_as_those_of_fit():
+    X, y = IRIS
+    model = GDClassifier(optimizer="adam", early_stopping=True, max_iter=5, tol=None)
+    model.set_params(random_state=0)
+    vector = model.fit(X, y, X_val=X, y_val=y).history_["validation_loss"]
+    with pytest.warns(DataConversionWarning):
+        column = model.fit(X, y, X_val=X, y_val=y[:, None]).history_["validation_loss"]
+    assert_array_equal(column, vector)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fit(X, y, X_val=X, y_val=y[1:])
+    with pytest.raises(ValueError, match=r"labels \[7\], which are not among the classes"):
+        model.fit(X, y, X_val=X, y_val=np.where(y == 2, 7, y))
+    X, vector = DIABETES
+    column, model = vector[:, None], GDRegressor(optimizer="adam", early_stopping=True)
+    for y, y_val, shape in ((vector, column, r"\(442,\)"), (column, vector, r"\(442, 1\)")):
+        with pytest.raises(ValueError, match=f"y has shape .*: pass {shape}"):
+            model.fit(X, y, X_val=X, y_val=y_val)
+
 
 @BOTH
 @pytest.mark.parametrize("scoring", ["accuracy", "loss", lambda model, X, y: 0.0])
