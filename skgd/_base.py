@@ -206,6 +206,12 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
                 "X_val and y_val are passed to fit while early_stopping is False: pass "
                 "early_stopping=True."
             )
+        if self.scoring is not None and not self.early_stopping:
+            warnings.warn(
+                f"scoring={self.scoring!r} has no effect without early stopping: pass "
+                "early_stopping=True, or scoring=None.",
+                UserWarning,
+            )
 
     # ---- the run --------------------------------------------------------------------------------
 

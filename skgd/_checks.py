@@ -1,16 +1,21 @@
 """Checks of what the user passed; each error names the parameter, the value and the remedy."""
 
 import sys
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
 from scipy import sparse
+from sklearn.base import MetaEstimatorMixin
 from sklearn.utils.validation import check_array
 
 from skgd._names import check_choice, shown
 
 # That of numpy.random.RandomState.
 LARGEST_SEED = 2**32 - 1
+# The share of the greatest second derivative of a convex loss by which another one may be negative:
+# differences of numbers of that size leave 1e-16 of them.
+NEGATIVE = 1e-8
 # Squares of numbers up to this size can be added up in doubles.
 LARGEST = 1e150
 
@@ -30,10 +35,27 @@ def is_finite(value):
 
 def as_floats(result, name):
     """Return what a user's function of a name has returned as an array of floats."""
+    if result is None:
+        raise TypeError(f"{name} returned None: return numbers.")
     try:
         return np.asarray(result, dtype=float)
     except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name} returned {shown(result)}: return numbers.") from error
+
+
+def check_second_derivatives(values, name, convex):
+    """Raise unless what a user's hessian has returned can be that of a loss."""
+    least, greatest = values.min(initial=0.0), values.max(initial=0.0)
+    if not (np.isfinite(least) and np.isfinite(greatest)):
+        raise ValueError(
+            f"{name} returned NaN or infinite values: return finite numbers, or set has_hessian = "
+            "False."
+        )
+    if convex and least < -NEGATIVE * greatest:
+        raise ValueError(
+            f"{name} returned {least:.3g}: the second derivatives of a convex loss are not "
+            "negative; correct them, or set convex = False."
+        )
 
 
 def check_count(name, value, *others):
@@ -250,6 +272,23 @@ def _check_indices(X, name, size):
         )
 
 
+def check_place(callback, estimator):
+    """Warn of a callback of epochs on an estimator around others, which has none.
+
+    Raise for one that keeps a file, which serves one fit.
+    """
+    if not (isinstance(estimator, MetaEstimatorMixin) or hasattr(estimator, "steps")):
+        return
+    name, other = type(callback).__name__, type(estimator).__name__
+    message = (
+        f"{name} on {other} hears of no epoch: set it on the estimator inside, as in "
+        f"{other}(GDClassifier().set_callbacks({name}(...)), ...)."
+    )
+    if hasattr(callback, "resume"):
+        raise TypeError(message)
+    warnings.warn(message, UserWarning)
+
+
 def canonical(X):
     """Return X as the engine reads it.
 
@@ -303,15 +342,21 @@ def naming_columns(X, error):
 def given_start(init, k, d, fit_intercept):
     """Return a user's (coef, intercept), checked."""
     try:
-        coef, intercept = init
-        coef = np.array(coef, dtype=float)
-        intercept = np.array(np.broadcast_to(np.asarray(intercept, dtype=float).ravel(), k))
-        coef = coef.reshape(k, d)
+        coef, intercept = (np.array(part, dtype=float) for part in init)
     except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"init={shown(init)}: {_init_remedy(k, d)}") from error
+    vectors = coef.shape == (d,) and k == 1
+    one = intercept.size == 1 and intercept.ndim <= 1 and (k == 1 or not fit_intercept)
+    if not (vectors or coef.shape == (k, d)) or not (one or intercept.shape == (k,)):
         raise ValueError(
-            f"init={shown(init)}: pass 'zeros', 'random', or (coef, intercept) with {k} x {d} and "
-            f"{k} numbers."
-        ) from error
+            f"init has coef of shape {coef.shape} and intercept of shape {intercept.shape}: "
+            f"{_init_remedy(k, d)}"
+        )
     if not (np.all(np.isfinite(coef)) and np.all(np.isfinite(intercept))):
         raise ValueError("init has NaN or infinite values: pass finite numbers.")
-    return coef, intercept if fit_intercept else np.zeros(k)
+    return coef.reshape(k, d), intercept.reshape(k) if fit_intercept else np.zeros(k)
+
+
+def _init_remedy(k, d):
+    shapes = f"({k}, {d}) and ({k},)" if k > 1 else f"({d},) and (1,)"
+    return f"pass 'zeros', 'random', or (coef, intercept) of shapes {shapes}."

@@ -1,5 +1,7 @@
 """Batches: how many rows each update step reads, and in which order."""
 
+import os
+from functools import cache
 from math import ceil
 from numbers import Integral, Real
 
@@ -10,6 +12,11 @@ from skgd._engine import shuffle as engine_shuffle
 
 # Rows that a memory map is shuffled by: one block is read from the disk at a time.
 SHUFFLED_BLOCK = 4096
+# The share of the memory that a memory map may take and is still shuffled row by row. joblib's maps
+# lie in memory beside the array that they are a copy of, so larger ones are not joblib's.
+SHARE_OF_MEMORY = 0.5
+# Where Linux tells how much memory a container may use.
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def batch_length(batch_size, n_samples, default):
@@ -63,8 +70,8 @@ def epoch_order(n_samples, generator, *, shuffle, in_blocks):
     generator : numpy.random.Generator
     shuffle : bool
     in_blocks : bool
-        Whether rows lie where single reads are expensive (a memory map): blocks of rows are
-        shuffled and then the rows of each block.
+        Whether rows lie where single reads are expensive, in a memory map that does not fit in
+        memory: blocks of rows are shuffled and then the rows of each block.
     """
     order = np.arange(n_samples, dtype=np.intp)
     if not shuffle:
@@ -95,3 +102,28 @@ def is_memory_map(X):
             return True
         X = getattr(X, "base", None)
     return False
+
+
+def exceeds_memory(X):
+    """Tell whether the numbers of X lie in a file and can't be kept in memory.
+
+    All other X have their rows in the same random order, whether mapped or not: joblib hands large
+    arrays to its processes as memory maps.
+    """
+    return is_memory_map(X) and X.nbytes > SHARE_OF_MEMORY * memory_size()
+
+
+@cache
+def memory_size():
+    """Return the bytes of memory that the machine, or the container, has; inf if unknown."""
+    try:
+        sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    except (AttributeError, OSError, ValueError):
+        sizes = [np.inf]
+    for path in LIMITS:
+        try:
+            with open(path) as file:
+                sizes.append(int(file.read()))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return min(sizes)

@@ -7,7 +7,8 @@ They follow scikit-learn's protocol (``sklearn.callback``, SLEP 23), so ``Progre
 
 A task named "epoch" is one unit of ``max_iter``. A callback that returns True at its end stops the
 fit, with ``stop_reason_`` "callback". Where a callback asks for the ``fitted_estimator``, it gets a
-copy that predicts, with the coefficients and the ``history_`` up to there.
+copy that predicts, with the coefficients and the ``history_`` up to there; after an epoch that
+exploded, with the best coefficients so far.
 """
 
 import os
@@ -23,7 +24,7 @@ import joblib
 import numpy as np
 from sklearn.metrics import check_scoring
 
-from skgd._checks import check_count, is_finite, is_number, shown
+from skgd._checks import check_count, check_place, is_finite, is_number, shown
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -120,15 +121,15 @@ class FitTasks:
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
         )
 
-    def end(self):
-        """Tell that the estimator is fitted; an epoch that never came ends as an empty task."""
+    def end(self, attributes=dict):
+        """Tell that a fit is over, whose attributes are those given; end a superfluous epoch."""
         if self.context is None:
             return
-        if self.epoch is not None:
-            self.epoch.call_on_fit_task_end(estimator=self.estimator, **self.data)
-        self.context.call_on_fit_task_end(
-            estimator=self.estimator, reconstruction_attributes=dict, **self.data
-        )
+        for task in (self.epoch, self.context):
+            if task is not None:
+                task.call_on_fit_task_end(
+                    estimator=self.estimator, reconstruction_attributes=attributes, **self.data
+                )
 
 
 def _fingerprint(estimator, sample):
@@ -192,9 +193,24 @@ class Callback:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+class _OfEpochs(Callback):
+    """A callback that acts on the epochs of the estimator on which it is set."""
+
+    def setup(self, estimator, context):
+        """Say where it is set on an estimator that fits others: it would never act."""
+        check_place(self, estimator)
+
+
 def _is_epoch(context):
     """Whether a task is one epoch and not the whole fit."""
     return context.parent is not None and context.max_subtasks == 0
+
+
+def _is_new(context, fitted_estimator):
+    """Whether the end of a task is that of an epoch which has changed the estimator."""
+    ended = fitted_estimator is not None and _is_epoch(context)
+    history = getattr(fitted_estimator, "history_", None)
+    return ended and (history is None or len(history["epoch"]) > context.task_id)
 
 
 def _fit_of(context):
@@ -202,7 +218,7 @@ def _fit_of(context):
     return context.parent if _is_epoch(context) else context
 
 
-class TimeLimit(Callback):
+class TimeLimit(_OfEpochs):
     """Stop a fit at the end of the first epoch after a number of seconds.
 
     Parameters
@@ -234,7 +250,7 @@ class TimeLimit(Callback):
         return self.seconds - (datetime.now(UTC) - fit.init_time).total_seconds()
 
 
-class StopAtLoss(Callback):
+class StopAtLoss(_OfEpochs):
     """Stop a fit as soon as an entry of ``history_`` is at or below a threshold.
 
     Parameters
@@ -266,7 +282,7 @@ class StopAtLoss(Callback):
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Stop once the entry is small enough."""
-        if not _is_epoch(context) or fitted_estimator is None:
+        if not _is_new(context, fitted_estimator):
             return False
         history = fitted_estimator.history_
         if self.monitor not in history:
@@ -275,7 +291,7 @@ class StopAtLoss(Callback):
         return bool(history[self.monitor][-1] <= self.threshold)
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(_OfEpochs):
     """Stop a fit when a score on held-out rows no longer rises, and give the best weights back.
 
     ``early_stopping=True`` does the same with a share of the rows and needs no callback. This one
@@ -332,6 +348,7 @@ class EarlyStopping(Callback):
 
     def setup(self, estimator, context):
         """Forget earlier fits of the estimator."""
+        super().setup(estimator, context)
         self._watches[estimator] = _Watch(check_scoring(estimator, scoring=self.scoring))
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
@@ -341,7 +358,7 @@ class EarlyStopping(Callback):
             if watch.best is not None:
                 vars(estimator).update(watch.best)
             return False
-        if fitted_estimator is None:
+        if not _is_new(context, fitted_estimator):
             return False
         weights = {}
         if self.sample_weight_val is not None:
@@ -375,7 +392,7 @@ class _Watch:
     waited: int = 0
 
 
-class Checkpoint(Callback):
+class Checkpoint(_OfEpochs):
     """Write a fit's state to a file after each epoch, and go on from the file after a kill.
 
     Fit again with the same data and the same parameters: the fit goes on after the last epoch that
@@ -447,7 +464,7 @@ class Checkpoint(Callback):
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Write the state after an epoch; remove the file after the fit."""
         if _is_epoch(context):
-            if fitted_estimator is not None and (context.task_id + 1) % self.every == 0:
+            if _is_new(context, fitted_estimator) and (context.task_id + 1) % self.every == 0:
                 self._write(fitted_estimator._state)
         elif estimator.stop_reason_ != "callback" and os.path.exists(self.path):
             os.remove(self.path)
@@ -467,7 +484,7 @@ class Checkpoint(Callback):
             raise
 
 
-class PrintProgress(Callback):
+class PrintProgress(_OfEpochs):
     """Print a line for each epoch; ``verbose=1`` does the same.
 
     Parameters
@@ -488,7 +505,7 @@ class PrintProgress(Callback):
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Print the newest entry of the history."""
-        if _is_epoch(context) and fitted_estimator is not None:
+        if _is_new(context, fitted_estimator):
             self.print_last(fitted_estimator.history_)
 
     def print_last(self, history):

@@ -174,6 +174,10 @@ class Given:
         """Return some rows of X and y as the user passed them."""
         return _safe_indexing(self.X, index), _safe_indexing(self.y, index)
 
+    def split_along(self, values, index):
+        """Return the values of some rows; what has not one for each row stays as it is."""
+        return _check_method_params(self.X, {"values": values}, index)["values"]
+
     @property
     def parts(self):
         return ("test", "train") if self.train_scores else ("test",)
@@ -221,11 +225,10 @@ class TransformedFolds:
         before, template = clone(self.pipeline[:-1]), clone(last)
         X, y = given.taken(rows["train"])
         X, y = template._check_data(before.fit_transform(X, y), y, reset=True)
-        weights = None if given.weights is None else _safe_indexing(given.weights, rows["train"])
-        weights = check_weights(weights, len(y))
+        weights = check_weights(given.split_along(given.weights, rows["train"]), len(y))
         targets, n_outputs = template._encode(y, weights, reset=True)
         held_out, y_test = given.taken(rows["test"])
-        held_out, y_test = template._check_rows(before.transform(held_out)), np.asarray(y_test)
+        held_out, y_test = template._check_data(before.transform(held_out), y_test, reset=False)
         checked = {"train": (X, y, targets), "test": (held_out, y_test, _encoded(template, y_test))}
         parts = {}
         for part in given.parts:

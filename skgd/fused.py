@@ -26,7 +26,14 @@ class Entry:
     fold : Fold
     strict : bool
         Whether an error in the fit is raised.
+
+    Attributes
+    ----------
+    tasks : EntryTasks or None
+        Tells the callbacks of the search.
     """
+
+    tasks = None
 
     def __init__(self, candidate, estimator, fold, strict):
         self.candidate, self.fold, self.strict = candidate, fold, strict
@@ -43,7 +50,10 @@ class Entry:
             if estimator.early_stopping:
                 sample, held_out = fold.stopping_early(estimator)
             memory = Memory.empty(sample.X.shape[1], sample.n_outputs)
-            tasks = FitTasks(estimator, sample) if estimator.verbose else None
+            if self.tasks is not None:
+                tasks = self.tasks.begin(sample)
+            else:
+                tasks = FitTasks(estimator, sample) if estimator.verbose else None
             self.run = Run(estimator, sample, held_out, memory, False, tasks)
             if self.run.plan.shares_passes:
                 self.run.begin()
@@ -63,9 +73,10 @@ class Entry:
     def model_by_now(self, whole):
         """Return an estimator with the coefficients of the last epoch, or those kept.
 
+        None before the first epoch, to which an error in the pass may have sent the entry back.
         With all attributes of a fitted one, or with no more than predictions need.
         """
-        if self.run is None:
+        if self.run is None or self.end is None:
             return self.model
         return self._model(self.run.attributes if whole else self.run.coefficients, *self.end)
 
@@ -95,6 +106,8 @@ class Entry:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)
                     self.model._tell(run)
+            if self.tasks is not None:
+                self.tasks.end(self.model)
         except Exception:
             self.fail()
         self.run = self.end = None
@@ -163,7 +176,9 @@ def train(entries, threads, race=None, watch=Watch):
     """
     # What the entries of a fold share is worked out by the first of them.
     firsts = list({entry.fold: entry for entry in reversed(entries)}.values())
-    threads.map(Entry.begin, firsts)
+    told = any(entry.tasks is not None for entry in entries)
+    # Callbacks hear of one fit after the other.
+    (ALONE if told else threads).map(Entry.begin, firsts)
     alike = {}
     for entry in entries:
         if entry not in firsts:

@@ -27,7 +27,7 @@ from libc.string cimport memcpy, memset
 
 from skgd._arrays cimport floats, writeable_floats
 
-from skgd._checks import as_floats, shown
+from skgd._checks import as_floats, check_second_derivatives, shown
 from skgd._pieces import check_complete, make_rule, overrides
 
 __all__ = [
@@ -308,7 +308,11 @@ class Loss(BaseEstimator):
         """
         if np.ndim(z) != 2:
             raise ValueError(f"z has shape {np.shape(z)}: pass (n_samples, n_outputs).")
-        return self.hessian(y, z)
+        rule = self.compiled(z.shape[1])
+        bends = rule.apply("hessian", y, z)
+        if isinstance(rule, PythonLossRule):
+            check_second_derivatives(bends, f"{type(self).__name__}.hessian", self.convex)
+        return bends
 
     def bend(self, bends, direction):
         """Return the second derivative times a direction.

@@ -29,6 +29,7 @@ from skgd.optimizers import Optimizer
 from skgd.plan import choose_optimizer
 from skgd.race import Race
 from skgd.scores import Scoring
+from skgd.search_callbacks import SearchTasks
 from skgd.threads import ALONE, Threads
 from skgd.watch import Watch, WatchForExplosions
 
@@ -157,16 +158,13 @@ class GDSearchCV(BaseSearchCV):
         check_n_jobs(self.n_jobs)
         scorer, metric = self._get_scorers()
         X, y = indexable(X, y)
-        params = self._get_routed_params_for_fit(_check_method_params(X, params=params))
+        params = _check_method_params(X, params=params)
+        weights, params = params.get("sample_weight"), self._get_routed_params_for_fit(params)
+        candidates = _drawn(self.param_grid, self.n_iter, self.random_state)
+        tasks = SearchTasks(self, candidates, X, y, weights)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
-        self.n_splits_ = cv.get_n_splits(X, y, **params.splitter.split)
-        splits = list(cv.split(X, y, **params.splitter.split))
-        if len(splits) != self.n_splits_:
-            raise ValueError(
-                f"cv.split and cv.get_n_splits return inconsistent results. Expected "
-                f"{self.n_splits_} splits, got {len(splits)}"
-            )
-        candidates = self._candidates()
+        splits = _checked_splits(cv, X, y, params.splitter.split)
+        self.n_splits_ = len(splits)
         if not candidates or not splits:
             raise ValueError(
                 "No fits were performed. Was the CV iterator empty? Were there no candidates?"
@@ -175,7 +173,8 @@ class GDSearchCV(BaseSearchCV):
             print(f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, "
                   f"totalling {len(splits) * len(candidates)} fits")  # fmt: skip
         scoring = Scoring(scorer, self.scoring, self.error_score)
-        out = self._evaluate(X, y, candidates, splits, params, scoring)
+        tasks.begin_search(len(candidates), len(splits))
+        out = self._evaluate(X, y, candidates, splits, params, scoring, tasks)
         _warn_or_raise_about_fit_failures(out, self.error_score)
         if callable(self.scoring):
             _insert_error_scores(out, self.error_score)
@@ -183,6 +182,7 @@ class GDSearchCV(BaseSearchCV):
         if callable(self.scoring) and self.multimetric_:
             self._check_refit_for_multimetric(out[0]["test_scores"])
             metric = self.refit
+        tasks.end_search()
         reasons = np.array([fit["stop_reason"] for fit in out]).reshape(len(candidates), -1)
         reasons = [min(row, key=REASONS.index) for row in reasons.tolist()]
         self.cv_results_ = self._format_results(
@@ -191,24 +191,9 @@ class GDSearchCV(BaseSearchCV):
         self.scorer_ = scoring.scorers if scoring.several else scorer
         self._choose(metric)
         if self.refit:
-            self._refit(X, y, params.estimator.fit)
+            self._refit(X, y, params.estimator.fit, tasks)
+        tasks.end()
         return self
-
-    def _candidates(self):
-        grids = self.param_grid if isinstance(self.param_grid, list) else [self.param_grid]
-        if self.n_iter is None:
-            for name, values in (pair for grid in grids for pair in dict(grid).items()):
-                if hasattr(values, "rvs"):
-                    raise ValueError(
-                        f"param_grid has a distribution for {name!r}: pass n_iter, the number of "
-                        "candidates to draw."
-                    )
-            return list(ParameterGrid(self.param_grid))
-        if self.n_iter < 1:
-            raise ValueError(f"n_iter={self.n_iter}: pass an integer >= 1, or None.")
-        return list(
-            ParameterSampler(self.param_grid, self.n_iter, random_state=self.random_state)
-        )
 
     def _choose(self, metric):
         if self.refit or not self.multimetric_:
@@ -218,25 +203,31 @@ class GDSearchCV(BaseSearchCV):
                 self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
             self.best_params_ = results["params"][self.best_index_]
 
-    def _refit(self, X, y, params):
+    def _refit(self, X, y, params, tasks):
         self.best_estimator_ = _candidate(self.estimator, self.best_params_)
-        started = time.time()
         # A fit that does not say how many threads it wants may have those of the search.
-        with parallel_config("threading", n_jobs=effective_n_jobs(self.n_jobs)):
+        threads = parallel_config("threading", n_jobs=effective_n_jobs(self.n_jobs))
+        with tasks.refitting(self.best_estimator_), threads:
+            started = time.time()
             if y is None:
                 self.best_estimator_.fit(X, **params)
             else:
                 self.best_estimator_.fit(X, y, **params)
-        self.refit_time_ = time.time() - started
+            self.refit_time_ = time.time() - started
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
 
     # ---- training and scoring -------------------------------------------------------------------
 
-    def _evaluate(self, X, y, candidates, splits, params, scoring):
+    def _evaluate(self, X, y, candidates, splits, params, scoring, tasks):
         """Return the results of each candidate on each split, candidate by candidate."""
         estimators = [_candidate(self.estimator, each) for each in candidates]
-        fused = [i for i, each in enumerate(estimators) if _fuses(each, y, params.estimator.fit)]
+        # The steps of a pipeline are fitted for several candidates at once, and would be told so.
+        told = isinstance(self.estimator, Pipeline) and tasks.reach_candidates
+        fused = [
+            i for i, each in enumerate(estimators)
+            if not told and _fuses(each, y, params.estimator.fit)
+        ]  # fmt: skip
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         for i in fused:
             if _last_step(estimators[i]).random_state is None:
@@ -245,25 +236,25 @@ class GDSearchCV(BaseSearchCV):
         given = Given(X, y, splits, weights, params.scorer.score, self.return_train_score)
         out = {}
         for several in _with_the_same_steps(fused, candidates, self.estimator):
-            out |= self._evaluate_fused(given, {i: estimators[i] for i in several}, scoring)
+            out |= self._evaluate_fused(given, {i: estimators[i] for i in several}, scoring, tasks)
         alone = [i for i in range(len(candidates)) if i not in fused]
-        out |= self._evaluate_alone(X, y, candidates, alone, splits, params, scoring)
+        out |= self._evaluate_alone(X, y, candidates, alone, splits, params, scoring, tasks)
         return [out[i, j] for i in range(len(candidates)) for j in range(len(splits))]
 
-    def _evaluate_fused(self, given, estimators, scoring):
+    def _evaluate_fused(self, given, estimators, scoring, tasks):
         """Return the results of candidates that see the same rows."""
         first, numbers = next(iter(estimators.values())), range(len(given.splits))
         if not isinstance(first, Pipeline):
-            return self._pass(MaskedFolds(given, first), numbers, estimators, scoring)
+            return self._pass(MaskedFolds(given, first), numbers, estimators, scoring, tasks)
         folds = TransformedFolds(given, first)
         if self.race:
-            return self._pass(folds, numbers, estimators, scoring)
+            return self._pass(folds, numbers, estimators, scoring, tasks)
         out = {}
         for number in numbers:  # so that one transformed X at a time is in memory
-            out |= self._pass(folds, [number], estimators, scoring)
+            out |= self._pass(folds, [number], estimators, scoring, tasks)
         return out
 
-    def _pass(self, folds, numbers, estimators, scoring):
+    def _pass(self, folds, numbers, estimators, scoring, tasks):
         """Return the results of candidates on some folds whose passes are taken together."""
         strict, out, made = self.error_score == "raise", {}, []
         for number in numbers:
@@ -279,8 +270,10 @@ class GDSearchCV(BaseSearchCV):
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
+        pairs = [(i, number) for number in numbers for i in estimators]
+        told = tasks.evaluating(folds.given, pairs, entries)
         # The products are small for BLAS.
-        with one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
+        with told, one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
             race = None
             if self.race:
                 race = Race(scoring, metric if isinstance(metric, str) else None, threads)
@@ -321,7 +314,8 @@ class GDSearchCV(BaseSearchCV):
                 result["score_time"] += seconds if name == "test" else 0.0
         return out
 
-    def _evaluate_alone(self, X, y, candidates, alone, splits, params, scoring):
+    def _evaluate_alone(self, X, y, candidates, alone, splits, params, scoring, tasks):
+        caller = self if tasks.listening else None
         pairs = [(i, j) for i in alone for j in range(len(splits))]
         fits = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_and_score)(
@@ -331,6 +325,7 @@ class GDSearchCV(BaseSearchCV):
                 return_train_score=self.return_train_score, return_times=True,
                 return_estimator=True, split_progress=(j, len(splits)),
                 candidate_progress=(i, len(candidates)), error_score=self.error_score,
+                caller=caller, callback_ctx=tasks.evaluation(i, j),
             )
             for i, j in pairs
         )  # fmt: skip
@@ -339,6 +334,33 @@ class GDSearchCV(BaseSearchCV):
             reason = getattr(_last_step(estimator), "stop_reason_", "")
             fit["stop_reason"] = reason if fit["fit_error"] is None else "failed"
         return dict(zip(pairs, fits, strict=True))
+
+
+def _drawn(param_grid, n_iter, random_state):
+    """Return the parameters of all candidates, or of some."""
+    grids = param_grid if isinstance(param_grid, list) else [param_grid]
+    if n_iter is None:
+        for name, values in (pair for grid in grids for pair in dict(grid).items()):
+            if hasattr(values, "rvs"):
+                raise ValueError(
+                    f"param_grid has a distribution for {name!r}: pass n_iter, the number of "
+                    "candidates to draw."
+                )
+        return list(ParameterGrid(param_grid))
+    if n_iter < 1:
+        raise ValueError(f"n_iter={n_iter}: pass an integer >= 1, or None.")
+    return list(ParameterSampler(param_grid, n_iter, random_state=random_state))
+
+
+def _checked_splits(cv, X, y, params):
+    """Return the (train, test) of all splits, as many as the splitter says."""
+    n_splits, splits = cv.get_n_splits(X, y, **params), list(cv.split(X, y, **params))
+    if len(splits) != n_splits:
+        raise ValueError(
+            f"cv.split and cv.get_n_splits return inconsistent results. Expected {n_splits} "
+            f"splits, got {len(splits)}"
+        )
+    return splits
 
 
 def _candidate(estimator, params):
@@ -367,7 +389,9 @@ def _fuses(estimator, y, fit_params):
         return False
     if estimator is not last and (type(estimator) is not Pipeline or len(estimator.steps) == 1):
         return False
-    if fit_params.keys() - {_weight_name(estimator)} or getattr(last, "_skl_callbacks", None):
+    if fit_params.keys() - {_weight_name(estimator)}:
+        return False
+    if any(getattr(each, "_skl_callbacks", None) for each in (estimator, last)):
         return False
     try:
         optimizer = choose_optimizer(

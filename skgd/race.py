@@ -51,7 +51,7 @@ class Race:
         if live and self.metric is not None and epoch & (epoch - 1) == 0:
             with np.errstate(invalid="ignore"):  # losses may be infinite
                 lost |= self._losers(epoch, entries)
-        return [entry for entry in live if entry.candidate in lost]
+        return [entry for entry in live if entry.candidate in lost and entry.end is not None]
 
     def _losers(self, epoch, entries):
         """Return the candidates that cannot win any more."""

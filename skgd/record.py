@@ -72,6 +72,8 @@ class Record:
         Who is told of each epoch.
     attributes : callable
         ``attributes(coef, intercept)``: those of an estimator that is fitted up to there.
+    halted : bool
+        Whether a callback wants to stop after an epoch that exploded.
     unseen : list of tuple
         The coefficients and intercepts of epochs at whose objective nobody has looked.
     """
@@ -101,6 +103,7 @@ class Record:
     exploded_at: int | None = None
     cut_short: bool = False
     start_objective: float = 0.0
+    halted: bool = False
     unseen: list = field(default_factory=list)
 
     @cached_property
@@ -160,6 +163,8 @@ class Record:
         )  # fmt: skip
         if not math.isfinite(objective) or objective > (self.bound if bound is None else bound):
             self.stop_reason, self.exploded_at = "diverged", step
+            # Callbacks see what the fit would keep, which predicts finite numbers.
+            self.halted = self._tell(*(self.best or self.constant))
             return True
         self.compare(coef, intercept, objective)
         if self.validation is not None and self._validated(
@@ -170,11 +175,15 @@ class Record:
             self.stop_reason = "max_iter"
         elif not self.flat(decrement, unit, objectives):
             self._stall(patience)
-        if self.tasks is not None and self.tasks.end_epoch(
-            self.history, lambda: self.attributes(coef, intercept)
-        ):
+        if self._tell(coef, intercept):
             self.stop_reason = "callback"
         return self.stop_reason is not None
+
+    def _tell(self, coef, intercept):
+        """Tell of the end of an epoch; return whether a callback wants to stop."""
+        return self.tasks is not None and self.tasks.end_epoch(
+            self.history, lambda: self.attributes(coef, intercept)
+        )
 
     def pass_over(self, coef, intercept, *, step, passes, rate):
         """Enter an epoch at whose objective nobody has looked."""

@@ -59,7 +59,8 @@ class GDRegressor(RegressorMixin, BaseGD):
     validation_fraction : float, default=0.1
         The share of rows held out for early stopping.
     scoring : str, callable or None, default=None
-        What early stopping watches; None is the validation loss.
+        What ``early_stopping=True`` watches; None is the validation loss. Without early stopping
+        it has no effect, with a warning.
     init : {"zeros", "random"} or (coef, intercept), default="zeros"
         Where descent starts: coefficients of zero, small random ones, or those given, which have
         the shapes of ``coef_`` and ``intercept_``. "zeros" and "random" start the intercept at the
@@ -208,8 +209,9 @@ class GDRegressor(RegressorMixin, BaseGD):
         if reset:
             self._single_output, self._n_outputs = single, targets.shape[1]
         if targets.shape[1] != self._n_outputs or single != self._single_output:
+            columns = "" if self._single_output else f" {self._n_outputs}"
             raise ValueError(
-                f"y has shape {y.shape}: pass {self._n_outputs} outputs, as in the first call."
+                f"y has shape {y.shape}: pass ({len(y)},{columns}), the shape of the y before."
             )
         return targets, self._n_outputs
 

@@ -15,7 +15,7 @@ from scipy import sparse
 from skgd import auto, automatic_rate, certificate
 from skgd._checks import given_start, make_generator
 from skgd._engine import Problem, rows_of
-from skgd.batching import batch_bounds, batch_length, is_memory_map
+from skgd.batching import batch_bounds, batch_length, exceeds_memory
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.objective import Objective
 from skgd.optimizers import LBFGS, AcceleratedGradient, FullBatchOptimizer, Optimizer
@@ -280,7 +280,7 @@ class Run:
             preconditioned=estimator.precondition is not None,
             centred=not (steps and length == 1 and sparse.issparse(X)),
             shuffle=estimator.shuffle,
-            in_blocks=is_memory_map(X),
+            in_blocks=exceeds_memory(X),
             average_from=-1 if average is False else int(average) - (average is True),
             weight_scale=rows / weight,
         )

@@ -133,6 +133,13 @@ def _codes(model, y):
     return codes
 
 
+def _are_plain(weights):
+    """Whether scikit-learn's scorers would take the weights without a word."""
+    weights = np.asarray(weights)
+    known = weights.ndim == 1 and weights.dtype.kind in "biuf"
+    return known and 0.0 <= weights.min() and 0.0 < weights.sum() < np.inf
+
+
 LEAN = {
     "accuracy": _accuracies,
     "neg_log_loss": _one_by_one(_neg_log_loss),
@@ -202,7 +209,10 @@ class Scoring:
         rules = {name: self._lean_rule(models[0], each) for name, each in self.names.items()}
         if None in rules.values() or params.keys() - {"sample_weight"}:
             return None
-        scores = {name: rule(models, values, y, params.get("sample_weight"))
+        weights = params.get("sample_weight")
+        if not (weights is None or _are_plain(weights)):
+            return None
+        scores = {name: rule(models, values, y, weights)
                   for name, rule in rules.items()}  # fmt: skip
         return None if None in scores.values() else scores
 

@@ -95,6 +95,7 @@ def train_full_batch(optimizer, objective, x, record, enough=0.0, confirm=None):
 def enter_end(objective, x, record):
     """Enter the end of a descent that had nothing to do as its only iteration."""
     reason, gradient = record.stop_reason, objective.value_and_gradient(x)[1]
+    record.begin_epoch()
     coef, intercept = objective.raw(x)
     losses, objectives = objective.values(coef, intercept)
     record.add(
@@ -289,7 +290,7 @@ def enter(epoch, steps, objective, schedule, record, patience):
         )  # fmt: skip
         return False
     begins_again = (
-        record.stop_reason in (None, "diverged")
+        record.stop_reason in (None, "diverged") and not record.halted
         and record.has_exploded and record.best is not None
         and schedule.recover(record.stop_reason == "diverged")
     )  # fmt: skip

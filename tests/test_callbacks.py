@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -137,13 +138,56 @@ def test_a_fit_leaves_no_trace_of_the_callbacks():
     assert set(vars(model)) - set(vars(other)) == {"_skl_callbacks"}
 
 
-def test_an_exploded_epoch_has_no_model_to_show():
+@pytest.mark.parametrize("settings", [
+    {"learning_rate": 1e6, "precondition": None, "batch_size": 1}, {"learning_rate": 1e300},
+    {"learning_rate": 1e300, "batch_size": "full"},
+], ids=str)  # fmt: skip
+def test_an_exploded_epoch_shows_the_model_that_a_fit_would_keep(settings):
     log = Log()
-    model = GDClassifier(optimizer="sgd", learning_rate=1e6, precondition=None, batch_size=1)
+    model = GDRegressor(optimizer="sgd", **settings)
+    early = EarlyStopping(*DIABETES)
     with pytest.warns(skgd.DivergenceWarning):
-        model.set_callbacks(log).fit(*CANCER)
-    assert all(np.all(np.isfinite(seen.coef_)) for seen in log.models)
-    assert log.events.count("begin epoch") == log.events.count("end epoch")
+        model.set_callbacks(log, early, StopAtLoss(0.0)).fit(*DIABETES)
+    assert len(log.models) == model.n_iter_ == len(early.scores_)
+    assert_array_equal(log.models[-1].coef_, model.coef_)
+    assert log.models[-1].stop_reason_ == "diverged"
+    assert log.events.count("begin epoch") == log.events.count("end epoch") == model.n_iter_
+
+
+def test_a_callback_may_stop_a_fit_that_would_begin_again_after_an_explosion():
+    class Careful(Callback):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            seen.append(fitted_estimator.stop_reason_)
+            return fitted_estimator.stop_reason_ == "diverged"
+
+    for seed in range(10):
+        seen, rng = [], np.random.default_rng(seed)
+        X = rng.standard_t(1.0, size=(90, 10))
+        y = X @ rng.normal(size=10) + rng.normal(size=90)
+        model = GDRegressor(optimizer="momentum", batch_size=2, max_iter=12, tol=None,
+                            random_state=seed)  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.set_callbacks(Careful()).fit(X, y)
+        if "diverged" in seen[:-2]:
+            raise AssertionError
+        if model.stop_reason_ == "diverged" and model.n_iter_ < 12:
+            return
+    raise AssertionError
+
+
+@pytest.mark.parametrize("settings", [
+    {"optimizer": "lbfgs", "tol": 0.0}, {"penalty": "l1", "alpha": 1e5}, {"tol": 0.0},
+], ids=str)  # fmt: skip
+def test_every_end_of_an_epoch_has_a_model(settings):
+    class Last(Callback):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            seen.append(fitted_estimator.n_iter_)
+
+    seen, early = [], EarlyStopping(*DIABETES, patience=1000)
+    model = GDRegressor(**settings).set_callbacks(Last(), early).fit(*DIABETES)
+    assert set(seen) == set(range(1, model.n_iter_ + 1))
+    assert len(early.scores_) == model.n_iter_
 
 
 def test_an_error_in_a_callback_ends_the_fit_and_tears_down():

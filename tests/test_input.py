@@ -8,9 +8,12 @@ import polars as pl
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection import GridSearchCV
 
-from skgd import GDClassifier, GDRegressor
+from skgd import GDClassifier, GDRegressor, GDSearchCV
 from skgd.losses import Hinge, Huber, LogLoss
 from skgd.optimizers import LBFGS, SGD, Adam
 from skgd.penalties import L1, ElasticNet
@@ -265,6 +268,73 @@ def test_a_start_may_be_given_as_coef_and_intercept(estimator, data, init):
     expected = estimator.fit(*data).coef_
     estimator.set_params(init=init)
     assert_allclose(estimator.fit(*data).coef_, expected, rtol=1e-2)
+
+
+WIDE = np.zeros((3, 4))
+
+
+@pytest.mark.parametrize(
+    "estimator, data, init, shapes",
+    [
+        (GDClassifier(), IRIS, (WIDE, [0.5]), r"\(3, 4\) and intercept of shape \(1,\)"),
+        (GDClassifier(), IRIS, (WIDE, 0.5), r"\(3, 4\) and intercept of shape \(\)"),
+        (GDClassifier(), IRIS, (WIDE, np.zeros((3, 1))), r"intercept of shape \(3, 1\)"),
+        (GDClassifier(), IRIS, (WIDE.T, np.zeros(3)), r"\(4, 3\) .*shapes \(3, 4\) and \(3,\)"),
+        (GDClassifier(), IRIS, (np.zeros(12), np.zeros(3)), r"\(12,\) .*shapes \(3, 4\)"),
+        (GDRegressor(), DIABETES, (np.zeros((10, 1)), 0.0), r"\(10, 1\) .*shapes \(10,\) and"),
+        (GDRegressor(), DIABETES, (np.zeros(10), [0, 0]), r"intercept of shape \(2,\)"),
+        (GDRegressor(), DIABETES, (np.zeros(10), []), r"intercept of shape \(0,\)"),
+        (GDRegressor(), DIABETES, np.zeros(10), "pass 'zeros', 'random', or"),
+        (GDRegressor(), DIABETES, "ones", "init='ones': pass 'zeros'"),
+    ],
+)
+def test_a_start_of_other_shapes_is_an_error_that_says_the_shapes(estimator, data, init, shapes):
+    with pytest.raises(ValueError, match=shapes):
+        clone(estimator).set_params(init=init).fit(*data)
+
+
+def test_a_start_without_intercept_may_have_any_number_for_it():
+    model = GDClassifier(init=(WIDE, 0.0), fit_intercept=False, max_iter=5, tol=None)
+    assert_array_equal(model.fit(*IRIS).intercept_, np.zeros(3))
+
+
+# ---- early stopping -----------------------------------------------------------------------------
+
+def test_validation_targets_are_checked_as_those_of_fit():
+    X, y = IRIS
+    model = GDClassifier(optimizer="adam", early_stopping=True, max_iter=5, tol=None)
+    model.set_params(random_state=0)
+    vector = model.fit(X, y, X_val=X, y_val=y).history_["validation_loss"]
+    with pytest.warns(DataConversionWarning):
+        column = model.fit(X, y, X_val=X, y_val=y[:, None]).history_["validation_loss"]
+    assert_array_equal(column, vector)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        model.fit(X, y, X_val=X, y_val=y[1:])
+    with pytest.raises(ValueError, match=r"labels \[7\], which are not among the classes"):
+        model.fit(X, y, X_val=X, y_val=np.where(y == 2, 7, y))
+    X, vector = DIABETES
+    column, model = vector[:, None], GDRegressor(optimizer="adam", early_stopping=True)
+    for y, y_val, shape in ((vector, column, r"\(442,\)"), (column, vector, r"\(442, 1\)")):
+        with pytest.raises(ValueError, match=f"y has shape .*: pass {shape}"):
+            model.fit(X, y, X_val=X, y_val=y_val)
+
+
+@BOTH
+@pytest.mark.parametrize("scoring", ["accuracy", "loss", lambda model, X, y: 0.0])
+def test_a_score_that_nobody_looks_at_is_told(estimator, scoring):
+    data = IRIS if isinstance(estimator, GDClassifier) else DIABETES
+    model = clone(estimator).set_params(scoring=scoring)
+    with pytest.warns(UserWarning, match="scoring=.*: pass early_stopping=True, or scoring=None"):
+        watched = model.fit(*data).coef_
+    assert_array_equal(watched, model.set_params(scoring=None).fit(*data).coef_)
+
+
+@pytest.mark.parametrize("search", [GridSearchCV, GDSearchCV])
+@pytest.mark.filterwarnings("ignore:scoring=:UserWarning")
+def test_a_search_may_compare_fits_with_and_without_early_stopping(search):
+    model = GDClassifier(optimizer="adam", max_iter=3, tol=None, scoring="accuracy")
+    found = search(model, {"early_stopping": [False, True]}, cv=2).fit(*IRIS)
+    assert np.isfinite(found.cv_results_["mean_test_score"]).all()
 
 
 # ---- frames -------------------------------------------------------------------------------------

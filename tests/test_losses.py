@@ -383,6 +383,41 @@ def test_a_python_loss_has_a_best_constant():
     assert Quartic().best_constant(y, np.ones(3))[0] == pytest.approx(found.x, rel=1e-5)
 
 
+WRONG_HESSIANS = [
+    (lambda y, z: 1.0, ValueError, r"Wrong.hessian returned shape \(\) for margins of shape"),
+    (lambda y, z: None, TypeError, "Wrong.hessian returned None: return numbers"),
+    (lambda y, z: "one", (TypeError, ValueError), "Wrong.hessian returned 'one': return numbers"),
+    (lambda y, z: np.ones(len(z) - 1), ValueError, "return one number per margin"),
+    (lambda y, z: np.ones((*z.shape, 1)), ValueError, "return one number per margin"),
+    (lambda y, z: np.eye(len(z)), ValueError, "return one number per margin"),
+    (lambda y, z: np.full(z.shape, np.nan), ValueError, "NaN or infinite values: return finite"),
+    (lambda y, z: np.full(z.shape, np.inf), ValueError, "NaN or infinite values: return finite"),
+    (lambda y, z: -np.ones(z.shape), ValueError, "returned -1: .* or set convex = False"),
+]
+
+
+@pytest.mark.parametrize("hessian, error, message", WRONG_HESSIANS)
+@pytest.mark.parametrize("settings", [{}, {"penalty": "l1"}, {"positive": True}], ids=str)
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_a_wrong_hessian_is_named_as_a_wrong_value_is(hessian, error, message, settings, n_targets):
+    class Wrong(Loss):
+        has_hessian = True
+
+        def value(self, y, z):
+            return (z - y) ** 2
+
+        def gradient(self, y, z):
+            return 2 * (z - y)
+
+    Wrong.hessian = lambda self, y, z: hessian(y, z)
+    Wrong.hessian.__qualname__ = "Wrong.hessian"
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 3))
+    y = X[:, :n_targets] if n_targets > 1 else X[:, 0]
+    with pytest.raises(error, match=message):
+        GDRegressor(Wrong(), **settings).fit(X, y)
+
+
 def test_a_python_loss_without_hessian_says_so():
     with pytest.raises(NotImplementedError):
         WithoutHessian().hessian(np.ones(2), np.zeros(2))

@@ -18,7 +18,7 @@ from sklearn.datasets import (
     load_wine,
 )
 from sklearn.decomposition import PCA
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import DataConversionWarning, FitFailedWarning
 from sklearn.linear_model import ElasticNet as TheirElasticNet
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
@@ -223,6 +223,103 @@ def test_in_a_pipeline_the_candidates_are_those_of_grid_search(race, sparse_outp
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X))
 
 
+INSIDE_RATES = {"gdclassifier__learning_rate": [0.01, 0.1]}
+FORMS = {
+    "column": lambda y: y[:, None],
+    "frame": lambda y: pd.DataFrame({"target": y}),
+    "series": pd.Series,
+    "nullable": lambda y: pd.Series(y).convert_dtypes(),
+    "list": list,
+    "object": lambda y: y.astype(object),
+    "texts": lambda y: np.array(["a", "bb", "ccc"], dtype=object)[y],
+    "column of texts": lambda y: pd.DataFrame({"target": np.array(["a", "bb", "ccc"])[y]}),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+def test_held_out_classes_are_checked_as_those_of_fit(form, load):
+    X, y = sample(load, 60)
+    y, column, found = FORMS[form](y), "column" in form or form == "frame", {}
+    scoring = ["accuracy", "neg_log_loss", "f1_macro"]
+    for search, more in ((GridSearchCV, {}), (GDSearchCV, {"race": False})):
+        made = search(clone(STEPS), INSIDE_RATES, cv=2, scoring=scoring, refit=False, **more)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DataConversionWarning)
+            try:
+                results = made.fit(X, y).cv_results_
+                found[search] = [results[f"mean_test_{name}"] for name in scoring]
+            except ValueError as error:
+                found[search] = str(error).strip().splitlines()[-1]
+        assert any(each.category is DataConversionWarning for each in caught) == column
+    if form == "object":
+        assert found[GDSearchCV] == found[GridSearchCV] and "Unknown label" in found[GridSearchCV]
+    else:
+        assert_allclose(found[GDSearchCV], found[GridSearchCV], rtol=1e-9)
+
+
+@pytest.mark.parametrize("form", ["column", "frame", "list", "object", "nullable"])
+@pytest.mark.parametrize("load", [load_diabetes, load_linnerud])
+def test_held_out_numbers_are_checked_as_those_of_fit(form, load):
+    X, y = sample(load, 60)
+    if y.ndim == 2:
+        y = {"frame": pd.DataFrame(y), "list": y.tolist()}.get(form, y)
+    else:
+        y = FORMS[form](y)
+    estimator = make_pipeline(StandardScaler(), clone(REGRESSOR))
+    grid = {"gdregressor__learning_rate": [0.01, 0.1]}
+    theirs = GridSearchCV(estimator, grid, cv=2).fit(X, y)
+    for race in (False, True):
+        ours = GDSearchCV(estimator, grid, cv=2, race=race).fit(X, y)
+        assert_allclose(ours.best_score_, theirs.best_score_, rtol=1e-9)
+        assert ours.best_estimator_[-1].coef_.shape == theirs.best_estimator_[-1].coef_.shape
+
+
+@pytest.mark.parametrize("race", [False, True])
+@pytest.mark.parametrize("load", [load_wine, load_breast_cancer])
+def test_a_column_of_targets_is_searched_as_a_vector(race, load):
+    X, y = sample(load)
+    for estimator, grid in ((CLASSIFIER, RATES), (clone(STEPS), INSIDE_RATES)):
+        vector = GDSearchCV(estimator, grid, cv=2, race=race).fit(X, y)
+        with pytest.warns(DataConversionWarning):
+            column = GDSearchCV(estimator, grid, cv=2, race=race).fit(X, y[:, None])
+        assert_array_equal(*(each.cv_results_["mean_test_score"] for each in (vector, column)))
+        assert 0.3 < column.best_score_ <= 1.0
+
+
+@pytest.mark.parametrize("weights", [2.0, np.ones((120, 1)), np.ones(200), np.r_[np.ones(119), -1]])
+def test_weights_of_a_pipeline_are_checked_as_those_of_fit(weights):
+    X, y = sample(load_breast_cancer)
+    results = []
+    for search in (GridSearchCV, GDSearchCV):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = search(clone(STEPS), INSIDE_RATES, cv=3).fit(
+                    X, y, gdclassifier__sample_weight=weights
+                )
+            results.append(found.cv_results_["mean_test_score"])
+        except ValueError as error:
+            results.append(str(error).strip().splitlines()[-1])
+    if isinstance(results[0], str):
+        assert results[1] == results[0]
+    else:
+        assert_allclose(results[1].max(), results[0].max())
+
+
+def test_weights_that_a_scorer_refuses_are_left_to_scikit_learn():
+    X, y = sample(load_breast_cancer)
+    weights = np.ones(len(y))
+    weights[::7] = np.nan
+    with sklearn.config_context(enable_metadata_routing=True):
+        asked = clone(CLASSIFIER).set_fit_request(sample_weight=False)
+        asked.set_score_request(sample_weight=True)
+        search = GDSearchCV(asked, RATES, cv=3, refit=False, error_score=-7.0)
+        with pytest.warns(UserWarning, match="(?s)Scoring failed.*NaN"):
+            search.fit(X, y, sample_weight=weights)
+    assert_array_equal(search.cv_results_["mean_test_score"], [-7.0, -7.0])
+
+
 def test_the_steps_before_are_fitted_once_for_each_fold_and_setting():
     X, y = sample(load_wine)
     counted = []
@@ -402,6 +499,20 @@ def test_a_fit_that_fails_gets_the_error_score_and_the_others_theirs():
                     fine.cv_results_["mean_test_score"])  # fmt: skip
     with pytest.raises(ValueError, match="finite rates above or equal to 0"):
         search.set_params(error_score="raise").fit(X, y)
+
+
+class BrokenAtOnce(Optimizer):
+    def update(self, w, g, state, rate, t):
+        raise RuntimeError("the first step")
+
+
+def test_an_error_in_the_first_epoch_does_not_stop_the_race():
+    X, y = sample(load_wine)
+    grid = {"optimizer": ["adam", BrokenAtOnce(), "sgd"], "learning_rate": [0.1]}
+    with pytest.warns((FitFailedWarning, UserWarning), match="the first step|non-finite"):
+        search = GDSearchCV(CLASSIFIER, grid, cv=3).fit(X, y)
+    assert search.cv_results_["stop_reason"][1] == "failed"
+    assert_array_equal(np.isnan(search.cv_results_["mean_test_score"]), [False, True, False])
 
 
 class Broken(Optimizer):
