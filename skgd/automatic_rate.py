@@ -1,5 +1,6 @@
 """The rate of a step rule where the user gave none: from the data, then from the descent itself."""
 
+import inspect
 from functools import cached_property
 
 import numpy as np
@@ -135,6 +136,12 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
     return _Watched(
         rate, power > 0, optimizer.memory, record.best_objective, record.constant_objective
     )
+
+
+def made_from(state):
+    """Return the automatic schedule whose state this is."""
+    kind = _Watched if "highest" in state else _Decaying
+    return kind(**{name: state[name] for name in inspect.signature(kind).parameters})
 
 
 def is_for(schedule, partial):
