@@ -1,6 +1,5 @@
 """The rate of a step rule where the user gave none: from the data, then from the descent itself."""
 
-import inspect
 from functools import cached_property
 
 import numpy as np
@@ -139,9 +138,9 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
 
 
 def made_from(state):
-    """Return the automatic schedule whose state this is."""
+    """Return an automatic schedule of the kind whose state this is, to resume from it."""
     kind = _Watched if "highest" in state else _Decaying
-    return kind(**{name: state[name] for name in inspect.signature(kind).parameters})
+    return kind.__new__(kind)
 
 
 def is_for(schedule, partial):

@@ -86,8 +86,8 @@ def read(path):
     if not content.startswith(FORMAT):
         raise ValueError(f"path={path!r} is not a checkpoint of a fit: {REMEDY}.")
     content = content[len(FORMAT):]
-    checksum, content = content[:CHECKSUM], content[CHECKSUM:]
-    if checksum != _checksum(content):
+    expected, content = content[:CHECKSUM], content[CHECKSUM:]
+    if expected != checksum(content):
         raise ValueError(
             f"path={path!r} is a damaged checkpoint, whose checksum doesn't match: {REMEDY}."
         )
@@ -118,7 +118,7 @@ def _remove(path):
         os.remove(path)
 
 
-def _checksum(content):
+def checksum(content):
     return hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
@@ -127,7 +127,7 @@ def _packed(state):
     text = json.dumps(_described(state, "state", arrays)).encode()
     np.savez(file, json=np.frombuffer(text, dtype=np.uint8), **arrays)
     content = file.getvalue()
-    return FORMAT + _checksum(content) + content
+    return FORMAT + checksum(content) + content
 
 
 def _described(value, name, arrays):
@@ -222,8 +222,9 @@ def hash_rows(X):
         parts = [X]
     large = sum(part.nbytes for part in parts) > WHOLE
     for part in parts:
+        part = part.reshape(len(part), -1)
         length = max(1, BLOCK // max(1, part[:1].nbytes))
-        total = np.zeros(part.shape[1:], dtype=np.uint64)
+        total = np.zeros(part.shape[1], dtype=np.uint64)
         for i, start in enumerate(range(0, len(part), length)):
             block = np.ascontiguousarray(part[start:start + length])
             if large:

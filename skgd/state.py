@@ -62,11 +62,13 @@ def schedule_state(schedule):
 
     A constructor parameter that isn't plain is left out: the schedule to resume has it already.
     """
-    state, parameters = {}, schedule.get_params(deep=False)
+    state = {}
     for name, value in vars(schedule).items():
         if isinstance(value, Schedule):
             state[name] = schedule_state(value)
-        elif is_plain(value) or name not in parameters:
+        elif is_plain(value):
+            state[name] = copied(value)
+        elif name not in schedule.get_params(deep=False):
             state[name] = copy.deepcopy(value)
     return state
 
@@ -78,7 +80,7 @@ def resume_schedule(schedule, state):
         if isinstance(inner, Schedule):
             resume_schedule(inner, value)
         else:
-            setattr(schedule, name, copy.deepcopy(value))
+            setattr(schedule, name, copied(value) if is_plain(value) else copy.deepcopy(value))
     return schedule
 
 
