@@ -27,6 +27,7 @@ from skgd.plan import make_optimizer
 from skgd.record import warn_diverged
 from skgd.run import Memory, Run, Sample
 from skgd.schedules import as_schedule
+from skgd.state import all_or_nothing
 from skgd.validation import split
 
 FLOATS = (np.float64, np.float32)
@@ -60,6 +61,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     """Base of the estimators; the subclasses encode targets and name the losses."""
 
     @with_callbacks
+    @all_or_nothing
     def fit(
         self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None
     ):
@@ -89,7 +91,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         X, y = self._check_data(X, y, reset=True)
         weights = check_weights(sample_weight, len(y))
         self._check_validation_arguments(X_val, y_val, sample_weight_val)
-        memory = getattr(self, "_memory", None) if self.warm_start else None
+        memory = Memory.resumed(getattr(self, "_memory", None)) if self.warm_start else None
         targets, n_outputs = self._encode(y, weights, reset=memory is None)
         sample, held_out = Sample(X, y, targets, weights, n_outputs), None
         if X_val is not None:
@@ -104,23 +106,23 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             )  # fmt: skip
         if memory is None:
             memory = Memory.empty(X.shape[1], n_outputs)
-        tasks = FitTasks(self, sample, sample_weight)
+        tasks = FitTasks(self, sample, sample_weight, held_out)
         self._train(sample, held_out, memory, tasks, tasks.begin())
         tasks.end()
         return self
 
+    @all_or_nothing
     def _partial_fit(self, X, y, sample_weight, first):
         self._check_parameters()
         X, y = self._check_data(X, y, reset=first)
         weights = check_weights(sample_weight, len(y), zeros=True)
         targets, n_outputs = self._encode(y, weights, reset=first, partial=True)
-        memory = getattr(self, "_memory", None)
+        memory = Memory.resumed(getattr(self, "_memory", None))
         if first or memory is None:
             memory = Memory.empty(X.shape[1], n_outputs)
         if self._weighs_nothing(targets, weights):
             if first:
-                self._memory = memory
-                self._set_untrained(X, n_outputs)
+                self._set_untrained(X, n_outputs, memory)
             return self
         sample = Sample(X, y, targets, weights, n_outputs)
         self._train(sample, None, memory, FitTasks(self, sample), partial=True)
@@ -220,7 +222,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             self._run(Run(self, sample, held_out, memory, partial, tasks, state))
         except KeyboardInterrupt as interrupt:
             if not hasattr(self, "coef_"):
-                self._set_untrained(sample.X, sample.n_outputs)
+                empty = Memory.empty(sample.X.shape[1], sample.n_outputs)
+                self._set_untrained(sample.X, sample.n_outputs, empty)
             self.stop_reason_, self.converged_ = "interrupted", False
             interrupt.add_note(
                 f"{type(self).__name__} keeps the best coefficients so far; stop_reason_ is "
@@ -292,12 +295,15 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             )
             self.history_["loss"][entry] = losses.sum()
             self.history_["objective"][entry] = values.sum()
-        self._memory = run.memory
         # Whether the next call goes on from the steps' own parameters or from the attributes.
         goes_on = coef is last[0] and record.stop_reason not in ("diverged", "interrupted")
         run.memory.returned = self._raw_attributes(*coef.shape) if goes_on else None
         if record.stop_reason == "diverged" and run.memory.steps is not None:
             run.memory.steps.state[:] = 0.0
+        if run.memory.steps is not None:
+            # As large as the targets, and of no use with other rows.
+            run.memory.steps.table = None
+        self._memory = run.memory.state()
 
     def _kept(self, coef, intercept, run):
         """Return the iterate to keep, mostly the last one, and its entry of the history."""
@@ -334,11 +340,12 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         coef = coef.astype(dtype)
         return {"coef_": coef[0] if single else coef, "intercept_": intercept.astype(dtype)}
 
-    def _set_untrained(self, X, n_outputs):
+    def _set_untrained(self, X, n_outputs, memory):
         coef, intercept = np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs)
         vars(self).update(self._coefficients(coef, intercept, X.dtype))
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
         self._weight_sum, self.optimality_ = 0.0, np.nan
+        self._memory = memory.state()
 
     def _tell(self, run):
         """Warn of what the user should know of a run."""

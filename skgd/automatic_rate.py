@@ -137,6 +137,12 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
     )
 
 
+def made_from(state):
+    """Return an automatic schedule of the kind whose state this is, to resume from it."""
+    kind = _Watched if "highest" in state else _Decaying
+    return kind.__new__(kind)
+
+
 def is_for(schedule, partial):
     """Return whether a schedule goes with a stream, or else with a fit; a user's with both."""
     return getattr(schedule, "partial", partial) == partial

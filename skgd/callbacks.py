@@ -12,18 +12,16 @@ exploded, with the best coefficients so far.
 """
 
 import os
-import pickle
-import tempfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from math import inf
 from numbers import Real
 
-import joblib
 import numpy as np
 from sklearn.metrics import check_scoring
 
+from skgd import checkpoint
 from skgd._checks import check_count, check_place, is_finite, is_number, shown
 
 try:
@@ -53,10 +51,12 @@ class FitTasks:
     sample : Sample
     sample_weight : array or None
         As it was passed to fit.
+    held_out : Sample or None
+        The validation set.
     """
 
-    def __init__(self, estimator, sample, sample_weight=None):
-        self.estimator, self.sample = estimator, sample
+    def __init__(self, estimator, sample, sample_weight=None, held_out=None):
+        self.estimator, self.sample, self.held_out = estimator, sample, held_out
         self.printer = PrintProgress() if estimator.verbose else None
         self.context = self.epoch = self.fingerprint = None
         metadata = None
@@ -81,6 +81,26 @@ class FitTasks:
         return min((limit.seconds_left(self.context) for limit in limits), default=inf)
 
     @property
+    def keepers(self):
+        """The callbacks that keep the state of a run."""
+        return [callback for callback in self.callbacks if hasattr(callback, "resume")]
+
+    @property
+    def stateful(self):
+        """The callbacks that have a state of their own to keep, by name."""
+        return {
+            f"{number} {type(callback).__name__}": callback
+            for number, callback in enumerate(self.callbacks) if hasattr(callback, "get_state")
+        }  # fmt: skip
+
+    @property
+    def keep_later(self):
+        """Whether a callback with a state hears of an epoch after one that keeps states."""
+        kinds = [hasattr(callback, "get_state") for callback in self.callbacks]
+        keeps = [hasattr(callback, "resume") for callback in self.callbacks]
+        return any(kinds[keeps.index(True):]) if any(keeps) else False
+
+    @property
     def has_listeners(self):
         return self.context is not None or self.printer is not None
 
@@ -90,12 +110,17 @@ class FitTasks:
             return None
         self.context = self.estimator._init_callback_context(max_subtasks=self.estimator.max_iter)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
-        keepers = [callback for callback in self.callbacks if hasattr(callback, "resume")]
-        if not keepers:
+        if not self.keepers:
             return None
-        self.fingerprint = _fingerprint(self.estimator, self.sample)
-        states = (keeper.resume(self.fingerprint) for keeper in keepers)
-        return next((state for state in states if state is not None), None)
+        self.fingerprint = checkpoint.fingerprint(
+            self.estimator, self.sample, self.held_out, FREE_PARAMETERS
+        )
+        states = (keeper.resume(self.fingerprint) for keeper in self.keepers)
+        state = next((state for state in states if state is not None), None)
+        for name, callback in self.stateful.items():
+            if state is not None and name in state["callbacks"]:
+                callback.set_state(self.estimator, state["callbacks"][name])
+        return state
 
     def begin_epoch(self):
         """Tell that an epoch begins, unless one has begun."""
@@ -117,9 +142,13 @@ class FitTasks:
         if self.epoch is None:
             return False
         epoch, self.epoch = self.epoch, None
-        return epoch.call_on_fit_task_end(
+        stops = epoch.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=attributes, **self.data
         )
+        if self.keep_later:
+            for keeper in self.keepers:
+                keeper.keep(self.estimator, epoch.task_id, attributes()["_state"])
+        return stops
 
     def end(self, attributes=dict):
         """Tell that a fit is over, whose attributes are those given; end a superfluous epoch."""
@@ -130,31 +159,6 @@ class FitTasks:
                 task.call_on_fit_task_end(
                     estimator=self.estimator, reconstruction_attributes=attributes, **self.data
                 )
-
-
-def _fingerprint(estimator, sample):
-    """Return what must be the same where a fit goes on from another one's state."""
-    parameters = {
-        name: _hash(name, value) for name, value in estimator.get_params(deep=False).items()
-        if name not in FREE_PARAMETERS
-    }  # fmt: skip
-    return {
-        "X": (*sample.X.shape, sample.X.dtype.str),
-        "y": _hash("y", sample.y),
-        "sample_weight": _hash("sample_weight", sample.weights),
-        "rows to train on": _hash("rows", sample.rows),
-        **parameters,
-    }
-
-
-def _hash(name, value):
-    try:
-        return joblib.hash(value)
-    except pickle.PicklingError as error:
-        raise ValueError(
-            f"{name}={value!r} cannot be kept in a checkpoint: pass a function or a class that is "
-            "defined in a module."
-        ) from error
 
 
 class Callback:
@@ -373,6 +377,16 @@ class EarlyStopping(_OfEpochs):
         watch.scores.append(score)
         return watch.waited >= self.patience
 
+    def get_state(self, estimator):
+        """Return what a fit of the estimator has come to so far, for a checkpoint."""
+        watch = self._watches[estimator]
+        return {"scores": watch.scores, "best": watch.best, "waited": watch.waited}
+
+    def set_state(self, estimator, state):
+        """Resume from the state of an earlier fit."""
+        watch = self._watches[estimator]
+        watch.scores, watch.best, watch.waited = state["scores"], state["best"], state["waited"]
+
     def teardown(self, estimator, context):
         """Keep the scores."""
         if estimator in self._watches:  # not where setup has failed
@@ -393,17 +407,22 @@ class _Watch:
 
 
 class Checkpoint(_OfEpochs):
-    """Write a fit's state to a file after each epoch, and go on from the file after a kill.
+    """Write a fit's state to a file after each epoch, and resume from the file after a crash.
 
-    Fit again with the same data and the same parameters: the fit goes on after the last epoch that
+    Fit again with the same data and the same parameters: the fit resumes after the last epoch that
     was written. A step rule ends with the same weights, to the bit, as if it had never stopped; a
     full-batch optimizer starts anew from the last iterate and finds the same minimum. The file is
     replaced in one step, so that a kill leaves the old one or the new one, and removed when a fit
-    ends; after a kill, Ctrl-C or another callback's stop it stays. ``max_iter``, ``tol``,
+    ends; after a kill, Ctrl-C, an error or another callback's stop it stays. ``max_iter``, ``tol``,
     ``n_iter_no_change``, ``n_jobs``, ``verbose`` and ``on_divergence`` may change in between.
 
-    The file is a pickle: load no file from someone you don't trust. One file serves one fit: not
-    the many fits of a grid search.
+    The file holds arrays, numbers and strings, with a checksum; nothing in it is executed when it
+    is read. It also holds hashes of X, y, the weights and the parameters. Of an X of more than 64
+    MiB, 4096 rows are hashed and the sums of all. What an optimizer or a loss of your own keeps in
+    attributes isn't in the file; the ``state`` of an optimizer's ``update`` is, what a schedule
+    knows, and what a callback's ``get_state(estimator)`` returns for ``set_state(estimator,
+    state)``, as long as it is arrays, numbers and strings. `TimeLimit` counts from the resumed
+    fit's own start. One file serves one fit: not the many fits of a grid search.
 
     Parameters
     ----------
@@ -415,7 +434,12 @@ class Checkpoint(_OfEpochs):
     Raises
     ------
     ValueError
-        By the fit, if the file is from other data or other parameters; the message names which.
+        By the fit, if the file is from other data or other parameters (the message names which),
+        or is damaged.
+    OSError
+        By the fit, before its first epoch, if no file can be written there; after an epoch, if
+        the file could not be written, on a full disk for instance. The file of an earlier epoch
+        stays, to resume from once there is space.
 
     Examples
     --------
@@ -440,48 +464,28 @@ class Checkpoint(_OfEpochs):
 
     def resume(self, fingerprint):
         """Return the state in the file, or None where there is no file."""
-        folder = os.path.dirname(os.path.abspath(self.path))
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(f"path={self.path!r}: make the folder {folder!r} first.")
-        if not os.path.exists(self.path):
-            return None
-        with open(self.path, "rb") as file:
-            try:
-                state = pickle.load(file)
-                before = state["fingerprint"]
-            except (pickle.UnpicklingError, EOFError, KeyError, TypeError) as error:
-                raise ValueError(
-                    f"path={self.path!r} is not a checkpoint of a fit ({error}): pass another path."
-                ) from error
-        other = [name for name in fingerprint if before.get(name) != fingerprint[name]]
-        if other:
-            raise ValueError(
-                f"path={self.path!r} is the checkpoint of a fit in which {', '.join(other)} "
-                "differed: pass another path, or remove the file to start anew."
-            )
+        checkpoint.prepare(self.path)
+        state = checkpoint.read(self.path)
+        if state is not None:
+            checkpoint.check(self.path, state, fingerprint)
         return state
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         """Write the state after an epoch; remove the file after the fit."""
         if _is_epoch(context):
-            if _is_new(context, fitted_estimator) and (context.task_id + 1) % self.every == 0:
-                self._write(fitted_estimator._state)
-        elif estimator.stop_reason_ != "callback" and os.path.exists(self.path):
-            os.remove(self.path)
+            state = getattr(fitted_estimator, "_state", None)
+            if _is_new(context, fitted_estimator) and state is not None and not state["later"]:
+                self.keep(estimator, context.task_id, state)
+        elif estimator.stop_reason_ != "callback":
+            checkpoint.remove(self.path)
 
-    def _write(self, state):
-        # In the same folder: a file can be replaced in one step on its own disk only.
-        folder = os.path.dirname(os.path.abspath(self.path))
-        file = tempfile.NamedTemporaryFile(dir=folder, delete=False)
-        try:
-            with file:
-                pickle.dump(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(file.name, self.path)
-        except BaseException:
-            os.remove(file.name)
-            raise
+    def keep(self, estimator, epoch, state):
+        """Write the state after an epoch, if it is its turn, with those of the callbacks."""
+        if (epoch + 1) % self.every == 0:
+            callbacks = state["callbacks"].items()
+            checkpoint.write(self.path, state | {
+                "callbacks": {name: callback.get_state(estimator) for name, callback in callbacks}
+            })  # fmt: skip
 
 
 class PrintProgress(_OfEpochs):

@@ -268,14 +268,17 @@ class Record:
         return self.best
 
     def state(self):
-        """Return what another record needs to go on from here, as a dict that can be pickled."""
+        """Return what another record needs to resume from here, as arrays and numbers."""
         state = {name: getattr(self, name) for name in STATE}
-        return state | {"seconds": time.perf_counter() - self.started}
+        return state | {
+            "history": self.as_arrays(), "seconds": time.perf_counter() - self.started,
+        }  # fmt: skip
 
     def restore(self, state):
         """Go on from the state of another record."""
         for name in STATE:
             setattr(self, name, state[name])
+        self.history = {key: values.tolist() for key, values in state["history"].items()}
         self.started = time.perf_counter() - state["seconds"]
         if self.stop_reason == "callback" or (
             self.stop_reason == "max_iter" and self.n_iter < self.max_iter

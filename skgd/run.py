@@ -6,7 +6,7 @@ makes the problem, the plan, the metric and the start from them, and descends.
 
 import copy
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -16,14 +16,28 @@ from skgd import auto, automatic_rate, certificate
 from skgd._checks import given_start, make_generator
 from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, exceeds_memory
-from skgd.metric import Moments, diagonal_metric, identity_metric
+from skgd.metric import Metric, Moments, diagonal_metric, identity_metric
 from skgd.objective import Objective
 from skgd.optimizers import LBFGS, AcceleratedGradient, FullBatchOptimizer, Optimizer
 from skgd.penalties import L2, BoxRule
 from skgd.plan import Plan, choose_optimizer, make_optimizer
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
-from skgd.training import WATCHED_ROWS, Steps, enter_end, train_full_batch, train_steps
+from skgd.state import (
+    copied,
+    generator_state,
+    resume_schedule,
+    resumed_generator,
+    schedule_state,
+)
+from skgd.training import (
+    WATCHED_ROWS,
+    Steps,
+    conclude_epoch,
+    enter_end,
+    train_full_batch,
+    train_steps,
+)
 from skgd.validation import Validation
 from skgd.whitening import whitened
 
@@ -113,8 +127,8 @@ class Memory:
     class_weights : array of shape (n_classes,) or 0.0
         The weight of each class in all calls.
     steps : Steps or None
-    kind : tuple or None
-        The kind of run that the steps and the schedule belong to.
+    kind : list or None
+        The kind of run that the steps and the schedule belong to, in names.
     metric : Metric or None
         The coordinates of the steps' parameters.
     schedule : Schedule or None
@@ -131,7 +145,7 @@ class Memory:
     weight: float = 0.0
     class_weights: object = 0.0
     steps: Steps | None = None
-    kind: tuple | None = None
+    kind: list | None = None
     metric: object = None
     schedule: object = None
     learning_rate: object = None
@@ -141,17 +155,54 @@ class Memory:
     def empty(cls, n_features, n_outputs):
         return cls(Moments.empty(n_features), Moments.empty(n_outputs))
 
-    def make_writable(self):
-        """Copy what lies in a file that joblib has mapped."""
-        for part in (self.moments, self.target_moments, self.steps):
-            for name, value in vars(part).items() if part is not None else ():
-                if isinstance(value, np.ndarray) and not value.flags.writeable:
-                    setattr(part, name, np.array(value))
+    @classmethod
+    def resumed(cls, state):
+        """Return what a `state` tells of, whose arrays are copied; None for None."""
+        if state is None:
+            return None
+        own = {
+            name: value if name == "learning_rate" else copied(value)
+            for name, value in state.items()
+        }
+        kinds = {"moments": Moments, "target_moments": Moments, "steps": Steps, "metric": Metric}
+        if own["steps"] is not None:
+            own["steps"]["generator"] = resumed_generator(own["steps"]["generator"])
+        for name, kind in kinds.items():
+            own[name] = None if own[name] is None else kind(**own[name])
+        if own["schedule"] is not None:
+            own["schedule"] = _resumed_schedule(own["learning_rate"], own["schedule"])
+        return cls(**own)
+
+    def state(self):
+        """Return all of it as plain values, apart from what the user passed as the rate.
+
+        An estimator holds them in the place of objects; arrays aren't copied.
+        """
+        state = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name in ("moments", "target_moments", "steps", "metric"):
+            if state[name] is not None:
+                state[name] = {
+                    item.name: getattr(state[name], item.name) for item in fields(state[name])
+                }
+        if self.steps is not None:
+            state["steps"]["generator"] = generator_state(self.steps.generator)
+        if self.schedule is not None:
+            state["schedule"] = schedule_state(self.schedule)
+        return state
 
     def keep_steps_of(self, kind):
         """Forget the steps and the schedule of another kind of run."""
         if self.kind != kind:
             self.kind, self.steps, self.schedule = kind, None, None
+
+
+def _resumed_schedule(learning_rate, state):
+    """Return the schedule of a rate that the user passed, with what it knew in an earlier run."""
+    if isinstance(learning_rate, str):
+        schedule = automatic_rate.made_from(state)
+    else:
+        schedule = as_schedule(learning_rate).bound(state["total_steps"], state["steps_per_epoch"])
+    return resume_schedule(schedule, state)
 
 
 class Run:
@@ -177,8 +228,8 @@ class Run:
     def __init__(self, estimator, sample, held_out, memory, partial, tasks, state=None):
         self.estimator, self.sample, self.tasks = estimator, sample, tasks
         if state is not None:
-            memory = state["memory"]
-        memory.make_writable()
+            rate = copy.deepcopy(estimator.learning_rate)
+            memory = Memory.resumed(state["memory"] | {"learning_rate": rate})
         self.memory, self.partial = memory, partial
         self.loss = estimator._make_loss()
         self.penalty = estimator._make_penalty()
@@ -191,10 +242,10 @@ class Run:
         ))  # fmt: skip
         self.problem = self._problem(sample, weights)
         self.plan = self._make_plan()
-        memory.keep_steps_of((
-            type(self.plan.optimizer), getattr(self.plan.optimizer, "slots", 0), type(self.loss),
+        memory.keep_steps_of([
+            _name(self.plan.optimizer), getattr(self.plan.optimizer, "slots", 0), _name(self.loss),
             estimator.precondition, bool(estimator.fit_intercept),
-        ))  # fmt: skip
+        ])  # fmt: skip
         self.objective = self._make_objective(self.plan, memory)
         intercept, objectives = self._once("constant", self._best_constant, *self.terms)
         constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
@@ -216,7 +267,7 @@ class Run:
         if state is None:
             self.start = self.objective.feasible(*self._make_start())
         else:
-            self.start = state["start"]
+            self.start, self.first_rate = state["start"], state["first_rate"]
             self.record.restore(state["record"])
 
     # ---- the preparations -----------------------------------------------------------------------
@@ -411,8 +462,11 @@ class Run:
                 intercept.tobytes(),
             )  # fmt: skip
             record.start(coef, intercept, objectives.sum())
-        if self.plan.takes_steps and record.stop_reason is None:
+        if self.plan.takes_steps and (record.n_iter or record.stop_reason is None):
             self._begin_steps()
+        if self.plan.takes_steps and record.n_iter:
+            # A checkpoint is written before.
+            conclude_epoch(self.memory.steps, self.objective, self.plan.schedule, record)
 
     def descend(self):
         """Return the coefficients and the intercepts at which the run ended."""
@@ -453,7 +507,8 @@ class Run:
         steps = memory.steps
         self.record.epochs_before = steps.epochs - self.record.n_iter
         plan.schedule = self._schedule()
-        self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
+        if not self.record.n_iter:
+            self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
 
     def _is_trained(self):
         """Whether the start knows more than the best constant model, which bounds may move."""
@@ -474,12 +529,12 @@ class Run:
                 )
                 if isinstance(rate, str) else as_schedule(rate)
             )  # fmt: skip
-        elif self.partial or self.record.n_iter:
+        elif self.partial:
             return memory.schedule
         n_batches = len(plan.bounds) - 1
-        memory.schedule = memory.schedule.bound(
-            steps.t + n_batches * self.estimator.max_iter, n_batches
-        )
+        end = steps.t + n_batches * (self.estimator.max_iter - self.record.n_iter)
+        if not (self.record.n_iter and memory.schedule.total_steps == end):
+            memory.schedule = memory.schedule.bound(end, n_batches)
         return memory.schedule
 
     # ---- what others may know of it -------------------------------------------------------------
@@ -654,11 +709,21 @@ class Run:
 
     def epoch_attributes(self, coef, intercept):
         """Return the attributes of an estimator that callbacks see after an epoch."""
-        state = {
-            "memory": self.memory, "record": self.record.state(), "start": (coef, intercept),
-            "fingerprint": self.tasks.fingerprint,
-        }  # fmt: skip
-        return self.attributes(coef, intercept) | {"_memory": None, "_state": state}
+        attributes = self.attributes(coef, intercept) | {"_memory": None}
+        if self.tasks.keepers:
+            memory = self.memory.state()
+            del memory["learning_rate"]
+            attributes["_state"] = {
+                "memory": memory, "record": self.record.state(), "start": (coef, intercept),
+                "first_rate": self.first_rate, "fingerprint": self.tasks.fingerprint,
+                "callbacks": self.tasks.stateful, "later": self.tasks.keep_later,
+            }  # fmt: skip
+        return attributes
+
+
+def _name(value):
+    """Return the name of a value's class."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def class_codes(targets):

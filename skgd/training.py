@@ -122,6 +122,8 @@ class Steps:
     averaged : int
         Steps in the average.
     epochs : int
+    table : dict or None
+        What a variance-reduced rule remembers of the rows' slopes, while a run lasts.
     """
 
     parameters: np.ndarray
@@ -131,6 +133,7 @@ class Steps:
     t: int = 0
     averaged: int = 0
     epochs: int = 0
+    table: dict | None = None
 
     @property
     def kept(self):
@@ -178,10 +181,13 @@ def make_sweep(steps, objective, plan):
     k, rule = objective.problem.k, optimizer.compiled()
     rules = [optimizer.compiled() for _ in range(k)] if rule.keeps_arrays else k * [rule]
     kind = Sweep if optimizer.snapshots is None else partial(ReducedSweep, optimizer.snapshots)
-    return kind(
+    sweep = kind(
         objective.problem, objective.penalty, rules, steps.parameters, steps.state,
         objective.alpha, objective.metric, plan.weight_scale, steps.average, objective.n_threads,
     )  # fmt: skip
+    if steps.table is not None:
+        sweep.resume(steps.table)
+    return sweep
 
 
 def sweep_epoch(steps, sweep, plan, rates_of):
@@ -283,6 +289,11 @@ def enter(epoch, steps, objective, schedule, record, patience):
         rate=epoch.rate,
         patience=patience if schedule.settled(steps.t) else None,
     )  # fmt: skip
+    return conclude_epoch(steps, objective, schedule, record)
+
+
+def conclude_epoch(steps, objective, schedule, record):
+    """Cut the rate where the last epoch has exploded; return whether the steps have begun again."""
     if record.n_iter >= record.max_iter:
         record.cut_short = (
             record.stop_reason in ("max_iter", "diverged") and record.tol is not None
@@ -296,7 +307,7 @@ def enter(epoch, steps, objective, schedule, record, patience):
     )  # fmt: skip
     if begins_again:
         steps.start_from(objective.metric.from_raw(*record.go_on()))
-        steps.state[:] = 0.0
+        steps.state[:], steps.table = 0.0, None
     return begins_again
 
 
@@ -341,6 +352,8 @@ def _batch_epochs(steps, sweep, objective, plan):
         else:
             rate = sweep_epoch(steps, sweep, plan, rates_of)
         steps.epochs += 1
+        if plan.optimizer.snapshots is not None:
+            steps.table = sweep.table()
         coef, intercept = objective.raw(steps.kept)
         losses, values = objective.values(coef, intercept, watched)
         yield Epoch(coef, intercept, losses, values, rate, passes=passes)

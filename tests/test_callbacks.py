@@ -4,6 +4,7 @@ import builtins
 import importlib.util
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -529,6 +530,14 @@ def test_a_fit_that_was_killed_goes_on_in_another_process(tmp_path):
     assert not path.exists()
 
 
+def epochs_in(path, model):
+    """Return how many epochs a file holds, from which a model is fitted on for one."""
+    copy = shutil.copy(path, path.with_suffix(".copy"))
+    epochs = model.set_callbacks(Checkpoint(copy), Log(stop_after=1)).fit(*IRIS).n_iter_ - 1
+    os.remove(copy)
+    return epochs
+
+
 @pytest.mark.parametrize("done", [1, 2, 100])
 def test_a_kill_while_the_file_is_written_leaves_the_old_one(done, tmp_path, monkeypatch):
     written, replace = [], os.replace
@@ -547,19 +556,18 @@ def test_a_kill_while_the_file_is_written_leaves_the_old_one(done, tmp_path, mon
         if done < 5:
             with pytest.raises(KeyboardInterrupt):
                 model.fit(*IRIS)
-            state = pickle.loads((tmp_path / "fit").read_bytes())
-            assert len(state["record"]["history"]["epoch"]) == done
             assert os.listdir(tmp_path) == ["fit"]
         else:
             model.fit(*IRIS)
+    if done < 5:
+        assert epochs_in(tmp_path / "fit", clone(model)) == done
     assert_array_equal(model.fit(*IRIS).coef_, whole.coef_)
 
 
 def test_the_file_is_written_every_so_many_epochs(tmp_path):
     model = GDClassifier(optimizer="adam", tol=None, random_state=0)
     model.set_callbacks(Checkpoint(tmp_path / "fit", every=3), Log(stop_after=8)).fit(*IRIS)
-    state = pickle.loads((tmp_path / "fit").read_bytes())
-    assert len(state["record"]["history"]["epoch"]) == 6
+    assert epochs_in(tmp_path / "fit", clone(model)) == 6
 
 
 def test_more_epochs_may_be_asked_for_after_a_stop(tmp_path):

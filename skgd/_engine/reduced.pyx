@@ -78,6 +78,23 @@ cdef class ReducedSweep(Sweep):
             self.look_at(rows)
         return 1
 
+    def table(self):
+        """Return what the sweep remembers of the rows' slopes, to resume from; not a copy."""
+        return {
+            "slopes": self.known, "gradient": self.total, "age": self.age,
+            "filling": bool(self.filling),
+        }
+
+    def resume(self, table):
+        """Take up what another sweep over the same rows remembered."""
+        for name, own in (("slopes", self.known), ("gradient", self.total)):
+            if np.shape(table[name]) != own.shape:
+                raise ValueError(
+                    f"{name} has shape {np.shape(table[name])}: pass one of shape {own.shape}."
+                )
+            own[...] = table[name]
+        self.age, self.filling = table["age"], table["filling"]
+
     cdef int look_at(self, rows) except -1:
         """Take the slopes of some rows anew."""
         cdef Py_ssize_t m = len(rows)

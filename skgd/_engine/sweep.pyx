@@ -172,6 +172,10 @@ cdef class Sweep:
         penalty.check(self.d)
         if len(rules) != self.k:
             raise ValueError(f"rules: pass {self.k}, one for each output, not {len(rules)}.")
+        # Of a penalty that treats all features alike, and of most rules, each number is alone.
+        self.alike = penalty.bend == penalty.bend
+        self.apart = self.alike and all([(<Rule>item).apart for item in rules])
+        self.tile = SKGD_TILE if self.apart else self.p
         self.rule = <void**>malloc(self.k * sizeof(void*))
         if self.rule == NULL:
             raise MemoryError()
@@ -187,10 +191,6 @@ cdef class Sweep:
                 rule.bind(parameters[c], gradient[0, c], state[c])
             self.rule[c] = <void*>rule
             self.refresh_all(c)
-        # Of a penalty that treats all features alike, and of most rules, each number is alone.
-        self.alike = penalty.bend == penalty.bend
-        self.apart = self.alike and all([(<Rule>item).apart for item in rules])
-        self.tile = SKGD_TILE if self.apart else self.p
 
     cdef int make_room(self) except -1:
         """Make a workspace for blocks of rows; in a fleet there is one for all."""
@@ -209,8 +209,17 @@ cdef class Sweep:
 
     @cython.final
     cdef void refresh_all(self, Py_ssize_t c) noexcept nogil:
-        """Bring the coefficients and the offset of output c up to its parameters."""
-        self.refresh(c, self.refresh_part(c, 0, self.d, self.w + c * self.p))
+        """Bring the coefficients and the offset of output c up to its parameters.
+
+        Tile by tile, as after a step: a sweep that resumes has the same offset to the bit.
+        """
+        cdef Py_ssize_t first = 0, size
+        cdef double shift = 0.0
+        while first < self.d:
+            size = min(self.tile, self.d - first)
+            shift += self.refresh_part(c, first, size, self.w + c * self.p + first)
+            first += self.tile
+        self.refresh(c, shift)
 
     @cython.final
     cdef void refresh(self, Py_ssize_t c, double shift) noexcept nogil:
@@ -369,7 +378,6 @@ cdef class Sweep:
                           Py_ssize_t n_steps, const double* rate) except -1:
         """Steps along single rows' gradients, for a rule whose step is rate times gradient."""
         cdef Py_ssize_t j, width = (self.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
-        cdef double shift = 0.0
         # The coefficients, their squared scales and four rows to come, on whole cache lines.
         memory = np.zeros(6 * width + SKGD_LANES)
         cdef double* space = writeable_floats(memory, memory.shape)
@@ -380,12 +388,11 @@ cdef class Sweep:
         with nogil:
             self.dense_steps(p, rows, row, n_steps, rate, width, space)
         for j in range(self.d):
-            self.w[j] = space[j]
-            shift += self.mean[j] * self.w[j]
-            if not self.identity and self.inverse[j] != 0.0:
-                self.u[j] = self.w[j] / self.inverse[j]
-        if self.fit_intercept:
-            self.offset[0] = self.u[self.d] * self.inverse[self.d] - shift
+            if self.inverse[j] != 0.0:
+                self.u[j] = space[j] / self.inverse[j]
+        # The coefficients of the parameters, which may differ by their last bit: those are what a
+        # sweep that resumes from the parameters has.
+        self.refresh_all(0)
         return 0
 
     cdef int dense_steps(self, Problem p, DenseRows rows, const Py_ssize_t* row,
