@@ -105,6 +105,7 @@ def check_weights(sample_weight, n_samples, name="sample_weight", zeros=False):
     weights = check_array(
         sample_weight, ensure_2d=False, dtype=np.float64, order="C", input_name=name
     )
+    weights = np.require(weights, requirements="A")
     if weights.ndim != 1:
         raise ValueError("Sample weights must be 1D array or scalar")
     if weights.shape != (n_samples,):
@@ -144,6 +145,8 @@ def canonical(X):
     """
     if not sparse.issparse(X):
         return np.require(X, requirements="A")
+    if not all(part.flags.aligned for part in (X.data, X.indices, X.indptr)):
+        X = X.copy()  # which copies each array to an aligned one
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()

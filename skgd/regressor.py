@@ -199,7 +199,7 @@ class GDRegressor(RegressorMixin, BaseGD):
                 y = y.astype(float)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
-        targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
+        targets = np.require(y.reshape(len(y), -1), np.float64, requirements="CA")
         check_size(targets)
         targets = loss.encoded(targets)
         if reset:

@@ -615,6 +615,8 @@ def as_schedule(learning_rate):
     if isinstance(learning_rate, Schedule):
         return learning_rate
     if is_number(learning_rate):
+        if learning_rate == 0:
+            raise ValueError(f"learning_rate={learning_rate!r}: pass a number above 0, or 'auto'.")
         return _Number(learning_rate)
     if callable(learning_rate) and not isinstance(learning_rate, type):
         return _Function(learning_rate)
