@@ -32,7 +32,7 @@ BATCHES = 8
 # examples/benchmarks/streams.py: 5 learns 100 columns as fast as 20, with a third of the noise.
 STREAM_STEPS, STREAM_ROWS = 50.0, 5.0
 # The least share of its first rate with which a stream goes on. On 1e5 rows that turn their
-# coefficients by 3 radians, R2 is XX with it and 0.970 without.
+# coefficients by 3 radians, R2 is 0.980 with it and 0.970 without.
 LEAST_SHARE = 0.01
 # Rows from which deviations are known well enough for full steps: of two rows some column has next
 # to none. Without it, R2 of 100 columns, one row a call, is 0.29 after 200 rows instead of 0.8.
@@ -69,12 +69,16 @@ class Decaying(Schedule):
             What makes the steps of single rows longer than the curvature tells.
         """
         if optimizer.reach is None:
-            self.noise = max(1.0, noise / plan.batch_length)
+            self.noise = 1.0 + noise / plan.batch_length
         if n_rows < 2 * self.estimated_at:
             return
         self.estimated_at = n_rows
         rate, self.power = optimizer.automatic_rate(np.inf, plan.batch_length, curvatures)
         # Of a step along the signs, few rows may see nothing.
+        if optimizer.reach is not None:
+            # Steps along the signs have no curvature to follow: with the whole power, R2 of 10
+            # columns is 0.76 after 1000 rows instead of 0.87.
+            self.power *= 0.5
         rate *= self.share * min(1.0, n_rows / SURE_ROWS)
         self.rate = rate if optimizer.reach is None else max(rate, self.rate)
         rows = STREAM_ROWS * curvatures.typical

@@ -5,9 +5,9 @@
 For each stream and each number of rows a call of ``partial_fit``: a line for skgd with all defaults
 and one for ``SGDRegressor`` or ``SGDClassifier(loss="log_loss")`` with all defaults, whose rows a
 ``StandardScaler`` scales that takes the same calls (without centring for CSR; SGD has no Poisson
-loss, so there the peer is a ``SGDRegressor``). In it, after each number of rows, R2, for Poisson D2,
-or the log loss, on rows that neither has seen. "!" marks where skgd is behind by more than `MARGIN`
-of what a constant leaves.
+loss, so there the peer is a ``SGDRegressor``). In it, after each number of rows, R2, for Poisson
+D2, or the log loss, on rows that neither has seen. "!" marks where skgd is behind by more than
+`MARGIN`.
 """
 
 import argparse
@@ -183,7 +183,8 @@ def main():
             sign = -1 if loss == "log_loss" else 1
             behind = sign * (theirs - ours) > MARGIN
             for who, figures, marked in (("skgd", ours, behind), ("SGD", theirs, 0 * behind)):
-                cells = (f"{x:9.3g}{'!' if m else ' '}" for x, m in zip(figures, marked, strict=True))
+                pairs = zip(figures, marked, strict=True)
+                cells = (f"{x:9.3g}{'!' if m else ' '}" for x, m in pairs)
                 print(f"  {call:4d} a call  {who:5s} " + "".join(cells), flush=True)
 
 
