@@ -239,6 +239,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             record.stop_reason = "interrupted"
             self._set_attributes(*(record.best if record.best is not None else run.start), run)
             raise
+        run.check_moved()
         self._set_attributes(coef, intercept, run)
         self.optimality_ = run.certificate(*self._raw_attributes(*coef.shape))
         self._tell(run)

@@ -168,6 +168,7 @@ def check_weights(sample_weight, n_samples, name="sample_weight", zeros=False):
         raise type(error)(
             f"{name}={shown(sample_weight)}: pass one weight a row, or None. ({error})"
         ) from error
+    weights = np.require(weights, requirements="A")
     if weights.ndim != 1:
         raise ValueError("Sample weights must be 1D array or scalar")
     if weights.shape != (n_samples,):
@@ -297,6 +298,8 @@ def canonical(X):
     """
     if not sparse.issparse(X):
         return np.require(X, requirements="A")
+    if not all(part.flags.aligned for part in (X.data, X.indices, X.indptr)):
+        X = X.copy()  # which copies each array to an aligned one
     if X.indices.dtype != X.indptr.dtype or X.indices.dtype not in (np.int32, np.int64):
         X = X.copy()
         X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)

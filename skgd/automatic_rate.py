@@ -28,21 +28,69 @@ HOPELESS = 1e-9
 ROUNDING = 1e-12
 # Batches on which the step along the signs of a gradient is measured.
 BATCHES = 8
+# A stream's rate begins to fall after as many steps, and rows for each parameter; see
+# examples/benchmarks/streams.py: 5 learns 100 columns as fast as 20, with a third of the noise.
+STREAM_STEPS, STREAM_ROWS = 50.0, 5.0
+# The least share of its first rate with which a stream goes on. On 1e5 rows that turn their
+# coefficients by 3 radians, R2 is 0.980 with it and 0.970 without.
+LEAST_SHARE = 0.01
+# Rows from which deviations are known well enough for full steps: of two rows some column has next
+# to none. Without it, R2 of 100 columns, one row a call, is 0.29 after 200 rows instead of 0.8.
+SURE_ROWS = 16
 
 
-class _Decaying(Schedule):
-    """The automatic rate of a step rule on a stream: ``rate / (1 + (t - first) / steps)^power``."""
+class Decaying(Schedule):
+    """The automatic rate of a step rule on a stream: ``rate / (1 + (t - first) / steps)^power``.
+
+    The first rows tell little of those to come, so that the rate is estimated anew each time that
+    the rows have doubled.
+    """
 
     partial = True
+    rate = 0.0
+    noise = 1.0
+    estimated_at = 0
 
-    def __init__(self, rate, steps, power, first):
-        self.rate = rate
-        self.steps = steps
-        self.power = power
+    def __init__(self, first, share):
         self.first = first
+        self.share = share
+
+    def estimate(self, optimizer, curvatures, plan, n_rows, noise):
+        """Estimate the rate after a number of rows, where it is time to.
+
+        Parameters
+        ----------
+        optimizer : Optimizer
+        curvatures : Curvatures
+            Those of the stream so far.
+        plan : Plan
+        n_rows : int
+        noise : float
+            What makes the steps of single rows longer than the curvature tells.
+        """
+        if optimizer.reach is None:
+            self.noise = 1.0 + noise / plan.batch_length
+        if n_rows < 2 * self.estimated_at:
+            return
+        self.estimated_at = n_rows
+        rate, self.power = optimizer.automatic_rate(np.inf, plan.batch_length, curvatures)
+        # Of a step along the signs, few rows may see nothing.
+        if optimizer.reach is not None:
+            # Steps along the signs have no curvature to follow: with the whole power, R2 of 10
+            # columns is 0.76 after 1000 rows instead of 0.87.
+            self.power *= 0.5
+        rate *= self.share * min(1.0, n_rows / SURE_ROWS)
+        self.rate = rate if optimizer.reach is None else max(rate, self.rate)
+        rows = STREAM_ROWS * curvatures.typical
+        self.steps = max(STREAM_STEPS, rows / plan.batch_length)
+
+    def begin_again(self, t):
+        """Let the rate fall from the step t on, as from the first."""
+        self.first, self.estimated_at = t, 0
 
     def rates(self, t):
-        return self.rate / (1.0 + (np.asarray(t) - self.first) / self.steps) ** self.power
+        fallen = (1.0 + (np.asarray(t) - self.first) / self.steps) ** -self.power
+        return self.rate / self.noise * np.maximum(fallen, LEAST_SHARE)
 
 
 class _Watched(Schedule):
@@ -125,13 +173,12 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
 
     A model that is trained already is only refined.
     """
-    curvatures = Curvatures(objective, X, plan, start, steps.generator)
-    # A chunk of a stream is never all there is.
-    n_rows = np.inf if record.partial else plan.bounds[-1]
-    rate, power = optimizer.automatic_rate(n_rows, plan.batch_length, curvatures)
-    rate *= REFINED if trained else 1.0
+    share = REFINED if trained else 1.0
     if record.partial:
-        return _Decaying(rate, max(5.0 * (len(plan.bounds) - 1), 50.0), power, steps.t)
+        return Decaying(steps.t, share)
+    curvatures = Curvatures(objective, X, plan, start, steps.generator)
+    rate, power = optimizer.automatic_rate(plan.bounds[-1], plan.batch_length, curvatures)
+    rate *= share
     return _Watched(
         rate, power > 0, optimizer.memory, record.best_objective, record.constant_objective
     )
@@ -139,7 +186,7 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
 
 def made_from(state):
     """Return an automatic schedule of the kind whose state this is, to resume from it."""
-    kind = _Watched if "highest" in state else _Decaying
+    kind = _Watched if "highest" in state else Decaying
     return kind.__new__(kind)
 
 
@@ -159,14 +206,18 @@ class Curvatures:
         The least curvature of the mean objective along which it bends at all; 0 for more parameters
         than rows in the sample.
     typical : float
-        The mean curvature of single rows' objectives along their rows, doubled for safety.
+        The mean curvature of single rows' objectives along their rows; in a fit, doubled for
+        safety.
     single : float
         The largest curvature of a single row's objective, by a pass over all rows.
+
+    On a stream the rows at hand may be few: the metric, which knows all rows so far, tells the mean
+    curvature of single ones.
     """
 
-    def __init__(self, objective, X, plan, start, generator, n_rows=1024):
+    def __init__(self, objective, X, plan, start, generator, n_rows=1024, *, on_stream=False):
         self.objective, self.X, self.plan, self.start = objective, X, plan, start
-        self.generator, self.n_rows = generator, n_rows
+        self.generator, self.n_rows, self.on_stream = generator, n_rows, on_stream
 
     @cached_property
     def _rows(self):
@@ -209,6 +260,9 @@ class Curvatures:
             if largest == 0.0:
                 return 1.0
             v /= largest
+        if self.on_stream:
+            # Of few rows the largest curvature is more by about what a batch of them leaves of one.
+            return max(1.1 * largest - self.typical / len(weights), 0.0)
         return 1.1 * largest
 
     @cached_property
@@ -222,6 +276,10 @@ class Curvatures:
 
     @cached_property
     def typical(self):
+        metric = self.objective.metric
+        if self.on_stream and not metric.identity:
+            # Along each axis that is not frozen, all rows' curvature and the penalty's add up to 1.
+            return max(1.0, np.count_nonzero(metric.inverse[0]) - float(self._penalty.sum()))
         sample, weights = self._sample
         single = 2.0 * float(weights @ sample.squares()) + float(self._penalty.max())
         return max(single, self.mean / 1.1)

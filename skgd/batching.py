@@ -17,6 +17,8 @@ SHUFFLED_BLOCK = 4096
 SHARE_OF_MEMORY = 0.5
 # Where Linux tells how much memory a container may use.
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+# What the product of a share and a number of rows may be off by.
+SHARE_ROUNDING = 1e-12
 
 
 def batch_length(batch_size, n_samples, default):
@@ -42,7 +44,8 @@ def batch_length(batch_size, n_samples, default):
             return min(int(batch_size), n_samples)
     elif isinstance(batch_size, Real):
         if 0 < batch_size <= 1:
-            return max(1, round(float(batch_size) * n_samples))
+            # Rounded up, so that a half is two batches; 0.1 * 30 is above 3 by rounding.
+            return max(1, ceil(float(batch_size) * n_samples * (1.0 - SHARE_ROUNDING)))
     else:
         raise TypeError(f"batch_size={shown(batch_size)}: {_BATCH_SIZE}")
     raise ValueError(f"batch_size={shown(batch_size)}: {_BATCH_SIZE}")

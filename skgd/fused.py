@@ -101,6 +101,8 @@ class Entry:
         """Keep nothing of the run but the model."""
         run = self.run
         try:
+            if run.record.stop_reason != "race":
+                run.check_moved()
             self.model = self._model(run.attributes, coef, intercept)
             if self.estimator.on_divergence == "raise":  # otherwise stop_reason tells
                 with warnings.catch_warnings():

@@ -127,7 +127,7 @@ def _take_steps(optimizer, schedule, function, x, run):
     state = np.zeros((optimizer.slots, len(x)))
     rule.bind(x, g, state)
     value, g[:] = function.value_and_gradient(x)
-    rate, t = np.nan, 0
+    rate, t, start = np.nan, 0, x.copy()
     while not run.stops(x, value, g, rate):
         rate = float(checked_rates(schedule, np.array([t]))[0])
         rule.apply(x, g, state, rate, t)
@@ -135,6 +135,12 @@ def _take_steps(optimizer, schedule, function, x, run):
         value, g[:] = function.value_and_gradient(x)
         schedule.observe(value)
         t += 1
+    if t and np.array_equal(x, start) and function.steepness(x, g) > 0.0:
+        raise ValueError(
+            f"learning_rate and optimizer={optimizer!r}: {t} update steps have not changed x, "
+            "though a derivative is not zero; pass a larger learning_rate, or change w in place "
+            "(w -= ...) in update, which must neither rebind w nor return it."
+        )
 
 
 class _Function:

@@ -94,7 +94,9 @@ def choose_optimizer(optimizer, learning_rate, batch_size, *, partial):
         as_schedule(learning_rate)
     batches = not (isinstance(batch_size, str) and batch_size in ("auto", "full"))
     if chosen is None:
-        return Adam() if partial or rate_given or batches else None
+        if partial and not rate_given:
+            return SGD()
+        return Adam() if rate_given or batches else None
     name = type(chosen).__name__
     if rate_given and isinstance(chosen, FullBatchOptimizer):
         raise ValueError(

@@ -37,7 +37,8 @@ class GDRegressor(RegressorMixin, BaseGD):
     learning_rate : float, Schedule or callable, default="auto"
         The rate of a step rule, in units of the metric; a callable gets an array of step numbers.
     batch_size : {"auto", "full"}, int or float, default="auto"
-        Rows of a step; a float is a share of all rows. "auto" is an eighth of them, 256 at most.
+        Rows of a step; a float is a share of all rows. "auto" is an eighth of them, 256 at most,
+        and a single row in ``partial_fit`` with SGD and no rate.
     shuffle : bool, default=True
         Whether to read the rows in a new random order in each epoch.
     precondition : {"auto", "diagonal", "full", None}, default="auto"
@@ -46,7 +47,8 @@ class GDRegressor(RegressorMixin, BaseGD):
         penalties, up to some 1500 columns. None descends in raw coordinates. "auto" is "diagonal";
         the "auto" optimizer's Newton steps need no more.
     average : bool or int, default=False
-        Whether to return the mean of a step rule's iterates; an int is the first step of the mean.
+        Whether to return the mean of a step rule's iterates; an int is the first step of the mean,
+        counted from 1.
     max_iter : int, default=1000
         The largest number of epochs, or of iterations of a full-batch optimizer.
     tol : float or None, default=1e-4
@@ -89,7 +91,7 @@ class GDRegressor(RegressorMixin, BaseGD):
     feature_names_in_ : array of shape (n_features,)
         Their names, where X had names.
     n_iter_ : int
-        Epochs or iterations.
+        Epochs or iterations of the last fit; of all calls of ``partial_fit``.
     t_ : int
         Update steps.
     history_ : dict of arrays
@@ -203,7 +205,7 @@ class GDRegressor(RegressorMixin, BaseGD):
                 y = y.astype(float)
             except (TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
-        targets = np.ascontiguousarray(y.reshape(len(y), -1), dtype=np.float64)
+        targets = np.require(y.reshape(len(y), -1), np.float64, requirements="CA")
         check_size(targets)
         targets = loss.encoded(targets)
         if reset:

@@ -48,6 +48,11 @@ CERTIFIED, CERTIFIED_IN_DOUBT, LITTLE_IN_DOUBT = 0.05, 1.0, 1e8
 EPOCH = 2e5
 # Passes that look for a further fall: at least, and as a share of those so far.
 PROBES, PROBED = 10, 0.2
+# Steps of a stream's schedule that tell whether its rate is zero for good, a rate whose steps may
+# be lost in rounding, and the squared gradient, as a share of the objective, that counts as zero.
+FEW_STEPS, ROUNDED_AWAY, FLAT = 1000, 1e-10, 1e-12
+# The share of numbers up to which a stream's sparse rows are stepped along one by one, uncentred.
+MOSTLY_ZEROS = 0.25
 # A distance from the minimum, in the unit of the objective, that is nothing.
 NEGLIGIBLE = 1e-6
 
@@ -246,7 +251,9 @@ class Run:
             _name(self.plan.optimizer), getattr(self.plan.optimizer, "slots", 0), _name(self.loss),
             estimator.precondition, bool(estimator.fit_intercept),
         ])  # fmt: skip
+        only_zeros = self._only_zeros(memory.target_moments)
         self.objective = self._make_objective(self.plan, memory)
+        self.reborn = only_zeros & ~self._only_zeros(memory.target_moments)
         intercept, objectives = self._once("constant", self._best_constant, *self.terms)
         constant = self.objective.feasible(np.zeros((self.problem.k, self.problem.d)), intercept)
         if constant[0].any():
@@ -263,7 +270,7 @@ class Run:
             tasks=tasks if tasks is not None and tasks.has_listeners else None,
             attributes=self.epoch_attributes,
         )  # fmt: skip
-        self.first_rate = 1.0
+        self.first_rate, self.steps_began = 1.0, None
         if state is None:
             self.start = self.objective.feasible(*self._make_start())
         else:
@@ -308,6 +315,8 @@ class Run:
         length = n
         if optimizer is not None and optimizer.takes_batches:
             default = optimizer.automatic_batch(n, self.problem.d, self.problem.rows.width)
+            if self.partial and isinstance(estimator.learning_rate, str):
+                default = optimizer.stream_batch or default
             length = batch_length(estimator.batch_size, n, default)
         steps = isinstance(optimizer, Optimizer)
         if estimator.precondition == "full" and steps:
@@ -321,7 +330,6 @@ class Run:
             memory.rows += rows
             memory.weight += weight
             rows, weight = memory.rows, memory.weight
-        average = estimator.average
         return Plan(
             optimizer=optimizer,
             schedule=None,
@@ -329,12 +337,19 @@ class Run:
             bounds=batch_bounds(n, length),
             rows=self.sample.rows,
             preconditioned=estimator.precondition is not None,
-            centred=not (steps and length == 1 and sparse.issparse(X)),
+            centred=not (steps and length == 1 and self._is_mostly_zeros()),
             shuffle=estimator.shuffle,
             in_blocks=exceeds_memory(X),
-            average_from=-1 if average is False else int(average) - (average is True),
+            average_from=int(estimator.average) - 1,
             weight_scale=rows / weight,
         )
+
+    def _is_mostly_zeros(self):
+        """Whether X is sparse and steps along single rows had better leave its zeros alone."""
+        if not sparse.issparse(self.sample.X):
+            return False
+        chosen = self.partial and isinstance(self.estimator.batch_size, str)
+        return not chosen or self.problem.rows.width < MOSTLY_ZEROS * self.problem.d
 
     def _make_objective(self, plan, memory):
         estimator, problem, penalty = self.estimator, self.problem, self.penalty
@@ -391,6 +406,17 @@ class Run:
         mean = (weights[:, None] * targets).sum(axis=0) / total
         return Moments(total, mean, np.einsum("i,ij->j", weights, (targets - mean) ** 2))
 
+    def _target_noise(self):
+        """Return the targets' variance in squares of their mean, for losses with a link; else 0.
+
+        So long are the steps of single rows with a log link, where others have at most 1.
+        """
+        moments = self.memory.target_moments
+        if self.loss.task != "regression" or not self.has_link or not np.any(moments.mean > 0.0):
+            return 0.0
+        seen = moments.mean > 0.0
+        return float((moments.variance(about_mean=True)[seen] / moments.mean[seen] ** 2).max())
+
     def _best_constant(self):
         """Return the best intercepts without coefficients and each output's loss there."""
         constants = []
@@ -426,13 +452,40 @@ class Run:
         total, signs = self.problem.weight_sum, np.array([[-1.0], [1.0]])
         return [(signs, np.array([total - part, part])) for part in sums]
 
+    def _only_zeros(self, moments):
+        """Return for which outputs all targets so far put the minimum at an intercept of -inf."""
+        logarithmic = self.loss.task == "regression" and self.has_link
+        return logarithmic & (moments.mean == 0.0) & (moments.weight > 0.0)
+
+    @property
+    def has_link(self):
+        """Whether a margin of zero stands for another prediction, as with the log link."""
+        k = self.sample.n_outputs
+        return bool(np.any(self.loss.predictions(np.zeros((1, k))) != 0.0))
+
+    def _reborn_start(self, coef, intercept):
+        """Return a start whose outputs that have known nothing but zeros begin anew."""
+        means = self.memory.target_moments.mean[None, self.reborn]
+        coef[self.reborn] = 0.0
+        if self.estimator.fit_intercept:
+            intercept[self.reborn] = self.loss.best_constant(means, np.ones(1))
+        memory = self.memory
+        if memory.steps is not None:
+            memory.steps.state[self.reborn] = 0.0
+            if isinstance(memory.schedule, automatic_rate.Decaying):
+                memory.schedule.begin_again(memory.steps.t)
+            elif isinstance(self.estimator.learning_rate, str):
+                memory.schedule = None
+        return coef, intercept
+
     def _make_start(self):
         """Return the coefficients and intercepts to start from."""
         estimator = self.estimator
         k, d = self.problem.k, self.problem.d
         trained = getattr(estimator, "n_iter_", 0) > 0
         if trained and (self.partial or self.memory.steps is not None or estimator.warm_start):
-            return given_start(estimator._raw_attributes(k, d), k, d, estimator.fit_intercept)
+            start = given_start(estimator._raw_attributes(k, d), k, d, estimator.fit_intercept)
+            return self._reborn_start(*start) if self.reborn.any() else start
         if isinstance(estimator.init, str) and estimator.init in ("zeros", "random"):
             # Where descent is free of scales, targets far from zero are no harder than others. A
             # stream's first rows may lack a class, and a hinge may be just at its kink.
@@ -505,10 +558,40 @@ class Run:
             memory.steps.average_or_not(plan.average_from >= 0)
         memory.metric = metric
         steps = memory.steps
+        self.steps_began = steps.parameters.copy(), steps.t
         self.record.epochs_before = steps.epochs - self.record.n_iter
         plan.schedule = self._schedule()
         if not self.record.n_iter:
             self.first_rate = float(checked_rates(plan.schedule, np.array([steps.t]))[0])
+
+    def check_moved(self):
+        """Raise where no step has changed anything, though the gradient is not zero."""
+        record, steps = self.record, self.memory.steps
+        if self.steps_began is None or not record.n_iter or record.stop_reason == "diverged":
+            return
+        began, t = self.steps_began
+        if steps.t == t or not np.array_equal(steps.parameters, began):
+            return
+        rates = checked_rates(self.plan.schedule, np.arange(t, max(steps.t, t + FEW_STEPS)))
+        # On a stream, steps below rounding may be wanted, and rates that begin with zero.
+        if self.partial and rates.any() and (not rates[0] or rates.max() < ROUNDED_AWAY):
+            return
+        x = began.ravel()
+        gradient, losses, _ = self.objective.losses_and_gradients(*self.objective.raw(x))
+        worth = float(self.objective.metric.unit @ (np.abs(losses) + np.abs(
+            record.constant_objectives
+        )))  # fmt: skip
+        if self.objective.decrement(x, gradient) > FLAT * worth:
+            optimizer = type(self.plan.optimizer).__name__
+            remedy = (
+                f"pass a larger learning_rate, or change w in place (w -= ...) in {optimizer}."
+                "update, which must neither rebind w nor return it"
+            ) if rates.any() else "the learning rate is 0 at each of them: pass a larger one"
+            raise ValueError(
+                f"learning_rate={self.estimator.learning_rate!r} with optimizer="
+                f"{self.estimator.optimizer!r}: no update step has changed the coefficients, "
+                f"though the gradient is not zero; {remedy}."
+            )
 
     def _is_trained(self):
         """Whether the start knows more than the best constant model, which bounds may move."""
@@ -520,7 +603,8 @@ class Run:
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
         steps = memory.steps
         known = memory.schedule is not None and same_rates(memory.learning_rate, rate)
-        if not (known and automatic_rate.is_for(memory.schedule, self.partial)):
+        known = known and automatic_rate.is_for(memory.schedule, self.partial)
+        if not known:
             memory.learning_rate = copy.deepcopy(rate)
             memory.schedule = (
                 automatic_rate.automatic_schedule(
@@ -529,7 +613,11 @@ class Run:
                 )
                 if isinstance(rate, str) else as_schedule(rate)
             )  # fmt: skip
-        elif self.partial:
+        if self.partial and isinstance(rate, str):
+            memory.schedule.estimate(plan.optimizer, automatic_rate.Curvatures(
+                self.objective, self.sample.X, plan, self.start, steps.generator, on_stream=True
+            ), plan, memory.rows, self._target_noise())  # fmt: skip
+        if known and self.partial:
             return memory.schedule
         n_batches = len(plan.bounds) - 1
         end = steps.t + n_batches * (self.estimator.max_iter - self.record.n_iter)
@@ -698,7 +786,7 @@ class Run:
         record, steps = self.record, self.memory.steps
         return self.coefficients(coef, intercept) | {
             "history_": record.as_arrays(),
-            "n_iter_": steps.epochs if steps is not None else max(1, record.n_iter),
+            "n_iter_": steps.epochs if self.partial and steps else max(1, record.n_iter),
             "t_": steps.t if steps is not None else record.n_iter,
             "stop_reason_": record.stop_reason,
             "converged_": record.stop_reason in ("tol", "precision", "early_stopping"),

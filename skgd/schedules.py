@@ -645,6 +645,8 @@ def as_schedule(learning_rate):
     if is_number(learning_rate):
         if not is_finite(learning_rate):
             raise ValueError(f"learning_rate={shown(learning_rate)}: pass a finite number above 0.")
+        if learning_rate == 0:
+            raise ValueError(f"learning_rate={learning_rate!r}: pass a number above 0, or 'auto'.")
         return _Number(learning_rate)
     if callable(learning_rate) and not isinstance(learning_rate, type):
         return _Function(learning_rate)

@@ -302,16 +302,16 @@ def test_a_new_learning_rate_takes_effect_at_the_next_call():
     settings = {"optimizer": "sgd", "batch_size": 16, "shuffle": False}
     model = GDRegressor(learning_rate=0.01, **settings).partial_fit(*DIABETES)
     before = model.coef_.copy()
-    model.set_params(learning_rate=0.0).partial_fit(*DIABETES)
+    model.set_params(learning_rate=1e-20).partial_fit(*DIABETES)
     assert_allclose(model.coef_, before, rtol=1e-12)
-    assert model.history_["learning_rate"][-1] == 0.0
+    assert model.history_["learning_rate"][-1] == 1e-20
     model.set_params(learning_rate=0.02).partial_fit(*DIABETES)
     assert model.history_["learning_rate"][-1] == 0.02
     assert np.abs(model.coef_ - before).max() > 1e-3
 
 
 def test_coefficients_that_the_user_sets_are_gone_on_from():
-    settings = {"optimizer": "adam", "batch_size": 32, "learning_rate": 0.0}
+    settings = {"optimizer": "adam", "batch_size": 32, "learning_rate": 1e-20}
     for average in (False, True):
         model = GDRegressor(average=average, **settings).partial_fit(*DIABETES)
         model.coef_, model.intercept_ = np.arange(10.0), np.array([3.0])
