@@ -55,8 +55,6 @@ def is_possible(case):
     # First-order methods on smoothed losses get near these minima, but not in 1000 iterations.
     if piecewise and (case.get("penalty") == "groups" or (d > 1000 and not smooth)):
         return False
-    if case.get("outputs") == 3 and max(n, d) > 1000:  # takes long, and small ones do the same
-        return False
     return not (case.get("penalty") in ("none", "uneven") and n < d)
 
 
