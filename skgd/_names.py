@@ -74,12 +74,14 @@ def check_choice(parameter, value, allowed, more=""):
     if (value is None or isinstance(value, str)) and value in allowed:
         return
     names = ", ".join(map(repr, allowed)) + (f", {more}" if more else "")
+    end = did_you_mean(parameter, value, allowed)
+    raise ValueError(f"{parameter}={shown(value)}: pass one of {names}{end}")
+
+
+def did_you_mean(parameter, value, allowed):
+    """Return the end of a sentence that asks whether one of the names allowed was meant."""
     meant = suggestion(parameter, value, allowed) if isinstance(value, str) else ()
-    if meant:
-        raise ValueError(
-            f"{parameter}={shown(value)}: did you mean {meant[0]!r}? Otherwise pass one of {names}."
-        )
-    raise ValueError(f"{parameter}={shown(value)}: pass one of {names}.")
+    return f"; did you mean {meant[0]!r}?" if meant else "."
 
 
 def shown(value):

@@ -7,7 +7,7 @@ from scipy.optimize import Bounds, OptimizeResult
 from scipy.optimize._numdiff import approx_derivative
 
 from skgd._checks import check_count, check_flag, check_tol, shown
-from skgd._names import check_choice
+from skgd._names import did_you_mean
 from skgd.optimizers import LBFGS, FullBatchOptimizer
 from skgd.plan import make_optimizer
 from skgd.schedules import as_schedule, checked_rates
@@ -153,8 +153,13 @@ class _Function:
     first_step = 1.0
 
     def __init__(self, fun, shape, args, jac, bounds):
-        if not (jac is None or jac is True or callable(jac)):
-            check_choice("jac", jac, DIFFERENCES, "a function, True or None")
+        if not (jac is None or jac is True or callable(jac)) and (
+            not isinstance(jac, str) or jac not in DIFFERENCES
+        ):
+            raise ValueError(
+                f"jac={shown(jac)}: pass a function, True, None, or one of "
+                f"{', '.join(map(repr, DIFFERENCES))}{did_you_mean('jac', jac, DIFFERENCES)}"
+            )
         self.fun, self.shape, self.args, self.jac, self.bounds = fun, shape, args, jac, bounds
         self.nfev = self.njev = 0
 
@@ -315,7 +320,7 @@ class _Run:
 # ---- what the user passed -----------------------------------------------------------------------
 
 def _make_optimizer(optimizer, learning_rate, bounds):
-    made = make_optimizer(optimizer)
+    made = make_optimizer(optimizer, among=())
     if made is None:
         raise ValueError(
             f"optimizer={optimizer!r} is for estimators: pass 'adam', 'lbfgs', or another name."
@@ -328,9 +333,9 @@ def _make_optimizer(optimizer, learning_rate, bounds):
         )
     if isinstance(learning_rate, str):
         raise ValueError(
-            f"learning_rate={shown(learning_rate)}: of a function nothing is known that a rate "
-            f"could be found from; pass None for the plain rate of {name}, {made.plain_rate}, a "
-            "positive number, a Schedule, or a function of an array of step numbers."
+            f"learning_rate={shown(learning_rate)}: pass None for the plain rate of {name}, "
+            f"{made.plain_rate}, a positive number, a Schedule, or a function of an array of step "
+            "numbers; nothing is known of a function that a rate could be found from."
         )
     if isinstance(made, LBFGS) and bounds is not None:
         raise ValueError(

@@ -70,7 +70,7 @@ class Plan:
         return self.takes_steps and len(self.bounds) > 2 and self.optimizer.snapshots is None
 
 
-def make_optimizer(optimizer):
+def make_optimizer(optimizer, among=("auto",)):
     """Return the optimizer object that a user's ``optimizer`` means; None for "auto"."""
     if isinstance(optimizer, Optimizer | FullBatchOptimizer):
         check_types(optimizer)
@@ -78,7 +78,7 @@ def make_optimizer(optimizer):
     if isinstance(optimizer, str):
         if optimizer == "auto":
             return None
-        check_choice("optimizer", optimizer, ("auto", *OPTIMIZERS), "or an Optimizer")
+        check_choice("optimizer", optimizer, (*among, *OPTIMIZERS), "or an Optimizer")
         return OPTIMIZERS[optimizer]()
     raise TypeError(
         f"optimizer={shown(optimizer)}: pass a string or an object from skgd.optimizers, such as "

@@ -276,7 +276,7 @@ NAMES = [
 @pytest.mark.parametrize("kind, name, value, meant", NAMES)
 def test_a_name_of_another_library_and_a_typo_are_understood(kind, name, value, meant):
     y = CLASSES if kind is GDClassifier else Y
-    with pytest.raises(ValueError, match=f"^{name}='.*': did you mean {meant!r}?.* pass one of"):
+    with pytest.raises(ValueError, match=f"^{name}='.*': pass one of .*; did you mean {meant!r}"):
         kind(**{name: value}).fit(X, y)
 
 
@@ -298,9 +298,9 @@ def test_a_loss_of_the_other_task_is_said_to_be_one(kind, loss, task):
 
 
 def test_minimize_understands_names_too():
-    with pytest.raises(ValueError, match="optimizer='Adam': did you mean 'adam'?"):
+    with pytest.raises(ValueError, match="optimizer='Adam': pass .*; did you mean 'adam'"):
         minimise(optimizer="Adam")
-    with pytest.raises(ValueError, match="jac='2point': did you mean '2-point'?"):
+    with pytest.raises(ValueError, match="jac='2point': pass .*; did you mean '2-point'"):
         minimise(jac="2point")
 
 
