@@ -369,7 +369,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         if not np.isfinite(missing):
             model = self._raw_attributes(run.problem.k, run.problem.d)
             above, missing = "at least", run.further_fall(*model)
-        if missing > max(FAR * fallen, 0.0):
+        if missing > FAR * max(fallen, 0.0) + run.negligible:
             warnings.warn(
                 f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
                 f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a fall "

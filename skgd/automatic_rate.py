@@ -156,6 +156,8 @@ class Curvatures:
         The mean curvature of single rows' objectives along their rows, doubled for safety.
     single : float
         The largest curvature of a single row's objective, by a pass over all rows.
+
+    Where nothing has a curvature, 1 stands for that of all.
     """
 
     def __init__(self, objective, X, plan, start, generator, n_rows=1024):
@@ -231,7 +233,8 @@ class Curvatures:
             squares = self._scaled(rows).squares()
             largest = max(largest, float((squares * self._weights(rows)).max()))
         # A row's gradient is estimated for all rows that count.
-        return largest * self.plan.weight_scale + float(self._penalty.max())
+        single = largest * self.plan.weight_scale + float(self._penalty.max())
+        return single if single > 0.0 else 1.0
 
     def sign_step(self, batch_length, rarest):
         """Return how far along the signs of a batch's gradient its objective is least.

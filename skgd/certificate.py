@@ -45,6 +45,8 @@ BALANCED = 1e-7
 SHRUNK = (1.0, 1.0 - 1e-9, 1.0 - 1e-7)
 # The rounding of a sum that a bound allows for, as a share of its terms.
 ROUNDING = 32 * np.finfo(float).eps
+# The same for the sums of a gradient, whose terms' rounding is as often above as below zero.
+ROUNDED = 2 * np.finfo(float).eps
 
 
 def work(objective, loss):
@@ -107,9 +109,25 @@ def optimality(objective, loss, X, coef, intercept):
 
 
 def _of_quadratic(objective, curvature, x):
-    gradient = objective.value_and_gradient(x)[1]
-    products = (gradient * curvature.solve(gradient, 0.0)).reshape(curvature.shape)
-    return 0.5 * float(np.sum(products.sum(axis=1) / objective.metric.unit))
+    """Return ``g' H^-1 g / 2`` for an approximate solution d of ``H d = g``.
+
+    With ``r = g - H d`` it is ``(g' d + d' r + r' H^-1 r) / 2``, and H is at least the curvature of
+    the penalty: along directions in which a solve sees none, that decides. So it does for the
+    rounding of the sums in g. That of the margins is in the span of the rows, where H is not small.
+    """
+    point, unit, shape = objective.at(x), objective.metric.unit, curvature.shape
+    move = curvature.solve(point.gradient, 0.0)
+    left = point.gradient - curvature.product(move)
+    bend = objective.penalty_bend
+    floor = np.where(bend > 0, bend, np.finfo(float).eps)
+    hidden = np.abs(left).reshape(shape) + ROUNDED * objective.gradient_terms(x)
+    squares = (move * (point.gradient + left)).reshape(shape) + hidden**2 / floor
+    roots = np.sqrt(np.maximum(squares.sum(axis=1), 0.0))
+    roots += ROUNDED * np.sqrt(objective.curvature * unit) * objective.margin_size(x)
+    values = objective.with_penalty(point.losses, point.raw[0])
+    distance = 0.5 * roots**2 / unit + ROUNDING * values
+    # No squares are below zero.
+    return float(np.sum(np.where(distance < values, distance, values)))
 
 
 def _of_slopes(objective, loss, X, x, values):
@@ -243,7 +261,7 @@ class LowerBound:
     def _bound(self, slopes, reach):
         """Return the bound of slopes and its rounding, by group of outputs."""
         sums, sizes = self._sums(slopes)
-        penalties = np.zeros(sums.shape)
+        penalties = further = np.zeros(sums.shape)
         if self.kinks is not None:
             l1, low, high = (
                 part.reshape(sums.shape)
@@ -256,11 +274,30 @@ class LowerBound:
             allowed = np.full(len(sums), allowed.min()) if self.coupled else allowed
             slopes, sums = slopes * allowed, sums * allowed[:, None]
             penalties = self._conjugates(sums, sizes, l1, low, high, reach)
-        penalties = self._by_group(penalties.sum(axis=1) / self.objective.metric.unit)
+            hidden = np.where(self.bend > 0, np.sign(sums) * self._rounding_of_sums(slopes), 0.0)
+            further = self._conjugates(sums + hidden, sizes, l1, low, high, reach) - penalties
+        penalties, further = (
+            self._by_group(part.sum(axis=1) / self.objective.metric.unit)
+            for part in (penalties, further)
+        )
         conjugates = self.loss.conjugate(self.targets, slopes).reshape(len(slopes), -1)
         lower = -self.share @ conjugates - penalties
         terms = self.share @ np.abs(conjugates) + np.abs(penalties)
-        return np.where(np.isfinite(lower), lower, -np.inf), ROUNDING * terms
+        return np.where(np.isfinite(lower), lower, -np.inf), ROUNDING * terms + further
+
+    def _rounding_of_sums(self, slopes):
+        """Return the rounding of the sums of slopes times features.
+
+        In the metric no feature has a larger spread than one over the root of the loss's curvature.
+        """
+        metric = self.objective.metric
+        size = np.sqrt(self.share @ slopes**2 * metric.unit / self.objective.curvature)[:, None]
+        if sparse.issparse(self.X):
+            far = np.zeros(metric.inverse.shape)
+            far[:, :len(metric.mean)] = np.abs(metric.mean)
+            sums = (self.share @ np.abs(slopes) * metric.unit)[:, None]
+            size = size + far * metric.inverse * sums
+        return ROUNDED * size
 
     def _sums(self, slopes):
         """Return the weighted sums of slopes times features, and of the terms' sizes.

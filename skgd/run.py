@@ -213,7 +213,12 @@ class Run:
         )  # fmt: skip
         self.first_rate = 1.0
         if state is None:
-            self.start = self.objective.feasible(*self._make_start())
+            start, metric = self._make_start(), self.objective.metric
+            if partial:
+                self.objective.metric = metric.holding(start[0])
+            else:
+                start = metric.settled(*start)
+            self.start = self.objective.feasible(*start)
         else:
             self.start = state["start"]
             self.record.restore(state["record"])
@@ -292,12 +297,11 @@ class Run:
             rule = BoxRule(0.0, None, rule)
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
         n_threads = effective_n_jobs(estimator.n_jobs)
-        if plan.preconditioned:
-            if not self.partial:
-                memory.moments = Moments.empty(problem.d)
-            memory.moments.combine(self._once(
-                "moments", lambda: Moments.of(problem.rows, problem.weights, n_threads)
-            ))  # fmt: skip
+        if not self.partial:
+            memory.moments = Moments.empty(problem.d)
+        memory.moments.combine(self._once(
+            "moments", lambda: Moments.of(problem.rows, problem.weights, n_threads)
+        ))  # fmt: skip
         scales = self._mean_and_spread(plan, memory)
 
         def metric_and_curvatures():
@@ -311,11 +315,15 @@ class Run:
                     memory.moments, curvature, penalty_curvature, unit, estimator.fit_intercept,
                     centred=plan.centred,
                 )  # fmt: skip
+            constant = memory.moments.constant(fit_intercept=estimator.fit_intercept)
+            if constant.any():
+                constant &= _stays_at_zero(rule, alpha, problem.d)
+                metric = metric.freezing(constant, memory.moments.mean)
             return metric, curvature, penalty_curvature
 
         return Objective(problem, rule, alpha, *self._once(
             "metric", metric_and_curvatures, *self.terms, estimator.penalty, estimator.alpha,
-            estimator.l1_ratio, plan.preconditioned, plan.centred,
+            estimator.l1_ratio, bool(estimator.positive), plan.preconditioned, plan.centred,
         ), coupled=self.loss.couples(problem.k), n_threads=n_threads)  # fmt: skip
 
     def _mean_and_spread(self, plan, memory):
@@ -637,6 +645,15 @@ class Run:
             "fingerprint": self.tasks.fingerprint,
         }  # fmt: skip
         return self.attributes(coef, intercept) | {"_memory": None, "_state": state}
+
+
+def _stays_at_zero(rule, alpha, n_features):
+    """Tell in which columns a penalty and its bounds let a coefficient stay at zero."""
+    move = np.zeros((len(alpha), n_features))
+    move -= alpha[:, None] * rule.apply_gradient(move)
+    if rule.is_proximal:
+        rule.apply_prox(move, np.ones(move.shape))
+    return (move == 0).all(axis=0)
 
 
 def class_codes(targets):
