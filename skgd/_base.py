@@ -310,7 +310,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         """Warn of what the user should know of a run."""
         record = run.record
         self._tell_of_columns(run)
-        if run.without_minimum:
+        if run.without_minimum(*self._raw_attributes(run.problem.k, run.problem.d)):
             warnings.warn(
                 f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "
                 "without an error, so the minimum is at infinite coefficients, which are large "

@@ -276,11 +276,18 @@ class GDClassifier(ClassifierMixin, BaseGD):
         return np.array(factors, dtype=float)
 
     def _identified(self, coef, intercept, objective):
-        """Let a softmax's free directions sum to zero over the classes."""
+        """Let a softmax's free directions sum to zero over the classes, if bounds allow it.
+
+        Otherwise they sum to what is next to zero within the bounds.
+        """
         if not self._make_loss().couples(objective.problem.k):
             return coef, intercept
         if not objective.alpha.any():
-            coef = coef - coef.mean(axis=0)
+            bounds = objective.penalty.separated(coef.shape[1])
+            lower, upper = bounds[1:] if bounds is not None else (-np.inf, np.inf)
+            shift = np.minimum(coef.mean(axis=0), coef.min(axis=0) - lower)
+            moved = np.maximum(coef - np.maximum(shift, coef.max(axis=0) - upper), lower)
+            coef = np.minimum(moved, upper)
         return coef, intercept - intercept.mean() if self.fit_intercept else intercept
 
 

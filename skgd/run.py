@@ -35,6 +35,8 @@ EPOCH = 2e5
 PROBES, PROBED = 10, 0.2
 # A distance from the minimum, in the unit of the objective, that is nothing.
 NEGLIGIBLE = 1e-6
+# Coefficients beyond all bounds, and a multiple of a model that is as good as infinite.
+FAR_OFF, FURTHER = 1e200, 1e3
 
 
 @dataclass
@@ -554,9 +556,8 @@ class Run:
         whole = replace(self.plan, preconditioned=True, centred=True)
         return self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
 
-    @property
-    def without_minimum(self):
-        """Whether the run found that the objective falls for ever, along infinite coefficients.
+    def without_minimum(self, coef, intercept):
+        """Tell whether the run found that the objective falls for ever, along infinite coefficients.
 
         Where the mean loss is so small that no row can be on the wrong side, and nothing else than
         the loss counts, twice the coefficients are better still.
@@ -568,7 +569,21 @@ class Run:
             return False
         weights = problem.weights
         least = 1.0 if weights is None else weights[weights > 0].min()
-        return record.history["loss"][-1] * problem.weight_sum < limit * least
+        if record.history["loss"][-1] * problem.weight_sum >= limit * least:
+            return False
+        return not self.objective.proximal or self._falls_for_ever(coef, intercept)
+
+    def _falls_for_ever(self, coef, intercept):
+        """Tell whether the loss falls along coefficients that no bound ever stops."""
+        far = FAR_OFF * coef / (np.abs(coef).max() or 1.0)
+        within = far.copy()
+        self.objective.penalty.apply_projection(within)
+        direction = np.where(within == far, coef, 0.0)
+        further = coef + FURTHER * direction, intercept + FURTHER * intercept
+        now, then = (self.objective.values(*model)[0].sum() for model in (
+            (coef, intercept), further
+        ))  # fmt: skip
+        return bool(direction.any() and then < now)
 
     @property
     def watches_a_part(self):
