@@ -402,8 +402,12 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     def _decision(self, X):
         check_is_fitted(self)
         X = self._check_rows(X)
-        margins = X @ self.coef_.T
-        margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
+        with np.errstate(all="ignore"):
+            margins = X @ self.coef_.T
+            margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
+            if margins.dtype == np.float32 and not np.isfinite(margins).all():
+                # Parts of margins may be beyond the range that they are in themselves.
+                margins = np.asarray((X.astype(float) @ self.coef_.T))
         return margins.reshape(X.shape[0], -1) + self.intercept_
 
     def to_sklearn(self):

@@ -637,7 +637,13 @@ class Run:
         """Return the attributes that predictions need."""
         if self.problem.k > 1:
             coef, intercept = self.estimator._identified(coef, intercept, self.objective)
-        return self.estimator._coefficients(coef, intercept, self.sample.X.dtype)
+        dtype, numbers = self.sample.X.dtype, [coef, intercept]
+        if self.loss.task == "regression":
+            numbers.append(self.problem.targets)
+        # What predicts numbers that X's type does not have is in one that has them.
+        if not all(_fit_in(dtype, part) for part in numbers):
+            dtype = np.dtype(float)
+        return self.estimator._coefficients(coef, intercept, dtype)
 
     def attributes(self, coef, intercept):
         """Return the public attributes of an estimator that is fitted up to here."""
@@ -660,6 +666,14 @@ class Run:
             "fingerprint": self.tasks.fingerprint,
         }  # fmt: skip
         return self.attributes(coef, intercept) | {"_memory": None, "_state": state}
+
+
+def _fit_in(dtype, numbers):
+    """Tell whether a type has all its digits for numbers."""
+    if dtype == np.float64:
+        return True
+    sizes, limits = np.abs(numbers), np.finfo(dtype)
+    return bool(np.all((sizes == 0) | (sizes >= limits.tiny) & (sizes <= limits.max)))
 
 
 def _stays_at_zero(rule, alpha, n_features):
