@@ -353,7 +353,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     def _tell_of_a_slope(self, run):
         slope = self.history_["gradient_norm"][-1]
-        worth = float(run.objective.metric.unit @ np.abs(run.record.constant_objectives))
+        worth = run.record.worth(run.objective.metric.unit)
         smooth = run.loss.smooth and not run.objective.proximal
         if smooth and slope**2 > STEEP * worth:
             warnings.warn(
@@ -373,9 +373,19 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             warnings.warn(
                 f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
                 f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a fall "
-                f"of {fallen:.2g}: pass a larger batch_size, a smaller tol, or optimizer='auto'.",
+                f"of {fallen:.2g}: pass {self._closer(run.plan)}.",
                 ConvergenceWarning,
             )
+
+    def _closer(self, plan):
+        """Say what brings a run of steps closer to the minimum and is not set already."""
+        advice = [] if len(plan.bounds) == 2 else ["a larger batch_size"]
+        advice.append("a smaller tol")
+        if make_optimizer(self.optimizer) is not None:
+            advice.append("optimizer='auto'")
+        elif not isinstance(self.batch_size, str):
+            advice.append("batch_size='auto'")
+        return ", or ".join(filter(None, (", ".join(advice[:-1]), advice[-1])))
 
     def _tell_of_a_plateau(self, run):
         fallen = run.record.constant_objective - self.history_["objective"][-1]

@@ -35,6 +35,7 @@ EPOCH = 2e5
 PROBES, PROBED = 10, 0.2
 # A distance from the minimum, in the unit of the objective, that is nothing.
 NEGLIGIBLE = 1e-6
+AUTOMATIC = "learning_rate='auto'"
 # Coefficients beyond all bounds, and a multiple of a model that is as good as infinite.
 FAR_OFF, FURTHER = 1e200, 1e3
 
@@ -208,7 +209,7 @@ class Run:
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
-            constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
+            constant=constant, scale=self._scale(), partial=partial, homogeneous=self.loss.homogeneous,
             validation=validation,
             tasks=tasks if tasks is not None and tasks.has_listeners else None,
             attributes=self.epoch_attributes,
@@ -337,11 +338,21 @@ class Run:
             memory.target_moments = Moments.empty(problem.k)
         moments = memory.target_moments
         moments.combine(self._once("target moments", self._target_moments))
-        if not plan.preconditioned:
-            return moments.mean, np.ones(problem.k)
+        spread = self._spread(moments) if plan.preconditioned else np.ones(problem.k)
+        return moments.mean, spread
+
+    def _spread(self, moments):
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
-        return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
+        return np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
+
+    def _scale(self):
+        """Return the unit of the objective that the targets have, whatever the metric."""
+        mean, spread = np.zeros(self.problem.k), np.ones(self.problem.k)
+        if self.loss.task == "regression":
+            mean = self.memory.target_moments.mean
+            spread = self._spread(self.memory.target_moments)
+        return float((1.0 / self.loss.scales(mean, spread)[1]).sum())
 
     def _target_moments(self):
         targets, weights = self.problem.targets, self.problem.row_weights()
@@ -614,7 +625,7 @@ class Run:
                 "pass another init."
             )
         if plan.schedule is None:
-            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
+            return f"Pass {self._other_than_set()}a larger alpha."
         automatic = automatic_rate.automatic_schedule(
             plan.optimizer, self.objective, X, plan, self.start,
             replace(self.memory.steps, generator=np.random.default_rng(0)), self.record,
@@ -622,7 +633,8 @@ class Run:
         )
         rate = min(self.record.history["learning_rate"][-1] / 10, automatic.rate)
         if plan.preconditioned:
-            return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
+            given = not isinstance(self.estimator.learning_rate, str)
+            return f"Pass learning_rate={rate:.1g}{' or ' + AUTOMATIC if given else ''}."
         moments = Moments.of(problem.rows, problem.weights)
         sizes = np.sqrt(moments.variance(about_mean=False))
         largest = int(np.argmax(sizes))
@@ -632,6 +644,15 @@ class Run:
             "precondition='auto', which makes the descent independent of the columns' scales, or "
             f"scale the columns, or pass learning_rate={rate:.1g} or less."
         )
+
+    def _other_than_set(self):
+        """Return the settings that a descent without a rate might do with, as far as not passed."""
+        advice = ""
+        if not (isinstance(self.estimator.init, str) and self.estimator.init == "zeros"):
+            advice += "init='zeros', "
+        if make_optimizer(self.estimator.optimizer) is not None:
+            advice += "optimizer='auto', "
+        return advice and advice + "or "
 
     def coefficients(self, coef, intercept):
         """Return the attributes that predictions need."""
