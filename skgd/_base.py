@@ -183,7 +183,9 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     def _train(self, sample, held_out, memory, tasks, state=None, *, partial=False):
         try:
-            self._run(Run(self, sample, held_out, memory, partial, tasks, state))
+            # What is not finite is looked for where it matters, and what underflows is zero.
+            with np.errstate(all="ignore"):
+                self._run(Run(self, sample, held_out, memory, partial, tasks, state))
         except KeyboardInterrupt as interrupt:
             if not hasattr(self, "coef_"):
                 self._set_untrained(sample.X, sample.n_outputs)
@@ -206,6 +208,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         self.optimality_ = run.certificate(*self._raw_attributes(*coef.shape))
         self._tell(run)
 
+    @np.errstate(all="ignore")
     def optimality(self, X, y, sample_weight=None):
         """Return an upper bound on how far the objective is from its minimum, ``F - F*``.
 
@@ -413,11 +416,10 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         X = self._check_rows(X)
         with np.errstate(all="ignore"):
-            margins = X @ self.coef_.T
-            margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
+            margins = _products(X, self.coef_)
             if margins.dtype == np.float32 and not np.isfinite(margins).all():
-                # Parts of margins may be beyond the range that they are in themselves.
-                margins = np.asarray((X.astype(float) @ self.coef_.T))
+                # Terms may be beyond a range that their sum is in.
+                margins = _products(X.astype(float), self.coef_)
         return margins.reshape(X.shape[0], -1) + self.intercept_
 
     def to_sklearn(self):
@@ -483,3 +485,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _products(X, coef):
+    products = X @ coef.T
+    return products.toarray() if sparse.issparse(products) else np.asarray(products)

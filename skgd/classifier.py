@@ -180,7 +180,8 @@ class GDClassifier(ClassifierMixin, BaseGD):
         -------
         array of shape (n_samples, n_classes)
         """
-        return self._make_loss().probabilities(self._decision(X))
+        with np.errstate(all="ignore"):
+            return self._make_loss().probabilities(self._decision(X))
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -194,7 +195,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
         -------
         array of shape (n_samples, n_classes)
         """
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             return np.log(self.predict_proba(X))
 
     def _check_classes(self, classes):

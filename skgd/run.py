@@ -209,8 +209,8 @@ class Run:
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
-            constant=constant, scale=self._scale(), partial=partial, homogeneous=self.loss.homogeneous,
-            validation=validation,
+            constant=constant, scale=self._scale(), partial=partial,
+            homogeneous=self.loss.homogeneous, validation=validation,
             tasks=tasks if tasks is not None and tasks.has_listeners else None,
             attributes=self.epoch_attributes,
         )  # fmt: skip
@@ -568,7 +568,7 @@ class Run:
         return self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
 
     def without_minimum(self, coef, intercept):
-        """Tell whether the run found that the objective falls for ever, along infinite coefficients.
+        """Tell whether the run found that the objective falls for ever, without a minimum.
 
         Where the mean loss is so small that no row can be on the wrong side, and nothing else than
         the loss counts, twice the coefficients are better still.
