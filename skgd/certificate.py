@@ -43,6 +43,9 @@ NEGLIGIBLE = 1e-13
 BALANCED = 1e-7
 # What slopes may be shrunk by to get from just outside the conjugate's domain into it.
 SHRUNK = (1.0, 1.0 - 1e-9, 1.0 - 1e-7)
+# A penalty's curvature, where that of all is 1, from which nothing follows: in units of targets of
+# 1e-140 or 1e140, say. A bound without it is as true.
+FAINT = np.finfo(float).eps ** 2
 # The rounding of a sum that a bound allows for, as a share of its terms.
 ROUNDING = 32 * np.finfo(float).eps
 # The same for the sums of a gradient, whose terms' rounding is as often above as below zero.
@@ -119,7 +122,7 @@ def _of_quadratic(objective, curvature, x):
     move = curvature.solve(point.gradient, 0.0)
     left = point.gradient - curvature.product(move)
     bend = objective.penalty_bend
-    floor = np.where(bend > 0, bend, np.finfo(float).eps)
+    floor = np.where(bend > FAINT, bend, np.finfo(float).eps)
     hidden = np.abs(left).reshape(shape) + ROUNDED * objective.gradient_terms(x)
     squares = (move * (point.gradient + left)).reshape(shape) + hidden**2 / floor
     roots = np.sqrt(np.maximum(squares.sum(axis=1), 0.0))
@@ -231,7 +234,8 @@ class LowerBound:
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         weights = problem.row_weights()
         self.share = weights / weights.sum()
-        self.targets, self.bend = objective.targets, objective.penalty_bend
+        self.targets, bend = objective.targets, objective.penalty_bend
+        self.bend = np.where(bend > FAINT, bend, 0.0)
         # Rows without slopes say that no loss is below its least value.
         flat = loss.conjugate(self.targets, np.zeros((problem.n, problem.k)))
         if np.all(np.isfinite(flat)):

@@ -180,3 +180,13 @@ def test_a_constant_column_leaves_probabilities_as_they_are():
     model = GDClassifier().fit(far, WINE[1])
     assert_array_equal(model.coef_[:, -1], 0.0)
     assert np.mean(model.predict(far) == expected) > 0.99
+
+
+@pytest.mark.parametrize("loss, unit", [("poisson", 1e140), ("absolute_error", 1e-140)])
+@pytest.mark.parametrize("optimizer", ["auto", "adam"])
+def test_extreme_units_are_no_reason_to_call_the_minimum_far(loss, unit, optimizer):
+    model = GDRegressor(loss, optimizer=optimizer, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X[:60, :3], Y[:60] * unit)
+    assert model.optimality_ <= 0.05 * model.history_["objective"][-1]
