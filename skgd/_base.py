@@ -219,7 +219,9 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     def _train(self, sample, held_out, memory, tasks, state=None, *, partial=False):
         try:
-            self._run(Run(self, sample, held_out, memory, partial, tasks, state))
+            # What is not finite is looked for where it matters, and what underflows is zero.
+            with np.errstate(all="ignore"):
+                self._run(Run(self, sample, held_out, memory, partial, tasks, state))
         except KeyboardInterrupt as interrupt:
             if not hasattr(self, "coef_"):
                 empty = Memory.empty(sample.X.shape[1], sample.n_outputs)
@@ -244,6 +246,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         self.optimality_ = run.certificate(*self._raw_attributes(*coef.shape))
         self._tell(run)
 
+    @np.errstate(all="ignore")
     def optimality(self, X, y, sample_weight=None):
         """Return an upper bound on how far the objective is from its minimum, ``F - F*``.
 
@@ -352,7 +355,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         """Warn of what the user should know of a run."""
         record = run.record
         self._tell_of_columns(run)
-        if run.without_minimum:
+        if run.without_minimum(*self._raw_attributes(run.problem.k, run.problem.d)):
             warnings.warn(
                 f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "
                 "without an error, so the minimum is at infinite coefficients, which are large "
@@ -395,7 +398,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     def _tell_of_a_slope(self, run):
         slope = self.history_["gradient_norm"][-1]
-        worth = float(run.objective.metric.unit @ np.abs(run.record.constant_objectives))
+        worth = run.record.worth(run.objective.metric.unit)
         smooth = run.loss.smooth and not run.objective.proximal
         if smooth and slope**2 > STEEP * worth:
             warnings.warn(
@@ -411,13 +414,23 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         if not np.isfinite(missing):
             model = self._raw_attributes(run.problem.k, run.problem.d)
             above, missing = "at least", run.further_fall(*model)
-        if missing > max(FAR * fallen, 0.0) + run.negligible:
+        if missing > FAR * max(fallen, 0.0) + run.negligible:
             warnings.warn(
                 f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
                 f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a fall "
-                f"of {fallen:.2g}: pass a larger batch_size, a smaller tol, or optimizer='auto'.",
+                f"of {fallen:.2g}: pass {self._closer(run.plan)}.",
                 ConvergenceWarning,
             )
+
+    def _closer(self, plan):
+        """Say what brings a run of steps closer to the minimum and is not set already."""
+        advice = [] if len(plan.bounds) == 2 else ["a larger batch_size"]
+        advice.append("a smaller tol")
+        if make_optimizer(self.optimizer) is not None:
+            advice.append("optimizer='auto'")
+        elif not isinstance(self.batch_size, str):
+            advice.append("batch_size='auto'")
+        return ", or ".join(filter(None, (", ".join(advice[:-1]), advice[-1])))
 
     def _tell_of_a_plateau(self, run):
         fallen = run.record.constant_objective - self.history_["objective"][-1]
@@ -445,8 +458,11 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     def _decision(self, X):
         check_is_fitted(self)
         X = self._check_rows(X)
-        margins = X @ self.coef_.T
-        margins = margins.toarray() if sparse.issparse(margins) else np.asarray(margins)
+        with np.errstate(all="ignore"):
+            margins = _products(X, self.coef_)
+            if margins.dtype == np.float32 and not np.isfinite(margins).all():
+                # Terms may be beyond a range that their sum is in.
+                margins = _products(X.astype(float), self.coef_)
         return margins.reshape(X.shape[0], -1) + self.intercept_
 
     def to_sklearn(self):
@@ -512,3 +528,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _products(X, coef):
+    products = X @ coef.T
+    return products.toarray() if sparse.issparse(products) else np.asarray(products)

@@ -180,7 +180,7 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
     rate, power = optimizer.automatic_rate(plan.bounds[-1], plan.batch_length, curvatures)
     rate *= share
     return _Watched(
-        rate, power > 0, optimizer.memory, record.best_objective, record.constant_objective
+        rate, power > 0, optimizer.memory, record.best_objective, record.ceiling
     )
 
 
@@ -213,6 +213,8 @@ class Curvatures:
 
     On a stream the rows at hand may be few: the metric, which knows all rows so far, tells the mean
     curvature of single ones.
+
+    Where nothing has a curvature, 1 stands for that of all.
     """
 
     def __init__(self, objective, X, plan, start, generator, n_rows=1024, *, on_stream=False):
@@ -295,7 +297,8 @@ class Curvatures:
             squares = self._scaled(rows).squares()
             largest = max(largest, float((squares * self._weights(rows)).max()))
         # A row's gradient is estimated for all rows that count.
-        return largest * self.plan.weight_scale + float(self._penalty.max())
+        single = largest * self.plan.weight_scale + float(self._penalty.max())
+        return single if single > 0.0 else 1.0
 
     def sign_step(self, batch_length, rarest):
         """Return how far along the signs of a batch's gradient its objective is least.

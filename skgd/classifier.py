@@ -181,7 +181,8 @@ class GDClassifier(ClassifierMixin, BaseGD):
         -------
         array of shape (n_samples, n_classes)
         """
-        return self._make_loss().probabilities(self._decision(X))
+        with np.errstate(all="ignore"):
+            return self._make_loss().probabilities(self._decision(X))
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -195,7 +196,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
         -------
         array of shape (n_samples, n_classes)
         """
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             return np.log(self.predict_proba(X))
 
     def _check_classes(self, classes):
@@ -293,11 +294,18 @@ class GDClassifier(ClassifierMixin, BaseGD):
         return np.array(factors, dtype=float)
 
     def _identified(self, coef, intercept, objective):
-        """Let a softmax's free directions sum to zero over the classes."""
+        """Let a softmax's free directions sum to zero over the classes, if bounds allow it.
+
+        Otherwise they sum to what is next to zero within the bounds.
+        """
         if not self._make_loss().couples(objective.problem.k):
             return coef, intercept
         if not objective.alpha.any():
-            coef = coef - coef.mean(axis=0)
+            bounds = objective.penalty.separated(coef.shape[1])
+            lower, upper = bounds[1:] if bounds is not None else (-np.inf, np.inf)
+            shift = np.minimum(coef.mean(axis=0), coef.min(axis=0) - lower)
+            moved = np.maximum(coef - np.maximum(shift, coef.max(axis=0) - upper), lower)
+            coef = np.minimum(moved, upper)
         return coef, intercept - intercept.mean() if self.fit_intercept else intercept
 
 

@@ -60,6 +60,7 @@ class DualCurvature(Curvature):
         rows = self.X.toarray() if sparse.issparse(self.X) else self.X
         rows = np.subtract(rows, metric.mean, dtype=float)
         rows *= root[:d]
+        rows[:, metric.inverse[0, :d] == 0] = 0.0
         rows *= share
         steep = np.flatnonzero(_steepness(objective) > STEEP)
         apart = np.hstack([rows[:, steep], np.repeat(share, p - d, axis=1)])

@@ -6,7 +6,7 @@ scale is the square root of the objective's curvature along a coefficient, the p
 so that a rate has no unit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -55,6 +55,10 @@ class Moments:
             self.mean += change * (other.weight / total)
             self.weight = total
 
+    def constant(self, *, fit_intercept):
+        """Tell which columns an intercept fits, or else which are empty."""
+        return self.variance(about_mean=fit_intercept) == 0
+
     @np.errstate(over="ignore")
     def variance(self, *, about_mean):
         """Return the variance of the columns, or their mean square, without what is rounding."""
@@ -79,6 +83,12 @@ class Metric:
         Which columns are frozen because squares of their numbers are beyond the range of doubles.
     identity : bool
         Whether the coordinates are the raw ones.
+    constant : bool array of shape (n_features,) or None
+        Which columns are constant, so that the intercept alone fits what they could.
+    values : array of shape (n_features,) or None
+        The values of the constant columns.
+    held : array of shape (n_outputs, n_features) or None
+        Coefficients of constant columns that a stream keeps for rows in which they vary.
     """
 
     mean: np.ndarray
@@ -86,14 +96,54 @@ class Metric:
     unit: np.ndarray
     beyond: np.ndarray
     identity: bool = False
+    constant: np.ndarray | None = None
+    values: np.ndarray | None = None
+    held: np.ndarray | None = None
+
+    def freezing(self, columns, values):
+        """Return the metric in which the coefficients of constant columns stay at zero.
+
+        In raw coordinates those of empty columns, which have no gradient, stay by themselves.
+        """
+        frozen = columns & (values != 0) if self.identity else columns
+        inverse = self.inverse
+        if inverse[:, :len(frozen)][:, frozen].any():
+            inverse = on_lines(np.where(_padded(frozen, inverse.shape[1]), 0.0, inverse))
+        return replace(
+            self, inverse=inverse, identity=self.identity and not frozen.any(),
+            constant=columns, values=np.where(columns, values, 0.0),
+        )  # fmt: skip
+
+    def holding(self, coef):
+        """Return the metric in which the coefficients of constant columns stay as they are."""
+        if self.constant is None or not coef[:, self.constant].any():
+            return self
+        return replace(self, held=np.where(self.constant, coef, 0.0))
+
+    def settled(self, coef, intercept):
+        """Return a model without constant columns that makes the same predictions."""
+        if self.constant is None or not coef[:, self.constant].any():
+            return coef, intercept
+        moved = np.where(self.constant, 0.0, coef)
+        if self.inverse.shape[1] > coef.shape[1]:
+            intercept = intercept + ((coef - moved) * self.values).sum(axis=1)
+        return moved, intercept
+
+    def numbers(self):
+        """Return the arrays that fix the coordinates."""
+        return self.mean, self.inverse, self.held
 
     def to_raw(self, u):
         """Return the coefficients and the intercepts of parameters u."""
         d = len(self.mean)
-        coef = u[:, :d] * self.inverse[:, :d]
-        if u.shape[1] == d:
-            return coef, np.zeros(len(u))
-        return coef, u[:, d] * self.inverse[:, d] - (0.0 if self.identity else self.shift(coef))
+        coef, intercept = u[:, :d] * self.inverse[:, :d], np.zeros(len(u))
+        if u.shape[1] > d:
+            intercept = u[:, d] * self.inverse[:, d]
+            intercept -= 0.0 if self.identity else self.shift(coef)
+        if self.held is not None:
+            intercept = intercept - (self.held * self.values).sum(axis=1)
+            coef += self.held
+        return coef, intercept
 
     def shift(self, coef):
         """Return the margins of the columns' means."""
@@ -102,6 +152,8 @@ class Metric:
 
     def from_raw(self, coef, intercept):
         """Return the parameters of coefficients and intercepts."""
+        if self.held is not None:
+            coef, intercept = self.settled(coef, intercept)
         raw = coef
         if self.inverse.shape[1] > coef.shape[1]:
             raw = np.column_stack([coef, intercept + self.shift(coef)])
@@ -119,6 +171,11 @@ class Metric:
     def _slopes(self):
         """What makes slopes along the parameters, in their units, of raw ones."""
         return self.inverse * self.unit[:, None]
+
+
+def _padded(columns, n_parameters):
+    """Return a choice of columns as one of parameters."""
+    return np.append(columns, np.zeros(n_parameters - len(columns), dtype=bool))
 
 
 def identity_metric(n_features, n_outputs, fit_intercept):

@@ -139,6 +139,7 @@ class GDSearchCV(BaseSearchCV):
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=False)
+    @np.errstate(all="ignore")
     def fit(self, X, y=None, **params):
         """Train and score all candidates, and fit the best one to all rows.
 

@@ -155,15 +155,28 @@ class Objective:
         return self.latest
 
     def rounding(self, x, value):
-        """Return how much of the value at x may be rounding.
-
-        What margins are made of may be larger than they are, where columns are far from zero.
-        """
+        """Return how much of the value at x may be rounding."""
         unit, size = self.metric.unit, self._size(value / self.metric.unit)
+        return ROUNDING * (abs(value) + float(unit @ (size * self.margin_size(x))))
+
+    def gradient_terms(self, x):
+        """Return the size of what each number of the gradient of squared errors at x sums up."""
+        metric, shape = self.metric, self.metric.inverse.shape
+        spread = np.ones(shape)
+        spread[:, :self.problem.d] += np.abs(metric.mean) * metric.inverse[:, :self.problem.d] * (
+            np.sqrt(self.curvature * metric.unit)[:, None]
+        )
+        residuals = np.sqrt(metric.unit * np.abs(self.at(x).losses))[:, None]
+        return residuals * spread + self.penalty_bend * np.abs(x.reshape(shape))
+
+    def margin_size(self, x):
+        """Return the size of what the margins of each output at x are made of.
+
+        It may be larger than they are, where columns are far from zero.
+        """
         squares = (x.reshape(self.metric.inverse.shape) ** 2).sum(axis=1)
         parts = np.abs(self.raw(x)[0]) @ np.abs(self.metric.mean)
-        parts += np.sqrt(squares / (self.curvature * unit))
-        return ROUNDING * (abs(value) + float(unit @ (size * parts)))
+        return parts + np.sqrt(squares / (self.curvature * self.metric.unit))
 
     def _knows(self, x):
         last = self.latest

@@ -15,7 +15,9 @@ from skgd.objective import ROUNDING
 EXPLODED = 10.0
 # A run has ended worse than it began where its objective is higher by this share: noise is not.
 WORSE = 0.01
-TINY = np.finfo(float).tiny
+# What is nothing in units of the objective, and below what share of one the best constant model has
+# nothing but rounding left: no share of that tells anything.
+NEGLIGIBLE, NOTHING = 1e-6, 1e-12
 
 HISTORY = (
     "epoch", "step", "passes", "loss", "objective", "gradient_norm", "learning_rate", "seconds",
@@ -60,6 +62,8 @@ class Record:
         The objective of the best constant model, output by output.
     constant : tuple
         Its coefficients and intercepts.
+    scale : float
+        The unit of the objective, which is above zero where that of the constant model is not.
     partial : bool
         Whether the run is one epoch of a stream, whose rows may be harder than those before.
     homogeneous : bool
@@ -83,6 +87,7 @@ class Record:
     patience: int
     constant_objectives: np.ndarray
     constant: tuple | None = None
+    scale: float = 0.0
     partial: bool = False
     homogeneous: bool = False
     validation: object = None
@@ -109,6 +114,16 @@ class Record:
     @cached_property
     def constant_objective(self):
         return float(self.constant_objectives.sum())
+
+    @cached_property
+    def is_exact(self):
+        """Whether the best constant model is exact, but for rounding."""
+        return abs(self.constant_objective) <= NOTHING * self.scale
+
+    @cached_property
+    def ceiling(self):
+        """What the objective falls from, in a way that leaves a distance where nothing is left."""
+        return self.constant_objective + (NEGLIGIBLE * self.scale if self.is_exact else 0.0)
 
     @property
     def n_iter(self):
@@ -200,7 +215,7 @@ class Record:
         """Keep the best iterate and count the epochs since it was clearly better than before."""
         if objective < self.best_objective:
             self.best, self.best_objective = (coef, intercept), objective
-        possible = max(self.constant_objective - self.best_objective, 0.0)
+        possible = max(self.ceiling - self.best_objective, 0.0)
         if self.waited_from - self.best_objective > (self.tol or 0.0) * possible:
             self.waited, self.waited_from = 0, self.best_objective
         else:
@@ -218,13 +233,19 @@ class Record:
         if self.stop_reason is None and self.tol is not None:
             if decrement <= self.tol * self.tol * self.possible(unit, objectives):
                 self.stop_reason = "tol"
-            elif decrement <= ROUNDING**2 * float(unit @ np.abs(self.constant_objectives)):
+            elif decrement <= ROUNDING**2 * self.worth(unit):
                 self.stop_reason = "precision"
         return self.stop_reason is not None
 
     def possible(self, unit, objectives):
         """Return how far objectives are below those of the best constant model."""
-        return float(unit @ (self.constant_objectives - objectives))
+        possible = float(unit @ (self.constant_objectives - objectives))
+        return max(possible, NEGLIGIBLE * len(unit)) if self.is_exact else possible
+
+    def worth(self, unit):
+        """Return the size of the best constant model's objective, in units of the metric."""
+        worth = float(unit @ np.abs(self.constant_objectives))
+        return max(worth, float(len(unit))) if self.is_exact else worth
 
     @property
     def bound(self):
@@ -232,7 +253,9 @@ class Record:
         if self.homogeneous:
             return np.inf
         known = filter(math.isfinite, (self.constant_objective, self.start_objective))
-        return EXPLODED * max(map(abs, known), default=0.0)
+        largest = max(map(abs, known), default=0.0)
+        # A few rows of a stream may have no spread of their own.
+        return EXPLODED * (max(largest, self.scale) if self.partial or self.is_exact else largest)
 
     @property
     def bound_of_epoch(self):
@@ -245,7 +268,8 @@ class Record:
         if self.partial or self.homogeneous:
             return self.bound
         worst = max(self.constant_objective, self.start_objective)
-        return worst + WORSE * abs(worst) + TINY
+        slack = WORSE if self.is_exact else NEGLIGIBLE
+        return worst + WORSE * abs(worst) + slack * self.scale
 
     def _validated(self, coef, intercept, loss, score):
         measure = loss if np.isnan(score) else -score

@@ -167,6 +167,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         """
         return self._partial_fit(X, y, sample_weight, first=not hasattr(self, "coef_"))
 
+    @np.errstate(all="ignore")
     def predict(self, X):
         """Predict targets: the mean for a log link, a column for each of several quantiles.
 
@@ -181,6 +182,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         predictions = self._make_loss().predictions(self._decision(X))
         return predictions[:, 0] if self._single_output else predictions
 
+    @np.errstate(all="ignore")
     def score(self, X, y, sample_weight=None):
         """Return R^2, averaged over outputs; the mean D^2 for a list of quantiles.
 

@@ -79,6 +79,7 @@ def in_row_space(objective, loss, X):
     scale = np.sqrt(bend[0])
     columns = X.toarray().T if sparse.issparse(X) else np.asarray(X, dtype=float).T
     columns = (columns - objective.metric.mean[:, None]) / scale[:, None]
+    columns[objective.metric.inverse[0, :d] == 0] = 0.0
     # Large columns first, and pivots: then each column has its own relative precision.
     sizes = np.abs(columns).max(axis=1)
     order = np.argsort(-sizes, kind="stable")

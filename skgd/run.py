@@ -55,6 +55,9 @@ FEW_STEPS, ROUNDED_AWAY, FLAT = 1000, 1e-10, 1e-12
 MOSTLY_ZEROS = 0.25
 # A distance from the minimum, in the unit of the objective, that is nothing.
 NEGLIGIBLE = 1e-6
+AUTOMATIC = "learning_rate='auto'"
+# Coefficients beyond all bounds, and a multiple of a model that is as good as infinite.
+FAR_OFF, FURTHER = 1e200, 1e3
 
 
 @dataclass
@@ -265,14 +268,19 @@ class Run:
         self.record = Record(
             max_iter=1 if partial else estimator.max_iter, tol=None if partial else estimator.tol,
             patience=estimator.n_iter_no_change, constant_objectives=objectives,
-            constant=constant, partial=partial, homogeneous=self.loss.homogeneous,
-            validation=validation,
+            constant=constant, scale=self._scale(), partial=partial,
+            homogeneous=self.loss.homogeneous, validation=validation,
             tasks=tasks if tasks is not None and tasks.has_listeners else None,
             attributes=self.epoch_attributes,
         )  # fmt: skip
         self.first_rate, self.steps_began = 1.0, None
         if state is None:
-            self.start = self.objective.feasible(*self._make_start())
+            start, metric = self._make_start(), self.objective.metric
+            if partial:
+                self.objective.metric = metric.holding(start[0])
+            else:
+                start = metric.settled(*start)
+            self.start = self.objective.feasible(*start)
         else:
             self.start, self.first_rate = state["start"], state["first_rate"]
             self.record.restore(state["record"])
@@ -359,12 +367,11 @@ class Run:
             rule = BoxRule(0.0, None, rule)
         alpha = np.full(problem.k, float(estimator.alpha) if penalty is not None else 0.0)
         n_threads = effective_n_jobs(estimator.n_jobs)
-        if plan.preconditioned:
-            if not self.partial:
-                memory.moments = Moments.empty(problem.d)
-            memory.moments.combine(self._once(
-                "moments", lambda: Moments.of(problem.rows, problem.weights, n_threads)
-            ))  # fmt: skip
+        if not self.partial:
+            memory.moments = Moments.empty(problem.d)
+        memory.moments.combine(self._once(
+            "moments", lambda: Moments.of(problem.rows, problem.weights, n_threads)
+        ))  # fmt: skip
         scales = self._mean_and_spread(plan, memory)
 
         def metric_and_curvatures():
@@ -378,11 +385,15 @@ class Run:
                     memory.moments, curvature, penalty_curvature, unit, estimator.fit_intercept,
                     centred=plan.centred,
                 )  # fmt: skip
+            constant = memory.moments.constant(fit_intercept=estimator.fit_intercept)
+            if constant.any():
+                constant &= _stays_at_zero(rule, alpha, problem.d)
+                metric = metric.freezing(constant, memory.moments.mean)
             return metric, curvature, penalty_curvature
 
         return Objective(problem, rule, alpha, *self._once(
             "metric", metric_and_curvatures, *self.terms, estimator.penalty, estimator.alpha,
-            estimator.l1_ratio, plan.preconditioned, plan.centred,
+            estimator.l1_ratio, bool(estimator.positive), plan.preconditioned, plan.centred,
         ), coupled=self.loss.couples(problem.k), n_threads=n_threads)  # fmt: skip
 
     def _mean_and_spread(self, plan, memory):
@@ -394,11 +405,21 @@ class Run:
             memory.target_moments = Moments.empty(problem.k)
         moments = memory.target_moments
         moments.combine(self._once("target moments", self._target_moments))
-        if not plan.preconditioned:
-            return moments.mean, np.ones(problem.k)
+        spread = self._spread(moments) if plan.preconditioned else np.ones(problem.k)
+        return moments.mean, spread
+
+    def _spread(self, moments):
         spread = np.sqrt(moments.variance(about_mean=self.estimator.fit_intercept))
         size = np.sqrt(moments.variance(about_mean=False))
-        return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
+        return np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
+
+    def _scale(self):
+        """Return the unit of the objective that the targets have, whatever the metric."""
+        mean, spread = np.zeros(self.problem.k), np.ones(self.problem.k)
+        if self.loss.task == "regression":
+            mean = self.memory.target_moments.mean
+            spread = self._spread(self.memory.target_moments)
+        return float((1.0 / self.loss.scales(mean, spread)[1]).sum())
 
     def _target_moments(self):
         targets, weights = self.problem.targets, self.problem.row_weights()
@@ -709,9 +730,8 @@ class Run:
         whole = replace(self.plan, preconditioned=True, centred=True)
         return self._make_objective(whole, Memory.empty(self.problem.d, self.problem.k))
 
-    @property
-    def without_minimum(self):
-        """Whether the run found that the objective falls for ever, along infinite coefficients.
+    def without_minimum(self, coef, intercept):
+        """Tell whether the run found that the objective falls for ever, without a minimum.
 
         Where the mean loss is so small that no row can be on the wrong side, and nothing else than
         the loss counts, twice the coefficients are better still.
@@ -725,7 +745,21 @@ class Run:
         least = 1.0 if weights is None else weights[weights > 0].min()
         limit *= least / problem.weight_sum
         # One class alone has weight where a constant decides: no coefficient grows then.
-        return record.history["loss"][-1] < limit <= record.constant_objective
+        if not record.history["loss"][-1] < limit <= record.constant_objective:
+            return False
+        return not self.objective.proximal or self._falls_for_ever(coef, intercept)
+
+    def _falls_for_ever(self, coef, intercept):
+        """Tell whether the loss falls along coefficients that no bound ever stops."""
+        far = FAR_OFF * coef / (np.abs(coef).max() or 1.0)
+        within = far.copy()
+        self.objective.penalty.apply_projection(within)
+        direction = np.where(within == far, coef, 0.0)
+        further = coef + FURTHER * direction, intercept + FURTHER * intercept
+        now, then = (self.objective.values(*model)[0].sum() for model in (
+            (coef, intercept), further
+        ))  # fmt: skip
+        return bool(direction.any() and then < now)
 
     @property
     def watches_a_part(self):
@@ -756,7 +790,7 @@ class Run:
                 "pass another init."
             )
         if plan.schedule is None:
-            return "Pass init='zeros', a larger alpha, or optimizer='auto'."
+            return f"Pass {self._other_than_set()}a larger alpha."
         automatic = automatic_rate.automatic_schedule(
             plan.optimizer, self.objective, X, plan, self.start,
             replace(self.memory.steps, generator=np.random.default_rng(0)), self.record,
@@ -764,7 +798,8 @@ class Run:
         )
         rate = min(self.record.history["learning_rate"][-1] / 10, automatic.rate)
         if plan.preconditioned:
-            return f"Pass learning_rate={rate:.1g} or learning_rate='auto'."
+            given = not isinstance(self.estimator.learning_rate, str)
+            return f"Pass learning_rate={rate:.1g}{' or ' + AUTOMATIC if given else ''}."
         moments = Moments.of(problem.rows, problem.weights)
         sizes = np.sqrt(moments.variance(about_mean=False))
         largest = int(np.argmax(sizes))
@@ -775,11 +810,26 @@ class Run:
             f"scale the columns, or pass learning_rate={rate:.1g} or less."
         )
 
+    def _other_than_set(self):
+        """Return the settings that a descent without a rate might do with, as far as not passed."""
+        advice = ""
+        if not (isinstance(self.estimator.init, str) and self.estimator.init == "zeros"):
+            advice += "init='zeros', "
+        if make_optimizer(self.estimator.optimizer) is not None:
+            advice += "optimizer='auto', "
+        return advice and advice + "or "
+
     def coefficients(self, coef, intercept):
         """Return the attributes that predictions need."""
         if self.problem.k > 1:
             coef, intercept = self.estimator._identified(coef, intercept, self.objective)
-        return self.estimator._coefficients(coef, intercept, self.sample.X.dtype)
+        dtype, numbers = self.sample.X.dtype, [coef, intercept]
+        if self.loss.task == "regression":
+            numbers.append(self.problem.targets)
+        # What predicts numbers that X's type does not have is in one that has them.
+        if not all(_fit_in(dtype, part) for part in numbers):
+            dtype = np.dtype(float)
+        return self.estimator._coefficients(coef, intercept, dtype)
 
     def attributes(self, coef, intercept):
         """Return the public attributes of an estimator that is fitted up to here."""
@@ -812,6 +862,23 @@ class Run:
 def _name(value):
     """Return the name of a value's class."""
     return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _fit_in(dtype, numbers):
+    """Tell whether a type has all its digits for numbers."""
+    if dtype == np.float64:
+        return True
+    sizes, limits = np.abs(numbers), np.finfo(dtype)
+    return bool(np.all((sizes == 0) | (sizes >= limits.tiny) & (sizes <= limits.max)))
+
+
+def _stays_at_zero(rule, alpha, n_features):
+    """Tell in which columns a penalty and its bounds let a coefficient stay at zero."""
+    move = np.zeros((len(alpha), n_features))
+    move -= alpha[:, None] * rule.apply_gradient(move)
+    if rule.is_proximal:
+        rule.apply_prox(move, np.ones(move.shape))
+    return (move == 0).all(axis=0)
 
 
 def class_codes(targets):

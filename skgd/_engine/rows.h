@@ -62,7 +62,7 @@ typedef struct {
     double (*dot)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *);
     void (*add)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, double *);
     void (*spread)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, const double *,
-                   double *, double *);
+                   double *, double *, double *);
     void (*gather)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
                    double, double, double *, double *, double *);
     void (*products)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double *);

@@ -21,8 +21,8 @@ cdef extern from "rows.h" nogil:
         void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop, double c,
                     double* g) noexcept nogil
         void (*spread)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                       double weight, const double* mean, double* deviation,
-                       double* stored) noexcept nogil
+                       double weight, const double* mean, double* deviation, double* stored,
+                       double* left) noexcept nogil
         void (*gather)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                        Py_ssize_t k, const double* record, double total, double l2, double* w,
                        double* since, double* z) noexcept nogil

@@ -246,9 +246,10 @@ cdef class SparseRows(Rows):
         cdef double* v = writeable_floats(deviation, (self.d,))
         cdef const double* s = checked_part(self, weights, start, stop)
         cdef Py_ssize_t i, j
-        cdef double weight = 0.0
-        stored_weights = np.zeros(self.d)
-        cdef double* stored = writeable_floats(stored_weights, (self.d,))
+        cdef double absent, weight = 0.0
+        scratch = np.zeros((2, self.d))
+        cdef double* stored = writeable_floats(scratch, scratch.shape)
+        cdef double* left = stored + self.d
         mean[:] = deviation[:] = 0.0
         with nogil:
             for i in range(start, stop):
@@ -259,9 +260,14 @@ cdef class SparseRows(Rows):
                 m[j] = m[j] / weight if weight > 0.0 else 0.0
             for i in range(start, stop):
                 self.kernels.spread(self.data, self.indices, self.start(i), self.start(i + 1),
-                                    s[i] if s != NULL else 1.0, m, v, stored)
+                                    s[i] if s != NULL else 1.0, m, v, stored, left)
             for j in range(self.d):
-                v[j] += max(weight - stored[j], 0.0) * m[j] * m[j]
+                absent = max(weight - stored[j], 0.0)
+                v[j] += absent * m[j] * m[j]
+                # The rounding of a long sum is more than a constant column may have.
+                left[j] = (left[j] - absent * m[j]) / weight if weight > 0.0 else 0.0
+                v[j] = max(v[j] - weight * left[j] * left[j], 0.0)
+                m[j] += left[j]
         return weight
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:

@@ -145,7 +145,8 @@ SKGD_RECORDS(float, f32, int64_t, f32_i64)
     }                                                                                      \
     static void skgd_csr_spread_##NAME(                                                    \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        double weight, const double *mean, double *deviation, double *stored)              \
+        double weight, const double *mean, double *deviation, double *stored,              \
+        double *left)                                                                      \
     {                                                                                      \
         const T *x = (const T *)data;                                                      \
         const I *column = (const I *)indices;                                              \
@@ -153,6 +154,7 @@ SKGD_RECORDS(float, f32, int64_t, f32_i64)
             double away = x[k] - mean[column[k]];                                          \
             deviation[column[k]] += weight * away * away;                                  \
             stored[column[k]] += weight;                                                   \
+            left[column[k]] += weight * away;                                              \
         }                                                                                  \
     }
 
