@@ -7,9 +7,9 @@ ones between threads; `sweep` takes update steps, `reduced` along estimates whos
 before a loop starts.
 """
 
-from skgd._engine.fleet import Fleet
+from skgd._engine.joint_sweep import Fleet
 from skgd._engine.problem import Problem, joint_losses, signed_targets, value_and_gradient
-from skgd._engine.reduced import ReducedSweep
+from skgd._engine.variance_reduced import ReducedSweep
 from skgd._engine.rows import chunk_starts, in_chunks, rows_of, shuffle
 from skgd._engine.sweep import Sweep, on_lines
 

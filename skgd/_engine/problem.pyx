@@ -9,7 +9,7 @@ import numpy as np
 
 from skgd._engine.rows import in_chunks, rows_of
 
-from skgd._arrays cimport floats, integers, writeable_floats
+from skgd._engine.arrays cimport floats, integers, writeable_floats
 from skgd._engine.rows cimport BLOCK, MANY, Rows, SparseRows, Workspace
 from skgd.losses cimport LossRule
 

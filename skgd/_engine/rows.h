@@ -1,8 +1,8 @@
-/* What all loops over rows of X share. They are compiled in the same instruction sets as `_vector.h`. */
+/* What all loops over rows of X share. They are compiled in the same instruction sets as `vector.h`. */
 #ifndef SKGD_ROWS_H
 #define SKGD_ROWS_H
 
-#include "../_vector.h"
+#include "vector.h"
 
 SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
 {

@@ -5,7 +5,7 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
-cdef extern from "../_vector.h" nogil:
+cdef extern from "vector.h" nogil:
     enum:
         SKGD_LANES
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from skgd._arrays cimport floats, writeable_floats, writeable_integers
+from skgd._engine.arrays cimport floats, writeable_floats, writeable_integers
 
 cdef extern from "dense.h" nogil:
     void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from skgd._engine.tiles import tiles_fit
+from skgd._engine.sparse_tiles import tiles_fit
 from skgd.threads import ALONE
 
 cimport cython
@@ -14,17 +14,17 @@ from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
-from skgd._arrays cimport floats, integers, writeable_floats
+from skgd._engine.arrays cimport floats, integers, writeable_floats
 from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport (
     AHEAD, BLOCK, SKGD_LANES, DenseRows, SparseRows, Workspace
 )
 from skgd._engine.team cimport SKGD_SECTIONS, SKGD_TEAMS, Team
-from skgd._engine.tiles cimport SKGD_TILE, Tiles
+from skgd._engine.sparse_tiles cimport SKGD_TILE, Tiles
 from skgd.optimizers cimport Rule
 from skgd.penalties cimport PenaltyRule
 
-cdef extern from "../_vector.h" nogil:
+cdef extern from "vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
 
 cdef extern from "rows.h" nogil:

@@ -4,12 +4,12 @@
 import numpy as np
 
 from skgd._engine.sweep import check_steps, run_in_tiles
-from skgd._engine.tiles import tiles_fit
+from skgd._engine.sparse_tiles import tiles_fit
 from skgd.threads import ALONE
 
 from libc.stdlib cimport free, malloc
 
-from skgd._arrays cimport floats, integers, writeable_integers
+from skgd._engine.arrays cimport floats, integers, writeable_integers
 from skgd._engine.rows cimport BLOCK, MANY, DenseRows, Rows, Workspace
 from skgd._engine.sweep cimport Sweep
 

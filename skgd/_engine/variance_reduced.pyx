@@ -7,12 +7,12 @@ from skgd._engine.rows import chunk_starts
 
 from libc.string cimport memset
 
-from skgd._arrays cimport integers, writeable_floats
+from skgd._engine.arrays cimport integers, writeable_floats
 from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport AHEAD, DenseRows, Workspace, skgd_coming, skgd_prefetch
 from skgd._engine.sweep cimport Sweep
 
-cdef extern from "../_vector.h" nogil:
+cdef extern from "vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
 
 cdef extern from "dense.h" nogil:

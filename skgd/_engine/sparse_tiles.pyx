@@ -6,14 +6,14 @@ import numpy as np
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
-from skgd._arrays cimport integers, writeable_floats, writeable_integers
+from skgd._engine.arrays cimport integers, writeable_floats, writeable_integers
 from skgd._engine.rows cimport SparseRows
 
 cdef extern from "rows.h" nogil:
     enum:
         SKGD_PARTS
 
-cdef extern from "tiles.h" nogil:
+cdef extern from "sparse_tiles.h" nogil:
     void skgd_tile_dot(Py_ssize_t n, const double* x, const uint32_t* place, const double* w,
                        double* z)
     void skgd_tile_add(Py_ssize_t n, const double* x, const uint32_t* place, const double* c,
