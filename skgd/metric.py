@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from skgd._engine import in_chunks, on_lines
+from skgd._engine import cache_aligned, in_chunks
 
 # A column whose standard deviation is this share of its mean has no more than rounding in it.
 ROUNDING = 1e-13
@@ -160,4 +160,4 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
     frozen = (inverse == 0)[:, :len(variance)].any(axis=0)
     beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
     mean = moments.mean.copy() if centred else np.zeros(len(variance))
-    return Metric(mean=on_lines(mean), inverse=on_lines(inverse), unit=unit, beyond=beyond)
+    return Metric(mean=cache_aligned(mean), inverse=cache_aligned(inverse), unit=unit, beyond=beyond)

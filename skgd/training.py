@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd._engine import ReducedSweep, Sweep, on_lines
+from skgd._engine import ReducedSweep, Sweep, cache_aligned
 from skgd.batching import epoch_order
 from skgd.schedules import checked_rates
 
@@ -142,7 +142,7 @@ class Steps:
         for name in ("parameters", "state", "average"):
             array = getattr(self, name)
             if array is not None:
-                setattr(self, name, on_lines(array))
+                setattr(self, name, cache_aligned(array))
 
     def average_or_not(self, wanted):
         """Begin a mean of the iterates from here, or drop it, where there is none or one."""

@@ -10,8 +10,8 @@ from skgd import GDClassifier
 from skgd._engine import (
     Problem,
     Sweep,
+    cache_aligned,
     chunk_starts,
-    on_lines,
     rows_of,
     shuffle,
     value_and_gradient,
@@ -471,8 +471,8 @@ def test_arrays_are_laid_out_on_cache_lines(shape):
     for first in range(9):
         room = np.empty(array.size + 8)[first:][:array.size].reshape(shape)
         room[...] = array.reshape(shape)
-        laid = on_lines(room)
-        assert laid.ctypes.data % 64 == 0 and laid.flags.c_contiguous and on_lines(laid) is laid
+        laid = cache_aligned(room)
+        assert laid.ctypes.data % 64 == 0 and laid.flags.c_contiguous and cache_aligned(laid) is laid
         np.testing.assert_array_equal(laid, room)
 
 

@@ -67,7 +67,7 @@ cdef enum:
 THREADED = 2**20
 
 
-def on_lines(array):
+def cache_aligned(array):
     """Return a float64 array, or a copy of it, whose numbers begin on a cache line.
 
     Loops over columns are faster when no eight numbers lie on two lines.
@@ -652,7 +652,7 @@ cdef class Sweep:
         """Take one step for each of the batches that are cut into tiles."""
         self.make_room()
         cdef Py_ssize_t b, c, tallest = tiles.tallest
-        buffers = np.empty((2, self.k, tallest)), on_lines(np.zeros((2, SKGD_TILE)))
+        buffers = np.empty((2, self.k, tallest)), cache_aligned(np.zeros((2, SKGD_TILE)))
         cdef double* z = writeable_floats(buffers[0], buffers[0].shape)
         cdef double* slope = z + self.k * tallest
         cdef double* g = writeable_floats(buffers[1], (2, SKGD_TILE))
