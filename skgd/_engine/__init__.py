@@ -11,9 +11,9 @@ from skgd._engine.joint_sweep import Fleet
 from skgd._engine.problem import Problem, joint_losses, signed_targets, value_and_gradient
 from skgd._engine.rows import chunk_starts, in_chunks, rows_of, shuffle
 from skgd._engine.sweep import Sweep, cache_aligned
-from skgd._engine.variance_reduced import ReducedSweep
+from skgd._engine.variance_reduced import VarianceReducedSweep
 
 __all__ = [
-    "Fleet", "Problem", "ReducedSweep", "Sweep", "chunk_starts", "in_chunks", "joint_losses",
+    "Fleet", "Problem", "VarianceReducedSweep", "Sweep", "chunk_starts", "in_chunks", "joint_losses",
     "cache_aligned", "rows_of", "shuffle", "signed_targets", "value_and_gradient",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from skgd._engine.sweep import Sweep
 
 _Floats = NDArray[np.float64]
 
-class ReducedSweep(Sweep):
+class VarianceReducedSweep(Sweep):
     @property
     def known(self) -> _Floats: ...
     @property

@@ -24,7 +24,7 @@ cdef extern from "steps.h" nogil:
                            double trust, double share, double l2, double* g, double* w)
 
 
-cdef class ReducedSweep(Sweep):
+cdef class VarianceReducedSweep(Sweep):
     """Update steps along estimates of the gradient whose noise dies out near the minimum.
 
     A slope of the loss is remembered for each row and output, and the gradient that these slopes
