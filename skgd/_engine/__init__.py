@@ -7,13 +7,13 @@ ones between threads; `sweep` takes update steps, `reduced` along estimates whos
 before a loop starts.
 """
 
-from skgd._engine.joint_sweep import Fleet
+from skgd._engine.joint_sweep import JointSweep
 from skgd._engine.problem import Problem, joint_losses, signed_targets, value_and_gradient
 from skgd._engine.rows import chunk_starts, in_chunks, rows_of, shuffle
 from skgd._engine.sweep import Sweep, cache_aligned
 from skgd._engine.variance_reduced import VarianceReducedSweep
 
 __all__ = [
-    "Fleet", "Problem", "VarianceReducedSweep", "Sweep", "chunk_starts", "in_chunks", "joint_losses",
+    "JointSweep", "Problem", "VarianceReducedSweep", "Sweep", "chunk_starts", "in_chunks", "joint_losses",
     "cache_aligned", "rows_of", "shuffle", "signed_targets", "value_and_gradient",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ cdef enum:
     FEW = 32  # rows of a kind in a batch that are worth a block of their own
 
 
-cdef class Fleet:
+cdef class JointSweep:
     """Sweeps of independent models over the same rows, in lock step.
 
     A block of rows is read once for all models. What comes out is what each sweep would give alone,
