@@ -24,7 +24,7 @@ TOGETHER = 2**13
 SPEED = 24.0
 
 
-def meeting(run):
+def shared_pass_key(run):
     """Return what runs must have in common to read the rows together."""
     plan, generator = run.plan, run.memory.steps.generator
     return (
@@ -33,13 +33,13 @@ def meeting(run):
     )  # fmt: skip
 
 
-class Pass:
+class JointRun:
     """Runs that take their steps together.
 
     Parameters
     ----------
     runs : list of Run
-        Begun, and alike in what `meeting` returns.
+        Begun, and alike in what `shared_pass_key` returns.
     threads : Threads
         Those among which the runs are shared out.
     watch : class

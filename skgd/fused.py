@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd._checks import check_parameters
 from skgd.callbacks import FitTasks
-from skgd.fleet import Pass, meeting
+from skgd.fleet import JointRun, shared_pass_key
 from skgd.run import Memory, Run
 from skgd.scores import shallow_copy
 from skgd.threads import ALONE
@@ -120,7 +120,7 @@ class Group:
 
     def __init__(self, entries, threads, watch=Watch):
         self.entries = entries
-        self.joint = Pass([entry.run for entry in entries], threads, watch)
+        self.joint = JointRun([entry.run for entry in entries], threads, watch)
 
     def epoch(self):
         """Take an epoch; return the groups that go on."""
@@ -170,7 +170,7 @@ def train(entries, threads, race=None, watch=Watch):
         if entry not in firsts:
             entry.begin()
         if entry.run is not None:
-            alike.setdefault(meeting(entry.run), []).append(entry)
+            alike.setdefault(shared_pass_key(entry.run), []).append(entry)
     groups, epoch = [Group(several, threads, watch) for several in alike.values()], 0
     while groups:
         epoch += 1
