@@ -15,7 +15,7 @@ from skgd.threads import ALONE
 from skgd.watch import Watch
 
 
-class Entry:
+class Trial:
     """A candidate on a fold.
 
     Parameters
@@ -155,7 +155,7 @@ def train(entries, threads, race=None, watch=Watch):
 
     Parameters
     ----------
-    entries : list of Entry
+    entries : list of Trial
     threads : Threads
     race : callable or None
         ``race(epoch, entries)`` returns after each epoch the entries that leave.
@@ -164,7 +164,7 @@ def train(entries, threads, race=None, watch=Watch):
     """
     # What the entries of a fold share is worked out by the first of them.
     firsts = list({entry.fold: entry for entry in reversed(entries)}.values())
-    threads.map(Entry.begin, firsts)
+    threads.map(Trial.begin, firsts)
     alike = {}
     for entry in entries:
         if entry not in firsts:

@@ -23,7 +23,7 @@ from sklearn.utils.validation import _check_method_params, indexable
 from skgd._base import BaseGD
 from skgd.blas import one_thread
 from skgd.folds import Given, MaskedFolds, TransformedFolds
-from skgd.fused import Entry, train
+from skgd.fused import Trial, train
 from skgd.optimizers import Optimizer
 from skgd.plan import choose_optimizer
 from skgd.race import Race
@@ -272,7 +272,7 @@ class GDSearchCV(BaseSearchCV):
                 failed = _failed(format_exc(), scoring, self.return_train_score)
                 out |= {(i, number): dict(failed) for i in estimators}
         entries = [
-            Entry(i, _last_step(estimator), fold, strict)
+            Trial(i, _last_step(estimator), fold, strict)
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
