@@ -255,7 +255,7 @@ class Run:
         n = self.sample.n_rows
         length = n
         if optimizer is not None and optimizer.takes_batches:
-            default = optimizer.automatic_batch(n, self.problem.d, self.problem.rows.width)
+            default = optimizer.automatic_batch(n, self.problem.d, self.problem.rows.row_nnz)
             length = batch_length(estimator.batch_size, n, default)
         steps = isinstance(optimizer, Optimizer)
         if estimator.precondition == "full" and steps:

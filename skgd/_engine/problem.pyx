@@ -153,7 +153,7 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
         rows = integers(subset, (len(subset),))
     if margins is not None:
         z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
-    if p.k >= MANY and isinstance(p.rows, SparseRows) and (stop - start) * p.rows.width >= p.d:
+    if p.k >= MANY and isinstance(p.rows, SparseRows) and (stop - start) * p.rows.row_nnz >= p.d:
         space.lay_beside(p.d, w, p.d, want_gradient)
     with nogil:
         space.point(0, p.k, w, p.d, g, p.d)

@@ -62,7 +62,7 @@ cdef enum:
 
 cdef class Rows:
     cdef readonly Py_ssize_t n, d
-    cdef readonly double width  # numbers stored per row
+    cdef readonly double row_nnz  # numbers stored per row
     cdef readonly Py_ssize_t block  # rows of a block
     cdef object owners
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil

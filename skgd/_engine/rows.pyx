@@ -58,7 +58,7 @@ CHUNK = 2**20
 
 def chunk_starts(Rows rows, n):
     """Return where the chunks of a pass over n rows begin; they depend on nothing but the data."""
-    return range(0, n, BLOCK * max(1, int(CHUNK / rows.width) // BLOCK))
+    return range(0, n, BLOCK * max(1, int(CHUNK / rows.row_nnz) // BLOCK))
 
 
 def in_chunks(Rows rows, n, function, n_threads):
@@ -121,7 +121,7 @@ cdef class DenseRows(Rows):
     def __init__(self, X):
         self.owners = X
         self.n, self.d = X.shape
-        self.width = self.d
+        self.row_nnz = self.d
         self.block = max(LEAST, min(BLOCK, NEAR // self.d // 4 * 4))
         self.ahead = max(4, min(AHEAD, 8 * NEAR // self.d))
         self.row_stride, self.column_stride = X.strides
@@ -230,7 +230,7 @@ cdef class SparseRows(Rows):
     def __init__(self, X):
         self.owners = (X.data, X.indices, X.indptr)
         self.n, self.d = X.shape
-        self.width = max(1.0, X.nnz / max(1, self.n))
+        self.row_nnz = max(1.0, X.nnz / max(1, self.n))
         self.block = BLOCK
         self.data = <const void*><size_t>X.data.__array_interface__["data"][0]
         self.indices = <const void*><size_t>X.indices.__array_interface__["data"][0]

@@ -607,7 +607,7 @@ cdef class Sweep:
         """Make a team of threads for some batches."""
         cdef Py_ssize_t n_threads = self.n_threads
         n_rows = bounds[len(bounds) - 1] - bounds[0]
-        if self.k * self.problem.rows.width * n_rows < THREADED:
+        if self.k * self.problem.rows.row_nnz * n_rows < THREADED:
             n_threads = 1
         if n_threads > 1 and self.pool is None:
             self.pool = ThreadPoolExecutor(n_threads - 1)
@@ -640,7 +640,7 @@ cdef class Sweep:
 
     def work(self, Py_ssize_t length):
         """Return about how many multiplications a step along a batch of some rows takes."""
-        rows = self.k * length * (self.problem.rows.width + BLOCK)
+        rows = self.k * length * (self.problem.rows.row_nnz + BLOCK)
         return rows if length == 1 and self.goes_row_by_row() else rows + 16 * self.k * self.d
 
     cdef bint takes_tiles(self):
@@ -751,7 +751,7 @@ def run_in_tiles(sweeps, order, bounds, rates, Py_ssize_t t, averaged, threads):
 
     while first < n_batches:
         # At least one.
-        farthest = bounds[first] + max(1, int(STORED / rows.width))
+        farthest = bounds[first] + max(1, int(STORED / rows.row_nnz))
         last = max(first + 1, np.searchsorted(bounds, farthest, side="right") - 1)
         tiles = Tiles(rows, order, np.ascontiguousarray(bounds[first:last + 1]), threads)
         threads.map(step, zip(sweeps, rates, averaged, strict=True))
