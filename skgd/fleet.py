@@ -80,7 +80,9 @@ class JointRun:
         numbers = sum(run.problem.k for run in runs) * runs[0].problem.d
         rounds = max(1, round(numbers / TOGETHER / self.threads.n))
         self.parts = np.array_split(np.arange(len(runs)), min(self.threads.n * rounds, len(runs)))
-        self.joint_sweeps = [JointSweep([self.sweeps[runs[i]] for i in part]) for part in self.parts]
+        self.joint_sweeps = [
+            JointSweep([self.sweeps[runs[i]] for i in part]) for part in self.parts
+        ]
 
     def work(self, length):
         """Return about how many multiplications of a single sweep a step of the models takes.

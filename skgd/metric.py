@@ -160,4 +160,5 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
     frozen = (inverse == 0)[:, :len(variance)].any(axis=0)
     beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
     mean = moments.mean.copy() if centred else np.zeros(len(variance))
-    return Metric(mean=cache_aligned(mean), inverse=cache_aligned(inverse), unit=unit, beyond=beyond)
+    mean, inverse = cache_aligned(mean), cache_aligned(inverse)
+    return Metric(mean=mean, inverse=inverse, unit=unit, beyond=beyond)

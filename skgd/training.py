@@ -166,7 +166,9 @@ def make_sweep(steps, objective, plan):
     steps.lie_on_lines()
     k, rule = objective.problem.k, optimizer.compiled()
     rules = [optimizer.compiled() for _ in range(k)] if rule.keeps_arrays else k * [rule]
-    kind = Sweep if optimizer.snapshots is None else partial(VarianceReducedSweep, optimizer.snapshots)
+    kind = Sweep
+    if optimizer.snapshots is not None:
+        kind = partial(VarianceReducedSweep, optimizer.snapshots)
     return kind(
         objective.problem, objective.penalty, rules, steps.parameters, steps.state,
         objective.alpha, objective.metric, plan.weight_scale, steps.average, objective.n_threads,

@@ -472,7 +472,8 @@ def test_arrays_are_laid_out_on_cache_lines(shape):
         room = np.empty(array.size + 8)[first:][:array.size].reshape(shape)
         room[...] = array.reshape(shape)
         laid = cache_aligned(room)
-        assert laid.ctypes.data % 64 == 0 and laid.flags.c_contiguous and cache_aligned(laid) is laid
+        assert laid.ctypes.data % 64 == 0 and laid.flags.c_contiguous
+        assert cache_aligned(laid) is laid
         np.testing.assert_array_equal(laid, room)
 
 
