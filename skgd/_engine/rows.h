@@ -24,12 +24,12 @@ typedef struct {
     ptrdiff_t stride, bytes;
     const ptrdiff_t *row;
     ptrdiff_t n, pace;
-} skgd_coming;
+} skgd_prefetch_queue;
 
-SKGD_INLINE void skgd_fetch(skgd_coming *coming)
+SKGD_INLINE void skgd_prefetch_queued(skgd_prefetch_queue *queue)
 {
-    for (ptrdiff_t i = 0; i < coming->pace && coming->n > 0; i++, coming->n--)
-        skgd_prefetch(coming->base + *coming->row++ * coming->stride, coming->bytes);
+    for (ptrdiff_t i = 0; i < queue->pace && queue->n > 0; i++, queue->n--)
+        skgd_prefetch(queue->base + *queue->row++ * queue->stride, queue->bytes);
 }
 
 /* In loops over the columns of a row: numbers that lie anywhere are faster fetched one by one than

@@ -1,16 +1,19 @@
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from skgd._engine.parameters import Parameters
+from skgd._engine.single_rows import DenseRowSteps
 from skgd._engine.sweep import Sweep
 
-_Floats = NDArray[np.float64]
+class GradientTable:
+    def __init__(
+        self, n: int, k: int, p: int, n_weighted: float, replaces_visited: bool
+    ) -> None: ...
 
 class VarianceReducedSweep(Sweep):
-    @property
-    def known(self) -> _Floats: ...
-    @property
-    def total(self) -> _Floats: ...
-    def __init__(self, every: int, *arguments: Any) -> None: ...
+    def __init__(self, snapshot_epochs: int, *arguments: Any) -> None: ...
     def begin_epoch(self) -> int: ...
+
+class VarianceReducedRowSteps(DenseRowSteps):
+    def __init__(
+        self, parameters: Parameters, weight_scale: float, table: GradientTable
+    ) -> None: ...
