@@ -62,14 +62,15 @@ cdef class Parameters:
         self.p, self.slots = parameters.shape[1], state.shape[1]
         self.fit_intercept, self.identity = self.p > d, metric.identity
         shape = (k, d + self.fit_intercept)
-        coef = parameters if self.identity else np.zeros(shape)
+        coef = parameters if self.identity else cache_aligned(np.zeros(shape))
         self.parameter_array, self.state_array = parameters, state
         self.average_array, self.alpha_array = average, alpha
         self.inverse_array, self.mean_array, self.unit_array = (
             metric.inverse, metric.mean, metric.unit
         )
         self.coef_array, self.intercept_array = coef, np.zeros(k)
-        self.gradient_array, self.step_size_array = np.zeros(shape), np.zeros(shape)
+        self.gradient_array = cache_aligned(np.zeros(shape))
+        self.step_size_array = cache_aligned(np.zeros(shape))
         self.u = writeable_floats(parameters, shape)
         self.w = writeable_floats(coef, shape)
         self.intercept = writeable_floats(self.intercept_array, (k,))
