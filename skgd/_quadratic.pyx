@@ -1,9 +1,9 @@
 # cython: language_level=3, cdivision=True
 """Quadratics: the rows that make a Hessian, and coordinate descent over kinks."""
 
-from skgd._arrays cimport floats, writeable_floats
+from skgd._engine.arrays cimport floats, writeable_floats
 
-cdef extern from "_vector.h" nogil:
+cdef extern from "_engine/vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
 
 

@@ -10,7 +10,7 @@ import copy
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import Fleet
+from skgd._engine import JointSweep
 from skgd.schedules import all_checked_rates
 from skgd.threads import ALONE
 from skgd.training import Epoch, enter, make_sweep, sweep_epoch
@@ -24,7 +24,7 @@ TOGETHER = 2**13
 SPEED = 24.0
 
 
-def meeting(run):
+def shared_pass_key(run):
     """Return what runs must have in common to read the rows together."""
     plan, generator = run.plan, run.memory.steps.generator
     return (
@@ -33,13 +33,13 @@ def meeting(run):
     )  # fmt: skip
 
 
-class Pass:
+class JointRun:
     """Runs that take their steps together.
 
     Parameters
     ----------
     runs : list of Run
-        Begun, and alike in what `meeting` returns.
+        Begun, and alike in what `shared_pass_key` returns.
     threads : Threads
         Those among which the runs are shared out.
     watch : class
@@ -75,19 +75,21 @@ class Pass:
         if sparse.issparse(runs[0].sample.X):
             # Those take many steps each, one model after the other.
             self.parts = [np.arange(len(runs))]
-            self.fleets = [Fleet(list(self.sweeps.values()), self.threads)]
+            self.joint_sweeps = [JointSweep(list(self.sweeps.values()), self.threads)]
             return
         numbers = sum(run.problem.k for run in runs) * runs[0].problem.d
         rounds = max(1, round(numbers / TOGETHER / self.threads.n))
         self.parts = np.array_split(np.arange(len(runs)), min(self.threads.n * rounds, len(runs)))
-        self.fleets = [Fleet([self.sweeps[runs[i]] for i in part]) for part in self.parts]
+        self.joint_sweeps = [
+            JointSweep([self.sweeps[runs[i]] for i in part]) for part in self.parts
+        ]
 
     def work(self, length):
         """Return about how many multiplications of a single sweep a step of the models takes.
 
         Of those that take it together: the others follow when these have taken a few.
         """
-        return max(fleet.work(length) for fleet in self.fleets) / SPEED
+        return max(joint_sweep.work(length) for joint_sweep in self.joint_sweeps) / SPEED
 
     # ---- an epoch -------------------------------------------------------------------------------
 
@@ -133,12 +135,12 @@ class Pass:
     def run(self, order, bounds, rates, t, averaged):
         """Take one step per batch; as for `Sweep.run`, with a row of rates for each run."""
         jobs = [
-            (fleet, order, bounds, rates[part], t, [averaged] * len(part))
-            for fleet, part in zip(self.fleets, self.parts, strict=True)
+            (joint_sweep, order, bounds, rates[part], t, [averaged] * len(part))
+            for joint_sweep, part in zip(self.joint_sweeps, self.parts, strict=True)
         ]
-        self.threads.map(_run_fleet, jobs)
+        self.threads.map(_run_joint_sweep, jobs)
 
 
-def _run_fleet(job):
-    fleet, *arguments = job
-    fleet.run(*arguments)
+def _run_joint_sweep(job):
+    joint_sweep, *arguments = job
+    joint_sweep.run(*arguments)

@@ -7,14 +7,14 @@ from traceback import format_exc
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd.callbacks import FitTasks
-from skgd.fleet import Pass, meeting
+from skgd.fleet import JointRun, shared_pass_key
 from skgd.run import Memory, Run
 from skgd.scores import shallow_copy
 from skgd.threads import ALONE
 from skgd.watch import Watch
 
 
-class Entry:
+class Trial:
     """A candidate on a fold.
 
     Parameters
@@ -134,7 +134,7 @@ class Group:
 
     def __init__(self, entries, threads, watch=Watch):
         self.entries = entries
-        self.joint = Pass([entry.run for entry in entries], threads, watch)
+        self.joint = JointRun([entry.run for entry in entries], threads, watch)
 
     def epoch(self):
         """Take an epoch; return the groups that go on."""
@@ -169,7 +169,7 @@ def train(entries, threads, race=None, watch=Watch):
 
     Parameters
     ----------
-    entries : list of Entry
+    entries : list of Trial
     threads : Threads
     race : callable or None
         ``race(epoch, entries)`` returns after each epoch the entries that leave.
@@ -180,13 +180,13 @@ def train(entries, threads, race=None, watch=Watch):
     firsts = list({entry.fold: entry for entry in reversed(entries)}.values())
     told = any(entry.tasks is not None for entry in entries)
     # Callbacks hear of one fit after the other.
-    (ALONE if told else threads).map(Entry.begin, firsts)
+    (ALONE if told else threads).map(Trial.begin, firsts)
     alike = {}
     for entry in entries:
         if entry not in firsts:
             entry.begin()
         if entry.run is not None:
-            alike.setdefault(meeting(entry.run), []).append(entry)
+            alike.setdefault(shared_pass_key(entry.run), []).append(entry)
     groups, epoch = [Group(several, threads, watch) for several in alike.values()], 0
     while groups:
         epoch += 1

@@ -61,7 +61,7 @@ def _sizes(problem, n_parameters):
     """Return the sizes of the samples in rising order."""
     weights, least = problem.weights, max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters)
     n_rows = problem.n if weights is None else np.count_nonzero(weights)
-    size, sizes = min(n_rows // GROWTH, int(MOST_NUMBERS / problem.rows.width)), []
+    size, sizes = min(n_rows // GROWTH, int(MOST_NUMBERS / problem.rows.row_nnz)), []
     while size >= least:
         sizes.append(size)
         size //= GROWTH

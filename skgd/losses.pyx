@@ -25,7 +25,7 @@ from sklearn.metrics import d2_pinball_score, r2_score
 from libc.math cimport exp, fabs, log, log1p, sinh, tanh
 from libc.string cimport memcpy, memset
 
-from skgd._arrays cimport floats, writeable_floats
+from skgd._engine.arrays cimport floats, writeable_floats
 
 from skgd._checks import as_floats, check_second_derivatives, shown
 from skgd._pieces import check_complete, make_rule, overrides
@@ -52,7 +52,7 @@ __all__ = [
     "by_name",
 ]
 
-cdef extern from "_vector.h" nogil:
+cdef extern from "_engine/vector.h" nogil:
     void skgd_exp(Py_ssize_t n, const double* x, double* out)
     void skgd_softplus(Py_ssize_t n, const double* x, double* out)
     void skgd_sigmoid(Py_ssize_t n, const double* x, double* out)

@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from skgd._engine import in_chunks, on_lines
+from skgd._engine import cache_aligned, in_chunks
 
 # A column whose standard deviation is this share of its mean has no more than rounding in it.
 ROUNDING = 1e-13
@@ -108,7 +108,7 @@ class Metric:
         frozen = columns & (values != 0) if self.identity else columns
         inverse = self.inverse
         if inverse[:, :len(frozen)][:, frozen].any():
-            inverse = on_lines(np.where(_padded(frozen, inverse.shape[1]), 0.0, inverse))
+            inverse = cache_aligned(np.where(_padded(frozen, inverse.shape[1]), 0.0, inverse))
         return replace(
             self, inverse=inverse, identity=self.identity and not frozen.any(),
             constant=columns, values=np.where(columns, values, 0.0),
@@ -217,4 +217,5 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
     frozen = (inverse == 0)[:, :len(variance)].any(axis=0)
     beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
     mean = moments.mean.copy() if centred else np.zeros(len(variance))
-    return Metric(mean=on_lines(mean), inverse=on_lines(inverse), unit=unit, beyond=beyond)
+    mean, inverse = cache_aligned(mean), cache_aligned(inverse)
+    return Metric(mean=mean, inverse=inverse, unit=unit, beyond=beyond)

@@ -24,7 +24,7 @@ from skgd._base import BaseGD
 from skgd._checks import check_n_jobs, check_sparse
 from skgd.blas import one_thread
 from skgd.folds import Given, MaskedFolds, TransformedFolds
-from skgd.fused import Entry, train
+from skgd.fused import Trial, train
 from skgd.optimizers import Optimizer
 from skgd.plan import choose_optimizer
 from skgd.race import Race
@@ -267,7 +267,7 @@ class GDSearchCV(BaseSearchCV):
                 failed = _failed(format_exc(), scoring, self.return_train_score)
                 out |= {(i, number): dict(failed) for i in estimators}
         entries = [
-            Entry(i, _last_step(estimator), fold, strict)
+            Trial(i, _last_step(estimator), fold, strict)
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"

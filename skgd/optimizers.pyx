@@ -17,12 +17,12 @@ from sklearn.base import BaseEstimator
 from libc.math cimport fabs, fmax, pow, sqrt
 from libc.string cimport memcpy
 
-from skgd._arrays cimport floats, writeable_floats
+from skgd._engine.arrays cimport floats, writeable_floats
 
 from skgd._checks import as_floats, check_count, shown
 from skgd._pieces import check_complete, make_rule, overrides, without_rate
 
-cdef extern from "_vector.h" nogil:
+cdef extern from "_engine/vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
     double skgd_distance(Py_ssize_t n, const double* x, const double* y)
     void skgd_remember(Py_ssize_t n, double beta_1, double beta_2, const double* g, double* m,

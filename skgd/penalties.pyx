@@ -13,12 +13,12 @@ from sklearn.base import BaseEstimator
 from libc.math cimport INFINITY, NAN, fabs, fmax, sqrt
 from libc.string cimport memcpy
 
-from skgd._arrays cimport floats, integers, writeable_floats
+from skgd._engine.arrays cimport floats, integers, writeable_floats
 
 from skgd._checks import as_floats, shown
 from skgd._pieces import check_complete, defines, make_rule, overrides
 
-cdef extern from "_vector.h" nogil:
+cdef extern from "_engine/vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
     void skgd_shrink(Py_ssize_t n, double share, const double* weight, const double* step,
                      double* w)

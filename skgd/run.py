@@ -322,7 +322,7 @@ class Run:
         n = self.sample.n_rows
         length = n
         if optimizer is not None and optimizer.takes_batches:
-            default = optimizer.automatic_batch(n, self.problem.d, self.problem.rows.width)
+            default = optimizer.automatic_batch(n, self.problem.d, self.problem.rows.row_nnz)
             if self.partial and isinstance(estimator.learning_rate, str):
                 default = optimizer.stream_batch or default
             length = batch_length(estimator.batch_size, n, default)
@@ -357,7 +357,7 @@ class Run:
         if not sparse.issparse(self.sample.X):
             return False
         chosen = self.partial and isinstance(self.estimator.batch_size, str)
-        return not chosen or self.problem.rows.width < MOSTLY_ZEROS * self.problem.d
+        return not chosen or self.problem.rows.row_nnz < MOSTLY_ZEROS * self.problem.d
 
     def _make_objective(self, plan, memory):
         estimator, problem, penalty = self.estimator, self.problem, self.penalty

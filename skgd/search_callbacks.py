@@ -95,7 +95,7 @@ class SearchTasks:
         given : Given
         pairs : list of tuple
             The numbers of a candidate and of a split.
-        entries : list of Entry
+        entries : list of Trial
             Those of the pairs that can be trained.
         """
         if not self.listening:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skgd._engine import ReducedSweep, Sweep, on_lines
+from skgd._engine import Sweep, VarianceReducedSweep, cache_aligned
 from skgd.batching import epoch_order
 from skgd.schedules import checked_rates
 
@@ -123,7 +123,7 @@ class Steps:
         Steps in the average.
     epochs : int
     table : dict or None
-        What a variance-reduced rule remembers of the rows' slopes, while a run lasts.
+        The rows' gradients that a variance-reduced rule holds, while a run lasts.
     """
 
     parameters: np.ndarray
@@ -151,12 +151,12 @@ class Steps:
         if self.average is not None:
             self.average[:] = parameters
 
-    def lie_on_lines(self):
+    def align_to_cache_lines(self):
         """Lay the arrays out as the engine reads them fastest."""
         for name in ("parameters", "state", "average"):
             array = getattr(self, name)
             if array is not None:
-                setattr(self, name, on_lines(array))
+                setattr(self, name, cache_aligned(array))
 
     def average_or_not(self, wanted):
         """Begin a mean of the iterates from here, or drop it, where there is none or one."""
@@ -178,10 +178,12 @@ def make_sweep(steps, objective, plan):
     """Return the engine's sweep for a run of update steps."""
     optimizer = plan.optimizer
     optimizer.check(objective)
-    steps.lie_on_lines()
+    steps.align_to_cache_lines()
     k, rule = objective.problem.k, optimizer.compiled()
     rules = [optimizer.compiled() for _ in range(k)] if rule.keeps_arrays else k * [rule]
-    kind = Sweep if optimizer.snapshots is None else partial(ReducedSweep, optimizer.snapshots)
+    kind = Sweep
+    if optimizer.snapshots is not None:
+        kind = partial(VarianceReducedSweep, optimizer.snapshots)
     sweep = kind(
         objective.problem, objective.penalty, rules, steps.parameters, steps.state,
         objective.alpha, objective.metric, plan.weight_scale, steps.average, objective.n_threads,
@@ -354,7 +356,7 @@ def _batch_epochs(steps, sweep, objective, plan):
             rate = sweep_epoch(steps, sweep, plan, rates_of)
         steps.epochs += 1
         if plan.optimizer.snapshots is not None:
-            steps.table = sweep.table()
+            steps.table = sweep.table_state()
         coef, intercept = objective.raw(steps.kept)
         losses, values = objective.values(coef, intercept, watched)
         yield Epoch(coef, intercept, losses, values, rate, passes=passes)

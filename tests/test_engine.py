@@ -10,8 +10,8 @@ from skgd import GDClassifier
 from skgd._engine import (
     Problem,
     Sweep,
+    cache_aligned,
     chunk_starts,
-    on_lines,
     rows_of,
     shuffle,
     value_and_gradient,
@@ -471,8 +471,9 @@ def test_arrays_are_laid_out_on_cache_lines(shape):
     for first in range(9):
         room = np.empty(array.size + 8)[first:][:array.size].reshape(shape)
         room[...] = array.reshape(shape)
-        laid = on_lines(room)
-        assert laid.ctypes.data % 64 == 0 and laid.flags.c_contiguous and on_lines(laid) is laid
+        laid = cache_aligned(room)
+        assert laid.ctypes.data % 64 == 0 and laid.flags.c_contiguous
+        assert cache_aligned(laid) is laid
         np.testing.assert_array_equal(laid, room)
 
 
@@ -627,7 +628,7 @@ def test_the_error_of_a_python_rule_stops_the_sweep():
 @pytest.mark.parametrize("k", [1, 5])
 @pytest.mark.parametrize("n_threads", [2, 3, 50])
 def test_threads_that_share_batches_give_the_same_bits(layout, k, n_threads, monkeypatch, tmp_path):
-    monkeypatch.setattr("skgd._engine.sweep.THREADED", 0)
+    monkeypatch.setattr("skgd._engine.batches.MIN_THREADED_WORK", 0)
     X = LAYOUTS[layout](raw(), tmp_path)
     order = np.tile(np.random.default_rng(6).permutation(N), 20)
     bounds = np.unique(np.append(np.arange(0, 20 * N, 70), [1, 40, 71, 20 * N]))
@@ -650,7 +651,7 @@ def test_the_last_batch_of_a_thread_has_no_rows_to_come(d):
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_the_error_of_a_python_loss_stops_the_sweep(n_threads, monkeypatch):
-    monkeypatch.setattr("skgd._engine.sweep.THREADED", 0)
+    monkeypatch.setattr("skgd._engine.batches.MIN_THREADED_WORK", 0)
     broken = BreaksLater()
     sweep = small_sweep(SGD(), L2(), broken, np.zeros((2, D + 1)), n_threads=n_threads)
     # Each of the threads in turn is the one that meets it.

@@ -1,10 +1,10 @@
-"""Many models in one sweep: a fleet gives each model what its own sweep would."""
+"""Many models in one sweep: a joint sweep gives each model what its own sweep would."""
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from skgd._engine import Fleet, Problem, Sweep, joint_losses, rows_of, value_and_gradient
+from skgd._engine import JointSweep, Problem, Sweep, joint_losses, rows_of, value_and_gradient
 from skgd.losses import Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adam
@@ -77,7 +77,7 @@ PROBLEMS = {
 
 @pytest.mark.parametrize("layout", layouts())
 @pytest.mark.parametrize("kind", PROBLEMS)
-def test_a_fleet_gives_each_model_what_its_own_sweep_gives(layout, kind):
+def test_a_joint_sweep_gives_each_model_what_its_own_sweep_gives(layout, kind):
     X, (k, losses) = layouts()[layout], PROBLEMS[kind]
     rng = np.random.default_rng(2)
     targets = rng.normal(size=(N, k)) if kind != "softmax" else rng.integers(0, k, N).astype(float)
@@ -85,7 +85,7 @@ def test_a_fleet_gives_each_model_what_its_own_sweep_gives(layout, kind):
     rates = np.outer([1e-4, 0.1, 0.02, 1e-3, 0.05], 1 / (1 + np.arange(4.0)))
     together, expected = make_models(X, targets, k, losses), make_models(X, targets, k, losses)
     averaged = [-1, -1, 0, -1, -1]
-    Fleet(together[0]).run(order, bounds, rates, 3, averaged)
+    JointSweep(together[0]).run(order, bounds, rates, 3, averaged)
     for sweep, rate, count in zip(expected[0], rates, averaged, strict=True):
         sweep.run(order, bounds, rate, 3, count)
     for got, wanted in zip(together[1], expected[1], strict=True):
@@ -116,7 +116,7 @@ def test_models_pass_over_the_rows_that_do_not_count_for_them(k):
         return made
 
     together, expected, rates = models(), models(), np.full((4, 3), 0.1)
-    Fleet([sweep for sweep, _ in together]).run(order, bounds, rates, 0)
+    JointSweep([sweep for sweep, _ in together]).run(order, bounds, rates, 0)
     for (_, got), (sweep, wanted) in zip(together, expected, strict=True):
         sweep.run(order, bounds, rates[0], 0)
         np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
@@ -142,7 +142,7 @@ def wide_models(X, threads):
         )  # fmt: skip
         made.append((sweep, parameters))
     rates = np.outer([0.1, 0.02, 0.02], 1 / (1 + np.arange(4.0)))
-    Fleet([sweep for sweep, _ in made], threads).run(
+    JointSweep([sweep for sweep, _ in made], threads).run(
         rng.permutation(N), np.array([0, 1, 30, 100, 149]), rates, 0
     )
     return [parameters for _, parameters in made]
@@ -196,23 +196,23 @@ def test_joint_losses_are_refused_for_models_that_do_not_match():
         joint_losses(problems, coef, intercept[:5], subset)
 
 
-def test_a_fleet_refuses_what_it_cannot_run():
+def test_a_joint_sweep_refuses_what_it_cannot_run():
     X, y = np.ones((N, D)), np.ones((N, 1))
     sweeps, _ = make_models(X, y, 1, [SquaredError()])
     strangers, _ = make_models(X, y, 1, [SquaredError()])
     order, bounds = np.arange(N), np.array([0, N])
     with pytest.raises(ValueError, match="at least one Sweep"):
-        Fleet([])
+        JointSweep([])
     with pytest.raises(ValueError, match="share one Rows"):
-        Fleet([sweeps[0], strangers[0]])
-    fleet = Fleet(sweeps)
+        JointSweep([sweeps[0], strangers[0]])
+    joint = JointSweep(sweeps)
     with pytest.raises(ValueError, match="pass float64 of shape"):
-        fleet.run(order, bounds, np.ones((5, 2)), 0)
+        joint.run(order, bounds, np.ones((5, 2)), 0)
     with pytest.raises(ValueError, match="pass row numbers from 0"):
-        fleet.run(order + 1, bounds, np.ones((5, 1)), 0)
+        joint.run(order + 1, bounds, np.ones((5, 1)), 0)
     with pytest.raises(ValueError, match="positions in order that rise"):
-        fleet.run(order, bounds[::-1].copy(), np.ones((5, 1)), 0)
+        joint.run(order, bounds[::-1].copy(), np.ones((5, 1)), 0)
     with pytest.raises(ValueError, match="pass 5 numbers"):
-        fleet.run(order, bounds, np.ones((5, 1)), 0, [0])
+        joint.run(order, bounds, np.ones((5, 1)), 0, [0])
     with pytest.raises(ValueError, match="no array for the average"):
-        fleet.run(order, bounds, np.ones((5, 1)), 0, [0] * 5)
+        joint.run(order, bounds, np.ones((5, 1)), 0, [0] * 5)

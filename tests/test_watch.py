@@ -138,7 +138,7 @@ def test_no_more_is_kept_unseen_than_there_is_room_for(monkeypatch, entries):
 
 def test_runs_that_have_left_are_not_kept(monkeypatch):
     X, y = sample(load_wine)
-    gone, checked, leave, look = [], [], fused.Entry.leave, watch.WatchForExplosions.look
+    gone, checked, leave, look = [], [], fused.Trial.leave, watch.WatchForExplosions.look
 
     def spy_on_leave(entry):
         gone.append(weakref.ref(entry.run))
@@ -149,7 +149,7 @@ def test_runs_that_have_left_are_not_kept(monkeypatch):
         checked.extend(ref() is None for ref in gone)
         return look(self, runs, ends)
 
-    monkeypatch.setattr(fused.Entry, "leave", spy_on_leave)
+    monkeypatch.setattr(fused.Trial, "leave", spy_on_leave)
     monkeypatch.setattr(watch.WatchForExplosions, "look", spy_on_look)
     GDSearchCV(MODEL, {"learning_rate": np.logspace(-7, 0, 40)}, cv=3).fit(X, y)
     assert checked and all(checked)

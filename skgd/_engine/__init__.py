@@ -1,19 +1,21 @@
-"""The engine: two compiled primitives over rows of X, a full pass and a sweep of update steps.
+"""The engine: compiled passes over rows of X, for full gradients and for update steps.
 
-Each file needs those before it alone: `rows` reads X; `problem` has the losses of the rows and
-their gradients, the full pass; `tiles` lays sparse batches out for the cache, `team` shares dense
-ones between threads; `sweep` takes update steps, `reduced` along estimates whose noise dies out,
-`fleet` with many models at once. The GIL is released throughout; what comes in is checked in Python
-before a loop starts.
+Each file needs those before it alone: `rows` reads X; `problem` is the data term of the objective
+and its full pass; `team` shares work between threads; `parameters` takes one step of an optimizer
+in the coordinates of a metric; `batches`, `single_rows` and `sparse_tiles` are three ways to follow
+mini-batches, between which a `sweep` chooses; `variance_reduced` has SVRG and SAGA, `joint_sweep`
+many models at once. The GIL is released throughout; what comes in is checked in Python before a
+loop starts.
 """
 
-from skgd._engine.fleet import Fleet
+from skgd._engine.joint_sweep import JointSweep
+from skgd._engine.parameters import cache_aligned
 from skgd._engine.problem import Problem, joint_losses, signed_targets, value_and_gradient
-from skgd._engine.reduced import ReducedSweep
 from skgd._engine.rows import chunk_starts, in_chunks, rows_of, shuffle
-from skgd._engine.sweep import Sweep, on_lines
+from skgd._engine.sweep import Sweep
+from skgd._engine.variance_reduced import VarianceReducedSweep
 
 __all__ = [
-    "Fleet", "Problem", "ReducedSweep", "Sweep", "chunk_starts", "in_chunks", "joint_losses",
-    "on_lines", "rows_of", "shuffle", "signed_targets", "value_and_gradient",
+    "JointSweep", "Problem", "Sweep", "VarianceReducedSweep", "cache_aligned", "chunk_starts",
+    "in_chunks", "joint_losses", "rows_of", "shuffle", "signed_targets", "value_and_gradient",
 ]  # fmt: skip

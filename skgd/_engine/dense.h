@@ -17,7 +17,7 @@
     for (ptrdiff_t i = 0; i < m; i += 4) {                                                 \
         const T *x[4];                                                                     \
         skgd_lanes s[4], v;                                                                \
-        skgd_fetch(coming);                                                                \
+        skgd_prefetch_queued(queue);                                                       \
         for (int r = 0; r < 4; r++) {                                                      \
             x[r] = (const T *)SKGD_ROW(i + r);                                             \
             SKGD_ZERO(s[r]);                                                               \
@@ -48,7 +48,7 @@
         const T *x[4];                                                                     \
         double a[4];                                                                       \
         skgd_lanes v, b[4];                                                                \
-        skgd_fetch(coming);                                                                \
+        skgd_prefetch_queued(queue);                                                       \
         for (int r = 0; r < 4; r++) {                                                      \
             x[r] = (const T *)SKGD_ROW(i + r);                                             \
             a[r] = i + r < m ? c[i + r] : 0.0;                                             \
@@ -73,24 +73,24 @@
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             z[i] += ((const T *)rows[i])[j] * w[j];                                        \
     }                                                                                      \
-    (void)coming;
+    (void)queue;
 #define SKGD_ADD(T)                                                                        \
     for (ptrdiff_t i = 0; i < m; i++)                                                      \
         for (ptrdiff_t j = 0; j < d; j++)                                                  \
             g[j] += c[i] * ((const T *)rows[i])[j];                                        \
-    (void)coming;
+    (void)queue;
 #endif
 
 #define SKGD_DENSE(T, NAME)                                                                \
     SKGD_CLONES static void skgd_dot_##NAME(                                               \
         const char **rows, ptrdiff_t m, ptrdiff_t d, const double *w, double *z,           \
-        skgd_coming *coming)                                                               \
+        skgd_prefetch_queue *queue)                                                        \
     {                                                                                      \
         SKGD_DOT(T)                                                                        \
     }                                                                                      \
     SKGD_CLONES static void skgd_add_##NAME(                                               \
         const char **rows, ptrdiff_t m, ptrdiff_t d, const double *c, double *g,           \
-        skgd_coming *coming)                                                               \
+        skgd_prefetch_queue *queue)                                                        \
     {                                                                                      \
         SKGD_ADD(T)                                                                        \
     }                                                                                      \
@@ -110,8 +110,8 @@
     }
 
 /* Single rows, taken into aligned and padded buffers in which every loop is whole vectors. */
-#define SKGD_TAKE(T, NAME)                                                                 \
-    SKGD_CLONES static void skgd_take_##NAME(                                              \
+#define SKGD_LOAD_ROW(T, NAME)                                                             \
+    SKGD_CLONES static void skgd_load_row_##NAME(                                          \
         const char *row, ptrdiff_t d, const double *mean, double *out)                     \
     {                                                                                      \
         const T *x = (const T *)row;                                                       \
@@ -120,8 +120,8 @@
             out[j] = x[j] - mean[j];                                                       \
     }
 
-SKGD_TAKE(double, f64)
-SKGD_TAKE(float, f32)
+SKGD_LOAD_ROW(double, f64)
+SKGD_LOAD_ROW(float, f32)
 
 /* Merge a block of rows into running weighted means and sums of squared deviations (Chan, Golub and
    LeVeque, 1983): the block's own mean first, while its rows are in cache. weight is the weight of

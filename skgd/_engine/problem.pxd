@@ -15,21 +15,22 @@ cdef class Problem:
     cdef readonly double weight_sum
     cdef readonly object targets, weights
     cdef LossRule loss
-    cdef const double* codes
-    cdef const double* numbers
-    cdef const double* s
+    cdef const double* codes  # targets as class codes, (n,), or else NULL
+    cdef const double* numbers  # targets as numbers, (n, k), or else NULL
+    cdef const double* s  # weights, (n,), or NULL
     cdef void fill_targets(self, const Py_ssize_t* index, Py_ssize_t m, double* y) noexcept nogil
     cdef void prepare(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
-                      Py_ssize_t first, const double* offset) noexcept nogil
+                      Py_ssize_t first, const double* intercept) noexcept nogil
     cdef int add_values(self, Py_ssize_t m, Workspace space, Py_ssize_t first,
                         double* value) except -1 nogil
-    cdef int add_slopes(self, Py_ssize_t m, Workspace space, Py_ssize_t first, double factor,
-                        double* total, Py_ssize_t stride) except -1 nogil
+    cdef int add_margin_gradients(self, Py_ssize_t m, Workspace space, Py_ssize_t first,
+                                  double factor, double* total,
+                                  Py_ssize_t total_stride) except -1 nogil
     cdef void weigh(self, Py_ssize_t m, Workspace space, Py_ssize_t first, double factor,
-                    double* total, Py_ssize_t stride) noexcept nogil
+                    double* total, Py_ssize_t total_stride) noexcept nogil
     cdef int add_block(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
-                       const double* offset, double factor, double* value, double* g_offset,
-                       Py_ssize_t stride) except -1 nogil
+                       const double* intercept, double factor, double* value,
+                       double* g_intercept, Py_ssize_t g_intercept_stride) except -1 nogil
 
     cdef inline void prefetch_target(self, Py_ssize_t row) noexcept nogil:
         if self.codes != NULL:
@@ -39,11 +40,11 @@ cdef class Problem:
         if self.s != NULL:
             skgd_prefetch(<const char*>(self.s + row), 1)
 
-    cdef inline void expect(self, const Py_ssize_t* index, Py_ssize_t m,
-                            Workspace space) noexcept nogil:
-        """Fetch m rows to come, and their targets, while a block is worked on."""
+    cdef inline void queue_prefetch(self, const Py_ssize_t* index, Py_ssize_t m,
+                                    Workspace space) noexcept nogil:
+        """Prefetch m rows of the next block, and their targets, while this one is worked on."""
         cdef Py_ssize_t i
-        self.rows.expect(index, m, True, space)
+        self.rows.queue_prefetch(index, m, True, space)
         for i in range(m):
             self.prefetch_target(index[i])
 
@@ -54,12 +55,12 @@ cdef class Problem:
         self.fill_targets(&row, 1, room)
         return room
 
-    cdef inline int row_slopes(self, Py_ssize_t row, const double* z, double factor, double* room,
-                               double* slope) except -1 nogil:
-        """Set slope to the weighted derivatives of a row with the margins z."""
+    cdef inline int row_margin_gradients(self, Py_ssize_t row, const double* z, double factor,
+                                         double* room, double* dz) except -1 nogil:
+        """Set dz to the weighted gradient of a row's loss with respect to its margins z."""
         cdef Py_ssize_t c
         cdef double weight = factor * self.s[row] if self.s != NULL else factor
-        self.loss.gradient(self.k, 1, self.row_targets(row, room), z, slope)
+        self.loss.gradient(self.k, 1, self.row_targets(row, room), z, dz)
         for c in range(self.k):
-            slope[c] = slope[c] * weight if weight != 0.0 else 0.0
+            dz[c] = dz[c] * weight if weight != 0.0 else 0.0
         return 0

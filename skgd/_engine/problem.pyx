@@ -1,19 +1,19 @@
 # cython: language_level=3, cdivision=True
-"""The first primitive: a full pass over rows, for the losses and their gradients.
+"""The data term of the objective, and one full pass over the rows for its value and gradient.
 
-Of a block of rows the margins come first, then the loss's gradient over the whole block, then its
-accumulation.
+For each block of rows: the margins ``z = X w + b``, the loss's gradient with respect to the margins
+over the whole block, then ``X' dz`` added to the gradient with respect to the coefficients.
 """
 
 import numpy as np
 
 from skgd._engine.rows import in_chunks, rows_of
 
-from skgd._arrays cimport floats, integers, writeable_floats
-from skgd._engine.rows cimport BLOCK, MANY, Rows, SparseRows, Workspace
+from skgd._engine.arrays cimport floats, integers, writeable_floats
+from skgd._engine.rows cimport BLOCK, MANY_OUTPUTS, Rows, SparseRows, Workspace
 from skgd.losses cimport LossRule
 
-cdef extern from "slopes.h" nogil:
+cdef extern from "margins.h" nogil:
     void skgd_shift(Py_ssize_t m, double number, double* z)
     double skgd_weigh(Py_ssize_t m, double factor, const double* weight, double* x)
 
@@ -66,9 +66,9 @@ cdef class Problem:
                     y[c * m + i] = self.numbers[index[i] * self.k + c]
 
     cdef void prepare(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
-                      Py_ssize_t first, const double* offset) noexcept nogil:
+                      Py_ssize_t first, const double* intercept) noexcept nogil:
         """Put a block's targets and weights into the workspace, unless they are there, and add the
-        offsets to the margins of the outputs from the first on."""
+        intercepts to the margins of the outputs from the first on."""
         cdef Py_ssize_t i, c
         cdef const double* targets = self.codes if self.codes != NULL else self.numbers
         if space.targets_of != targets:
@@ -79,46 +79,47 @@ cdef class Problem:
                 space.weight[i] = self.s[index[i]]
             space.weights_of = self.s
         for c in range(self.k):
-            skgd_shift(m, offset[c], space.z + (first + c) * m)
+            skgd_shift(m, intercept[c], space.z + (first + c) * m)
 
     cdef int add_values(self, Py_ssize_t m, Workspace space, Py_ssize_t first,
                         double* value) except -1 nogil:
         """Add a prepared block's weighted losses to value, output by output."""
-        self.loss.value(self.k, m, space.y, space.z + first * m, space.c + first * m)
+        self.loss.value(self.k, m, space.y, space.z + first * m, space.dz + first * m)
         self.weigh(m, space, first, 1.0, value, 1)
         return 0
 
-    cdef int add_slopes(self, Py_ssize_t m, Workspace space, Py_ssize_t first, double factor,
-                        double* total, Py_ssize_t stride) except -1 nogil:
-        """Set c of the workspace to a prepared block's weighted slopes; add their sums to total."""
-        self.loss.gradient(self.k, m, space.y, space.z + first * m, space.c + first * m)
-        self.weigh(m, space, first, factor, total, stride)
+    cdef int add_margin_gradients(self, Py_ssize_t m, Workspace space, Py_ssize_t first,
+                                  double factor, double* total,
+                                  Py_ssize_t total_stride) except -1 nogil:
+        """Set dz of the workspace for a prepared block, weighted; add its sums to total."""
+        self.loss.gradient(self.k, m, space.y, space.z + first * m, space.dz + first * m)
+        self.weigh(m, space, first, factor, total, total_stride)
         return 0
 
     cdef void weigh(self, Py_ssize_t m, Workspace space, Py_ssize_t first, double factor,
-                    double* total, Py_ssize_t stride) noexcept nogil:
-        """Multiply c of the workspace with the block's weights and add its sums to total."""
+                    double* total, Py_ssize_t total_stride) noexcept nogil:
+        """Multiply dz of the workspace by the block's weights and add its sums to total."""
         cdef Py_ssize_t c
         cdef const double* weight = NULL
         if self.s != NULL and not space.unweighted:
             weight = space.weight
         for c in range(self.k):
-            total[c * stride] += skgd_weigh(m, factor, weight, space.c + (first + c) * m)
+            total[c * total_stride] += skgd_weigh(m, factor, weight, space.dz + (first + c) * m)
 
     cdef int add_block(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
-                       const double* offset, double factor, double* value, double* g_offset,
-                       Py_ssize_t stride) except -1 nogil:
+                       const double* intercept, double factor, double* value,
+                       double* g_intercept, Py_ssize_t g_intercept_stride) except -1 nogil:
         """Add a block's weighted losses to value and its gradient to that of the workspace.
 
-        Either is left out where there is no place for it: for the sums of the slopes, g_offset.
+        Either is left out where there is no place for it: for the sums of dz, g_intercept.
         """
-        space.forget()
+        space.begin_block()
         self.rows.dot(index, m, space)
-        self.prepare(index, m, space, 0, offset)
+        self.prepare(index, m, space, 0, intercept)
         if value != NULL:
             self.add_values(m, space, 0, value)
-        if g_offset != NULL:
-            self.add_slopes(m, space, 0, factor, g_offset, stride)
+        if g_intercept != NULL:
+            self.add_margin_gradients(m, space, 0, factor, g_intercept, g_intercept_stride)
             self.rows.add(index, m, space)
         return 0
 
@@ -130,15 +131,15 @@ def signed_targets(targets, n_outputs):
     return targets
 
 
-def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
-           bint want_gradient, margins):
+def _pass_over_chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
+                     bint want_gradient, margins):
     """Return the weighted loss of some rows and its gradients, not divided by anything."""
     cdef Workspace space = Workspace(p.rows, p.k)
     cdef const double* w = floats(coef, (p.k, p.d))
-    cdef const double* offset = floats(intercept, (p.k,))
+    cdef const double* b = floats(intercept, (p.k,))
     cdef const Py_ssize_t* rows = NULL
     cdef double* g = NULL
-    cdef double* g_offset = NULL
+    cdef double* g_intercept = NULL
     cdef Py_ssize_t index[2 * BLOCK]
     cdef Py_ssize_t i, m, ahead, block = p.rows.block, row = start
     cdef double* z = NULL
@@ -148,27 +149,28 @@ def _chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset
     if want_gradient:
         gradient, intercept_gradient = np.zeros((p.k, p.d)), np.zeros(p.k)
         g = writeable_floats(gradient, (p.k, p.d))
-        g_offset = writeable_floats(intercept_gradient, (p.k,))
+        g_intercept = writeable_floats(intercept_gradient, (p.k,))
     if subset is not None:
         rows = integers(subset, (len(subset),))
     if margins is not None:
         z = writeable_floats(margins, (p.n if subset is None else len(subset), p.k))
-    if p.k >= MANY and isinstance(p.rows, SparseRows) and (stop - start) * p.rows.width >= p.d:
-        space.lay_beside(p.d, w, p.d, want_gradient)
+    n_read = (stop - start) * p.rows.row_nnz
+    if p.k >= MANY_OUTPUTS and isinstance(p.rows, SparseRows) and n_read >= p.d:
+        space.lay_by_feature(p.d, w, p.d, want_gradient)
     with nogil:
-        space.point(0, p.k, w, p.d, g, p.d)
+        space.point_to(0, p.k, w, p.d, g, p.d)
         while row < stop:
             m = min(stop - row, block)
             ahead = min(stop - row - m, m)
             for i in range(m + ahead):
                 index[i] = rows[row + i] if rows != NULL else row + i
-            p.rows.expect(index + m, ahead, g != NULL, space)
-            p.add_block(index, m, space, offset, 1.0, value, g_offset, 1)
+            p.rows.queue_prefetch(index + m, ahead, g != NULL, space)
+            p.add_block(index, m, space, b, 1.0, value, g_intercept, 1)
             if z != NULL:
                 skgd_transpose(p.k, m, space.z, m, z + row * p.k, p.k)
             row += m
-        if space.beside and g != NULL:
-            skgd_transpose(p.d, p.k, space.g_beside, space.beside, g, p.d)
+        if space.padded_k and g != NULL:
+            skgd_transpose(p.d, p.k, space.g_by_feature, space.padded_k, g, p.d)
     return values, gradient, intercept_gradient
 
 
@@ -210,12 +212,12 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
         weight_sum = n if problem.weights is None else problem.weights[subset].sum()
 
     def chunk(start, stop):
-        return _chunk(problem, coef, intercept, start, stop, subset, gradient, margins)
+        return _pass_over_chunk(problem, coef, intercept, start, stop, subset, gradient, margins)
 
-    return _sum(in_chunks(problem.rows, n, chunk, n_threads), weight_sum)
+    return _mean_of_sums(in_chunks(problem.rows, n, chunk, n_threads), weight_sum)
 
 
-def _sum(chunks, weight_sum):
+def _mean_of_sums(chunks, weight_sum):
     values, coef_gradient, intercept_gradient = next(chunks)
     for more, more_coef, more_intercept in chunks:
         values += more
@@ -251,7 +253,7 @@ def joint_losses(list problems, coef, intercept, subset):
     cdef Rows rows = p.rows
     cdef Workspace space = Workspace(rows, k)
     cdef const double* w = floats(coef, (k, rows.d))
-    cdef const double* offset = floats(intercept, (k,))
+    cdef const double* b = floats(intercept, (k,))
     cdef const Py_ssize_t* index = integers(subset, (n,))
     if sum([problem.k for problem in problems]) != k:
         raise ValueError(f"coef: pass one row for each output of the problems, not {k}.")
@@ -259,22 +261,22 @@ def joint_losses(list problems, coef, intercept, subset):
         raise ValueError("problems: pass some that share one Rows object and their weights.")
     if not n or subset.min() < 0 or subset.max() >= rows.n:
         raise ValueError(f"subset: pass some row numbers from 0 to {rows.n - 1}.")
-    if isinstance(rows, SparseRows) and k >= MANY:
-        space.lay_beside(rows.d, w, rows.d, False)
+    if isinstance(rows, SparseRows) and k >= MANY_OUTPUTS:
+        space.lay_by_feature(rows.d, w, rows.d, False)
     losses = np.zeros(k)
     cdef double* value = writeable_floats(losses, (k,))
     members = np.array([<size_t><void*>problem for problem in problems], dtype=np.intp)
     cdef const Py_ssize_t* member = integers(members, (n_problems,))
     with nogil:
-        space.point(0, k, w, rows.d, NULL, 0)
+        space.point_to(0, k, w, rows.d, NULL, 0)
         while i < n:
             m = min(n - i, <Py_ssize_t>BLOCK)
-            rows.expect(index + i + m, min(<Py_ssize_t>BLOCK, n - i - m), False, space)
-            space.forget()
+            rows.queue_prefetch(index + i + m, min(<Py_ssize_t>BLOCK, n - i - m), False, space)
+            space.begin_block()
             rows.dot(index + i, m, space)
             first = 0
             for j in range(n_problems):
-                (<Problem><void*>member[j]).prepare(index + i, m, space, first, offset + first)
+                (<Problem><void*>member[j]).prepare(index + i, m, space, first, b + first)
                 (<Problem><void*>member[j]).add_values(m, space, first, value + first)
                 first += (<Problem><void*>member[j]).k
             i += m

@@ -72,7 +72,7 @@ SKGD_INLINE void skgd_add_group(const double *x, double *y)
    the last rows come first. */
 SKGD_CLONES static void skgd_margins(
     const double *columns, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k,
-    const double **w, double *z, skgd_coming *coming)
+    const double **w, double *z, skgd_prefetch_queue *queue)
 {
     ptrdiff_t groups = (m + SKGD_LANES - 1) / SKGD_LANES;
     ptrdiff_t across = skgd_tiles(k), along = skgd_tiles(groups);
@@ -81,7 +81,7 @@ SKGD_CLONES static void skgd_margins(
         for (ptrdiff_t t = along - 1; t >= 0; t--) {
             ptrdiff_t first = t * groups / along, i = SKGD_LANES * first;
             const double **a = w + c;
-            skgd_fetch(coming);
+            skgd_prefetch_queued(queue);
             switch (SKGD_SHAPE(outputs, (t + 1) * groups / along - first)) {
                 SKGD_SHAPES(SKGD_MARGIN_TILE)
             }
@@ -111,11 +111,11 @@ SKGD_CLONES static void skgd_margins(
         break;                                                                             \
     }
 
-/* g[c][j] += sum_i slopes[c m + i] rows[i stride + j] for k outputs; rows have room for whole
+/* g[c][j] += sum_i dz[c m + i] rows[i stride + j] for k outputs; rows have room for whole
    vectors. */
 SKGD_CLONES static void skgd_gradients(
     const double *rows, ptrdiff_t stride, ptrdiff_t m, ptrdiff_t d, ptrdiff_t k,
-    const double *slopes, double **g, skgd_coming *coming)
+    const double *dz, double **g, skgd_prefetch_queue *queue)
 {
     ptrdiff_t groups = (d + SKGD_LANES - 1) / SKGD_LANES;
     ptrdiff_t across = skgd_tiles(k), along = skgd_tiles(groups);
@@ -123,10 +123,10 @@ SKGD_CLONES static void skgd_gradients(
     for (ptrdiff_t p = 0; p < across; p++) {
         ptrdiff_t c = p * k / across, outputs = (p + 1) * k / across - c;
         for (ptrdiff_t r = 0; r < outputs; r++)
-            a[r] = slopes + (c + r) * m;
+            a[r] = dz + (c + r) * m;
         for (ptrdiff_t t = 0; t < along; t++) {
             ptrdiff_t first = t * groups / along, j = SKGD_LANES * first;
-            skgd_fetch(coming);
+            skgd_prefetch_queued(queue);
             switch (SKGD_SHAPE(outputs, (t + 1) * groups / along - first)) {
                 SKGD_SHAPES(SKGD_GRADIENT_TILE)
             }

@@ -1,8 +1,8 @@
-/* What all loops over rows of X share. They are compiled in the same instruction sets as `_vector.h`. */
+/* What all loops over rows of X share. They are compiled in the same instruction sets as `vector.h`. */
 #ifndef SKGD_ROWS_H
 #define SKGD_ROWS_H
 
-#include "../_vector.h"
+#include "vector.h"
 
 SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
 {
@@ -24,12 +24,12 @@ typedef struct {
     ptrdiff_t stride, bytes;
     const ptrdiff_t *row;
     ptrdiff_t n, pace;
-} skgd_coming;
+} skgd_prefetch_queue;
 
-SKGD_INLINE void skgd_fetch(skgd_coming *coming)
+SKGD_INLINE void skgd_prefetch_queued(skgd_prefetch_queue *queue)
 {
-    for (ptrdiff_t i = 0; i < coming->pace && coming->n > 0; i++, coming->n--)
-        skgd_prefetch(coming->base + *coming->row++ * coming->stride, coming->bytes);
+    for (ptrdiff_t i = 0; i < queue->pace && queue->n > 0; i++, queue->n--)
+        skgd_prefetch(queue->base + *queue->row++ * queue->stride, queue->bytes);
 }
 
 /* In loops over the columns of a row: numbers that lie anywhere are faster fetched one by one than

@@ -5,12 +5,14 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
-cdef extern from "../_vector.h" nogil:
+cdef extern from "vector.h" nogil:
     enum:
         SKGD_LANES
 
 cdef extern from "rows.h" nogil:
-    ctypedef struct skgd_coming:
+    enum:
+        SKGD_TILE
+    ctypedef struct skgd_prefetch_queue:
         const char* base
         Py_ssize_t stride, bytes
         const Py_ssize_t* row
@@ -36,7 +38,7 @@ cdef extern from "rows.h" nogil:
         void (*margins)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                         Py_ssize_t k, const double* w, double* z) noexcept nogil
         void (*gradients)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                          Py_ssize_t k, const double* slopes, double* g) noexcept nogil
+                          Py_ssize_t k, const double* dz, double* g) noexcept nogil
         void (*count)(const void* column, Py_ssize_t start, Py_ssize_t stop,
                       Py_ssize_t* counts) noexcept nogil
         void (*cut)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
@@ -45,30 +47,30 @@ cdef extern from "rows.h" nogil:
     void skgd_prefetch(const char* address, Py_ssize_t size)
 
 ctypedef void (*dot_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double*,
-                              skgd_coming*) noexcept nogil
+                              skgd_prefetch_queue*) noexcept nogil
 ctypedef void (*add_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double*,
-                              skgd_coming*) noexcept nogil
+                              skgd_prefetch_queue*) noexcept nogil
 ctypedef void (*pack_function)(const char**, Py_ssize_t, Py_ssize_t, Py_ssize_t, Py_ssize_t,
                                double*) noexcept nogil
 ctypedef double (*moments_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double,
                                     double*, double*, double*) noexcept nogil
-ctypedef void (*take_function)(const char*, Py_ssize_t, const double*, double*) noexcept nogil
+ctypedef void (*load_function)(const char*, Py_ssize_t, const double*, double*) noexcept nogil
 
 cdef enum:
     BLOCK = 64  # rows that are in cache together, at most
-    MANY = 4  # outputs from which products in tiles are faster than output by output
-    AHEAD = 16  # rows between a prefetch and its use, one by one
+    MANY_OUTPUTS = 4  # outputs from which products in tiles are faster than output by output
+    PREFETCH_DISTANCE = 16  # rows between a prefetch and its use, one by one
 
 
 cdef class Rows:
     cdef readonly Py_ssize_t n, d
-    cdef readonly double width  # numbers stored per row
+    cdef readonly double row_nnz  # numbers stored in a row, on average
     cdef readonly Py_ssize_t block  # rows of a block
-    cdef object owners
+    cdef object arrays  # keeps what is pointed to alive
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil
     cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil
-    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
-                     Workspace space) noexcept nogil
+    cdef void queue_prefetch(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                             Workspace space) noexcept nogil
 
 
 @cython.final
@@ -81,9 +83,9 @@ cdef class DenseRows(Rows):
     cdef add_function add_rows
     cdef pack_function pack_rows
     cdef moments_function moments_of_rows
-    cdef take_function take
-    cdef void find(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
-                   const char** rows) noexcept nogil
+    cdef load_function load_row
+    cdef void locate(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                     const char** rows) noexcept nogil
 
 
 @cython.final
@@ -94,7 +96,7 @@ cdef class SparseRows(Rows):
     cdef bint wide  # 64-bit indices
     cdef Py_ssize_t itemsize, index_size
     cdef const skgd_csr_kernels* kernels
-    cdef readonly Py_ssize_t widest  # numbers stored in the longest row
+    cdef readonly Py_ssize_t max_row_nnz  # numbers stored in the longest row
     cdef readonly bint canonical  # whether no row names a column twice
 
     cdef inline Py_ssize_t start(self, Py_ssize_t row) noexcept nogil:
@@ -130,13 +132,13 @@ cdef class SparseRows(Rows):
 
 @cython.final
 cdef class Workspace:
-    cdef list owners
-    cdef Py_ssize_t k, width
+    cdef list arrays  # keep what is pointed to alive
+    cdef Py_ssize_t k, padded_d
     cdef const double** w  # the coefficients of each output, and where its gradient goes
     cdef double** g
-    cdef double* z  # (k, m) for a block of m rows, as are y and c
-    cdef double* y
-    cdef double* c
+    cdef double* z  # margins, (k, m) for a block of m rows, as are y and dz
+    cdef double* y  # targets
+    cdef double* dz  # the loss's gradient with respect to the margins
     cdef double* weight  # (m,)
     cdef bint unweighted  # whether all rows of a block that count weigh 1
     # Whose targets and weights of the block are here.
@@ -146,24 +148,24 @@ cdef class Workspace:
     # many outputs its columns; both in whole vectors.
     cdef double* packed
     cdef double* columns
-    # The coefficients and gradients of a column side by side, for passes over sparse rows: so many
-    # in whole vectors, 0 where they are not used.
-    cdef Py_ssize_t beside
-    cdef double* w_beside
-    cdef double* g_beside
-    cdef double* rows_beside  # as are the margins and slopes of a row
-    cdef skgd_coming coming
-    cdef double* numbers(self, Py_ssize_t n) except NULL
-    cdef int lay_beside(self, Py_ssize_t d, const double* w, Py_ssize_t stride,
-                        bint adds) except -1
+    # The coefficients and gradients of all outputs, feature by feature, for passes over sparse
+    # rows: padded_k numbers each, in whole vectors; 0 where this layout is not used.
+    cdef Py_ssize_t padded_k
+    cdef double* w_by_feature
+    cdef double* g_by_feature
+    cdef double* values_by_row  # (m, padded_k): the margins, or dz, row by row
+    cdef skgd_prefetch_queue queue
+    cdef double* allocate(self, Py_ssize_t n) except NULL
+    cdef int lay_by_feature(self, Py_ssize_t d, const double* w, Py_ssize_t w_stride,
+                            bint adds) except -1
 
-    cdef inline void forget(self) noexcept nogil:
-        """Hear that another block begins."""
+    cdef inline void begin_block(self) noexcept nogil:
+        """Begin another block, whose targets and weights are not here yet."""
         self.targets_of = self.weights_of = NULL
 
-    cdef inline void point(self, Py_ssize_t first, Py_ssize_t k, const double* w,
-                           Py_ssize_t w_stride, double* g, Py_ssize_t g_stride) noexcept nogil:
-        """Hear where the coefficients and the gradients of k outputs lie, from the first on."""
+    cdef inline void point_to(self, Py_ssize_t first, Py_ssize_t k, const double* w,
+                              Py_ssize_t w_stride, double* g, Py_ssize_t g_stride) noexcept nogil:
+        """Point to the coefficients and the gradients of k outputs, from the first on."""
         cdef Py_ssize_t c
         for c in range(k):
             self.w[first + c] = w + c * w_stride

@@ -1,8 +1,9 @@
 # cython: language_level=3, cdivision=True
-"""Rows of X, dense and sparse: products with coefficients, and sums of rows times numbers.
+"""Rows of X, dense and CSR: margins ``X w``, gradients ``X' dz``, weighted moments of columns.
 
-Rows are read where they lie, in blocks of 64 while they are in cache. What belongs to a block is in
-a workspace, of which each thread has its own.
+X is read where it lies, in its own dtype and layout, in blocks of at most 64 rows that stay in
+cache. A thread's workspace holds what belongs to its block: targets, margins and the loss's
+gradient with respect to the margins.
 """
 
 from collections import deque
@@ -10,17 +11,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from skgd._arrays cimport floats, writeable_floats, writeable_integers
+from skgd._engine.arrays cimport floats, writeable_floats, writeable_integers
 
 cdef extern from "dense.h" nogil:
     void skgd_dot_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
-                      skgd_coming* coming)
+                      skgd_prefetch_queue* queue)
     void skgd_dot_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* w, double* z,
-                      skgd_coming* coming)
+                      skgd_prefetch_queue* queue)
     void skgd_add_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g,
-                      skgd_coming* coming)
+                      skgd_prefetch_queue* queue)
     void skgd_add_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* c, double* g,
-                      skgd_coming* coming)
+                      skgd_prefetch_queue* queue)
     void skgd_pack_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
                        Py_ssize_t out_stride, double* out)
     void skgd_pack_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
@@ -29,8 +30,8 @@ cdef extern from "dense.h" nogil:
                             double weight, double* mean, double* deviation, double* block)
     double skgd_moments_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
                             double weight, double* mean, double* deviation, double* block)
-    void skgd_take_f64(const char* row, Py_ssize_t d, const double* mean, double* out)
-    void skgd_take_f32(const char* row, Py_ssize_t d, const double* mean, double* out)
+    void skgd_load_row_f64(const char* row, Py_ssize_t d, const double* mean, double* out)
+    void skgd_load_row_f32(const char* row, Py_ssize_t d, const double* mean, double* out)
 
 cdef extern from "sparse.h" nogil:
     const skgd_csr_kernels skgd_csr[2][2]
@@ -39,18 +40,18 @@ cdef extern from "products.h" nogil:
     enum:
         SKGD_SIDE
     void skgd_margins(const double* columns, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
-                      Py_ssize_t k, const double** w, double* z, skgd_coming* coming)
+                      Py_ssize_t k, const double** w, double* z, skgd_prefetch_queue* queue)
     void skgd_gradients(const double* rows, Py_ssize_t stride, Py_ssize_t m, Py_ssize_t d,
-                        Py_ssize_t k, const double* slopes, double** g, skgd_coming* coming)
+                        Py_ssize_t k, const double* dz, double** g, skgd_prefetch_queue* queue)
 
 cdef extern from "transpose.h" nogil:
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 
 cdef enum:
-    LEAST = 8  # rows of a block, at least
-    LONG = 16384  # bytes of a row that are fetched ahead, at most
-    NEAR = 4096  # numbers of a block, of which two fit into the nearest cache
+    MIN_BLOCK = 8  # rows of a block, at least
+    MAX_PREFETCHED_BYTES = 16384  # bytes of a row that are fetched ahead, at most
+    L1_NUMBERS = 4096  # numbers of a block, of which two fit into the nearest cache
 
 # Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
 CHUNK = 2**20
@@ -58,7 +59,7 @@ CHUNK = 2**20
 
 def chunk_starts(Rows rows, n):
     """Return where the chunks of a pass over n rows begin; they depend on nothing but the data."""
-    return range(0, n, BLOCK * max(1, int(CHUNK / rows.width) // BLOCK))
+    return range(0, n, BLOCK * max(1, int(CHUNK / rows.row_nnz) // BLOCK))
 
 
 def in_chunks(Rows rows, n, function, n_threads):
@@ -82,18 +83,19 @@ def in_chunks(Rows rows, n, function, n_threads):
             yield under_way.popleft().result()
 
 
-cdef Py_ssize_t parts(Py_ssize_t n, Py_ssize_t size) noexcept nogil:
-    """Return into how many parts of a size, or less, n things are cut."""
+cdef Py_ssize_t ceil_div(Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """Return n / size, rounded up."""
     return (n + size - 1) // size
 
 
-cdef Py_ssize_t in_lanes(Py_ssize_t n) noexcept nogil:
-    """Return as how many numbers n lie in whole groups."""
-    return parts(n, SKGD_LANES) * SKGD_LANES
+cdef Py_ssize_t padded(Py_ssize_t n) noexcept nogil:
+    """Return the least multiple of SKGD_LANES that is at least n."""
+    return ceil_div(n, SKGD_LANES) * SKGD_LANES
 
 
-cdef const double* checked_part(Rows rows, weights, Py_ssize_t start, Py_ssize_t stop) except? NULL:
-    """Return the weights of all rows, NULL for none, if a part of the rows is one."""
+cdef const double* checked_weights(Rows rows, weights, Py_ssize_t start,
+                                   Py_ssize_t stop) except? NULL:
+    """Return the weights of all rows, NULL for none, after a check of the range of rows."""
     if not 0 <= start <= stop <= rows.n:
         raise ValueError(f"start={start}, stop={stop}: pass row numbers up to {rows.n}.")
     return NULL if weights is None else floats(weights, (rows.n,))
@@ -110,20 +112,20 @@ cdef class Rows:
         """Set z of the workspace to the products of m rows with each w of the workspace."""
 
     cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
-        """Add the m rows times c of the workspace to each g of the workspace."""
+        """Add the m rows times dz of the workspace to each g of the workspace."""
 
-    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
-                     Workspace space) noexcept nogil:
-        """Fetch m rows to come while `dot`, and `add` if it follows, work on a block."""
+    cdef void queue_prefetch(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                             Workspace space) noexcept nogil:
+        """Prefetch m rows of the next block while `dot`, and `add` if it follows, work on one."""
 
 
 cdef class DenseRows(Rows):
     def __init__(self, X):
-        self.owners = X
+        self.arrays = X
         self.n, self.d = X.shape
-        self.width = self.d
-        self.block = max(LEAST, min(BLOCK, NEAR // self.d // 4 * 4))
-        self.ahead = max(4, min(AHEAD, 8 * NEAR // self.d))
+        self.row_nnz = self.d
+        self.block = max(MIN_BLOCK, min(BLOCK, L1_NUMBERS // self.d // 4 * 4))
+        self.ahead = max(4, min(PREFETCH_DISTANCE, 8 * L1_NUMBERS // self.d))
         self.row_stride, self.column_stride = X.strides
         self.base = <const char*><size_t>X.__array_interface__["data"][0]
         # Rows whose numbers are not adjacent are copied, a block at a time.
@@ -135,19 +137,19 @@ cdef class DenseRows(Rows):
         if self.packed or X.dtype == np.float64:
             self.dot_rows, self.add_rows = skgd_dot_f64, skgd_add_f64
             self.moments_of_rows = skgd_moments_f64
-            self.take = skgd_take_f64
+            self.load_row = skgd_load_row_f64
         else:
             self.dot_rows, self.add_rows = skgd_dot_f32, skgd_add_f32
             self.moments_of_rows = skgd_moments_f32
-            self.take = skgd_take_f32
+            self.load_row = skgd_load_row_f32
 
-    cdef void find(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
-                   const char** rows) noexcept nogil:
+    cdef void locate(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
+                     const char** rows) noexcept nogil:
         """Point at m rows, or at the copies of them that `dot` has made."""
         cdef Py_ssize_t i
         if space.packed != NULL:
             for i in range(m):
-                rows[i] = <const char*>(space.packed + i * space.width)
+                rows[i] = <const char*>(space.packed + i * space.padded_d)
         else:
             for i in range(m):
                 rows[i] = self.base + index[i] * self.row_stride
@@ -158,32 +160,32 @@ cdef class DenseRows(Rows):
         if space.packed != NULL:
             for i in range(m):
                 rows[i] = self.base + index[i] * self.row_stride
-            self.pack_rows(rows, m, self.d, self.column_stride, space.width, space.packed)
+            self.pack_rows(rows, m, self.d, self.column_stride, space.padded_d, space.packed)
         if space.columns != NULL:
             # In whole groups both ways, where there is room for more than the block.
-            skgd_transpose(in_lanes(m), space.width, space.packed, space.width, space.columns,
+            skgd_transpose(padded(m), space.padded_d, space.packed, space.padded_d, space.columns,
                            BLOCK)
-            skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z, &space.coming)
+            skgd_margins(space.columns, BLOCK, m, self.d, space.k, space.w, space.z, &space.queue)
         else:
-            self.find(index, m, space, rows)
+            self.locate(index, m, space, rows)
             for c in range(space.k):
-                self.dot_rows(rows, m, self.d, space.w[c], space.z + c * m, &space.coming)
+                self.dot_rows(rows, m, self.d, space.w[c], space.z + c * m, &space.queue)
 
     cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t c
         if space.columns != NULL:
-            skgd_gradients(space.packed, space.width, m, self.d, space.k, space.c, space.g,
-                           &space.coming)
+            skgd_gradients(space.packed, space.padded_d, m, self.d, space.k, space.dz, space.g,
+                           &space.queue)
         else:
-            self.find(index, m, space, rows)
+            self.locate(index, m, space, rows)
             for c in range(space.k):
-                self.add_rows(rows, m, self.d, space.c + c * m, space.g[c], &space.coming)
+                self.add_rows(rows, m, self.d, space.dz + c * m, space.g[c], &space.queue)
 
     def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, mean, deviation):
         cdef double* m = writeable_floats(mean, (self.d,))
         cdef double* v = writeable_floats(deviation, (self.d,))
-        cdef const double* s = checked_part(self, weights, start, stop)
+        cdef const double* s = checked_weights(self, weights, start, stop)
         cdef const char* rows[BLOCK]
         cdef Py_ssize_t i, size, row = start
         cdef double weight = 0.0
@@ -206,45 +208,45 @@ cdef class DenseRows(Rows):
                 row += size
         return weight
 
-    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
-                     Workspace space) noexcept nogil:
+    cdef void queue_prefetch(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                             Workspace space) noexcept nogil:
         cdef Py_ssize_t tiles
-        # No rows to come have no pace, and a thread's next section may lie beyond the known rows.
-        space.coming.n = 0
+        # No rows to come have no pace, and a thread's next section may lie beyond the order's end.
+        space.queue.n = 0
         if self.packed or m <= 0:
             return
-        space.coming.base, space.coming.stride = self.base, self.row_stride
+        space.queue.base, space.queue.stride = self.base, self.row_stride
         # Rows as long as that come by themselves, once they are begun.
-        space.coming.bytes = min(self.d * self.column_stride, <Py_ssize_t>LONG)
-        space.coming.row, space.coming.n = index, m
-        space.coming.pace = 2 if adds else 4
+        space.queue.bytes = min(self.d * self.column_stride, <Py_ssize_t>MAX_PREFETCHED_BYTES)
+        space.queue.row, space.queue.n = index, m
+        space.queue.pace = 2 if adds else 4
         if space.columns != NULL:
             # With every tile of the products.
-            tiles = parts(parts(m, SKGD_LANES), SKGD_SIDE)
+            tiles = ceil_div(ceil_div(m, SKGD_LANES), SKGD_SIDE)
             if adds:
-                tiles += parts(parts(self.d, SKGD_LANES), SKGD_SIDE)
-            space.coming.pace = 1 + m // (parts(space.k, SKGD_SIDE) * tiles)
+                tiles += ceil_div(ceil_div(self.d, SKGD_LANES), SKGD_SIDE)
+            space.queue.pace = 1 + m // (ceil_div(space.k, SKGD_SIDE) * tiles)
 
 
 cdef class SparseRows(Rows):
     def __init__(self, X):
-        self.owners = (X.data, X.indices, X.indptr)
+        self.arrays = (X.data, X.indices, X.indptr)
         self.n, self.d = X.shape
-        self.width = max(1.0, X.nnz / max(1, self.n))
+        self.row_nnz = max(1.0, X.nnz / max(1, self.n))
         self.block = BLOCK
         self.data = <const void*><size_t>X.data.__array_interface__["data"][0]
         self.indices = <const void*><size_t>X.indices.__array_interface__["data"][0]
         self.indptr = <const void*><size_t>X.indptr.__array_interface__["data"][0]
         self.wide = X.indices.dtype == np.int64
         self.itemsize, self.index_size = X.data.itemsize, X.indices.itemsize
-        self.widest = max(1, int(np.diff(X.indptr).max()))
+        self.max_row_nnz = max(1, int(np.diff(X.indptr).max()))
         self.canonical = X.has_canonical_format
         self.kernels = &skgd_csr[X.data.dtype == np.float32][self.wide]
 
     def moments(self, weights, Py_ssize_t start, Py_ssize_t stop, mean, deviation):
         cdef double* m = writeable_floats(mean, (self.d,))
         cdef double* v = writeable_floats(deviation, (self.d,))
-        cdef const double* s = checked_part(self, weights, start, stop)
+        cdef const double* s = checked_weights(self, weights, start, stop)
         cdef Py_ssize_t i, j
         cdef double absent, weight = 0.0
         scratch = np.zeros((2, self.d))
@@ -272,40 +274,40 @@ cdef class SparseRows(Rows):
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c
-        if space.beside:
+        if space.padded_k:
             for i in range(m):
                 if i + 1 < m:
-                    self.fetch(index[i + 1], space.beside, space.w_beside)
-                self.row_dot(self.start(index[i]), self.start(index[i] + 1), space.beside,
-                             space.w_beside, space.rows_beside + i * space.beside)
-            skgd_transpose(m, space.k, space.rows_beside, space.beside, space.z, m)
+                    self.fetch(index[i + 1], space.padded_k, space.w_by_feature)
+                self.row_dot(self.start(index[i]), self.start(index[i] + 1), space.padded_k,
+                             space.w_by_feature, space.values_by_row + i * space.padded_k)
+            skgd_transpose(m, space.k, space.values_by_row, space.padded_k, space.z, m)
             return
         for c in range(space.k):
             for i in range(m):
-                if i < space.coming.n and c == 0:
-                    self.prefetch(space.coming.row[i])
+                if i < space.queue.n and c == 0:
+                    self.prefetch(space.queue.row[i])
                 self.row_dot(self.start(index[i]), self.start(index[i] + 1), 1, space.w[c],
                              space.z + c * m + i)
 
     cdef void add(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c
-        if space.beside:
-            skgd_transpose(space.k, m, space.c, m, space.rows_beside, space.beside)
+        if space.padded_k:
+            skgd_transpose(space.k, m, space.dz, m, space.values_by_row, space.padded_k)
             for i in range(m):
                 if i + 1 < m:
-                    self.fetch(index[i + 1], space.beside, space.g_beside)
-                self.row_add(self.start(index[i]), self.start(index[i] + 1), space.beside,
-                             space.rows_beside + i * space.beside, space.g_beside)
+                    self.fetch(index[i + 1], space.padded_k, space.g_by_feature)
+                self.row_add(self.start(index[i]), self.start(index[i] + 1), space.padded_k,
+                             space.values_by_row + i * space.padded_k, space.g_by_feature)
             return
         for c in range(space.k):
             for i in range(m):
-                if space.c[c * m + i] != 0.0:
+                if space.dz[c * m + i] != 0.0:
                     self.row_add(self.start(index[i]), self.start(index[i] + 1), 1,
-                                 space.c + c * m + i, space.g[c])
+                                 space.dz + c * m + i, space.g[c])
 
-    cdef void expect(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
-                     Workspace space) noexcept nogil:
-        space.coming.row, space.coming.n = index, m
+    cdef void queue_prefetch(self, const Py_ssize_t* index, Py_ssize_t m, bint adds,
+                             Workspace space) noexcept nogil:
+        space.queue.row, space.queue.n = index, m
 
 
 def rows_of(X):
@@ -337,42 +339,42 @@ def rows_of(X):
 
 
 cdef class Workspace:
-    """One thread's block of margins, targets and slopes, for k outputs."""
+    """A thread's block of targets, margins and gradients with respect to them, for k outputs."""
 
     def __cinit__(self, Rows rows, Py_ssize_t k):
-        cdef bint many = isinstance(rows, DenseRows) and k >= MANY
+        cdef bint many = isinstance(rows, DenseRows) and k >= MANY_OUTPUTS
         # In whole cache lines, as pointers are as long as numbers and BLOCK is a multiple.
-        cdef Py_ssize_t pointers = in_lanes(k)
-        self.owners = []
-        self.k, self.width = k, in_lanes(rows.d)
-        cdef double* room = self.numbers(2 * pointers + (3 * k + 1) * BLOCK)
+        cdef Py_ssize_t pointers = padded(k)
+        self.arrays = []
+        self.k, self.padded_d = k, padded(rows.d)
+        cdef double* room = self.allocate(2 * pointers + (3 * k + 1) * BLOCK)
         self.w, self.g = <const double**>room, <double**>(room + pointers)
         self.z = room + 2 * pointers
-        self.y, self.c = self.z + BLOCK * k, self.z + 2 * BLOCK * k
+        self.y, self.dz = self.z + BLOCK * k, self.z + 2 * BLOCK * k
         self.weight = self.z + 3 * BLOCK * k
-        self.forget()
+        self.begin_block()
         if many or (isinstance(rows, DenseRows) and (<DenseRows>rows).packed):
-            self.packed = self.numbers(BLOCK * self.width)
+            self.packed = self.allocate(BLOCK * self.padded_d)
         if many:
-            self.columns = self.numbers(BLOCK * self.width)
+            self.columns = self.allocate(BLOCK * self.padded_d)
 
-    cdef double* numbers(self, Py_ssize_t n) except NULL:
+    cdef double* allocate(self, Py_ssize_t n) except NULL:
         """Return room for as many numbers, from the beginning of a cache line on."""
         block = np.zeros(n + SKGD_LANES)
-        self.owners.append(block)
+        self.arrays.append(block)
         cdef double* start = writeable_floats(block, block.shape)
         return start + (64 - <size_t>start % 64) % 64 // sizeof(double)
 
-    cdef int lay_beside(self, Py_ssize_t d, const double* w, Py_ssize_t stride,
-                        bint adds) except -1:
-        """Lay the outputs' coefficients, `stride` apart, so that those of a column are adjacent."""
-        self.beside = in_lanes(self.k)
-        self.w_beside = self.numbers(d * self.beside)
-        self.rows_beside = self.numbers(BLOCK * self.beside)
+    cdef int lay_by_feature(self, Py_ssize_t d, const double* w, Py_ssize_t w_stride,
+                            bint adds) except -1:
+        """Copy the coefficients, outputs `w_stride` numbers apart, into a feature-major layout."""
+        self.padded_k = padded(self.k)
+        self.w_by_feature = self.allocate(d * self.padded_k)
+        self.values_by_row = self.allocate(BLOCK * self.padded_k)
         if adds:
-            self.g_beside = self.numbers(d * self.beside)
+            self.g_by_feature = self.allocate(d * self.padded_k)
         with nogil:
-            skgd_transpose(self.k, d, w, stride, self.w_beside, self.beside)
+            skgd_transpose(self.k, d, w, w_stride, self.w_by_feature, self.padded_k)
         return 0
 
 

@@ -205,7 +205,7 @@ SKGD_CSR(float, int64_t, f32_i64)
     }                                                                                      \
     SKGD_CLONES static void skgd_csr_gradients_##NAME(                                     \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        ptrdiff_t k, const double *slopes, double *g)                                      \
+        ptrdiff_t k, const double *dz, double *g)                                          \
     {                                                                                      \
         const T *x = (const T *)data;                                                      \
         const I *column = (const I *)indices;                                              \
@@ -213,7 +213,7 @@ SKGD_CSR(float, int64_t, f32_i64)
             double *out = g + column[e] * k;                                               \
             for (ptrdiff_t c = 0; c < k; c += SKGD_LANES) {                                \
                 skgd_group v, sum;                                                         \
-                memcpy(&v, slopes + c, sizeof v);                                          \
+                memcpy(&v, dz + c, sizeof v);                                              \
                 memcpy(&sum, out + c, sizeof sum);                                         \
                 SKGD_OVER_LANES sum.lane[l] += x[e] * v.lane[l];                           \
                 memcpy(out + c, &sum, sizeof sum);                                         \

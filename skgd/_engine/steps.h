@@ -4,22 +4,22 @@
 
 #include "rows.h"
 
-/* A step along the change c x of a row's gradient plus the mean gradient g, which takes a share of the
-   change in; w -= rate A (c x + trust g + l2 w). */
-SKGD_CLONES static void skgd_reduced_step(
-    ptrdiff_t d, const double *x, const double *a, double rate, double c, double trust,
-    double share, double l2, double *g, double *w)
+/* A step along the change of a row's gradient plus the mean gradient G of the table, which takes a share of
+   the change in; w -= rate A (change x + mean_weight G + l2 w). */
+SKGD_CLONES static void skgd_variance_reduced_step(
+    ptrdiff_t d, const double *x, const double *a, double rate, double change, double mean_weight,
+    double row_share, double l2, double *mean_gradient, double *w)
 {
     SKGD_SIMD()
     for (ptrdiff_t j = 0; j < d; j++) {
-        double change = c * x[j];
-        w[j] -= rate * a[j] * (change + trust * g[j] + l2 * w[j]);
-        g[j] += share * change;
+        double change_j = change * x[j];
+        w[j] -= rate * a[j] * (change_j + mean_weight * mean_gradient[j] + l2 * w[j]);
+        mean_gradient[j] += row_share * change_j;
     }
 }
 
-/* Step w along the row before, w -= A (step before + decay w), while the slope of the row here is on
-   its way; p and q make the margin of the next row after the step along this one, p - rate c q.
+/* Step w along the row before, w -= A (step before + decay w), while the loss's derivative at the row
+   here is on its way; p and q make the margin of the next row after the step along this one, p - rate c q.
    Buffers have room for whole groups of lanes, filled up with zeros. A row that is read soon, whose
    numbers have `size` bytes and whose last byte is at `last`, is fetched group by group: all at once it would hold up long rows. */
 #if defined(__GNUC__)
@@ -71,7 +71,7 @@ SKGD_CLONES static void skgd_reduced_step(
 SKGD_STEP_BEHIND(plain, 1.0 *)
 SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
 
-/* The records of parameters u, all up to date: w = u inverse. Rows of u, and of inverse, are p apart. */
+/* The records of parameters u, all up to date: w = u inverse. u and inverse are (k, p). */
 SKGD_CLONES static void skgd_record(
     ptrdiff_t d, ptrdiff_t k, const double *u, ptrdiff_t p, const double *inverse,
     const double *unit, double *record)
@@ -135,11 +135,11 @@ SKGD_CLONES static void skgd_add_scaled(
         g[j] += extra[j] * inverse[j];
 }
 
-/* average += share * (u - average) */
-SKGD_CLONES static void skgd_average(ptrdiff_t d, double share, const double *u, double *average)
+/* average += weight * (u - average) */
+SKGD_CLONES static void skgd_average(ptrdiff_t d, double weight, const double *u, double *average)
 {
     for (ptrdiff_t j = 0; j < d; j++)
-        average[j] += share * (u[j] - average[j]);
+        average[j] += weight * (u[j] - average[j]);
 }
 
 #endif

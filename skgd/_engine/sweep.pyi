@@ -6,12 +6,10 @@ from numpy.typing import NDArray
 from skgd._engine.problem import Problem
 from skgd.optimizers import Rule
 from skgd.penalties import PenaltyRule
-from skgd.threads import Threads
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]
 
-def on_lines(array: _Floats) -> _Floats: ...
 def check_steps(order: _Integers, bounds: _Integers, n_rows: int) -> None: ...
 
 class Sweep:
@@ -43,13 +41,3 @@ class Sweep:
     def begin_epoch(self) -> int: ...
     def work(self, length: int) -> float: ...
     def check_average(self, averaged: int) -> None: ...
-
-def run_in_tiles(
-    sweeps: list[Sweep],
-    order: _Integers,
-    bounds: _Integers,
-    rates: _Floats,
-    t: int,
-    averaged: list[int],
-    threads: Threads,
-) -> None: ...

@@ -2,7 +2,7 @@
 #ifndef SKGD_TRANSPOSE_H
 #define SKGD_TRANSPOSE_H
 
-#include "../_vector.h"
+#include "vector.h"
 
 #ifdef SKGD_SHUFFLES
 SKGD_INLINE void skgd_turn(

@@ -1,6 +1,6 @@
 /* Products with batches of sparse rows that are cut into tiles of columns. */
-#ifndef SKGD_TILES_H
-#define SKGD_TILES_H
+#ifndef SKGD_SPARSE_TILES_H
+#define SKGD_SPARSE_TILES_H
 
 #include "rows.h"
 

@@ -7,7 +7,10 @@ from skgd.threads import Threads
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]
 
-class Fleet:
+class RowGroups:
+    def __init__(self, weights: list[_Floats | None], n_rows: int) -> None: ...
+
+class JointSweep:
     def __init__(self, sweeps: list[Sweep], threads: Threads = ...) -> None: ...
     def work(self, length: int) -> float: ...
     def run(

@@ -1,6 +1,6 @@
-/* Margins and slopes of a block of rows. */
-#ifndef SKGD_SLOPES_H
-#define SKGD_SLOPES_H
+/* Margins of a block of rows, and the loss's gradient with respect to them. */
+#ifndef SKGD_MARGINS_H
+#define SKGD_MARGINS_H
 
 #include "rows.h"
 

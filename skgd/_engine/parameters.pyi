@@ -1,0 +1,34 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skgd._engine.problem import Problem
+from skgd.optimizers import Rule
+from skgd.penalties import PenaltyRule
+
+_Floats = NDArray[np.float64]
+
+def cache_aligned(array: _Floats) -> _Floats: ...
+
+class Parameters:
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def k(self) -> int: ...
+    @property
+    def d(self) -> int: ...
+    @property
+    def p(self) -> int: ...
+    def __init__(
+        self,
+        problem: Problem,
+        penalty: PenaltyRule,
+        rules: list[Rule],
+        parameters: _Floats,
+        state: _Floats,
+        alpha: _Floats,
+        metric: Any,
+        average: _Floats | None,
+    ) -> None: ...
+    def raw(self) -> tuple[_Floats, _Floats]: ...

@@ -1,0 +1,284 @@
+# cython: language_level=3, cdivision=True
+"""SGD with batches of one row: margin, gradient and step are taken on the coefficients at once.
+
+For rules whose step is the rate times the gradient, ``w -= rate A (dz x + l2 w)`` with A the
+squared scales of the metric. Dense rows are pipelined: the coefficients stay one step behind, so
+that a step waits for nothing but the loss of the one before. Sparse rows touch the coefficients of
+their own columns alone, in O(nnz): a common factor carries the l2 decay of all coefficients, or a
+coefficient catches up with decay and l1 threshold when a row next needs it.
+"""
+
+import numpy as np
+
+from libc.math cimport fabs
+
+from skgd._engine.arrays cimport writeable_floats
+from skgd._engine.parameters cimport Parameters
+from skgd._engine.problem cimport Problem
+from skgd._engine.rows cimport (
+    PREFETCH_DISTANCE, SKGD_LANES, DenseRows, SparseRows, Workspace
+)
+
+cdef extern from "rows.h" nogil:
+    Py_ssize_t skgd_record_size(Py_ssize_t k)
+
+cdef extern from "steps.h" nogil:
+    void skgd_step_behind_plain(
+        Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
+        double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
+        Py_ssize_t size, Py_ssize_t last)
+    void skgd_step_behind_metric(
+        Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
+        double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
+        Py_ssize_t size, Py_ssize_t last)
+    void skgd_record(Py_ssize_t d, Py_ssize_t k, const double* u, Py_ssize_t p,
+                     const double* inverse, const double* unit, double* record)
+    void skgd_settle(Py_ssize_t d, Py_ssize_t k, const double* record, double total, double l2,
+                     double* w, Py_ssize_t p, double* since)
+
+cdef extern from "transpose.h" nogil:
+    void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
+                        double* out, Py_ssize_t out_stride)
+
+ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, double, double,
+                               double, double*, double*, double*, const char*, Py_ssize_t,
+                               Py_ssize_t) noexcept nogil
+
+
+cdef bint takes_single_rows(Parameters parameters) except -1:
+    """Whether margin, gradient and step of a row can be taken on its coefficients at once."""
+    if not parameters.plain_steps or not parameters.uniform_penalty:
+        return False
+    rows = parameters.problem.rows
+    if isinstance(rows, DenseRows):
+        return (parameters.k == 1 and not parameters.penalty.proximal
+                and not (<DenseRows>rows).packed)
+    # Centring would touch every coefficient, and one decay is that of all outputs.
+    return ((<SparseRows>rows).canonical and not np.any(parameters.mean_array)
+            and not np.ptp(parameters.alpha_array))
+
+
+cdef class DenseRowSteps:
+    """Steps along the gradients of single dense rows, for one output.
+
+    Parameters
+    ----------
+    parameters : Parameters
+        Changed in place.
+    weight_scale
+        As for `Sweep`.
+    """
+
+    def __init__(self, Parameters parameters not None, double weight_scale):
+        self.problem, self.parameters = parameters.problem, parameters
+        self.rows, self.weight_scale = parameters.problem.rows, weight_scale
+
+    cdef int run(self, const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate) except -1:
+        """Take one step along the gradient of each row."""
+        cdef Parameters q = self.parameters
+        cdef Problem problem = self.problem
+        cdef DenseRows rows = self.rows
+        cdef Py_ssize_t j, padded_d = (q.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
+        # The coefficients, their squared scales and four rows to come, on whole cache lines.
+        memory = np.zeros(6 * padded_d + SKGD_LANES)
+        cdef double* buffers = writeable_floats(memory, memory.shape)
+        buffers += (64 - <size_t>buffers % 64) % 64 // sizeof(double)
+        for j in range(q.d):
+            buffers[j] = q.w[j]
+            buffers[padded_d + j] = q.inverse[j] * q.inverse[j] * q.unit[0]
+        with nogil:
+            self.take_steps(problem, rows, q, row, n_steps, rate, padded_d, buffers)
+        for j in range(q.d):
+            if q.inverse[j] != 0.0:
+                q.u[j] = buffers[j] / q.inverse[j]
+        # The coefficients of the parameters, which may differ by their last bit: those are what a
+        # sweep that resumes from the parameters has.
+        q.refresh(0)
+        return 0
+
+    cdef int take_steps(self, Problem p, DenseRows rows, Parameters q, const Py_ssize_t* row,
+                        Py_ssize_t n_steps, const double* rate, Py_ssize_t padded_d,
+                        double* buffers) except -1 nogil:
+        """Take the steps; the coefficients stay one step behind.
+
+        The margin of row i is p_next - rate[i - 1] dz[i - 1] q_next, with p_next the margin without
+        that step and q_next the product of the two rows in the metric.
+        """
+        cdef Py_ssize_t i, d = q.d, size = rows.column_stride, ahead = rows.ahead
+        cdef Py_ssize_t last = d * size - 1
+        cdef const char* upcoming = rows.base + row[0] * rows.row_stride
+        cdef double z, target, dz = 0.0, l2 = q.alpha[0] * q.penalty_curvature
+        cdef double b = q.u[d] * q.inverse[d] if q.fit_intercept else 0.0
+        cdef double b_scale = q.inverse[d] ** 2 * q.unit[0] if q.fit_intercept else 0.0
+        cdef double p_next = 0.0, q_next = 0.0, last_rate = 0.0, step, decay
+        cdef double* w = buffers
+        cdef double* a = buffers + padded_d
+        cdef double* ring = buffers + 2 * padded_d
+        cdef double* before = ring + 3 * padded_d
+        cdef step_function step_behind = skgd_step_behind_metric
+        if q.identity:
+            step_behind = skgd_step_behind_plain
+        for i in range(min(n_steps, <Py_ssize_t>2)):
+            rows.load_row(rows.base + row[i] * rows.row_stride, d, q.mean, ring + i * padded_d)
+        step_behind(padded_d, before, before, ring, a, 0.0, 0.0, 0.0, w, &p_next, &q_next,
+                    upcoming, size, last)
+        for i in range(n_steps):
+            if i + ahead < n_steps:
+                upcoming = rows.base + row[i + ahead] * rows.row_stride
+                p.prefetch_target(row[i + ahead])
+            z = p_next + b - last_rate * dz * (q_next + b_scale)
+            b -= last_rate * b_scale * dz
+            step, decay = last_rate * dz, last_rate * l2
+            if i + 2 < n_steps:
+                rows.load_row(rows.base + row[i + 2] * rows.row_stride, d, q.mean,
+                              ring + (i + 2) % 4 * padded_d)
+            # Nothing here waits for the derivative that follows.
+            step_behind(padded_d, ring + (i + 3) % 4 * padded_d, ring + i % 4 * padded_d,
+                        ring + (i + 1) % 4 * padded_d, a, step, decay, rate[i] * l2, w, &p_next,
+                        &q_next, upcoming, size, last)
+            p.row_margin_gradients(row[i], &z, self.weight_scale, &target, &dz)
+            last_rate = rate[i]
+        before = ring + (n_steps - 1) % 4 * padded_d
+        step_behind(padded_d, before, before, before, a, last_rate * dz, last_rate * l2, 0.0, w,
+                    &p_next, &q_next, upcoming, size, last)
+        if q.fit_intercept:
+            q.u[d] = (b - last_rate * b_scale * dz) / q.inverse[d]
+        return 0
+
+
+cdef class SparseRowSteps:
+    """Steps along the gradients of single sparse rows, for any number of outputs.
+
+    Parameters
+    ----------
+    parameters, weight_scale
+        As for `DenseRowSteps`.
+    """
+
+    def __init__(self, Parameters parameters not None, double weight_scale):
+        self.problem, self.parameters = parameters.problem, parameters
+        self.rows, self.weight_scale = parameters.problem.rows, weight_scale
+
+    cdef int run(self, const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate) except -1:
+        """Take one step along the gradient of each row."""
+        cdef Parameters q = self.parameters
+        cdef Problem problem = self.problem
+        cdef SparseRows rows = self.rows
+        cdef Py_ssize_t j, c, size = rows.max_row_nnz * q.k
+        cdef Workspace space = Workspace(rows, q.k)
+        cdef double* record
+        cdef double* room
+        if q.identity and not q.penalty.proximal:
+            if q.k > 1:
+                space.lay_by_feature(q.d, q.w, q.p, False)
+            with nogil:
+                self.take_scaled_steps(problem, rows, q, row, n_steps, rate, space)
+        else:
+            record = space.allocate(q.d * skgd_record_size(q.k))
+            room = space.allocate(2 * size)
+            with nogil:
+                skgd_record(q.d, q.k, q.u, q.p, q.inverse, q.unit, record)
+                self.take_lazy_steps(problem, rows, q, row, n_steps, rate, record, space, room,
+                                     room + size)
+                for c in range(q.k):
+                    for j in range(c * q.p, c * q.p + q.d):
+                        if q.inverse[j] != 0.0:
+                            q.u[j] = q.w[j] / q.inverse[j]
+        for c in range(q.k):
+            if q.fit_intercept:
+                j = c * q.p + q.d
+                q.u[j] = q.intercept[c] / q.inverse[j]
+            q.refresh(c)
+        return 0
+
+    cdef int take_scaled_steps(self, Problem p, SparseRows rows, Parameters q,
+                               const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
+                               Workspace space) except -1 nogil:
+        """Take steps whose l2 decay is one factor that multiplies all coefficients."""
+        cdef Py_ssize_t i, j, c, start, stop, k = q.k
+        cdef Py_ssize_t padded_k = space.padded_k if space.padded_k else 1
+        cdef double factor = 1.0, l2 = q.alpha[0] * q.penalty_curvature
+        cdef double b_scale = 1.0 if q.fit_intercept else 0.0
+        cdef double weight_scale = self.weight_scale
+        cdef double* v = space.w_by_feature if space.padded_k else q.w
+        cdef double* b = q.intercept
+        cdef double* y = space.y
+        cdef double* z = space.z
+        cdef double* dz = space.dz
+        for i in range(n_steps):
+            if i + PREFETCH_DISTANCE < n_steps:
+                rows.prefetch(row[i + PREFETCH_DISTANCE])
+                p.prefetch_target(row[i + PREFETCH_DISTANCE])
+            if padded_k > 1 and i + 1 < n_steps:
+                rows.fetch(row[i + 1], padded_k, v)
+            start, stop = rows.start(row[i]), rows.start(row[i] + 1)
+            rows.row_dot(start, stop, padded_k, v, z)
+            for c in range(k):
+                z[c] = b[c] + factor * z[c]
+            p.row_margin_gradients(row[i], z, rate[i] * weight_scale, y, dz)
+            factor *= 1.0 - rate[i] * l2
+            if fabs(factor) < 1e-100:
+                for j in range(q.d * padded_k):
+                    v[j] *= factor
+                factor = 1.0
+            for c in range(k):
+                b[c] -= b_scale * dz[c]
+                dz[c] /= -factor
+            rows.row_add(start, stop, padded_k, dz, v)
+        for j in range(q.d * padded_k):
+            v[j] *= factor
+        if padded_k > 1:
+            skgd_transpose(q.d, k, v, padded_k, q.w, q.p)
+        return 0
+
+    cdef int take_lazy_steps(self, Problem p, SparseRows rows, Parameters q,
+                             const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
+                             double* record, Workspace space, double* w,
+                             double* since) except -1 nogil:
+        """Take steps after which the penalty reaches a coefficient when a row next needs it.
+
+        With the rates summed up since, its l2 part is a decay, its l1 part one threshold.
+        """
+        cdef Py_ssize_t i, j, c, start, stop, k = q.k, size = skgd_record_size(k)
+        cdef double total = 0.0, alpha = q.alpha[0], l2 = alpha * q.penalty_curvature
+        cdef bint proximal = q.penalty.proximal
+        cdef const double* inverse = q.inverse + q.d
+        cdef double* b = q.intercept
+        cdef double* y = space.y
+        cdef double* z = space.z
+        cdef double* dz = space.dz
+        for i in range(n_steps):
+            if i + PREFETCH_DISTANCE < n_steps:
+                rows.prefetch(row[i + PREFETCH_DISTANCE])
+                p.prefetch_target(row[i + PREFETCH_DISTANCE])
+            if i + 2 < n_steps:
+                rows.fetch(row[i + 2], size, record)
+            start, stop = rows.start(row[i]), rows.start(row[i] + 1)
+            rows.kernels.gather(rows.data, rows.indices, start, stop, k, record, total, l2, w,
+                                since, z)
+            if proximal:
+                for j in range((stop - start) * k):
+                    since[j] *= alpha
+                q.penalty.prox((stop - start) * k, w, since)
+                rows.kernels.products(rows.data, start, stop - start, k, w, z)
+            for c in range(k):
+                z[c] += b[c]
+            p.row_margin_gradients(row[i], z, rate[i] * self.weight_scale, y, dz)
+            for c in range(k):
+                if q.fit_intercept:
+                    b[c] -= inverse[c * q.p] ** 2 * q.unit[c] * dz[c]
+            rows.kernels.scatter(rows.data, rows.indices, start, stop, k, record, total, dz, w)
+            total += rate[i]
+        return self.settle(q, record, total)
+
+    cdef int settle(self, Parameters q, const double* record, double total) except -1 nogil:
+        """Bring all coefficients up to date with the penalty at the end."""
+        cdef Py_ssize_t c, j
+        cdef double alpha = q.alpha[0]
+        skgd_settle(q.d, q.k, record, total, alpha * q.penalty_curvature, q.w, q.p, q.g)
+        if q.penalty.proximal:
+            for j in range(q.k * q.p):
+                q.g[j] *= alpha
+            for c in range(q.k):
+                q.penalty.prox(q.d, q.w + c * q.p, q.g + c * q.p)
+        return 0

@@ -1,0 +1,28 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from skgd._engine.parameters import Parameters
+from skgd._engine.rows import SparseRows
+from skgd.threads import Threads
+
+_Floats = NDArray[np.float64]
+_Integers = NDArray[np.intp]
+
+class Tiles:
+    def __init__(
+        self, rows: SparseRows, order: _Integers, bounds: _Integers, threads: Threads
+    ) -> None: ...
+
+class TiledSteps:
+    def __init__(self, parameters: Parameters, weight_scale: float) -> None: ...
+
+def tiles_fit(bounds: _Integers) -> bool: ...
+def run_in_tiles(
+    models: list[TiledSteps],
+    order: _Integers,
+    bounds: _Integers,
+    rates: _Floats,
+    t: int,
+    averaged: list[int],
+    threads: Threads,
+) -> None: ...
