@@ -29,7 +29,7 @@ suppress_warnings = ["ref.term"]  # scikit-learn's docstrings refer to its gloss
 default_role = "py:obj"
 nitpicky = True  # each name between single backticks is a link that must lead somewhere
 nitpick_ignore_regex = [
-    ("py:class", r"skgd\.\w+\.\w+Rule"),  # the compiled halves of the pieces have no page
+    ("py:class", r"skgd\.[\w.]+\.\w+Rule"),  # the compiled halves of the pieces have no page
     ("py:class", r"numpy\.ndarray"),  # an annotation in a stub; other projects are not linked to
     ("py:obj", r"classes_|n_features_in_"),  # properties that GDSearchCV inherits from scikit-learn
 ]

@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._checks import canonical, check_parameters, check_weights, naming_columns
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from skgd.losses import Loss, by_name
-from skgd.penalties import L1, L2, ElasticNet, Penalty
-from skgd.plan import make_optimizer
+from skgd.losses import by_name, make_loss
+from skgd.optimizers import make_optimizer
+from skgd.penalties import make_penalty
 from skgd.record import warn_diverged
 from skgd.run import Memory, Run, Sample
 from skgd.validation import split
@@ -130,39 +130,10 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         return canonical(X), y
 
     def _make_loss(self):
-        losses = by_name(self._task)
-        if isinstance(self.loss, str):
-            if self.loss not in losses:
-                names = ", ".join(repr(name) for name in losses)
-                raise ValueError(f"loss={self.loss!r}: pass one of {names}, or a Loss.")
-            return losses[self.loss]()
-        if not isinstance(self.loss, Loss):
-            raise TypeError(
-                f"loss={self.loss!r}: pass a string or an object from skgd.losses, such as "
-                f"{next(iter(losses.values())).__name__}()."
-            )
-        if self.loss.task != self._task:
-            raise ValueError(
-                f"loss={self.loss!r} is a loss for {self.loss.task}: {type(self).__name__} needs "
-                f"one for {self._task}."
-            )
-        return self.loss
+        return make_loss(self.loss, self._task, type(self).__name__)
 
     def _make_penalty(self):
-        named = {
-            None: lambda: None, "l2": L2, "l1": L1,
-            "elasticnet": lambda: ElasticNet(l1_ratio=self.l1_ratio),
-        }  # fmt: skip
-        if isinstance(self.penalty, Penalty):
-            return self.penalty
-        if not (self.penalty is None or isinstance(self.penalty, str)):
-            raise TypeError(
-                f"penalty={self.penalty!r}: pass a string, None or an object from skgd.penalties."
-            )
-        if self.penalty not in named:
-            names = ", ".join(repr(name) for name in named)
-            raise ValueError(f"penalty={self.penalty!r}: pass one of {names}, or a Penalty.")
-        return named[self.penalty]()
+        return make_penalty(self.penalty, self.l1_ratio)
 
     def _check_validation_arguments(self, X_val, y_val, sample_weight_val):
         given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}

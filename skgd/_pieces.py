@@ -4,6 +4,7 @@ A public class names its ``Rule``, which is made from its hyperparameters. A use
 rule of its own: where it overrides a method, a rule calls that method back.
 """
 
+import re
 from functools import cache
 
 
@@ -25,6 +26,11 @@ def make_rule(piece, **more):
 def parameter_names(cls):
     """Return the names of a class's hyperparameters; a search asks for thousands of rules."""
     return cls._get_param_names()
+
+
+def snake_case(name):
+    """Return the name of a class as users write it: "log_loss" for LogLoss, "sgd" for SGD."""
+    return re.sub("(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def check_complete(piece, root, *signatures):

@@ -11,8 +11,7 @@ from sklearn.utils import resample
 
 from skgd._base import BaseGD
 from skgd._checks import check_count
-from skgd.optimizers import FullBatchOptimizer
-from skgd.plan import make_optimizer
+from skgd.optimizers import FullBatchOptimizer, make_optimizer
 from skgd.schedules import Schedule
 
 __all__ = ["RateTest", "find_learning_rate"]

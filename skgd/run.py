@@ -17,9 +17,16 @@ from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, is_memory_map
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.objective import Objective
-from skgd.optimizers import LBFGS, AcceleratedGradient, FullBatchOptimizer, Optimizer
-from skgd.penalties import L2, BoxRule
-from skgd.plan import Plan, choose_optimizer, make_optimizer
+from skgd.optimizers import (
+    LBFGS,
+    AcceleratedGradient,
+    FullBatchOptimizer,
+    Optimizer,
+    make_optimizer,
+)
+from skgd.penalties import L2
+from skgd.penalties.separable import BoxRule
+from skgd.plan import Plan, choose_optimizer
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
 from skgd.training import WATCHED_ROWS, Steps, enter_end, train_full_batch, train_steps

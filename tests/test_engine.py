@@ -19,7 +19,8 @@ from skgd._engine import (
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
-from skgd.penalties import L1, L2, BoxRule, ElasticNet, Penalty
+from skgd.penalties import L1, L2, ElasticNet, Penalty
+from skgd.penalties.separable import BoxRule
 
 N, D = 200, 7
 

@@ -18,7 +18,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skgd import GDClassifier, GDRegressor, losses, optimizers, penalties, schedules
 from skgd.losses import Loss
 from skgd.optimizers import FullBatchOptimizer, Optimizer
-from skgd.penalties import L1, L2, Box, BoxRule, ElasticNet, GroupLasso, Penalty
+from skgd.penalties import L1, L2, Box, ElasticNet, GroupLasso, Penalty
+from skgd.penalties.separable import BoxRule
 from skgd.schedules import Schedule, checked_rates
 
 

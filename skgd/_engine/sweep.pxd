@@ -5,7 +5,7 @@ from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport DenseRows, SparseRows, Workspace
 from skgd._engine.team cimport Team
 from skgd._engine.tiles cimport Tiles
-from skgd.penalties cimport PenaltyRule
+from skgd.penalties.base cimport PenaltyRule
 
 
 cdef class Sweep:

@@ -21,8 +21,8 @@ from skgd._engine.rows cimport (
 )
 from skgd._engine.team cimport SKGD_SECTIONS, SKGD_TEAMS, Team
 from skgd._engine.tiles cimport SKGD_TILE, Tiles
-from skgd.optimizers cimport Rule
-from skgd.penalties cimport PenaltyRule
+from skgd.optimizers.base cimport Rule
+from skgd.penalties.base cimport PenaltyRule
 
 cdef extern from "../_vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)

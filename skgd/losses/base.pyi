@@ -1,33 +1,12 @@
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
-__all__ = [
-    "Loss",
-    "SquaredError",
-    "AbsoluteError",
-    "Quantile",
-    "EpsilonInsensitive",
-    "Huber",
-    "SquaredEpsilonInsensitive",
-    "LogCosh",
-    "Cauchy",
-    "Poisson",
-    "Gamma",
-    "Tweedie",
-    "Perceptron",
-    "Hinge",
-    "SquaredHinge",
-    "ModifiedHuber",
-    "LogLoss",
-    "Focal",
-    "by_name",
-]
-
 _Floats = NDArray[np.float64]
+
+__all__ = ["Loss"]
 
 class LossRule:
     def apply(
@@ -77,70 +56,3 @@ class Loss(BaseEstimator):
         self, y: ArrayLike, predictions: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float: ...
     def sample_targets(self, shape: int | tuple[int, ...], seed: int = 0) -> _Floats: ...
-
-class SquaredError(Loss):
-    def __init__(self) -> None: ...
-
-class _PiecewiseLinear(Loss): ...
-
-class AbsoluteError(_PiecewiseLinear):
-    def __init__(self) -> None: ...
-
-class Quantile(_PiecewiseLinear):
-    quantile: float | Sequence[float]
-    def __init__(self, quantile: float | Sequence[float] = 0.5) -> None: ...
-
-class EpsilonInsensitive(_PiecewiseLinear):
-    epsilon: float
-    def __init__(self, epsilon: float = 0.1) -> None: ...
-
-class Huber(Loss):
-    delta: float
-    def __init__(self, delta: float = 1.35) -> None: ...
-
-class SquaredEpsilonInsensitive(Loss):
-    epsilon: float
-    def __init__(self, epsilon: float = 0.1) -> None: ...
-
-class LogCosh(Loss):
-    def __init__(self) -> None: ...
-
-class Cauchy(Loss):
-    scale: float
-    def __init__(self, scale: float = 1.0) -> None: ...
-
-class _LogLink(Loss):
-    power: float
-
-class Poisson(_LogLink):
-    def __init__(self) -> None: ...
-
-class Gamma(_LogLink):
-    def __init__(self) -> None: ...
-
-class Tweedie(_LogLink):
-    def __init__(self, power: float = 1.5) -> None: ...
-
-class Perceptron(_PiecewiseLinear):
-    def __init__(self) -> None: ...
-
-class Hinge(_PiecewiseLinear):
-    def __init__(self) -> None: ...
-
-class SquaredHinge(Loss):
-    def __init__(self) -> None: ...
-
-class ModifiedHuber(Loss):
-    def __init__(self) -> None: ...
-    def probabilities(self, z: _Floats) -> _Floats: ...
-
-class LogLoss(Loss):
-    def __init__(self) -> None: ...
-    def probabilities(self, z: _Floats) -> _Floats: ...
-
-class Focal(Loss):
-    gamma: float
-    def __init__(self, gamma: float = 2.0) -> None: ...
-    def probabilities(self, z: _Floats) -> _Floats: ...
-
-def by_name(task: Literal["regression", "classification"]) -> dict[str, type[Loss]]: ...

@@ -1,13 +1,12 @@
-from collections.abc import Iterable
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 
-__all__ = ["Penalty", "L2", "L1", "ElasticNet", "GroupLasso", "Box"]
-
 _Floats = NDArray[np.float64]
+
+__all__ = ["Penalty"]
 
 class PenaltyRule:
     @property
@@ -23,11 +22,6 @@ class PenaltyRule:
 class PythonPenaltyRule(PenaltyRule):
     def __init__(self, penalty: Penalty) -> None: ...
 
-class BoxRule(PenaltyRule):
-    def __init__(
-        self, lower: ArrayLike | None, upper: ArrayLike | None, penalty: PenaltyRule
-    ) -> None: ...
-
 class Penalty(BaseEstimator):
     Rule: ClassVar[type[PenaltyRule] | None]
     def __init__(self) -> None: ...
@@ -37,33 +31,3 @@ class Penalty(BaseEstimator):
     def prox(self, coef: ArrayLike, step: ArrayLike) -> _Floats: ...
     def curvature(self, n_features: int) -> _Floats: ...
     def compiled(self) -> PenaltyRule: ...
-
-class ElasticNet(Penalty):
-    l1_ratio: float
-    weights: ArrayLike | None
-    def __init__(self, l1_ratio: float = 0.15, weights: ArrayLike | None = None) -> None: ...
-    def curvature(self, n_features: int) -> _Floats: ...
-
-class L2(ElasticNet):
-    def __init__(self, weights: ArrayLike | None = None) -> None: ...
-
-class L1(ElasticNet):
-    def __init__(self, weights: ArrayLike | None = None) -> None: ...
-
-class GroupLasso(Penalty):
-    groups: Iterable[Iterable[int]] | None
-    weights: ArrayLike | None
-    def __init__(
-        self, groups: Iterable[Iterable[int]] | None = None, weights: ArrayLike | None = None
-    ) -> None: ...
-
-class Box(Penalty):
-    lower: ArrayLike | None
-    upper: ArrayLike | None
-    penalty: Penalty | None
-    def __init__(
-        self,
-        lower: ArrayLike | None = None,
-        upper: ArrayLike | None = None,
-        penalty: Penalty | None = None,
-    ) -> None: ...
