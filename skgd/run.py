@@ -29,6 +29,7 @@ from skgd.penalties.separable import BoxRule
 from skgd.plan import Plan, choose_optimizer
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
+from skgd.schedules.automatic import is_for
 from skgd.training import WATCHED_ROWS, Steps, enter_end, train_full_batch, train_steps
 from skgd.validation import Validation
 from skgd.whitening import whitened
@@ -471,7 +472,7 @@ class Run:
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
         steps = memory.steps
         known = memory.schedule is not None and same_rates(memory.learning_rate, rate)
-        if not (known and automatic_rate.is_for(memory.schedule, self.partial)):
+        if not (known and is_for(memory.schedule, self.partial)):
             memory.learning_rate = copy.deepcopy(rate)
             memory.schedule = (
                 automatic_rate.automatic_schedule(
