@@ -104,7 +104,7 @@ def _leave_plateau(objective, loss, X, x, record, curvature):
 
 
 def _solver(objective, loss, X, gradually):
-    bends = loss.has_hessian and loss.convex
-    if objective.proximal and not (bends and takes_kinks(objective, loss)):
+    has_hessian = loss.has_hessian and loss.convex
+    if objective.proximal and not (has_hessian and takes_kinks(objective, loss)):
         return AcceleratedGradient()
-    return Newton(loss, X, gradually=gradually) if bends else LBFGS()
+    return Newton(loss, X, gradually=gradually) if has_hessian else LBFGS()

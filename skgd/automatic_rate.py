@@ -80,7 +80,7 @@ class Curvatures:
     @cached_property
     def _penalty(self):
         """The curvature of the penalty, for each parameter."""
-        return self.objective.penalty_bend[0]
+        return self.objective.penalty_hessian_diag[0]
 
     @cached_property
     def mean(self):
@@ -100,8 +100,8 @@ class Curvatures:
         if len(self._penalty) > min(len(weights), self.n_rows // 2):
             return 0.0
         rows = sample.times(np.eye(len(self._penalty)))
-        bends = np.linalg.eigvalsh((rows.T * weights) @ rows + np.diag(self._penalty))
-        return float(min(bends[bends > 1e-6 * bends[-1]], default=0.0))
+        eigenvalues = np.linalg.eigvalsh((rows.T * weights) @ rows + np.diag(self._penalty))
+        return float(min(eigenvalues[eigenvalues > 1e-6 * eigenvalues[-1]], default=0.0))
 
     @cached_property
     def typical(self):
@@ -136,7 +136,7 @@ class Curvatures:
         order = np.arange(len(weights))
         if batch_length < len(order):
             self.generator.shuffle(order)
-        found, bends, seen = 0.0, 0.0, sample.seen()
+        found, curvature, seen = 0.0, 0.0, sample.seen()
         for batch in np.array_split(order, -(-len(order) // batch_length))[:BATCHES]:
             rows, shares = sample.only(batch), weights[batch] / weights[batch].sum()
             _, *gradients = value_and_gradient(
@@ -148,8 +148,8 @@ class Curvatures:
                 gradient[np.abs(gradient) <= ROUNDING * np.abs(gradient).max()] = 0.0
                 move = np.sign(gradient) / np.sqrt(np.maximum(often, rarest))
                 found += gradient @ move
-                bends += shares @ rows.times(move) ** 2 + self._penalty @ move**2
-        return found / bends if bends > 0.0 else 1.0
+                curvature += shares @ rows.times(move) ** 2 + self._penalty @ move**2
+        return found / curvature if curvature > 0.0 else 1.0
 
 
 class _Scaled:

@@ -93,7 +93,7 @@ def optimality(objective, loss, X, coef, intercept):
     if space is not None:
         x = space.coordinates(coef, intercept)
         beside = coef - space.model(x)[0]
-        excess = 0.5 * float(np.sum(space.bend * beside * (2.0 * coef - beside)))
+        excess = 0.5 * float(np.sum(space.hessian_diag * beside * (2.0 * coef - beside)))
         return max(excess, 0.0) + optimality(space, loss, space.X, *space.raw(x))
     x = objective.metric.from_raw(coef, intercept).ravel()
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
@@ -123,7 +123,7 @@ def _of_slopes(objective, loss, X, x, values):
         if objective.slopes is None:
             scale = float(objective.metric.unit @ np.abs(values))
             InteriorPoint(loss, X).solve(objective, x, _ends(scale))
-        bound.improve(objective.slopes, np.abs(x).reshape(bound.bend.shape))
+        bound.improve(objective.slopes, np.abs(x).reshape(bound.hessian_diag.shape))
         return bound.distance(values)
     losses = stand_ins(objective, loss)
     if len(losses) > 1:
@@ -213,7 +213,7 @@ class LowerBound:
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         weights = problem.row_weights()
         self.share = weights / weights.sum()
-        self.targets, self.bend = objective.targets, objective.penalty_bend
+        self.targets, self.hessian_diag = objective.targets, objective.penalty_hessian_diag
         # Rows without slopes say that no loss is below its least value.
         flat = loss.conjugate(self.targets, np.zeros((problem.n, problem.k)))
         if np.all(np.isfinite(flat)):
@@ -250,7 +250,7 @@ class LowerBound:
                 for part in (self.kinks.l1, self.kinks.lower, self.kinks.upper)
             )
             # Slopes that ask for more than l1 allows are shrunk until they do not.
-            free = (self.bend == 0) & np.isinf(low) & np.isinf(high) & (l1 > 0)
+            free = (self.hessian_diag == 0) & np.isinf(low) & np.isinf(high) & (l1 > 0)
             allowed = np.divide(l1, np.abs(sums), out=np.ones(sums.shape), where=free & (sums != 0))
             allowed = np.minimum(1.0, allowed.min(axis=1))
             allowed = np.full(len(sums), allowed.min()) if self.coupled else allowed
@@ -270,7 +270,7 @@ class LowerBound:
         metric, d = self.objective.metric, self.objective.problem.d
         weighted = slopes * self.share[:, None]
         sums, sizes = (np.zeros(metric.inverse.shape) for _ in range(2))
-        sized = np.any(self.bend[:, :d] == 0)
+        sized = np.any(self.hessian_diag[:, :d] == 0)
         for part in parts_of(self.X):
             rows, w = self.X[part], weighted[part]
             if sparse.issparse(rows):
@@ -288,15 +288,15 @@ class LowerBound:
         return sums * scale, sizes * scale
 
     def _conjugates(self, sums, sizes, l1, low, high, reach):
-        """Return ``sup_v -q v - l1 |v| - bend v^2 / 2`` within the bounds, for each parameter."""
+        """Return ``sup_v -q v - l1 |v| - hessian_diag v^2 / 2`` within bounds, for each parameter."""
         pull = -np.sign(sums) * np.maximum(np.abs(sums) - l1, 0.0)
         end = np.where(pull > 0, high, np.where(pull < 0, low, 0.0))
-        v = np.divide(pull, self.bend, out=end, where=self.bend > 0)
+        v = np.divide(pull, self.hessian_diag, out=end, where=self.hessian_diag > 0)
         v = np.clip(v, low, high)
         # What should be zero and is rounding counts with the size of the parameters.
         rounding = np.isinf(v) & (np.abs(pull) <= BALANCED * sizes)
         v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + reach), v)
-        return -sums * v - l1 * np.abs(v) - 0.5 * self.bend * v**2
+        return -sums * v - l1 * np.abs(v) - 0.5 * self.hessian_diag * v**2
 
     def _by_group(self, values):
         return values.sum(keepdims=True) if self.coupled else values

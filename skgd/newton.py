@@ -220,19 +220,19 @@ class Secants:
 
     def add(self, move, change):
         """Take in by how much a move has changed the gradient."""
-        bend = float(move @ change)
-        if bend > 0:
-            self.pairs.append((move, change, bend))
+        curvature = float(move @ change)
+        if curvature > 0:
+            self.pairs.append((move, change, curvature))
 
     def step(self, curvature, gradient):
         """Return the next move and the fall that its slope says."""
         rest, shares = gradient.copy(), []
-        for move, change, bend in reversed(self.pairs):
-            shares.append(float(move @ rest) / bend)
+        for move, change, curvature in reversed(self.pairs):
+            shares.append(float(move @ rest) / curvature)
             rest -= shares[-1] * change
         rest = curvature.precondition(rest)
-        for (move, change, bend), share in zip(self.pairs, reversed(shares), strict=True):
-            rest += (share - float(change @ rest) / bend) * move
+        for (move, change, curvature), share in zip(self.pairs, reversed(shares), strict=True):
+            rest += (share - float(change @ rest) / curvature) * move
         return -rest, float(gradient @ rest)
 
 

@@ -310,8 +310,8 @@ class Run:
 
         def metric_and_curvatures():
             curvature, unit = self.loss.scales(*scales)
-            bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
-            penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
+            hessian_diag = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
+            penalty_curvature = alpha[:, None] * np.asarray(hessian_diag, dtype=float)
             if not plan.preconditioned:
                 metric = identity_metric(problem.d, problem.k, estimator.fit_intercept)
             else:

@@ -32,13 +32,13 @@ def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False
         targets = RNG.choice([-1.0, 1.0], (N, 1))
     problem = Problem(X, targets, weights, loss.compiled(k), k)
     moments = Moments.of(problem.rows, weights)
-    bend = np.tile(alpha * penalty.curvature(D), (k, 1))
+    hessian_diag = np.tile(alpha * penalty.curvature(D), (k, 1))
     curvature, unit = np.full(k, loss.curvature), np.ones(k)
     if positive:
         penalty = Box(0.0, None, penalty)
     return Objective(
         problem, penalty.compiled(), np.full(k, alpha),
-        diagonal_metric(moments, curvature, bend, unit, True), curvature, bend,
+        diagonal_metric(moments, curvature, hessian_diag, unit, True), curvature, hessian_diag,
     )  # fmt: skip
 
 

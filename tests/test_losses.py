@@ -124,7 +124,7 @@ def test_shapes_that_do_not_fit_are_errors(loss, method, shapes):
 def test_the_methods_for_matrices_do_not_take_vectors(loss):
     y, refused = np.ones(3), (ValueError, TypeError, IndexError)
     with pytest.raises(refused):
-        loss.bends(y, y)
+        loss.hessian_terms(y, y)
     with pytest.raises(refused):
         loss.compiled().apply("value", y, y)
     if "probabilities" in vars(type(loss)):
@@ -224,7 +224,8 @@ def test_softmax_derivatives_are_the_slopes():
     along = difference(lambda t: loss.value(y, z + t * direction), 0.0)
     np.testing.assert_allclose((loss.gradient(y, z) * direction).sum(axis=1), along, atol=1e-9)
     along = difference(lambda t: loss.gradient(y, z + t * direction), 0.0)
-    np.testing.assert_allclose(loss.bend(loss.bends(y, z), direction), along, atol=1e-9)
+    product = loss.hessian_product(loss.hessian_terms(y, z), direction)
+    np.testing.assert_allclose(product, along, atol=1e-9)
     for c in range(3):
         bump = np.eye(3)[c]
         along = difference(lambda t, bump=bump: loss.gradient(y, z + t * bump), 0.0)
@@ -244,12 +245,13 @@ def test_softmax_does_not_hide_nan():
 
 
 def test_the_value_of_a_quadratic_part_is_half_the_direction_times_its_slope():
-    bends = special.softmax(np.random.default_rng(0).normal(size=(6, 3)), axis=1)
+    terms = special.softmax(np.random.default_rng(0).normal(size=(6, 3)), axis=1)
     direction = np.random.default_rng(1).normal(size=(6, 3))
     for loss, n_outputs in ((LogLoss(), 3), (LogLoss(), 1)):
-        b, v = bends[:, :n_outputs], direction[:, :n_outputs]
+        b, v = terms[:, :n_outputs], direction[:, :n_outputs]
         value = loss.quadratic(n_outputs).apply("value", b, v).sum(axis=1)
-        np.testing.assert_allclose(value, 0.5 * (v * loss.bend(b, v)).sum(axis=1), rtol=1e-14)
+        product = loss.hessian_product(b, v)
+        np.testing.assert_allclose(value, 0.5 * (v * product).sum(axis=1), rtol=1e-14)
 
 
 @curved_loss
@@ -257,7 +259,8 @@ def test_the_hessian_product_of_one_output_is_the_hessian_times_the_direction(lo
     y, z = sample(loss, (20, 1))
     direction = np.random.default_rng(5).normal(size=(20, 1))
     expected = loss.hessian(y, z) * direction
-    np.testing.assert_array_equal(loss.bend(loss.bends(y, z), direction), expected)
+    product = loss.hessian_product(loss.hessian_terms(y, z), direction)
+    np.testing.assert_array_equal(product, expected)
 
 
 @pytest.mark.parametrize(

@@ -334,8 +334,8 @@ def test_a_penalty_has_the_slope_and_the_bend_that_it_says(penalty):
         # A difference of a parabola has no error but rounding.
         slope = (penalty.smooth_value(w + e) - penalty.smooth_value(w - e)) / 2e-3
         assert penalty.gradient(w)[j] == pytest.approx(slope, rel=1e-11, abs=1e-12)
-        bend = (penalty.gradient(w + e) - penalty.gradient(w - e))[j] / 2e-3
-        assert penalty.curvature(4)[j] == pytest.approx(bend, rel=1e-11, abs=1e-12)
+        curvature = (penalty.gradient(w + e) - penalty.gradient(w - e))[j] / 2e-3
+        assert penalty.curvature(4)[j] == pytest.approx(curvature, rel=1e-11, abs=1e-12)
 
 
 @every_penalty

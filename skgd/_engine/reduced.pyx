@@ -137,7 +137,7 @@ cdef class ReducedSweep(Sweep):
                          Py_ssize_t n_steps, const double* rate, Py_ssize_t width,
                          double* space) except -1 nogil:
         cdef Py_ssize_t i, j, d = self.d, size = d * rows.column_stride
-        cdef double target, z, fresh, c, l2 = self.alpha[0] * self.penalty.bend
+        cdef double target, z, fresh, c, l2 = self.alpha[0] * self.penalty.hessian_diag
         cdef double share = 1.0 / self.n if self.every == 0 else 0.0
         cdef double trust = 0.0 if self.filling else 1.0
         cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0

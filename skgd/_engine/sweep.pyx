@@ -188,7 +188,7 @@ cdef class Sweep:
             self.rule[c] = <void*>rule
             self.refresh_all(c)
         # Of a penalty that treats all features alike, and of most rules, each number is alone.
-        self.alike = penalty.bend == penalty.bend
+        self.alike = penalty.hessian_diag == penalty.hessian_diag
         self.apart = self.alike and all([(<Rule>item).apart for item in rules])
         self.tile = SKGD_TILE if self.apart else self.p
 
@@ -243,7 +243,7 @@ cdef class Sweep:
         cdef double* u = self.u + c * self.p + first
         cdef double* step = self.step + c * self.p
         cdef const double* inverse = self.inverse + c * self.p + first
-        cdef double unit = self.unit[c], l2 = self.alpha[c] * self.penalty.bend
+        cdef double unit = self.unit[c], l2 = self.alpha[c] * self.penalty.hessian_diag
         if self.identity:
             self.penalty.add_gradient(size, w, self.alpha[c], g)
         else:
@@ -400,7 +400,7 @@ cdef class Sweep:
         cdef Py_ssize_t i, d = self.d, size = rows.column_stride, ahead = rows.ahead
         cdef Py_ssize_t last = d * size - 1
         cdef const char* coming
-        cdef double z, target, c = 0.0, l2 = self.alpha[0] * self.penalty.bend
+        cdef double z, target, c = 0.0, l2 = self.alpha[0] * self.penalty.hessian_diag
         cdef double b = self.u[d] * self.inverse[d] if self.fit_intercept else 0.0
         cdef double speed = self.inverse[d] ** 2 * self.unit[0] if self.fit_intercept else 0.0
         cdef double p_next = 0.0, q_next = 0.0, last_rate = 0.0, step, decay
@@ -478,7 +478,7 @@ cdef class Sweep:
         """Steps whose l2 decay is that of one number, which multiplies all coefficients."""
         cdef Py_ssize_t i, j, c, start, stop, k = self.k
         cdef Py_ssize_t beside = space.beside if space.beside else 1
-        cdef double scale = 1.0, l2 = self.alpha[0] * self.penalty.bend
+        cdef double scale = 1.0, l2 = self.alpha[0] * self.penalty.hessian_diag
         cdef double speed = 1.0 if self.fit_intercept else 0.0
         cdef double weight_scale = self.weight_scale
         cdef double* v = space.w_beside if space.beside else self.w
@@ -520,7 +520,7 @@ cdef class Sweep:
         With the rates summed up since, its l2 part is a decay, its l1 part one threshold.
         """
         cdef Py_ssize_t i, j, c, start, stop, k = self.k, size = skgd_record_size(k)
-        cdef double total = 0.0, alpha = self.alpha[0], l2 = alpha * self.penalty.bend
+        cdef double total = 0.0, alpha = self.alpha[0], l2 = alpha * self.penalty.hessian_diag
         cdef bint proximal = self.penalty.proximal
         cdef const double* inverse = self.inverse + self.d
         cdef double* b = self.offset

@@ -247,8 +247,8 @@ class Loss(BaseEstimator):
         """
         return self._apply("hessian", y, z)
 
-    def bends(self, y, z):
-        """Return what ``bend`` needs to know of the targets and margins.
+    def hessian_terms(self, y, z):
+        """Return what ``hessian_product`` needs to know of the targets and margins.
 
         Parameters
         ----------
@@ -259,20 +259,20 @@ class Loss(BaseEstimator):
             raise ValueError(f"z has shape {np.shape(z)}: pass (n_samples, n_outputs).")
         return self.hessian(y, z)
 
-    def bend(self, bends, direction):
+    def hessian_product(self, terms, direction):
         """Return the second derivative times a direction.
 
         Parameters
         ----------
-        bends : array of shape (n_samples, n_outputs)
-            What ``bends`` returned.
+        terms : array of shape (n_samples, n_outputs)
+            What ``hessian_terms`` returned.
         direction : array of shape (n_samples, n_outputs)
             A change of the margins.
         """
-        return self.quadratic(bends.shape[1]).apply("gradient", bends, direction)
+        return self.quadratic(terms.shape[1]).apply("gradient", terms, direction)
 
     def quadratic(self, n_outputs):
-        """Return the rule of the loss's quadratic part, whose targets are what ``bends`` returned.
+        """Return the rule of the loss's quadratic part; its targets are what ``hessian_terms`` returns.
 
         Parameters
         ----------

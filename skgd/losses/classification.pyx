@@ -364,8 +364,8 @@ class LogLoss(Loss):
         exponentials = np.exp(z - z.max(axis=1, keepdims=True))
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
-    def bends(self, y, z):
-        return self.probabilities(z) if self.couples(z.shape[1]) else Loss.bends(self, y, z)
+    def hessian_terms(self, y, z):
+        return self.probabilities(z) if self.couples(z.shape[1]) else Loss.hessian_terms(self, y, z)
 
     def best_constant(self, y, sample_weight):
         share = np.average(y > 0, axis=0, weights=sample_weight)

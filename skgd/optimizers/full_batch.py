@@ -242,9 +242,9 @@ class BarzilaiBorwein(FullBatchOptimizer):
                     break
                 step *= shrink
             change = new_gradient - gradient
-            bend = move @ change
-            if bend > 0.0:
-                step = bend / (change @ change) if short else square / bend
+            curvature = move @ change
+            if curvature > 0.0:
+                step = curvature / (change @ change) if short else square / curvature
                 short = not short
             x, gradient, values = candidate, new_gradient, [*values, value][-memory:]
         return x

@@ -99,8 +99,8 @@ class SGD(Optimizer):
         """
         noise = 1 - batch_length / n_rows
         single = noise * curvatures.typical / batch_length / (1 - self.momentum)
-        bend = curvatures.mean / (1.0 if self.nesterov else 1.5)
-        return 1.0 / (bend + single), 1.0
+        curvature = curvatures.mean / (1.0 if self.nesterov else 1.5)
+        return 1.0 / (curvature + single), 1.0
 
 
 cdef inline double sign(double x) noexcept nogil:

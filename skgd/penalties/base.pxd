@@ -2,7 +2,7 @@
 cdef class PenaltyRule:
     cdef bint proximal
     # The second derivative where it is the same for every coefficient and everywhere, else NaN.
-    cdef double bend
+    cdef double hessian_diag
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil
     # the smooth part of the value
     cdef double smooth_value(self, Py_ssize_t d, const double* w) except? -1 nogil

@@ -19,7 +19,7 @@ cdef class PenaltyRule:
     """The mathematics of a penalty, over one row of coefficients."""
 
     def __cinit__(self, *args, **kwargs):
-        self.bend = NAN
+        self.hessian_diag = NAN
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         return 0.0

@@ -53,7 +53,7 @@ cdef class ElasticNetRule(WeightedRule):
         self.l1_ratio = l1_ratio
         self.proximal = l1_ratio > 0
         if weights is None:
-            self.bend = 1.0 - l1_ratio
+            self.hessian_diag = 1.0 - l1_ratio
 
     def separated(self, Py_ssize_t d):
         weights = np.ones(d) if self.weights == NULL else self.owner
@@ -185,7 +185,7 @@ cdef class FreeRule(PenaltyRule):
     """No penalty."""
 
     def __init__(self):
-        self.bend = 0.0
+        self.hessian_diag = 0.0
 
     def separated(self, Py_ssize_t d):
         return np.zeros(d), np.full(d, -np.inf), np.full(d, np.inf)
@@ -224,7 +224,7 @@ cdef class BoxRule(PenaltyRule):
             penalty.proximal or bool(np.any(np.isfinite(low)) or np.any(np.isfinite(high)))
         )
         if not self.stride and low[0] <= 0 <= high[0]:
-            self.bend = penalty.bend
+            self.hessian_diag = penalty.hessian_diag
 
     def check(self, Py_ssize_t d):
         self.penalty.check(d)
