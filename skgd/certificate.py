@@ -64,7 +64,7 @@ def work(objective, loss):
     if not size:
         return np.inf
     step = STEP + max(n, size) * float(size) ** 2 * blocks
-    if size == p and loss.couples(k):
+    if size == p and loss.is_multiclass(k):
         # The outputs' blocks are no more than the preconditioner of conjugate gradients.
         step += PRODUCTS * 4.0 * max(n, p) * k * p
     return step
@@ -208,7 +208,7 @@ class LowerBound:
         self.objective, self.loss, self.X, self.tight = objective, loss, X, False
         problem, metric = objective.problem, objective.metric
         self.kinks = Kinks.of(objective)
-        self.coupled = loss.couples(problem.k)
+        self.coupled = loss.is_multiclass(problem.k)
         self.units = metric.unit[:1] if self.coupled else metric.unit
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         weights = problem.row_weights()
@@ -288,7 +288,7 @@ class LowerBound:
         return sums * scale, sizes * scale
 
     def _conjugates(self, sums, sizes, l1, low, high, reach):
-        """Return ``sup_v -q v - l1 |v| - hessian_diag v^2 / 2`` within bounds, for each parameter."""
+        """Return ``sup_v -q v - l1 |v| - hessian_diag v^2 / 2`` within bounds, per parameter."""
         pull = -np.sign(sums) * np.maximum(np.abs(sums) - l1, 0.0)
         end = np.where(pull > 0, high, np.where(pull < 0, low, 0.0))
         v = np.divide(pull, self.hessian_diag, out=end, where=self.hessian_diag > 0)

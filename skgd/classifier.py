@@ -277,7 +277,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
 
     def _identified(self, coef, intercept, objective):
         """Let a softmax's free directions sum to zero over the classes."""
-        if not self._make_loss().couples(objective.problem.k):
+        if not self._make_loss().is_multiclass(objective.problem.k):
             return coef, intercept
         if not objective.alpha.any():
             coef = coef - coef.mean(axis=0)

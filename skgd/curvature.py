@@ -78,7 +78,7 @@ class Curvature:
         if not size:
             return
         rows = self._rows(size) if sampled else None
-        self.exact = rows is None and (self.joint or not loss.couples(k))
+        self.exact = rows is None and (self.joint or not loss.is_multiclass(k))
         self.blocks = [self._joint_hessian(rows)] if self.joint else self._hessians(rows)
         n_rows = objective.problem.n if rows is None else len(rows)
         blocks = 1 if self.joint else k
@@ -131,7 +131,7 @@ class Curvature:
         """Return the Hessian of each output's parameters, other outputs held fixed."""
         objective, p = self.objective, self.shape[1]
         second = self.hessian_terms
-        if self.loss.couples(self.shape[0]):
+        if self.loss.is_multiclass(self.shape[0]):
             second = second * (1.0 - second)
         outputs = range(1) if self._shared() else range(self.shape[0])
         result = np.zeros((len(outputs), p, p))
@@ -296,7 +296,7 @@ def factorised_size(objective, loss):
     """
     k, p = objective.metric.inverse.shape
     largest = FACTORISED_WITH_KINKS if objective.proximal else FACTORISED_JOINTLY
-    if k > 1 and loss.couples(k) and k * p <= largest:
+    if k > 1 and loss.is_multiclass(k) and k * p <= largest:
         return k * p, 1
     return (p, k) if p <= FACTORISED else (0, 0)
 
@@ -319,7 +319,7 @@ def takes_kinks(objective, loss):
     """Tell whether an objective's kinks can be stepped over with a Hessian of all parameters."""
     k, p = objective.metric.inverse.shape
     size = factorised_size(objective, loss)[0]
-    whole = size == k * p if loss.couples(k) else size > 0
+    whole = size == k * p if loss.is_multiclass(k) else size > 0
     return whole and objective.penalty.separated(objective.problem.d) is not None
 
 

@@ -77,7 +77,7 @@ class DiagonalCurvature(Curvature):
     def _factorise(self, sampled):
         objective, second = self.objective, self.hessian_terms
         metric, d = objective.metric, objective.problem.d
-        if self.loss.couples(self.shape[0]):
+        if self.loss.is_multiclass(self.shape[0]):
             second = second * (1.0 - second)
         second = second * (self.weights / self.weights.sum())[:, None]
         squares = np.repeat(second.sum(axis=0)[:, None], self.shape[1], axis=1)

@@ -324,7 +324,7 @@ class Run:
         return Objective(problem, rule, alpha, *self._once(
             "metric", metric_and_curvatures, *self.terms, estimator.penalty, estimator.alpha,
             estimator.l1_ratio, plan.preconditioned, plan.centred,
-        ), coupled=self.loss.couples(problem.k), n_threads=n_threads)  # fmt: skip
+        ), coupled=self.loss.is_multiclass(problem.k), n_threads=n_threads)  # fmt: skip
 
     def _mean_and_spread(self, plan, memory):
         """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
@@ -377,7 +377,7 @@ class Run:
         if self.loss.task == "regression":
             return [(targets, self.problem.row_weights())]
         sums = self._once("class sums", lambda: _class_sums(targets, self.problem.row_weights(), k))
-        if self.loss.couples(k):
+        if self.loss.is_multiclass(k):
             return [(2.0 * np.eye(k) - 1.0, sums)]
         total, signs = self.problem.weight_sum, np.array([[-1.0], [1.0]])
         return [(signs, np.array([total - part, part])) for part in sums]

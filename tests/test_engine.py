@@ -171,7 +171,7 @@ def test_log_losses_of_each_output_are_those_of_numpy(k):
     X, y, s = raw(), np.sign(targets(N, k)), weights(N)
 
     class OneVersusRest(LogLoss):
-        def couples(self, n_outputs):
+        def is_multiclass(self, n_outputs):
             return False
 
         def _rule(self, n_outputs):

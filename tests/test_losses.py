@@ -88,7 +88,7 @@ def test_one_output_gives_arrays_shaped_like_the_margins(loss, n_samples):
 def test_several_outputs_give_a_column_each_unless_they_are_coupled(loss):
     y, z = sample(loss, (9, 3))
     assert loss.gradient(y, z).shape == (9, 3)
-    if loss.couples(3):
+    if loss.is_multiclass(3):
         assert loss.value(y, z).shape == (9,)
         return
     for c in range(3):
@@ -295,7 +295,7 @@ def test_the_smoothed_loss_is_within_its_width_and_smooth(loss, width):
 def test_the_best_constant_is_where_scipy_finds_the_least_loss(loss, seed):
     y = loss.sample_targets((31, 2), seed)
     weights = np.random.default_rng(seed).integers(0, 4, 31).astype(float)
-    if loss.couples(2):
+    if loss.is_multiclass(2):
         y = y[:, :1]
     constants = loss.best_constant(y, weights)
     assert constants.shape == (y.shape[1],)
@@ -494,7 +494,7 @@ def test_the_names_and_the_docs_have_every_loss(loss):
 
 
 @pytest.mark.parametrize(
-    "loss", [a for a in PUBLIC if a.convex and not a.couples(3) and not a.homogeneous], ids=repr
+    "loss", [a for a in PUBLIC if a.convex and not a.is_multiclass(3) and not a.homogeneous], ids=repr
 )
 def test_each_of_several_outputs_is_as_if_alone(loss):
     if loss.task == "classification":

@@ -279,7 +279,7 @@ class Loss(BaseEstimator):
         n_outputs : int
             The number of margins of a row.
         """
-        return SoftmaxQuadraticRule() if self.couples(n_outputs) else QuadraticRule()
+        return SoftmaxQuadraticRule() if self.is_multiclass(n_outputs) else QuadraticRule()
 
     def conjugate(self, y, slope):
         """Return ``sup_z slope z - loss(y, z)`` for slopes shaped like ``y``; inf if unknown.
@@ -356,7 +356,7 @@ class Loss(BaseEstimator):
         """
         return self
 
-    def couples(self, n_outputs):
+    def is_multiclass(self, n_outputs):
         """Tell whether the outputs enter the loss of a row together, as in a softmax.
 
         Parameters
@@ -366,7 +366,7 @@ class Loss(BaseEstimator):
         """
         return False
 
-    def steepest(self, n_outputs):
+    def lipschitz(self, n_outputs):
         """Return the length of the longest gradient of a row's loss in its margins.
 
         Of a loss that does not couple its outputs, that of the derivative in one of them; infinity
@@ -448,6 +448,6 @@ class Loss(BaseEstimator):
         n_outputs = 1 if z.ndim == 1 else z.shape[1]
         shape = (-1, n_outputs) if z.size else (0, n_outputs)
         result = self._rule(n_outputs).apply(what, y.reshape(shape), z.reshape(shape))
-        if what == "value" and self.couples(n_outputs):
+        if what == "value" and self.is_multiclass(n_outputs):
             return result[:, 0].copy()
         return np.ascontiguousarray(result).reshape(z.shape)

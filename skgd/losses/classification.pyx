@@ -121,7 +121,7 @@ class Hinge(PiecewiseLinear):
     Rule = HingeRule
     task = "classification"
 
-    def steepest(self, n_outputs):
+    def lipschitz(self, n_outputs):
         return 1.0
 
     def conjugate(self, y, slope):
@@ -236,7 +236,7 @@ class ModifiedHuber(Loss):
     curvature = 2.0
     has_hessian = True
 
-    def steepest(self, n_outputs):
+    def lipschitz(self, n_outputs):
         return 4.0
 
     def conjugate(self, y, slope):
@@ -331,14 +331,14 @@ class LogLoss(Loss):
         """The bound for the sigmoid; a softmax of K outputs has (1 - 1/K)/2 (Boehning 1988)."""
         return 0.25
 
-    def couples(self, n_outputs):
+    def is_multiclass(self, n_outputs):
         return n_outputs > 1
 
-    def steepest(self, n_outputs):
-        return np.sqrt(2.0) if self.couples(n_outputs) else 1.0
+    def lipschitz(self, n_outputs):
+        return np.sqrt(2.0) if self.is_multiclass(n_outputs) else 1.0
 
     def conjugate(self, y, slope):
-        if self.couples(1 if np.ndim(y) == 1 else y.shape[1]):
+        if self.is_multiclass(1 if np.ndim(y) == 1 else y.shape[1]):
             p = slope + (y > 0)
             balanced = np.abs(p.sum(axis=1) - 1.0) <= 1e-9
             balanced &= np.all(p >= 0, axis=1)
@@ -365,7 +365,9 @@ class LogLoss(Loss):
         return exponentials / exponentials.sum(axis=1, keepdims=True)
 
     def hessian_terms(self, y, z):
-        return self.probabilities(z) if self.couples(z.shape[1]) else Loss.hessian_terms(self, y, z)
+        if self.is_multiclass(z.shape[1]):
+            return self.probabilities(z)
+        return Loss.hessian_terms(self, y, z)
 
     def best_constant(self, y, sample_weight):
         share = np.average(y > 0, axis=0, weights=sample_weight)

@@ -133,7 +133,7 @@ class AbsoluteError(PiecewiseLinear):
     def best_constant(self, y, sample_weight):
         return _weighted_quantiles(y, sample_weight, 0.5)
 
-    def steepest(self, n_outputs):
+    def lipschitz(self, n_outputs):
         return 1.0
 
     def conjugate(self, y, slope):
@@ -333,7 +333,7 @@ class Huber(Loss):
     def smoothed(self, width):
         return Smoothed(self, width)
 
-    def steepest(self, n_outputs):
+    def lipschitz(self, n_outputs):
         return self.delta
 
     def conjugate(self, y, slope):

@@ -182,7 +182,7 @@ class LogCosh(Loss):
     def smoothed(self, width):
         return Smoothed(AbsoluteError(), width)
 
-    def steepest(self, n_outputs):
+    def lipschitz(self, n_outputs):
         return 1.0
 
     def conjugate(self, y, slope):
