@@ -320,7 +320,7 @@ def takes_kinks(objective, loss):
     k, p = objective.metric.inverse.shape
     size = factorised_size(objective, loss)[0]
     whole = size == k * p if loss.is_multiclass(k) else size > 0
-    return whole and objective.penalty.separated(objective.problem.d) is not None
+    return whole and objective.penalty.separable_form(objective.problem.d) is not None
 
 
 def blocks_of_rows(n_rows, n_features):

@@ -39,10 +39,10 @@ def takes_hinges(objective, loss):
     problem = objective.problem
     p = objective.metric.inverse.shape[1]
     return (
-        loss.hinges(np.zeros((1, problem.k))) is not None
+        loss.piecewise_linear(np.zeros((1, problem.k))) is not None
         and p <= FACTORISED
         and problem.n * p <= COPIED
-        and objective.penalty.separated(problem.d) is not None
+        and objective.penalty.separable_form(problem.d) is not None
     )
 
 
@@ -52,7 +52,7 @@ class InteriorPoint(FullBatchOptimizer):
     Parameters
     ----------
     loss : Loss
-        With ``hinges``.
+        With ``piecewise_linear``.
     X : array or CSR matrix of shape (n_samples, n_features)
     """
 
@@ -91,7 +91,7 @@ def _paths(objective, loss, X, x):
     weights = problem.row_weights()
     rows = np.flatnonzero(weights)
     share, hessian_diag = weights[rows] / weights.sum(), objective.penalty_hessian_diag
-    position, low, high = np.broadcast_arrays(*loss.hinges(objective.targets[rows]))
+    position, low, high = np.broadcast_arrays(*loss.piecewise_linear(objective.targets[rows]))
     paths, features = [], None
     for c in range(problem.k):
         scale = metric.inverse[c] * metric.unit[c]

@@ -43,12 +43,12 @@ class Kinks:
     def of(cls, objective):
         """Return the kinks of an objective; None where coefficients enter its penalty together."""
         metric, d = objective.metric, objective.problem.d
-        separated = objective.penalty.separated(d)
-        if separated is None:
+        separable_form = objective.penalty.separable_form(d)
+        if separable_form is None:
             return None
         shape, inverse = metric.inverse.shape, metric.inverse[:, :d]
         parts = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
-        l1, lower, upper = separated
+        l1, lower, upper = separable_form
         parts[0][:, :d] = (objective.alpha * metric.unit)[:, None] * l1 * inverse
         for part, bound in zip(parts[1:], (lower, upper), strict=True):
             np.divide(bound, inverse, out=part[:, :d], where=inverse > 0)

@@ -338,7 +338,7 @@ class Loss(BaseEstimator):
                 result[c] = 0.5 * (low + high)
         return result
 
-    def hinges(self, y):
+    def piecewise_linear(self, y):
         """Return (position, low, high) for targets of shape (n_samples, n_outputs).
 
         For losses that are sums of hinges, ``max over low <= a <= high of a (z - position)``: the

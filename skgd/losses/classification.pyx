@@ -127,7 +127,7 @@ class Hinge(PiecewiseLinear):
     def conjugate(self, y, slope):
         return np.where(np.abs(y * slope + 0.5) <= 0.5, y * slope, np.inf)
 
-    def hinges(self, y):
+    def piecewise_linear(self, y):
         return y[None], np.where(y > 0, -1.0, 0.0), np.where(y > 0, 0.0, 1.0)
 
 

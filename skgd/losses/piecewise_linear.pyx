@@ -139,7 +139,7 @@ class AbsoluteError(PiecewiseLinear):
     def conjugate(self, y, slope):
         return np.where(np.abs(slope) <= 1.0, slope * y, np.inf)
 
-    def hinges(self, y):
+    def piecewise_linear(self, y):
         return y[None], -1.0, 1.0
 
 
@@ -211,7 +211,7 @@ class Quantile(PiecewiseLinear):
         inside = (slope >= -below) & (slope <= 1.0 - below)
         return np.where(inside, slope * y, np.inf)
 
-    def hinges(self, y):
+    def piecewise_linear(self, y):
         return y[None], -self._quantiles(), 1.0 - self._quantiles()
 
     def encoded(self, y):
@@ -281,7 +281,7 @@ class EpsilonInsensitive(PiecewiseLinear):
     def conjugate(self, y, slope):
         return np.where(np.abs(slope) <= 1.0, slope * y + self.epsilon * np.abs(slope), np.inf)
 
-    def hinges(self, y):
+    def piecewise_linear(self, y):
         below = np.array([-1.0, 0.0]).reshape(2, *np.ones(y.ndim, dtype=int))
         return np.array([y - self.epsilon, y + self.epsilon]), below, below + 1.0
 

@@ -54,7 +54,7 @@ cdef class PenaltyRule:
     def check(self, Py_ssize_t d):
         """Raise ValueError where the penalty does not fit d features."""
 
-    def separated(self, Py_ssize_t d):
+    def separable_form(self, Py_ssize_t d):
         """Return (l1, lower, upper) of each of d coefficients, or None where there is no such form.
 
         The part that is not smooth is then ``sum_j l1_j |w_j|`` within the bounds.

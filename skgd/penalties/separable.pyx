@@ -55,7 +55,7 @@ cdef class ElasticNetRule(WeightedRule):
         if weights is None:
             self.hessian_diag = 1.0 - l1_ratio
 
-    def separated(self, Py_ssize_t d):
+    def separable_form(self, Py_ssize_t d):
         weights = np.ones(d) if self.weights == NULL else self.owner
         return self.l1_ratio * weights, np.full(d, -np.inf), np.full(d, np.inf)
 
@@ -187,7 +187,7 @@ cdef class FreeRule(PenaltyRule):
     def __init__(self):
         self.hessian_diag = 0.0
 
-    def separated(self, Py_ssize_t d):
+    def separable_form(self, Py_ssize_t d):
         return np.zeros(d), np.full(d, -np.inf), np.full(d, np.inf)
 
 
@@ -234,8 +234,8 @@ cdef class BoxRule(PenaltyRule):
                 "or one per feature."
             )
 
-    def separated(self, Py_ssize_t d):
-        parts = self.penalty.separated(d)
+    def separable_form(self, Py_ssize_t d):
+        parts = self.penalty.separable_form(d)
         if parts is not None:
             l1, lower, upper = parts
             return l1, np.maximum(lower, self.owners[0]), np.minimum(upper, self.owners[1])
