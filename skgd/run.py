@@ -561,7 +561,7 @@ class Run:
         Where the mean loss is so small that no row can be on the wrong side, and nothing else than
         the loss counts, twice the coefficients are better still.
         """
-        limit, problem, record = self.loss.decided_below, self.problem, self.record
+        limit, problem, record = self.loss.separable_loss, self.problem, self.record
         if limit is None or self.objective.alpha.any() or self.partial or not record.n_iter:
             return False
         if record.stop_reason == "diverged" or self.watches_a_part:

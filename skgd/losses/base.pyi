@@ -25,7 +25,7 @@ class Loss(BaseEstimator):
     constant_hessian: bool
     homogeneous: bool
     width: float | None
-    decided_below: float | None
+    separable_loss: float | None
     @property
     def convex(self) -> bool: ...
     @property

@@ -175,7 +175,7 @@ class Loss(BaseEstimator):
     homogeneous : bool
         Whether twice the margins have twice the loss. Zero margins are a minimum then that tells
         nothing, so that only update steps lead to a model.
-    decided_below : float or None
+    separable_loss : float or None
         The loss of a row below which the row is on its right side, for losses that fall for ever
         on that side: classes that can be separated have no best coefficients then.
     expands : bool
@@ -207,7 +207,7 @@ class Loss(BaseEstimator):
     constant_hessian = False
     homogeneous = False
     width = None
-    decided_below = None
+    separable_loss = None
     expands = False
     domain = "finite numbers"
 

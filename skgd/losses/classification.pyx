@@ -324,7 +324,7 @@ class LogLoss(Loss):
     Rule = LogLossRule
     task = "classification"
     has_hessian = True
-    decided_below = log(2.0)
+    separable_loss = log(2.0)
 
     @property
     def curvature(self):
@@ -476,7 +476,7 @@ class Focal(Loss):
         return 1.0001 * self.hessian(np.ones(z.shape), z).max()
 
     @property
-    def decided_below(self):
+    def separable_loss(self):
         """The loss of a row at the margin 0."""
         return 0.5**self.gamma * log(2.0)
 
