@@ -122,13 +122,13 @@ class Curvatures:
         # A row's gradient is estimated for all rows that count.
         return largest * self.plan.weight_scale + float(self._penalty.max())
 
-    def sign_step(self, batch_length, rarest):
+    def sign_step(self, batch_length, second_moment_window):
         """Return how far along the signs of a batch's gradient its objective is least.
 
         Parameters
         ----------
         batch_length : int
-        rarest : float
+        second_moment_window : float
             The least share of the steps for which a rule's mean of squared gradients has a memory:
             in a column that plays a part less and less often, steps get longer down to there.
         """
@@ -146,7 +146,7 @@ class Curvatures:
             for gradient in metric.gradient(*gradients, 0.0):
                 # What is rounding has no sign: at the best constant the intercept's gradient is.
                 gradient[np.abs(gradient) <= ROUNDING * np.abs(gradient).max()] = 0.0
-                move = np.sign(gradient) / np.sqrt(np.maximum(often, rarest))
+                move = np.sign(gradient) / np.sqrt(np.maximum(often, second_moment_window))
                 found += gradient @ move
                 curvature += shares @ rows.times(move) ** 2 + self._penalty @ move**2
         return found / curvature if curvature > 0.0 else 1.0

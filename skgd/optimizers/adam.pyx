@@ -77,10 +77,10 @@ class _Means(Optimizer):
 class _MeanSquares(_Means):
     """Base class of the rules that divide by the root of a running mean of squared gradients."""
 
-    reach = 3.0
+    sign_step_factor = 3.0
 
     @property
-    def rarest(self):
+    def second_moment_window(self):
         return 1 - self.beta_2
 
 
@@ -265,7 +265,7 @@ class Adamax(_Means):
 
     Rule = AdamaxRule
     first_rate = 0.06
-    reach = 3.0
+    sign_step_factor = 3.0
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8):
         self.beta_1 = beta_1
@@ -409,7 +409,7 @@ class RAdam(_MeanSquares):
     Rule = RAdamRule
     # Twice Adam's, because its rectified steps are short for long.
     first_rate = 0.06
-    reach = 6.0
+    sign_step_factor = 6.0
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-8):
         self.beta_1 = beta_1
@@ -467,7 +467,7 @@ class Yogi(_MeanSquares):
     Rule = YogiRule
     first_rate = 0.01
     # Its eps is not small beside a gradient.
-    reach = None
+    sign_step_factor = None
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-3):
         self.beta_1 = beta_1

@@ -62,7 +62,7 @@ class Adagrad(Optimizer):
 
     Rule = AdagradRule
     first_rate = 0.5
-    reach = 3.0
+    sign_step_factor = 3.0
 
     def __init__(self, *, eps=1e-10):
         self.eps = eps
@@ -149,11 +149,11 @@ class RMSprop(Optimizer):
         return 0.09 * sqrt(1 - self.rho) * (1 - self.momentum)
 
     @property
-    def reach(self):
+    def sign_step_factor(self):
         return 3.0 * sqrt(1 - self.rho) * (1 - self.momentum)
 
     @property
-    def rarest(self):
+    def second_moment_window(self):
         return 1 - self.rho
 
     @property

@@ -132,11 +132,11 @@ class Optimizer(Minimizer):
         0 for row by row.
     first_rate : float
         What ``learning_rate="auto"`` begins with on batches of 256.
-    reach : float or None
+    sign_step_factor : float or None
         For rules whose first steps go along the signs of the gradient: the largest automatic rate
         on batches, in units of how far along the signs of a batch's gradient its objective is
         least. A descent along all rows' gradients begins with a third of it.
-    rarest : float
+    second_moment_window : float
         The least share of the steps for which a rule's mean of squared gradients has a memory.
     memory : float
         The steps for which the rule goes on along a gradient: ``1 / (1 - momentum)``.
@@ -164,8 +164,8 @@ class Optimizer(Minimizer):
     takes_streams = True
     snapshots = None
     first_rate = 0.03
-    reach = None
-    rarest = 1.0
+    sign_step_factor = None
+    second_moment_window = 1.0
     memory = 1.0
     plain_rate = 0.01
 
@@ -219,7 +219,7 @@ class Optimizer(Minimizer):
             ``curvatures.mean`` is the largest curvature of the mean objective in the metric and
             ``curvatures.least`` its least one, ``curvatures.typical`` that of a single row, and
             ``curvatures.single`` the largest of them; ``curvatures.sign_step(batch_length,
-            rarest)`` is how far along the signs of a batch's gradient its objective is least. Each
+            second_moment_window)`` is how far along the signs of a batch's gradient its objective is least. Each
             is worked out when it is asked for.
 
         Returns
@@ -230,9 +230,9 @@ class Optimizer(Minimizer):
             where the objective stops falling, a rate with a power above 0 ends at zero.
         """
         rate = self.first_rate * min(1.0, sqrt(batch_length / 256))
-        if self.reach is None:
+        if self.sign_step_factor is None:
             return rate, 1.0
-        longest = self.reach * curvatures.sign_step(batch_length, self.rarest)
+        longest = self.sign_step_factor * curvatures.sign_step(batch_length, self.second_moment_window)
         if batch_length == n_rows:
             # Nothing but a step too far could make the objective rise.
             return longest / 3.0, 1.0

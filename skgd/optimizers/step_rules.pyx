@@ -161,7 +161,7 @@ class Lion(Optimizer):
 
     Rule = LionRule
     first_rate = 0.01
-    reach = 1.0
+    sign_step_factor = 1.0
 
     def __init__(self, *, beta_1=0.9, beta_2=0.99):
         self.beta_1 = beta_1
