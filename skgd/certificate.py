@@ -225,22 +225,22 @@ class LowerBound:
         return float(np.sum(np.maximum(values - self.lower, 0.0) + self.rounding))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def improve(self, slopes, sizes_of_parameters=0.0):
+    def improve(self, slopes, parameter_sizes=0.0):
         """Take slopes of the rows, of shape (n_samples, n_outputs), and tell if they bound better.
 
-        sizes_of_parameters is the size of parameters near the minimum: sums that should be zero and are not quite
+        parameter_sizes are near the minimum: sums that should be zero and are not quite
         count with it.
         """
         for share in SHRUNK:
             if np.all(np.isfinite(self.loss.conjugate(self.targets, share * slopes))):
-                lower, rounding = self._bound(share * slopes, sizes_of_parameters)
+                lower, rounding = self._bound(share * slopes, parameter_sizes)
                 better = lower - rounding > self.lower - self.rounding
                 self.lower = np.where(better, lower, self.lower)
                 self.rounding = np.where(better, rounding, self.rounding)
                 return bool(np.any(better))
         return False
 
-    def _bound(self, slopes, sizes_of_parameters):
+    def _bound(self, slopes, parameter_sizes):
         """Return the bound of slopes and its rounding, by group of outputs."""
         sums, sizes = self._sums(slopes)
         penalties = np.zeros(sums.shape)
@@ -255,7 +255,7 @@ class LowerBound:
             allowed = np.minimum(1.0, allowed.min(axis=1))
             allowed = np.full(len(sums), allowed.min()) if self.coupled else allowed
             slopes, sums = slopes * allowed, sums * allowed[:, None]
-            penalties = self._conjugates(sums, sizes, l1, low, high, sizes_of_parameters)
+            penalties = self._conjugates(sums, sizes, l1, low, high, parameter_sizes)
         penalties = self._by_group(penalties.sum(axis=1) / self.objective.metric.unit)
         conjugates = self.loss.conjugate(self.targets, slopes).reshape(len(slopes), -1)
         lower = -self.share @ conjugates - penalties
@@ -287,7 +287,7 @@ class LowerBound:
         scale = metric.inverse * metric.unit[:, None]
         return sums * scale, sizes * scale
 
-    def _conjugates(self, sums, sizes, l1, low, high, sizes_of_parameters):
+    def _conjugates(self, sums, sizes, l1, low, high, parameter_sizes):
         """Return ``sup_v -q v - l1 |v| - hessian_diag v^2 / 2`` within bounds, per parameter."""
         pull = -np.sign(sums) * np.maximum(np.abs(sums) - l1, 0.0)
         end = np.where(pull > 0, high, np.where(pull < 0, low, 0.0))
@@ -295,7 +295,7 @@ class LowerBound:
         v = np.clip(v, low, high)
         # What should be zero and is rounding counts with the size of the parameters.
         rounding = np.isinf(v) & (np.abs(pull) <= BALANCED * sizes)
-        v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + sizes_of_parameters), v)
+        v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + parameter_sizes), v)
         return -sums * v - l1 * np.abs(v) - 0.5 * self.hessian_diag * v**2
 
     def _by_group(self, values):

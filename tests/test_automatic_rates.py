@@ -145,7 +145,7 @@ def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
     ids=str,
 )  # fmt: skip
 def test_a_rule_knows_how_long_it_goes_on_along_a_gradient(rule, memory):
-    assert rule.memory == pytest.approx(memory)
+    assert rule.momentum_horizon == pytest.approx(memory)
 
 
 def collinear():

@@ -70,7 +70,7 @@ class _Means(Optimizer):
     """Base class of the rules that step along a running mean of gradients."""
 
     @property
-    def memory(self):
+    def momentum_horizon(self):
         return 1 / (1 - self.beta_1)
 
 

@@ -157,7 +157,7 @@ class RMSprop(Optimizer):
         return 1 - self.rho
 
     @property
-    def memory(self):
+    def momentum_horizon(self):
         return 1 / (1 - self.momentum)
 
 

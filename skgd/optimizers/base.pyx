@@ -138,7 +138,7 @@ class Optimizer(Minimizer):
         least. A descent along all rows' gradients begins with a third of it.
     second_moment_window : float
         The least share of the steps for which a rule's mean of squared gradients has a memory.
-    memory : float
+    momentum_horizon : float
         The steps for which the rule goes on along a gradient: ``1 / (1 - momentum)``.
     plain_rate : float
         What ``learning_rate=None`` means in :func:`skgd.minimize`, where nothing is known of the
@@ -166,7 +166,7 @@ class Optimizer(Minimizer):
     first_rate = 0.03
     sign_step_factor = None
     second_moment_window = 1.0
-    memory = 1.0
+    momentum_horizon = 1.0
     plain_rate = 0.01
 
     @property
@@ -218,9 +218,9 @@ class Optimizer(Minimizer):
         curvatures : object
             ``curvatures.mean`` is the largest curvature of the mean objective in the metric and
             ``curvatures.least`` its least one, ``curvatures.typical`` that of a single row, and
-            ``curvatures.single`` the largest of them; ``curvatures.sign_step(batch_length,
-            second_moment_window)`` is how far along the signs of a batch's gradient its objective is least. Each
-            is worked out when it is asked for.
+            ``curvatures.single`` the largest of them;
+            ``curvatures.sign_step(batch_length, second_moment_window)`` is how far along the signs
+            of a batch's gradient its objective is least. Each is worked out when it is asked for.
 
         Returns
         -------
@@ -232,7 +232,8 @@ class Optimizer(Minimizer):
         rate = self.first_rate * min(1.0, sqrt(batch_length / 256))
         if self.sign_step_factor is None:
             return rate, 1.0
-        longest = self.sign_step_factor * curvatures.sign_step(batch_length, self.second_moment_window)
+        longest = curvatures.sign_step(batch_length, self.second_moment_window)
+        longest *= self.sign_step_factor
         if batch_length == n_rows:
             # Nothing but a step too far could make the objective rise.
             return longest / 3.0, 1.0

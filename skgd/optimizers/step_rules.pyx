@@ -86,7 +86,7 @@ class SGD(Optimizer):
         self.dampening = dampening
 
     @property
-    def memory(self):
+    def momentum_horizon(self):
         return 1 / (1 - self.momentum)
 
     def automatic_rate(self, n_rows, batch_length, curvatures):
@@ -168,7 +168,7 @@ class Lion(Optimizer):
         self.beta_2 = beta_2
 
     @property
-    def memory(self):
+    def momentum_horizon(self):
         return 1 / (1 - self.beta_1)
 
 

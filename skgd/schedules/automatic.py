@@ -11,7 +11,7 @@ GROWTH = 1.2
 # The last share of a run, in which an automatic rate falls to zero.
 ENDING = 0.2
 # A rate is halved after as many epochs, and memories of its rule, without a new least objective.
-FLAT_EPOCHS, FLAT_MEMORIES = 4, 2
+FLAT_EPOCHS, FLAT_HORIZONS = 4, 2
 # A fall by less than this share of the objective may be rounding, which must not decide on a rate.
 TOLD = 1e-12
 # An objective is back at the least one within this share of the possible decrease.
@@ -51,7 +51,7 @@ class Watched(Schedule):
         The first rate.
     decays : bool
         Whether the rule needs a rate that falls; otherwise it is cut after explosions alone.
-    memory : float
+    momentum_horizon : float
         The steps for which the rule goes on along a gradient: before they are over, nothing tells
         what a rate does.
     best : float
@@ -66,10 +66,10 @@ class Watched(Schedule):
     in_vain = 0
     far = False
 
-    def __init__(self, rate, decays, memory, best, highest):
+    def __init__(self, rate, decays, momentum_horizon, best, highest):
         self.rate = rate
         self.decays = decays
-        self.memory = memory
+        self.momentum_horizon = momentum_horizon
         self.best = best
         self.highest = highest
 
@@ -81,24 +81,24 @@ class Watched(Schedule):
         return rate * np.clip(left, 0.0, 1.0)
 
     @property
-    def _memory(self):
+    def _horizon(self):
         """The epochs for which the rule goes on along a gradient, at least one."""
-        return max(1.0, self.memory / self.steps_per_epoch)
+        return max(1.0, self.momentum_horizon / self.steps_per_epoch)
 
     def observe(self, objective):
         if objective < self.best - TOLD * abs(self.best):
             self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
             if self.decays:
-                self.factor *= GROWTH ** (1.0 / np.sqrt(self._memory))
+                self.factor *= GROWTH ** (1.0 / np.sqrt(self._horizon))
             return
         self.waited += 1
         self.far = not objective - self.best <= NEAR * (self.highest - self.best)
-        if self.waited >= max(FLAT_EPOCHS, FLAT_MEMORIES * self._memory) and self.decays:
+        if self.waited >= max(FLAT_EPOCHS, FLAT_HORIZONS * self._horizon) and self.decays:
             self.factor, self.waited, self.in_vain = self.factor / 2, 0, self.in_vain + 1
 
     def recover(self, diverged):
         # Before its memory is over a rule may come back by itself.
-        if self.factor < HOPELESS or not (diverged or self.waited >= self._memory):
+        if self.factor < HOPELESS or not (diverged or self.waited >= self._horizon):
             return False
         self.factor, self.waited = self.factor / 4, 0
         return True
