@@ -8,7 +8,7 @@ from skgd.dual import takes_dual
 from skgd.gradients import NEAR, Gradients, passes_per_hessian
 from skgd.growing import descend_on_samples
 from skgd.interior import InteriorPoint, takes_hinges
-from skgd.newton import Newton, stand_ins
+from skgd.newton import Newton, smoothing_path
 from skgd.optimizers import LBFGS, AcceleratedGradient
 from skgd.rowspace import in_row_space
 from skgd.training import train_full_batch
@@ -43,7 +43,7 @@ def solve(objective, loss, X, x, record):
             x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
         record.stop_reason = record.stop_reason or "precision"
         return x
-    losses = stand_ins(objective, loss)
+    losses = smoothing_path(objective, loss)
     for smooth in losses:
         inner = objective
         if smooth is not loss:

@@ -27,8 +27,9 @@ def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, t
     if record.partial:
         return Decaying(rate, max(5.0 * (len(plan.bounds) - 1), 50.0), power, steps.t)
     return Watched(
-        rate, power > 0, optimizer.momentum_horizon, record.best_objective, record.constant_objective
-    )
+        rate, power > 0, optimizer.momentum_horizon, record.best_objective,
+        record.constant_objective,
+    )  # fmt: skip
 
 
 class Curvatures:

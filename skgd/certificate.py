@@ -23,7 +23,7 @@ from skgd.curvature import factorised_size, parts_of, takes_kinks
 from skgd.dual import curvature_at, takes_dual
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.kinks import Kinks
-from skgd.newton import Newton, stand_ins
+from skgd.newton import Newton, smoothing_path
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8
@@ -125,7 +125,7 @@ def _of_slopes(objective, loss, X, x, values):
             InteriorPoint(loss, X).solve(objective, x, _ends(scale))
         bound.improve(objective.slopes, np.abs(x).reshape(bound.hessian_diag.shape))
         return bound.distance(values)
-    losses = stand_ins(objective, loss)
+    losses = smoothing_path(objective, loss)
     if len(losses) > 1:
         # Slopes of the closest stand-in will do at a point that its own descent found.
         _improve_along(bound, objective, losses[-1], x, values, steps=1)

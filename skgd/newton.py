@@ -236,19 +236,19 @@ class Secants:
         return -rest, float(gradient @ rest)
 
 
-def stand_ins(objective, loss):
+def smoothing_path(objective, loss):
     """Return the loss, after smooth ones that come ever closer if it turns within a small width.
 
     References
     ----------
     Nesterov, Smooth minimization of non-smooth functions, 2005.
     """
-    if loss.width is None:
+    if loss.smoothing is None:
         return [loss]
     spread = 1.0
     if loss.task == "regression":
         spread = np.sqrt(np.max(1.0 / (objective.curvature * objective.metric.unit)))
-    wider = [loss.smoothed(width) for width in spread * SMOOTHING if width > loss.width]
+    wider = [loss.smoothed(width) for width in spread * SMOOTHING if width > loss.smoothing]
     wider = [smooth for smooth in wider if smooth is not loss]
     return [*wider, loss] if loss.smooth or not wider else wider
 

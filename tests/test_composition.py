@@ -228,7 +228,7 @@ class MyHuber(Loss):
         self.delta = delta
 
     @property
-    def width(self):
+    def smoothing(self):
         return self.delta
 
     def value(self, y, z):

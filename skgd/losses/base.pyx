@@ -168,7 +168,7 @@ class Loss(BaseEstimator):
         Whether every minimum is the global one.
     curvature : float or None
         An upper bound of the second derivative; None if there is none.
-    width : float or None
+    smoothing : float or None
         The residuals over which the slope turns from one end's to the other's, 0 for a kink; None
         where it goes on growing. Beside targets that are spread far more widely descent begins with
         what `smoothed` returns.
@@ -206,7 +206,7 @@ class Loss(BaseEstimator):
     has_hessian = False
     constant_hessian = False
     homogeneous = False
-    width = None
+    smoothing = None
     separable_loss = None
     expands = False
     domain = "finite numbers"
@@ -346,12 +346,12 @@ class Loss(BaseEstimator):
         """
         return None
 
-    def smoothed(self, width):
-        """Return a loss whose slope turns over a larger width, for those that have a ``width``.
+    def smoothed(self, smoothing):
+        """Return a loss whose slope turns over more residuals, for those that have a ``smoothing``.
 
         Parameters
         ----------
-        width : float
+        smoothing : float
             In the unit of the margins.
         """
         return self
@@ -421,7 +421,9 @@ class Loss(BaseEstimator):
             # A kink bends by its slope, which is 1, over the spread of the targets.
             return 1.0 / spread, 1.0 / spread
         # So does a slope that turns within a width which is small beside the spread.
-        share = np.ones(spread.shape) if self.width is None else np.minimum(1, self.width / spread)
+        share = np.ones(spread.shape)
+        if self.smoothing is not None:
+            share = np.minimum(1, self.smoothing / spread)
         return share * (self.curvature or 1.0), 1.0 / (share * spread**2)
 
     def score(self, y, predictions, sample_weight=None):

@@ -33,16 +33,16 @@ cdef extern from "../_vector.h" nogil:
 cdef class HingeRule(LossRule):
     """max(0, threshold - y z); the kink may be rounded over a width."""
 
-    cdef double threshold, width
+    cdef double threshold, smoothing
 
-    def __init__(self, double threshold=1.0, double width=0.0):
-        self.threshold, self.width = threshold, width
+    def __init__(self, double threshold=1.0, double smoothing=0.0):
+        self.threshold, self.smoothing = threshold, smoothing
 
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                    double* out) except -1 nogil:
         cdef Py_ssize_t i
         for i in range(k * m):
-            out[i] = rounded(self.threshold - y[i] * z[i], self.width)
+            out[i] = rounded(self.threshold - y[i] * z[i], self.smoothing)
         return 0
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -52,7 +52,7 @@ cdef class HingeRule(LossRule):
         cdef double t, slope
         for i in range(k * m):
             t = self.threshold - y[i] * z[i]
-            slope = t / self.width if t < self.width else 1.0
+            slope = t / self.smoothing if t < self.smoothing else 1.0
             slope = 0.0 if t < 0.0 else slope
             out[i] = -y[i] * slope if t == t else t
         return 0
@@ -63,13 +63,13 @@ cdef class HingeRule(LossRule):
         cdef double t
         for i in range(k * m):
             t = self.threshold - y[i] * z[i]
-            out[i] = 1.0 / self.width if 0.0 <= t <= self.width else 0.0
+            out[i] = 1.0 / self.smoothing if 0.0 <= t <= self.smoothing else 0.0
         return 0
 
 
 cdef class PerceptronRule(HingeRule):
-    def __init__(self, double width=0.0):
-        HingeRule.__init__(self, 0.0, width)
+    def __init__(self, double smoothing=0.0):
+        HingeRule.__init__(self, 0.0, smoothing)
 
 
 class Perceptron(PiecewiseLinear):

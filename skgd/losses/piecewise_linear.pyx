@@ -25,30 +25,31 @@ __all__ = [
 cdef class TwoSidedRule(LossRule):
     """Linear on both sides of a band around the target; the kinks may be rounded over a width."""
 
-    cdef double epsilon, width
+    cdef double epsilon, smoothing
     cdef Py_ssize_t count
     cdef const double* below
     cdef const double* above
     cdef object owners
 
-    def __init__(self, below=1.0, above=1.0, double epsilon=0.0, double width=0.0):
+    def __init__(self, below=1.0, above=1.0, double epsilon=0.0, double smoothing=0.0):
         """Slopes below and above the target are numbers, or one for each output."""
         if not 0 <= epsilon < float("inf"):
             raise ValueError(f"epsilon={epsilon!r}: pass a number >= 0, the unit is that of y.")
         below, above = np.atleast_1d(below).astype(float), np.atleast_1d(above).astype(float)
         self.count, self.owners = len(below), (below, above)
         self.below, self.above = floats(below, (self.count,)), floats(above, (self.count,))
-        self.epsilon, self.width = epsilon, width
+        self.epsilon, self.smoothing = epsilon, smoothing
 
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                    double* out) except -1 nogil:
         cdef Py_ssize_t i, c
-        cdef double r, below, above
+        cdef double r, t, below, above
         for c in range(k):
             below, above = self.below[c % self.count], self.above[c % self.count]
             for i in range(c * m, (c + 1) * m):
                 r = z[i] - y[i]
-                out[i] = (below if r < 0.0 else above) * rounded(fabs(r) - self.epsilon, self.width)
+                t = rounded(fabs(r) - self.epsilon, self.smoothing)
+                out[i] = (below if r < 0.0 else above) * t
         return 0
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -60,7 +61,7 @@ cdef class TwoSidedRule(LossRule):
             for i in range(c * m, (c + 1) * m):
                 r = z[i] - y[i]
                 t = fabs(r) - self.epsilon
-                t = t / self.width if t < self.width else 1.0
+                t = t / self.smoothing if t < self.smoothing else 1.0
                 t = 0.0 if fabs(r) <= self.epsilon else t
                 out[i] = t * (-below if r < 0.0 else above) if r == r else r
         return 0
@@ -70,12 +71,12 @@ cdef class TwoSidedRule(LossRule):
         cdef Py_ssize_t i, c
         cdef double r, t, below, above
         for c in range(k):
-            below = self.below[c % self.count] / self.width
-            above = self.above[c % self.count] / self.width
+            below = self.below[c % self.count] / self.smoothing
+            above = self.above[c % self.count] / self.smoothing
             for i in range(c * m, (c + 1) * m):
                 r = z[i] - y[i]
                 t = fabs(r) - self.epsilon
-                out[i] = (below if r < 0.0 else above) if 0.0 <= t <= self.width else 0.0
+                out[i] = (below if r < 0.0 else above) if 0.0 <= t <= self.smoothing else 0.0
         return 0
 
 
@@ -83,20 +84,20 @@ class PiecewiseLinear(Loss):
     """A loss with kinks, whose rule takes the width over which they are rounded."""
 
     smooth = False
-    width = 0.0
+    smoothing = 0.0
 
-    def smoothed(self, width):
-        return Smoothed(self, width)
+    def smoothed(self, smoothing):
+        return Smoothed(self, smoothing)
 
 
 class Smoothed(Loss):
-    """A piecewise linear loss with its kinks rounded: at most ``width / 2`` below it."""
+    """A piecewise linear loss with its kinks rounded: at most ``smoothing / 2`` below it."""
 
     has_hessian = True
 
-    def __init__(self, loss, width):
+    def __init__(self, loss, smoothing):
         self.loss = loss
-        self.width = width
+        self.smoothing = smoothing
 
     @property
     def task(self):
@@ -104,7 +105,7 @@ class Smoothed(Loss):
 
     @property
     def curvature(self):
-        return 1.0 / self.width
+        return 1.0 / self.smoothing
 
     def compiled(self, n_outputs=1):
         return self._rule(n_outputs)
@@ -113,7 +114,7 @@ class Smoothed(Loss):
         return self.loss.sample_targets(shape, seed)
 
     def _rule(self, n_outputs):
-        return make_rule(self.loss, width=self.width)
+        return make_rule(self.loss, smoothing=self.smoothing)
 
 
 class AbsoluteError(PiecewiseLinear):
@@ -153,9 +154,9 @@ def _weighted_quantiles(y, sample_weight, quantile):
 
 
 cdef class QuantileRule(TwoSidedRule):
-    def __init__(self, quantile, double width=0.0):
+    def __init__(self, quantile, double smoothing=0.0):
         quantile = np.atleast_1d(quantile)
-        TwoSidedRule.__init__(self, quantile, 1.0 - quantile, width=width)
+        TwoSidedRule.__init__(self, quantile, 1.0 - quantile, smoothing=smoothing)
 
 
 class Quantile(PiecewiseLinear):
@@ -292,10 +293,10 @@ class EpsilonInsensitive(PiecewiseLinear):
 
 
 cdef class HuberRule(TwoSidedRule):
-    def __init__(self, double delta, double width=0.0):
+    def __init__(self, double delta, double smoothing=0.0):
         if not 0 < delta < float("inf"):
             raise ValueError(f"delta={delta!r}: pass a positive number, the unit is that of y.")
-        TwoSidedRule.__init__(self, delta, delta, width=max(width, delta))
+        TwoSidedRule.__init__(self, delta, delta, smoothing=max(smoothing, delta))
 
 
 class Huber(Loss):
@@ -327,11 +328,11 @@ class Huber(Loss):
         self.delta = delta
 
     @property
-    def width(self):
+    def smoothing(self):
         return self.delta
 
-    def smoothed(self, width):
-        return Smoothed(self, width)
+    def smoothed(self, smoothing):
+        return Smoothed(self, smoothing)
 
     def lipschitz(self, n_outputs):
         return self.delta

@@ -177,10 +177,10 @@ class LogCosh(Loss):
     Rule = LogCoshRule
     curvature = 1.0
     has_hessian = True
-    width = 1.0
+    smoothing = 1.0
 
-    def smoothed(self, width):
-        return Smoothed(AbsoluteError(), width)
+    def smoothed(self, smoothing):
+        return Smoothed(AbsoluteError(), smoothing)
 
     def lipschitz(self, n_outputs):
         return 1.0
