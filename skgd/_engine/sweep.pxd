@@ -21,7 +21,7 @@ cdef class Sweep:
     cdef Py_ssize_t k, d, p, slots
     cdef bint identity, fit_intercept
     cdef bint alike  # whether the penalty treats all features alike
-    cdef bint apart  # whether the parameters may be updated part by part
+    cdef bint coordinatewise  # whether the parameters may be updated part by part
     cdef Py_ssize_t tile  # parameters of an output that are updated together
     cdef double weight_scale
     cdef double* u

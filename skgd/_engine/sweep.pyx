@@ -189,8 +189,8 @@ cdef class Sweep:
             self.refresh_all(c)
         # Of a penalty that treats all features alike, and of most rules, each number is alone.
         self.alike = penalty.hessian_diag == penalty.hessian_diag
-        self.apart = self.alike and all([(<Rule>item).apart for item in rules])
-        self.tile = SKGD_TILE if self.apart else self.p
+        self.coordinatewise = self.alike and all([(<Rule>item).coordinatewise for item in rules])
+        self.tile = SKGD_TILE if self.coordinatewise else self.p
 
     cdef int make_room(self) except -1:
         """Make a workspace for blocks of rows; in a fleet there is one for all."""
@@ -645,7 +645,7 @@ cdef class Sweep:
 
     cdef bint takes_tiles(self):
         """Whether the gradient of a batch can be taken, and followed, tile by tile."""
-        return self.apart and isinstance(self.problem.rows, SparseRows)
+        return self.coordinatewise and isinstance(self.problem.rows, SparseRows)
 
     cdef int run_tiles(self, Tiles tiles, const double* rate, Py_ssize_t t,
                        Py_ssize_t averaged) except -1:

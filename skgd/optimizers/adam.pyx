@@ -33,7 +33,7 @@ cdef class MeansRule(Rule):
         self.beta_2 = in_unit_interval("beta_2", beta_2)
         self.eps = not_negative("eps", eps)
         self.slots = 2
-        self.apart = True
+        self.coordinatewise = True
         self.t_known = -1
 
     cdef inline double correction_1(self, Py_ssize_t t) noexcept nogil:
@@ -160,7 +160,7 @@ cdef class AdamWRule(AdamRule):
         AdamRule.__init__(self, beta_1, beta_2, eps, amsgrad)
         self.weight_decay = not_negative("weight_decay", weight_decay)
         # The parameters at the end do not decay.
-        self.apart = False
+        self.coordinatewise = False
 
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
                     Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
@@ -280,7 +280,7 @@ cdef class NAdamRule(MeansRule):
         MeansRule.__init__(self, beta_1, beta_2, eps)
         self.momentum_decay = not_negative("momentum_decay", momentum_decay)
         self.slots = 3
-        self.apart = False
+        self.coordinatewise = False
 
     cdef inline double mu(self, Py_ssize_t t) noexcept nogil:
         return self.beta_1 * (1.0 - 0.5 * pow(0.96, t * self.momentum_decay))

@@ -20,7 +20,7 @@ cdef class AdagradRule(Rule):
 
     def __init__(self, eps):
         self.eps = not_negative("eps", eps)
-        self.apart = True
+        self.coordinatewise = True
         self.slots = 1
 
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
@@ -78,7 +78,7 @@ cdef class RMSpropRule(Rule):
         self.eps = not_negative("eps", eps)
         self.centered = centered
         self.slots = 1 + self.centered + (momentum != 0)
-        self.apart = True
+        self.coordinatewise = True
 
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
                     Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
@@ -168,7 +168,7 @@ cdef class AdadeltaRule(Rule):
         self.rho = in_unit_interval("rho", rho)
         self.eps = positive("eps", eps)
         self.slots = 2
-        self.apart = True
+        self.coordinatewise = True
 
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
                     Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:

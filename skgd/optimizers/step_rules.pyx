@@ -25,7 +25,7 @@ cdef class SGDRule(Rule):
         self.dampening = in_unit_interval("dampening", dampening)
         self.nesterov = nesterov
         self.plain = momentum == 0
-        self.apart = True
+        self.coordinatewise = True
         self.slots = momentum != 0
         if nesterov and (momentum == 0 or dampening != 0):
             raise ValueError("nesterov=True: pass a momentum above 0 and dampening=0.")
@@ -115,7 +115,7 @@ cdef class LionRule(Rule):
         self.beta_1 = in_unit_interval("beta_1", beta_1)
         self.beta_2 = in_unit_interval("beta_2", beta_2)
         self.slots = 1
-        self.apart = True
+        self.coordinatewise = True
 
     cdef inline double direction(self, double m, double g) noexcept nogil:
         return self.beta_1 * m + (1.0 - self.beta_1) * g
@@ -191,7 +191,7 @@ cdef class RpropRule(Rule):
         if not 0 < self.smallest <= self.largest < float("inf"):
             raise ValueError(f"step_sizes={step_sizes!r}: pass two positive numbers that rise.")
         self.slots = 2
-        self.apart = True
+        self.coordinatewise = True
 
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
                     Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
