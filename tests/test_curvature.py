@@ -33,7 +33,7 @@ def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False
     problem = Problem(X, targets, weights, loss.compiled(k), k)
     moments = Moments.of(problem.rows, weights)
     hessian_diag = np.tile(alpha * penalty.curvature(D), (k, 1))
-    curvature, unit = np.full(k, loss.curvature), np.ones(k)
+    curvature, unit = np.full(k, loss.smoothness), np.ones(k)
     if positive:
         penalty = Box(0.0, None, penalty)
     return Objective(

@@ -66,7 +66,7 @@ def test_the_hessian_is_the_slope_of_the_gradient(loss):
 def test_the_curvature_bounds_the_hessian(loss):
     z = np.linspace(-6, 6, 2001)
     y = np.ones(z.shape)
-    bound = np.inf if loss.curvature is None else loss.curvature
+    bound = np.inf if loss.smoothness is None else loss.smoothness
     assert np.all(loss.hessian(y, z) <= bound * (1 + 1e-15))
     assert np.all(loss.hessian(-y if loss.task == "classification" else y, z) <= bound)
 
@@ -494,7 +494,9 @@ def test_the_names_and_the_docs_have_every_loss(loss):
 
 
 @pytest.mark.parametrize(
-    "loss", [a for a in PUBLIC if a.convex and not a.is_multiclass(3) and not a.homogeneous], ids=repr
+    "loss",
+    [loss for loss in PUBLIC if loss.convex and not loss.is_multiclass(3) and not loss.homogeneous],
+    ids=repr,
 )
 def test_each_of_several_outputs_is_as_if_alone(loss):
     if loss.task == "classification":
@@ -692,10 +694,31 @@ def test_the_curvature_of_focal_is_the_largest_second_derivative(gamma):
         return loss.hessian(np.ones(1), np.array([z]))[0]
 
     top = -optimize.minimize_scalar(lambda z: -hessian(z), bounds=(-10, 10)).fun
-    assert top <= loss.curvature <= 1.001 * top
+    assert top <= loss.smoothness <= 1.001 * top
 
 
 @pytest.mark.parametrize("margin", [-1e4, -800.0, 800.0, 1e4])
 def test_focal_probabilities_of_huge_margins_are_0_and_1(margin):
     expected = [[1.0, 0.0]] if margin < 0 else [[0.0, 1.0]]
     np.testing.assert_array_equal(Focal().probabilities(np.array([[margin]])), expected)
+
+
+def test_a_loss_may_call_its_smoothness_curvature():
+    class Constant(Loss):
+        curvature = 2.0
+
+    class Computed(Loss):
+        def __init__(self, scale=3.0):
+            self.scale = scale
+
+        @property
+        def curvature(self):
+            return 1.0 / self.scale
+
+    class Assigned(Loss):
+        def __init__(self):
+            self.curvature = 5.0
+
+    assert [each().smoothness for each in (Constant, Computed, Assigned)] == [2.0, 1.0 / 3.0, 5.0]
+    assert [each().curvature for each in (Constant, Computed, Assigned)] == [2.0, 1.0 / 3.0, 5.0]
+    assert Loss().curvature is None and losses.Huber().curvature == 1.0

@@ -286,8 +286,8 @@ def test_a_loss_has_the_slope_and_the_bend_that_it_says(loss):
     slope = (loss.value(y, z + 1e-5) - loss.value(y, z - 1e-5)) / 2e-5
     np.testing.assert_allclose(loss.gradient(y, z), slope, rtol=1e-7, atol=1e-8)
     change = loss.gradient(y, z) - loss.gradient(y, other)
-    if loss.curvature is not None:
-        assert np.all(np.abs(change) <= loss.curvature * np.abs(z - other) * (1 + 1e-12))
+    if loss.smoothness is not None:
+        assert np.all(np.abs(change) <= loss.smoothness * np.abs(z - other) * (1 + 1e-12))
     if loss.convex:
         # The slope never falls, and the loss lies above each of its tangents.
         assert np.all(change * (z - other) >= 0)

@@ -166,7 +166,7 @@ class Loss(BaseEstimator):
         Whether the derivative is continuous.
     convex : bool
         Whether every minimum is the global one.
-    curvature : float or None
+    smoothness : float or None
         An upper bound of the second derivative; None if there is none.
     smoothing : float or None
         The residuals over which the slope turns from one end's to the other's, 0 for a kink; None
@@ -202,7 +202,7 @@ class Loss(BaseEstimator):
     task = "regression"
     smooth = True
     convex = True
-    curvature = None
+    smoothness = None
     has_hessian = False
     constant_hessian = False
     homogeneous = False
@@ -210,6 +210,22 @@ class Loss(BaseEstimator):
     separable_loss = None
     expands = False
     domain = "finite numbers"
+
+    @classmethod
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        given = vars(cls)
+        if "curvature" in given and "smoothness" not in given:
+            cls.smoothness = given["curvature"]
+
+    @property
+    def curvature(self):
+        """The former name of ``smoothness``, which a loss may still define instead."""
+        return self.smoothness
+
+    @curvature.setter
+    def curvature(self, bound):
+        self.smoothness = bound
 
     def value(self, y, z):
         """Return the loss at each target and margin.
@@ -272,7 +288,7 @@ class Loss(BaseEstimator):
         return self.quadratic(terms.shape[1]).apply("gradient", terms, direction)
 
     def quadratic(self, n_outputs):
-        """Return the rule of the loss's quadratic part; its targets are what ``hessian_terms`` returns.
+        """Return the rule of the quadratic part, whose targets are what ``hessian_terms`` returns.
 
         Parameters
         ----------
@@ -424,7 +440,7 @@ class Loss(BaseEstimator):
         share = np.ones(spread.shape)
         if self.smoothing is not None:
             share = np.minimum(1, self.smoothing / spread)
-        return share * (self.curvature or 1.0), 1.0 / (share * spread**2)
+        return share * (self.smoothness or 1.0), 1.0 / (share * spread**2)
 
     def score(self, y, predictions, sample_weight=None):
         """Return the score of a regression: R^2, averaged over the outputs."""

@@ -174,7 +174,7 @@ class SquaredHinge(Loss):
 
     Rule = SquaredHingeRule
     task = "classification"
-    curvature = 2.0
+    smoothness = 2.0
     has_hessian = True
 
     def conjugate(self, y, slope):
@@ -233,7 +233,7 @@ class ModifiedHuber(Loss):
 
     Rule = ModifiedHuberRule
     task = "classification"
-    curvature = 2.0
+    smoothness = 2.0
     has_hessian = True
 
     def lipschitz(self, n_outputs):
@@ -327,7 +327,7 @@ class LogLoss(Loss):
     separable_loss = log(2.0)
 
     @property
-    def curvature(self):
+    def smoothness(self):
         """The bound for the sigmoid; a softmax of K outputs has (1 - 1/K)/2 (Boehning 1988)."""
         return 0.25
 
@@ -470,7 +470,7 @@ class Focal(Loss):
         self.gamma = gamma
 
     @property
-    def curvature(self):
+    def smoothness(self):
         """The largest second derivative, from a fine grid of margins."""
         z = np.linspace(-10.0, 10.0, 4001)
         return 1.0001 * self.hessian(np.ones(z.shape), z).max()

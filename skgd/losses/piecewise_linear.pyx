@@ -104,7 +104,7 @@ class Smoothed(Loss):
         return self.loss.task
 
     @property
-    def curvature(self):
+    def smoothness(self):
         return 1.0 / self.smoothing
 
     def compiled(self, n_outputs=1):
@@ -321,7 +321,7 @@ class Huber(Loss):
     """
 
     Rule = HuberRule
-    curvature = 1.0
+    smoothness = 1.0
     has_hessian = True
 
     def __init__(self, delta=1.35):

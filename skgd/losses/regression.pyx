@@ -55,7 +55,7 @@ class SquaredError(Loss):
     """
 
     Rule = SquaredErrorRule
-    curvature = 1.0
+    smoothness = 1.0
     has_hessian = True
     constant_hessian = True
 
@@ -121,7 +121,7 @@ class SquaredEpsilonInsensitive(Loss):
     """
 
     Rule = SquaredEpsilonInsensitiveRule
-    curvature = 2.0
+    smoothness = 2.0
     has_hessian = True
 
     def __init__(self, epsilon=0.1):
@@ -175,7 +175,7 @@ class LogCosh(Loss):
     """
 
     Rule = LogCoshRule
-    curvature = 1.0
+    smoothness = 1.0
     has_hessian = True
     smoothing = 1.0
 
@@ -254,7 +254,7 @@ class Cauchy(Loss):
 
     Rule = CauchyRule
     convex = False
-    curvature = 1.0
+    smoothness = 1.0
     has_hessian = True
 
     def __init__(self, scale=1.0):

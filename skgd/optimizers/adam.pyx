@@ -5,7 +5,7 @@ from libc.math cimport fabs, pow, sqrt
 
 from skgd.optimizers.base cimport Rule
 
-from skgd.optimizers.base import Optimizer, in_unit_interval, not_negative, positive
+from skgd.optimizers.base import Optimizer, in_unit_interval, not_negative
 
 __all__ = ["Adam", "AdamW", "Adamax", "NAdam", "RAdam", "Yogi"]
 

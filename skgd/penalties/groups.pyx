@@ -7,7 +7,7 @@ import numpy as np
 
 from libc.math cimport INFINITY, fabs, fmax, sqrt
 
-from skgd._arrays cimport floats, integers
+from skgd._arrays cimport integers
 from skgd.penalties.base cimport clipped
 from skgd.penalties.separable cimport WeightedRule
 
