@@ -220,19 +220,19 @@ class Secants:
 
     def add(self, move, change):
         """Take in by how much a move has changed the gradient."""
-        curvature = float(move @ change)
-        if curvature > 0:
-            self.pairs.append((move, change, curvature))
+        product = float(move @ change)
+        if product > 0:
+            self.pairs.append((move, change, product))
 
     def step(self, curvature, gradient):
         """Return the next move and the fall that its slope says."""
         rest, shares = gradient.copy(), []
-        for move, change, curvature in reversed(self.pairs):
-            shares.append(float(move @ rest) / curvature)
+        for move, change, product in reversed(self.pairs):
+            shares.append(float(move @ rest) / product)
             rest -= shares[-1] * change
         rest = curvature.precondition(rest)
-        for (move, change, curvature), share in zip(self.pairs, reversed(shares), strict=True):
-            rest += (share - float(change @ rest) / curvature) * move
+        for (move, change, product), share in zip(self.pairs, reversed(shares), strict=True):
+            rest += (share - float(change @ rest) / product) * move
         return -rest, float(gradient @ rest)
 
 
