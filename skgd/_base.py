@@ -16,14 +16,12 @@ from skgd._checks import (
     check_weights,
     naming_columns,
     out_of_range,
-    shown,
 )
-from skgd._names import check_choice
 from skgd._pieces import check_types
 from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
-from skgd.losses import Loss, by_name
-from skgd.penalties import L1, L2, ElasticNet, Penalty
-from skgd.plan import make_optimizer
+from skgd.losses import by_name, make_loss
+from skgd.optimizers import make_optimizer
+from skgd.penalties import make_penalty
 from skgd.record import warn_diverged
 from skgd.run import Memory, Run, Sample
 from skgd.schedules import as_schedule
@@ -148,43 +146,10 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         return canonical(X), y
 
     def _make_loss(self):
-        losses = by_name(self._task)
-        if isinstance(self.loss, str):
-            others = by_name("regression" if self._task == "classification" else "classification")
-            if self.loss in others and self.loss not in losses:
-                raise ValueError(self._other_task(next(iter(others.values())).task))
-            check_choice("loss", self.loss, tuple(losses), "or a Loss")
-            return losses[self.loss]()
-        if not isinstance(self.loss, Loss):
-            raise TypeError(
-                f"loss={shown(self.loss)}: pass a string or an object from skgd.losses, such as "
-                f"{next(iter(losses.values())).__name__}()."
-            )
-        if self.loss.task != self._task:
-            raise ValueError(self._other_task(self.loss.task))
-        return self.loss
-
-    def _other_task(self, task):
-        names = ", ".join(map(repr, by_name(self._task)))
-        return (
-            f"loss={self.loss!r} is a loss for {task}: {type(self).__name__} needs one for "
-            f"{self._task}; pass one of {names}."
-        )
+        return make_loss(self.loss, self._task, type(self).__name__)
 
     def _make_penalty(self):
-        named = {
-            None: lambda: None, "l2": L2, "l1": L1,
-            "elasticnet": lambda: ElasticNet(l1_ratio=self.l1_ratio),
-        }  # fmt: skip
-        if isinstance(self.penalty, Penalty):
-            return self.penalty
-        if not (self.penalty is None or isinstance(self.penalty, str)):
-            raise TypeError(
-                f"penalty={shown(self.penalty)}: pass a string, None or an object from "
-                "skgd.penalties."
-            )
-        check_choice("penalty", self.penalty, tuple(named), "or a Penalty")
-        return named[self.penalty]()
+        return make_penalty(self.penalty, self.l1_ratio)
 
     def _check_parameters(self):
         """Raise for the first parameter that cannot be used, those of its pieces included."""

@@ -5,6 +5,7 @@ rule of its own: where it overrides a method, a rule calls that method back.
 """
 
 import inspect
+import re
 from functools import cache, wraps
 
 from skgd._checks import check_flag, is_finite, is_number, shown
@@ -97,6 +98,11 @@ def make_rule(piece, **more):
 def parameter_names(cls):
     """Return the names of a class's hyperparameters; a search asks for thousands of rules."""
     return cls._get_param_names()
+
+
+def snake_case(name):
+    """Return the name of a class as users write it: "log_loss" for LogLoss, "sgd" for SGD."""
+    return re.sub("(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def check_complete(piece, root, *signatures):

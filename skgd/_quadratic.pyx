@@ -69,20 +69,20 @@ def sweep_coordinates(hessian, l1, lower, upper, x, gradient, *, n_sweeps, tol):
     cdef const double* high = floats(upper, (p,))
     cdef double* w = writeable_floats(x, (p,))
     cdef double* g = writeable_floats(gradient, (p,))
-    cdef double goal = tol, moved = 0.0, bend, best, move
+    cdef double goal = tol, moved = 0.0, curvature, best, move
     with nogil:
         while left > 0:
             left -= 1
             moved = 0.0
             for j in range(p):
-                bend = H[j * p + j]
-                if not bend > 0.0:
+                curvature = H[j * p + j]
+                if not curvature > 0.0:
                     continue
-                best = w[j] - g[j] / bend
-                if best > a[j] / bend:
-                    best -= a[j] / bend
-                elif best < -a[j] / bend:
-                    best += a[j] / bend
+                best = w[j] - g[j] / curvature
+                if best > a[j] / curvature:
+                    best -= a[j] / curvature
+                elif best < -a[j] / curvature:
+                    best += a[j] / curvature
                 else:
                     best = 0.0
                 best = low[j] if best < low[j] else best
@@ -91,7 +91,7 @@ def sweep_coordinates(hessian, l1, lower, upper, x, gradient, *, n_sweeps, tol):
                 if move != 0.0:
                     w[j] = best
                     skgd_axpy(p, move, H + j * p, g)
-                    moved += bend * move * move
+                    moved += curvature * move * move
             if not moved > goal:
                 break
     return moved

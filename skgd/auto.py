@@ -10,7 +10,7 @@ from skgd.dual import takes_dual
 from skgd.gradients import NEAR, Gradients, passes_per_hessian
 from skgd.growing import descend_on_samples
 from skgd.interior import InteriorPoint, takes_hinges
-from skgd.newton import Newton, stand_ins
+from skgd.newton import Newton, smoothing_path
 from skgd.optimizers import LBFGS, AcceleratedGradient
 from skgd.rowspace import in_row_space
 from skgd.training import train_full_batch
@@ -34,8 +34,8 @@ def solve(objective, loss, X, x, record):
     than rows are descended in the span of the rows.
     """
     space = None
-    bends = loss.has_hessian or loss.width is not None
-    if loss.convex and bends and not takes_dual(objective, loss):
+    curved = loss.has_hessian or loss.smoothing is not None
+    if loss.convex and curved and not takes_dual(objective, loss):
         space = in_row_space(objective, loss, X)
     if space is not None:
         objective.space = space
@@ -46,7 +46,7 @@ def solve(objective, loss, X, x, record):
             x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
         record.stop_reason = record.stop_reason or "precision"
         return x
-    losses, inner = stand_ins(objective, loss), objective
+    losses, inner = smoothing_path(objective, loss), objective
     for smooth in losses:
         so_far, inner = inner.passes, objective
         inner.passes = so_far
@@ -139,7 +139,7 @@ def _confirmed_by_gap(objective, loss, smooth, X, record):
 
 
 def _solver(objective, loss, X, gradually):
-    bends = loss.has_hessian and loss.convex
-    if objective.proximal and not (bends and takes_kinks(objective, loss)):
+    has_hessian = loss.has_hessian and loss.convex
+    if objective.proximal and not (has_hessian and takes_kinks(objective, loss)):
         return AcceleratedGradient()
-    return Newton(loss, X, gradually=gradually) if bends else LBFGS()
+    return Newton(loss, X, gradually=gradually) if has_hessian else LBFGS()

@@ -25,7 +25,7 @@ from skgd.curvature import factorised_size, margins, parts_of, takes_kinks
 from skgd.dual import curvature_at, takes_dual
 from skgd.interior import InteriorPoint, takes_hinges
 from skgd.kinks import Kinks
-from skgd.newton import Newton, stand_ins
+from skgd.newton import Newton, smoothing_path
 
 # Multiplications for a Hessian up to which a fit tells its distance unasked.
 AFFORDABLE = 3e8
@@ -104,7 +104,7 @@ def work(objective, loss):
     if not size:
         return np.inf
     step = STEP + max(n, size) * float(size) ** 2 * blocks
-    if size == p and loss.couples(k):
+    if size == p and loss.is_multiclass(k):
         # The outputs' blocks are no more than the preconditioner of conjugate gradients.
         step += PRODUCTS * 4.0 * max(n, p) * k * p
     return step
@@ -134,7 +134,7 @@ def optimality(objective, loss, X, coef, intercept, allowance=None):
     if space is not None:
         x = space.coordinates(coef, intercept)
         beside = coef - space.model(x)[0]
-        excess = 0.5 * float(np.sum(space.bend * beside * (2.0 * coef - beside)))
+        excess = 0.5 * float(np.sum(space.hessian_diag * beside * (2.0 * coef - beside)))
         return max(excess, 0.0) + optimality(
             space, loss, space.X, *space.raw(x), allowance
         )
@@ -162,8 +162,8 @@ def _of_quadratic(objective, curvature, x):
     point, unit, shape = objective.at(x), objective.metric.unit, curvature.shape
     move = curvature.solve(point.gradient, 0.0)
     left = point.gradient - curvature.product(move)
-    bend = objective.penalty_bend
-    floor = np.where(bend > FAINT, bend, np.finfo(float).eps)
+    hessian_diag = objective.penalty_hessian_diag
+    floor = np.where(hessian_diag > FAINT, hessian_diag, np.finfo(float).eps)
     hidden = np.abs(left).reshape(shape) + ROUNDED * objective.gradient_terms(x)
     squares = (move * (point.gradient + left)).reshape(shape) + hidden**2 / floor
     roots = np.sqrt(np.maximum(squares.sum(axis=1), 0.0))
@@ -188,9 +188,9 @@ def _of_slopes(objective, loss, X, x, values, allowance):
             scale = float(objective.metric.unit @ np.abs(values))
             InteriorPoint(loss, X).solve(objective, x, _ends(scale, allowance))
         if objective.slopes is not None:
-            bound.improve(objective.slopes, np.abs(x).reshape(bound.bend.shape))
+            bound.improve(objective.slopes, np.abs(x).reshape(bound.hessian_diag.shape))
         return bound.distance(values)
-    losses = stand_ins(objective, loss)
+    losses = smoothing_path(objective, loss)
     if len(losses) > 1:
         # Slopes of the closest stand-in will do at a point that its own descent found.
         _improve_along(bound, objective, losses[-1], x, values, 1, allowance)
@@ -277,13 +277,13 @@ class LowerBound:
         self.objective, self.loss, self.X, self.tight = objective, loss, X, False
         problem, metric = objective.problem, objective.metric
         self.kinks = Kinks.of(objective)
-        self.coupled = loss.couples(problem.k)
+        self.coupled = loss.is_multiclass(problem.k)
         self.units = metric.unit[:1] if self.coupled else metric.unit
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         weights = problem.row_weights()
         self.share = weights / weights.sum()
-        self.targets, bend = objective.targets, objective.penalty_bend
-        self.bend = np.where(bend > FAINT, bend, 0.0)
+        self.targets, hessian_diag = objective.targets, objective.penalty_hessian_diag
+        self.hessian_diag = np.where(hessian_diag > FAINT, hessian_diag, 0.0)
         # Rows without slopes say that no loss is below its least value.
         flat = self._conjugate(np.zeros((problem.n, problem.k)))
         if np.all(np.isfinite(flat)):
@@ -295,15 +295,15 @@ class LowerBound:
         return float(np.sum(np.maximum(values - self.lower, 0.0) + self.rounding))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def improve(self, slopes, reach=0.0):
+    def improve(self, slopes, parameter_sizes=0.0):
         """Take slopes of the rows, of shape (n_samples, n_outputs), and tell if they bound better.
 
-        reach is the size of parameters near the minimum: sums that should be zero and are not quite
+        parameter_sizes are near the minimum: sums that should be zero and are not quite
         count with it.
         """
         for share in SHRUNK:
             if np.all(np.isfinite(self._conjugate(share * slopes))):
-                lower, rounding = self._bound(share * slopes, reach)
+                lower, rounding = self._bound(share * slopes, parameter_sizes)
                 better = lower - rounding > self.lower - self.rounding
                 self.lower = np.where(better, lower, self.lower)
                 self.rounding = np.where(better, rounding, self.rounding)
@@ -324,9 +324,9 @@ class LowerBound:
             least = np.minimum(up, down)
             up, down = (np.divide(least, s, out=np.ones(k), where=s > 0) for s in (up, down))
             slopes = slopes * np.where(slopes > 0, up, down)
-        return self.improve(slopes, np.abs(x).reshape(self.bend.shape))
+        return self.improve(slopes, np.abs(x).reshape(self.hessian_diag.shape))
 
-    def _bound(self, slopes, reach):
+    def _bound(self, slopes, parameter_sizes):
         """Return the bound of slopes and its rounding, by group of outputs."""
         sums, sizes = self._sums(slopes)
         if self.coupled:
@@ -339,14 +339,17 @@ class LowerBound:
                 for part in (self.kinks.l1, self.kinks.lower, self.kinks.upper)
             )
             # Slopes that ask for more than l1 allows are shrunk until they do not.
-            free = (self.bend == 0) & np.isinf(np.where(sums > 0, low, high)) & (l1 > 0)
+            free = (self.hessian_diag == 0) & np.isinf(np.where(sums > 0, low, high)) & (l1 > 0)
             allowed = np.divide(l1, np.abs(sums), out=np.ones(sums.shape), where=free & (sums != 0))
             allowed = np.minimum(1.0, allowed.min(axis=1))
             allowed = np.full(len(sums), allowed.min()) if self.coupled else allowed
             slopes, sums = slopes * allowed, sums * allowed[:, None]
-            penalties = self._conjugates(sums, sizes, l1, low, high, reach)
-            hidden = np.where(self.bend > 0, np.sign(sums) * self._rounding_of_sums(slopes), 0.0)
-            further = self._conjugates(sums + hidden, sizes, l1, low, high, reach) - penalties
+            penalties = self._conjugates(sums, sizes, l1, low, high, parameter_sizes)
+            hidden = np.where(
+                self.hessian_diag > 0, np.sign(sums) * self._rounding_of_sums(slopes), 0.0
+            )
+            further = self._conjugates(sums + hidden, sizes, l1, low, high, parameter_sizes)
+            further = further - penalties
         penalties, further = (
             self._by_group(part.sum(axis=1) / self.objective.metric.unit)
             for part in (penalties, further)
@@ -383,7 +386,7 @@ class LowerBound:
         metric, d = self.objective.metric, self.objective.problem.d
         weighted = slopes * self.share[:, None]
         sums, sizes = (np.zeros(metric.inverse.shape) for _ in range(2))
-        sized = np.any(self.bend[:, :d] == 0)
+        sized = np.any(self.hessian_diag[:, :d] == 0)
         for part in parts_of(self.X):
             rows, w = self.X[part], weighted[part]
             if sparse.issparse(rows):
@@ -400,16 +403,16 @@ class LowerBound:
         scale = metric.inverse * metric.unit[:, None]
         return sums * scale, sizes * scale
 
-    def _conjugates(self, sums, sizes, l1, low, high, reach):
-        """Return ``sup_v -q v - l1 |v| - bend v^2 / 2`` within the bounds, for each parameter."""
+    def _conjugates(self, sums, sizes, l1, low, high, parameter_sizes):
+        """Return ``sup_v -q v - l1 |v| - hessian_diag v^2 / 2`` within bounds, per parameter."""
         pull = -np.sign(sums) * np.maximum(np.abs(sums) - l1, 0.0)
         end = np.where(pull > 0, high, np.where(pull < 0, low, 0.0))
-        v = np.divide(pull, self.bend, out=end, where=self.bend > 0)
+        v = np.divide(pull, self.hessian_diag, out=end, where=self.hessian_diag > 0)
         v = np.clip(v, low, high)
         # What should be zero and is rounding counts with the size of the parameters.
         rounding = np.isinf(v) & (np.abs(pull) <= BALANCED * sizes)
-        v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + reach), v)
-        return -sums * v - l1 * np.abs(v) - 0.5 * self.bend * v**2
+        v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + parameter_sizes), v)
+        return -sums * v - l1 * np.abs(v) - 0.5 * self.hessian_diag * v**2
 
     def _by_group(self, values):
         return values.sum(keepdims=True) if self.coupled else values
@@ -422,11 +425,12 @@ def knows_gap(objective, loss):
     slopes must vanish together over the outputs of each row and over the rows of each output.
     """
     kinks = Kinks.of(objective)
-    if kinks is None or loss.couples(objective.problem.k) or not knows_conjugate(loss):
+    if kinks is None or loss.is_multiclass(objective.problem.k) or not knows_conjugate(loss):
         return False
     shape = objective.metric.inverse.shape
     closed = (kinks.l1 > 0) | (np.isfinite(kinks.lower) & np.isfinite(kinks.upper))
-    closed = closed.reshape(shape) | (objective.penalty_bend > 0) | (objective.metric.inverse == 0)
+    closed = closed.reshape(shape) | (objective.penalty_hessian_diag > 0)
+    closed |= objective.metric.inverse == 0
     return bool(np.all(closed[:, :objective.problem.d]))
 
 

@@ -298,10 +298,10 @@ class GDClassifier(ClassifierMixin, BaseGD):
 
         Otherwise they sum to what is next to zero within the bounds.
         """
-        if not self._make_loss().couples(objective.problem.k):
+        if not self._make_loss().is_multiclass(objective.problem.k):
             return coef, intercept
         if not objective.alpha.any():
-            bounds = objective.penalty.separated(coef.shape[1])
+            bounds = objective.penalty.separable_form(coef.shape[1])
             lower, upper = bounds[1:] if bounds is not None else (-np.inf, np.inf)
             shift = np.minimum(coef.mean(axis=0), coef.min(axis=0) - lower)
             moved = np.maximum(coef - np.maximum(shift, coef.max(axis=0) - upper), lower)

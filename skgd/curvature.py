@@ -64,7 +64,7 @@ class Curvature:
         self.margins = objective.margins(x)
         if self.margins is None:
             self.margins = margins(X, *objective.raw(x))
-        self.bends = loss.bends(objective.targets, self.margins)
+        self.hessian_terms = loss.hessian_terms(objective.targets, self.margins)
         self.exact, self.joint, self.costly = False, False, False
         self.solved, self.stretch = True, 1.0
         self.blocks = self.solvers = self.damping = self.even = self.quadratic = None
@@ -78,7 +78,7 @@ class Curvature:
         if not size:
             return
         rows = self._rows(size) if sampled else None
-        self.exact = rows is None and (self.joint or not loss.couples(k))
+        self.exact = rows is None and (self.joint or not loss.is_multiclass(k))
         self.blocks = [self._joint_hessian(rows)] if self.joint else self._hessians(rows)
         n_rows = objective.problem.n if rows is None else len(rows)
         blocks = 1 if self.joint else k
@@ -88,8 +88,8 @@ class Curvature:
         """Return the slopes of the rows after a move of the parameters, to first order."""
         change = margins(self.X, *self.objective.metric.to_raw(move.reshape(self.shape)))
         rule = self.loss.compiled(self.shape[0])
-        return rule.apply("gradient", self.objective.targets, self.margins) + self.loss.bend(
-            self.bends, change
+        return rule.apply("gradient", self.objective.targets, self.margins) + (
+            self.loss.hessian_product(self.hessian_terms, change)
         )
 
     def _rows(self, n_parameters):
@@ -130,8 +130,8 @@ class Curvature:
     def _hessians(self, rows):
         """Return the Hessian of each output's parameters, other outputs held fixed."""
         objective, p = self.objective, self.shape[1]
-        second = self.bends
-        if self.loss.couples(self.shape[0]):
+        second = self.hessian_terms
+        if self.loss.is_multiclass(self.shape[0]):
             second = second * (1.0 - second)
         outputs = range(1) if self._shared() else range(self.shape[0])
         result = np.zeros((len(outputs), p, p))
@@ -141,7 +141,7 @@ class Curvature:
         for c in outputs:
             scale = self._relative_scale(c)
             result[c] *= scale[:, None] * scale * objective.metric.unit[c]
-        _diagonals(result)[:] += objective.penalty_bend[:len(outputs)]
+        _diagonals(result)[:] += objective.penalty_hessian_diag[:len(outputs)]
         return list(result)
 
     def _joint_hessian(self, rows):
@@ -153,16 +153,16 @@ class Curvature:
         result, own = np.zeros((k * p, k * p)), np.zeros((k, p, p))
         others = 1.0 - np.eye(k)
         for part, share, scaled in self._blocks(rows, k):
-            bends, roots = self.bends[part], np.sqrt(share)[:, None]
+            terms, roots = self.hessian_terms[part], np.sqrt(share)[:, None]
             # Sums of the others, as a difference from the sum of all has less digits.
-            each = scaled(np.sqrt(bends * (bends @ others)) * roots).reshape(-1, k, p)
+            each = scaled(np.sqrt(terms * (terms @ others)) * roots).reshape(-1, k, p)
             for c in range(k):
                 own[c] += each[:, c].T @ each[:, c]
-            all_outputs = scaled(bends * roots)
+            all_outputs = scaled(terms * roots)
             result -= all_outputs.T @ all_outputs
         own *= self.objective.metric.unit[0]
         result *= self.objective.metric.unit[0]
-        _diagonals(own)[:] += self.objective.penalty_bend
+        _diagonals(own)[:] += self.objective.penalty_hessian_diag
         pairs = result.reshape(k, p, k, p)
         for c in range(k):
             pairs[c, :, c] = own[c]
@@ -190,8 +190,11 @@ class Curvature:
             if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
                 self.solvers = self.solvers * self.shape[0]
             if self.joint:
-                alike, bend = self.objective.alike, self.objective.penalty_bend[0] + damping
-                self.even = np.divide(alike, bend, out=np.zeros(len(bend)), where=bend > 0)
+                alike = self.objective.alike
+                hessian_diag = self.objective.penalty_hessian_diag[0] + damping
+                self.even = np.divide(
+                    alike, hessian_diag, out=np.zeros(len(hessian_diag)), where=hessian_diag > 0
+                )
         if self.exact:
             return self.precondition(gradient)
         return self._conjugate_gradient(gradient, tol, damping)
@@ -259,11 +262,11 @@ class Curvature:
             if size <= tol**2 * goal or size <= 0:
                 break
             image = self.product(search) + damping * search
-            bend = float(search @ image)
-            if bend <= 0:
+            curvature = float(search @ image)
+            if curvature <= 0:
                 break
-            direction += size / bend * search
-            residual -= size / bend * image
+            direction += size / curvature * search
+            residual -= size / curvature * image
             conditioned = self.precondition(residual)
             size, old = float(residual @ conditioned), size
             search = conditioned + size / old * search
@@ -277,8 +280,8 @@ class Curvature:
         objective, problem = self.objective, self.objective.problem
         coef, intercept = objective.metric.to_raw(v.reshape(self.shape))
         if self.quadratic is None:
-            rule, bends = self.loss.quadratic(problem.k), np.ascontiguousarray(self.bends)
-            self.quadratic = Problem(problem.rows, bends, problem.weights, rule, problem.k)
+            rule, terms = self.loss.quadratic(problem.k), np.ascontiguousarray(self.hessian_terms)
+            self.quadratic = Problem(problem.rows, terms, problem.weights, rule, problem.k)
         objective.passes += 1
         _, *images = value_and_gradient(
             self.quadratic, coef, intercept, n_threads=objective.n_threads
@@ -293,7 +296,7 @@ def factorised_size(objective, loss):
     """
     k, p = objective.metric.inverse.shape
     largest = FACTORISED_WITH_KINKS if objective.proximal else FACTORISED_JOINTLY
-    if k > 1 and loss.couples(k) and k * p <= largest:
+    if k > 1 and loss.is_multiclass(k) and k * p <= largest:
         return k * p, 1
     return (p, k) if p <= FACTORISED else (0, 0)
 
@@ -316,8 +319,8 @@ def takes_kinks(objective, loss):
     """Tell whether an objective's kinks can be stepped over with a Hessian of all parameters."""
     k, p = objective.metric.inverse.shape
     size = factorised_size(objective, loss)[0]
-    whole = size == k * p if loss.couples(k) else size > 0
-    return whole and objective.penalty.separated(objective.problem.d) is not None
+    whole = size == k * p if loss.is_multiclass(k) else size > 0
+    return whole and objective.penalty.separable_form(objective.problem.d) is not None
 
 
 def blocks_of_rows(n_rows, n_features):

@@ -29,13 +29,13 @@ EXACT = 1e-13
 
 def takes_dual(objective, loss):
     """Tell whether systems of as many equations as rows are possible, and cheaper."""
-    problem, bend = objective.problem, objective.penalty_curvature
+    problem, hessian_diag = objective.problem, objective.penalty_curvature
     n, d = problem.n, problem.d
     if not loss.constant_hessian or not FEW < d or not n < d or objective.proximal:
         return False
     if n > FACTORISED or n * d > COPIED or objective.metric.identity:
         return False
-    if not (np.all(bend == bend[0]) and np.all(bend > 0)):
+    if not (np.all(hessian_diag == hessian_diag[0]) and np.all(hessian_diag > 0)):
         return False
     steepness = _steepness(objective)
     steep = steepness > STEEP
@@ -44,7 +44,7 @@ def takes_dual(objective, loss):
 
 def _steepness(objective):
     """Return the loss's curvature along each coefficient in units of the penalty's."""
-    share = objective.penalty_bend[0, :objective.problem.d]
+    share = objective.penalty_hessian_diag[0, :objective.problem.d]
     return np.divide(1.0 - share, share, out=np.zeros(len(share)), where=share > 0)
 
 
@@ -83,7 +83,7 @@ class DualCurvature(Curvature):
         return self._conjugate_gradient(gradient, EXACT, damping)
 
 
-def _bordered(rows, apart, bend):
+def _bordered(rows, apart, hessian_diag):
     """Return the function that solves systems with ``[A C]' [A C]`` plus a diagonal.
 
     Parameters
@@ -92,7 +92,7 @@ def _bordered(rows, apart, bend):
         A, where the diagonal is 1.
     apart : array of shape (n, m)
         C.
-    bend : array of shape (m,)
+    hessian_diag : array of shape (m,)
         The diagonal there.
     """
     products = rows @ rows.T
@@ -100,7 +100,7 @@ def _bordered(rows, apart, bend):
     products[np.diag_indices(len(rows))] += 1.0 + np.finfo(float).eps * products.trace()
     factor = linalg.cho_factor(products, overwrite_a=True, check_finite=False)
     border = linalg.cho_solve(factor, apart, check_finite=False)
-    solve_apart = solver(np.diag(bend) + apart.T @ border)
+    solve_apart = solver(np.diag(hessian_diag) + apart.T @ border)
 
     def solve(right, right_apart):
         along = linalg.cho_solve(factor, rows @ right, check_finite=False)

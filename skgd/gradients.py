@@ -75,15 +75,16 @@ class DiagonalCurvature(Curvature):
     """
 
     def _factorise(self, sampled):
-        objective, second = self.objective, self.bends
+        objective, second = self.objective, self.hessian_terms
         metric, d = objective.metric, objective.problem.d
-        if self.loss.couples(self.shape[0]):
+        if self.loss.is_multiclass(self.shape[0]):
             second = second * (1.0 - second)
         second = second * (self.weights / self.weights.sum())[:, None]
         squares = np.repeat(second.sum(axis=0)[:, None], self.shape[1], axis=1)
         squares[:, :d] = _centred_squares(self.X, metric.mean, second)
-        bends = squares * metric.inverse**2 * metric.unit[:, None] + objective.penalty_bend
-        inverse = np.divide(1.0, bends, out=np.zeros(self.shape), where=bends > 0)
+        hessian_diag = squares * metric.inverse**2 * metric.unit[:, None]
+        hessian_diag += objective.penalty_hessian_diag
+        inverse = np.divide(1.0, hessian_diag, out=np.zeros(self.shape), where=hessian_diag > 0)
         self.solvers = [lambda row, scale=scale: scale * row for scale in inverse]
         passes = passes_per_hessian(objective, self.loss)
         self.products, self.alone = np.clip(passes, *PRODUCTS), np.isinf(passes)

@@ -39,10 +39,10 @@ def takes_hinges(objective, loss):
     problem = objective.problem
     p = objective.metric.inverse.shape[1]
     return (
-        loss.hinges(np.zeros((1, problem.k))) is not None
+        loss.piecewise_linear(np.zeros((1, problem.k))) is not None
         and p <= FACTORISED
         and problem.n * p <= COPIED
-        and objective.penalty.separated(problem.d) is not None
+        and objective.penalty.separable_form(problem.d) is not None
     )
 
 
@@ -52,7 +52,7 @@ class InteriorPoint(FullBatchOptimizer):
     Parameters
     ----------
     loss : Loss
-        With ``hinges``.
+        With ``piecewise_linear``.
     X : array or CSR matrix of shape (n_samples, n_features)
     """
 
@@ -90,8 +90,8 @@ def _paths(objective, loss, X, x):
     l1, lower, upper = (part.reshape(shape) for part in (kinks.l1, kinks.lower, kinks.upper))
     weights = problem.row_weights()
     rows = np.flatnonzero(weights)
-    share, bend = weights[rows] / weights.sum(), objective.penalty_bend
-    position, low, high = np.broadcast_arrays(*loss.hinges(objective.targets[rows]))
+    share, hessian_diag = weights[rows] / weights.sum(), objective.penalty_hessian_diag
+    position, low, high = np.broadcast_arrays(*loss.piecewise_linear(objective.targets[rows]))
     paths, features = [], None
     for c in range(problem.k):
         scale = metric.inverse[c] * metric.unit[c]
@@ -107,7 +107,7 @@ def _paths(objective, loss, X, x):
             np.array([-ones, -np.inf * ones, zeros]), np.array([ones, zeros, np.inf * ones]),
             np.array([l1[c], np.isfinite(lower[c]), np.isfinite(upper[c])]), x[c],
         )  # fmt: skip
-        paths.append(_Path(features, rows, x[c], bend[c], losses, penalties))
+        paths.append(_Path(features, rows, x[c], hessian_diag[c], losses, penalties))
     return paths
 
 
@@ -124,10 +124,10 @@ def _standardised(X, rows, mean, scale):
 
 
 class _Path:
-    """The way of one output: minimise ``losses(A x) + penalties(x) + x' diag(bend) x / 2``."""
+    """The way of one output: minimise ``losses(A x) + penalties(x) + hessian_diag x^2 / 2``."""
 
-    def __init__(self, features, rows, x, bend, losses, penalties):
-        self.features, self.rows, self.x, self.bend = features, rows, x.copy(), bend
+    def __init__(self, features, rows, x, hessian_diag, losses, penalties):
+        self.features, self.rows, self.x, self.hessian_diag = features, rows, x.copy(), hessian_diag
         self.parts = losses, penalties
 
     def advance(self):
@@ -139,7 +139,7 @@ class _Path:
             return 0.0
         A, x = self.features, self.x
         residual = self._residual()
-        matrix = np.diag(self.bend + penalties.stiffness())
+        matrix = np.diag(self.hessian_diag + penalties.stiffness())
         stiffness = losses.stiffness()
         for part in blocks_of_rows(*A.shape):
             weighted = A[part] * np.sqrt(stiffness[part])[:, None]
@@ -170,7 +170,7 @@ class _Path:
 
     def _residual(self):
         losses, penalties = self.parts
-        return self.bend * self.x + losses.force() @ self.features + penalties.force()
+        return self.hessian_diag * self.x + losses.force() @ self.features + penalties.force()
 
     def gap(self):
         """Return how far the objective is from the bound of the slopes, about."""
@@ -196,12 +196,13 @@ def _solver(matrix):
 
     Small curvatures count as much as large ones here, so that none is left out.
     """
-    bends = matrix.diagonal()
-    scale = np.divide(1.0, np.sqrt(bends), out=np.zeros(len(bends)), where=bends > 0)
+    hessian_diag = matrix.diagonal()
+    scale = np.zeros(len(hessian_diag))
+    np.divide(1.0, np.sqrt(hessian_diag), out=scale, where=hessian_diag > 0)
     matrix = matrix * scale[:, None] * scale
     for damping in DAMPINGS:
         try:
-            matrix[np.diag_indices(len(bends))] = 1.0 + damping
+            matrix[np.diag_indices(len(hessian_diag))] = 1.0 + damping
             factor = linalg.cho_factor(matrix, lower=True, check_finite=False)
             return lambda row: scale * linalg.cho_solve(factor, scale * row, check_finite=False)
         except linalg.LinAlgError:
@@ -250,8 +251,8 @@ class _Hinges:
         """Return the second derivatives that stand for the hinges in the system."""
         up, down = self._sides()
         self.inverse = np.zeros(self.slope.shape)
-        bend = self.above / up + self.below / down
-        np.divide(1.0, bend, out=self.inverse, where=bend > 0)
+        hessian_diag = self.above / up + self.below / down
+        np.divide(1.0, hessian_diag, out=self.inverse, where=hessian_diag > 0)
         return np.sum(self.share * self.inverse, axis=0)
 
     def pull(self, z, centre, correct):

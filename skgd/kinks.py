@@ -43,12 +43,12 @@ class Kinks:
     def of(cls, objective):
         """Return the kinks of an objective; None where coefficients enter its penalty together."""
         metric, d = objective.metric, objective.problem.d
-        separated = objective.penalty.separated(d)
-        if separated is None:
+        separable_form = objective.penalty.separable_form(d)
+        if separable_form is None:
             return None
         shape, inverse = metric.inverse.shape, metric.inverse[:, :d]
         parts = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
-        l1, lower, upper = separated
+        l1, lower, upper = separable_form
         parts[0][:, :d] = (objective.alpha * metric.unit)[:, None] * l1 * inverse
         for part, bound in zip(parts[1:], (lower, upper), strict=True):
             np.divide(bound, inverse, out=part[:, :d], where=inverse > 0)
@@ -73,9 +73,10 @@ class Kinks:
         high = np.where((self.l1 > 0) & (x < 0), np.minimum(self.upper, 0.0), self.upper)
         return low, high
 
-    def moves_alone(self, x, slope, bend):
+    def moves_alone(self, x, slope, hessian_diag):
         """Return the move of each coordinate to its minimum while all others stay."""
-        length = np.divide(1.0, bend, out=np.zeros(len(bend)), where=bend > 0)
+        length = np.zeros(len(hessian_diag))
+        np.divide(1.0, hessian_diag, out=length, where=hessian_diag > 0)
         goal = x - length * slope
         goal = np.sign(goal) * np.maximum(np.abs(goal) - length * self.l1, 0.0)
         return self.clip(goal) - x
@@ -93,13 +94,13 @@ def minimise(hessian, gradient, x, kinks, tol):
     tol : float
         The error that is allowed, as a share of the way from x.
     """
-    v, slope, bend = x.copy(), gradient, hessian.diagonal()
+    v, slope, hessian_diag = x.copy(), gradient, hessian.diagonal()
     for _ in range(ROUNDS):
-        moves = bend * kinks.moves_alone(v, slope, bend) ** 2
-        still = max(STILL * float(bend @ v**2), tol**2 * float(bend @ (v - x) ** 2))
+        moves = hessian_diag * kinks.moves_alone(v, slope, hessian_diag) ** 2
+        still = max(STILL * float(hessian_diag @ v**2), tol**2 * float(hessian_diag @ (v - x) ** 2))
         if moves.sum() <= still:
             break
-        moves[kinks.free(v) & (bend > 0)] = np.inf
+        moves[kinks.free(v) & (hessian_diag > 0)] = np.inf
         some = _largest(moves)
         inner = np.ascontiguousarray(hessian[np.ix_(some, some)])
         v[some] = _descend(inner, slope[some], v[some], kinks.part(some), still)

@@ -12,8 +12,7 @@ from sklearn.utils.validation import _num_samples
 
 from skgd._base import BaseGD
 from skgd._checks import check_count, check_seed, check_sparse, check_weights, shown
-from skgd.optimizers import FullBatchOptimizer
-from skgd.plan import make_optimizer
+from skgd.optimizers import FullBatchOptimizer, make_optimizer
 from skgd.schedules import Schedule
 
 __all__ = ["RateTest", "find_learning_rate"]

@@ -206,12 +206,12 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
     """
     centred = centred and fit_intercept
     variance = moments.variance(about_mean=centred)
-    bend = curvature[:, None] * variance + penalty_curvature
+    hessian_diag = curvature[:, None] * variance + penalty_curvature
     if fit_intercept:
-        bend = np.column_stack([bend, curvature])
-    inverse = np.zeros(bend.shape)
+        hessian_diag = np.column_stack([hessian_diag, curvature])
+    inverse = np.zeros(hessian_diag.shape)
     with np.errstate(over="ignore", divide="ignore"):
-        np.divide(1.0, np.sqrt(bend * unit[:, None]), out=inverse, where=bend > 0)
+        np.divide(1.0, np.sqrt(hessian_diag * unit[:, None]), out=inverse, where=hessian_diag > 0)
         inverse[~np.isfinite(inverse**2)] = 0.0
         vanishing = (moments.mean != 0) & (moments.mean**2 == 0)
     frozen = (inverse == 0)[:, :len(variance)].any(axis=0)

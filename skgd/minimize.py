@@ -8,8 +8,7 @@ from scipy.optimize._numdiff import approx_derivative
 
 from skgd._checks import check_count, check_flag, check_tol, shown
 from skgd._names import did_you_mean
-from skgd.optimizers import LBFGS, FullBatchOptimizer
-from skgd.plan import make_optimizer
+from skgd.optimizers import LBFGS, FullBatchOptimizer, make_optimizer
 from skgd.schedules import as_schedule, checked_rates
 
 __all__ = ["minimize"]

@@ -223,35 +223,35 @@ class Secants:
 
     def add(self, move, change):
         """Take in by how much a move has changed the gradient."""
-        bend = float(move @ change)
-        if bend > 0:
-            self.pairs.append((move, change, bend))
+        product = float(move @ change)
+        if product > 0:
+            self.pairs.append((move, change, product))
 
     def step(self, curvature, gradient):
         """Return the next move and the fall that its slope says."""
         rest, shares = gradient.copy(), []
-        for move, change, bend in reversed(self.pairs):
-            shares.append(float(move @ rest) / bend)
+        for move, change, product in reversed(self.pairs):
+            shares.append(float(move @ rest) / product)
             rest -= shares[-1] * change
         rest = curvature.precondition(rest)
-        for (move, change, bend), share in zip(self.pairs, reversed(shares), strict=True):
-            rest += (share - float(change @ rest) / bend) * move
+        for (move, change, product), share in zip(self.pairs, reversed(shares), strict=True):
+            rest += (share - float(change @ rest) / product) * move
         return -rest, float(gradient @ rest)
 
 
-def stand_ins(objective, loss):
+def smoothing_path(objective, loss):
     """Return the loss, after smooth ones that come ever closer if it turns within a small width.
 
     References
     ----------
     Nesterov, Smooth minimization of non-smooth functions, 2005.
     """
-    if loss.width is None:
+    if loss.smoothing is None:
         return [loss]
     spread = 1.0
     if loss.task == "regression":
         spread = np.sqrt(np.max(1.0 / (objective.curvature * objective.metric.unit)))
-    wider = [loss.smoothed(width) for width in spread * SMOOTHING if width > loss.width]
+    wider = [loss.smoothed(width) for width in spread * SMOOTHING if width > loss.smoothing]
     wider = [smooth for smooth in wider if smooth is not loss]
     return [*wider, loss] if loss.smooth or not wider else wider
 

@@ -80,11 +80,11 @@ class Objective:
         return self.penalty.is_proximal
 
     @cached_property
-    def penalty_bend(self):
+    def penalty_hessian_diag(self):
         """The penalty's curvature along each parameter, in the units of the metric."""
-        bend = np.zeros(self.metric.inverse.shape)
-        bend[:, :self.problem.d] = self.penalty_curvature
-        return bend * self.metric.inverse**2 * self.metric.unit[:, None]
+        hessian_diag = np.zeros(self.metric.inverse.shape)
+        hessian_diag[:, :self.problem.d] = self.penalty_curvature
+        return hessian_diag * self.metric.inverse**2 * self.metric.unit[:, None]
 
     @cached_property
     def targets(self):
@@ -97,9 +97,10 @@ class Objective:
 
         The intercept's is one of them.
         """
-        bend = self.penalty_curvature
+        hessian_diag = self.penalty_curvature
         result = np.ones(self.metric.inverse.shape[1], dtype=bool)
-        result[:bend.shape[1]] = not self.proximal and (bend == bend[0]).all()
+        equal = not self.proximal and (hessian_diag == hessian_diag[0]).all()
+        result[:hessian_diag.shape[1]] = equal
         return result
 
     def values(self, coef, intercept, subset=None):
@@ -167,7 +168,7 @@ class Objective:
             np.sqrt(self.curvature * metric.unit)[:, None]
         )
         residuals = np.sqrt(metric.unit * np.abs(self.at(x).losses))[:, None]
-        return residuals * spread + self.penalty_bend * np.abs(x.reshape(shape))
+        return residuals * spread + self.penalty_hessian_diag * np.abs(x.reshape(shape))
 
     def margin_size(self, x):
         """Return the size of what the margins of each output at x are made of.

@@ -1,26 +1,12 @@
 """How a fit descends: its optimizer, its batches, and what else a run of it needs to know."""
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
-from skgd import optimizers
 from skgd._checks import shown
-from skgd._names import check_choice
-from skgd._pieces import check_types
-from skgd.optimizers import SGD, Adam, FullBatchOptimizer, Optimizer
+from skgd.optimizers import SGD, Adam, FullBatchOptimizer, Optimizer, make_optimizer
 from skgd.schedules import as_schedule
-
-# Each public optimizer by its name in snake_case, and what goes by names of their own.
-OPTIMIZERS = {
-    re.sub("(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower(): getattr(optimizers, name)
-    for name in optimizers.__all__
-    if name not in ("Optimizer", "FullBatchOptimizer")
-} | {
-    "momentum": lambda: SGD(momentum=0.9),
-    "nesterov": lambda: SGD(momentum=0.9, nesterov=True),
-}
 
 
 @dataclass
@@ -68,22 +54,6 @@ class Plan:
     def shares_passes(self):
         """Whether other runs may take their steps on the same batches in the same passes."""
         return self.takes_steps and len(self.bounds) > 2 and self.optimizer.snapshots is None
-
-
-def make_optimizer(optimizer, among=("auto",)):
-    """Return the optimizer object that a user's ``optimizer`` means; None for "auto"."""
-    if isinstance(optimizer, Optimizer | FullBatchOptimizer):
-        check_types(optimizer)
-        return optimizer
-    if isinstance(optimizer, str):
-        if optimizer == "auto":
-            return None
-        check_choice("optimizer", optimizer, (*among, *OPTIMIZERS), "or an Optimizer")
-        return OPTIMIZERS[optimizer]()
-    raise TypeError(
-        f"optimizer={shown(optimizer)}: pass a string or an object from skgd.optimizers, such as "
-        "Adam()."
-    )
 
 
 def choose_optimizer(optimizer, learning_rate, batch_size, *, partial):

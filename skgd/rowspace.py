@@ -43,18 +43,18 @@ class InRowSpace(Objective):
         ``Q'``, divided by the roots of the penalty's curvature.
     centre : array of shape (n_features,)
         What the rows were centred with.
-    bend : array of shape (n_features,)
+    hessian_diag : array of shape (n_features,)
         The curvature of the penalty.
     """
 
     X: np.ndarray | None = None
     basis: np.ndarray | None = None
     centre: np.ndarray | None = None
-    bend: np.ndarray | None = None
+    hessian_diag: np.ndarray | None = None
 
     def coordinates(self, coef, intercept):
         """Return the parameters of the nearest model in the span of the rows."""
-        inner = (coef * self.bend) @ self.basis.T
+        inner = (coef * self.hessian_diag) @ self.basis.T
         if self.metric.inverse.shape[1] > self.problem.d:
             intercept = intercept + coef @ self.centre
         return self.metric.from_raw(inner, intercept).ravel()
@@ -69,14 +69,16 @@ class InRowSpace(Objective):
 
 def in_row_space(objective, loss, X):
     """Return the objective in the span of the rows; None where that has no advantage."""
-    bend = objective.penalty_curvature
+    hessian_diag = objective.penalty_curvature
     n, d = X.shape
     affordable = AFFORDABLE if loss.smooth else AFFORDABLE_NONSMOOTH
     if n >= d or d <= FEW or objective.proximal or n**2 * d > affordable:
         return None
-    if objective.metric.identity or not np.all(bend == bend[0]) or not np.all(bend > 0):
+    if objective.metric.identity or not (
+        np.all(hessian_diag == hessian_diag[0]) and np.all(hessian_diag > 0)
+    ):
         return None
-    scale = np.sqrt(bend[0])
+    scale = np.sqrt(hessian_diag[0])
     columns = X.toarray().T if sparse.issparse(X) else np.asarray(X, dtype=float).T
     columns = (columns - objective.metric.mean[:, None]) / scale[:, None]
     columns[objective.metric.inverse[0, :d] == 0] = 0.0
@@ -96,7 +98,7 @@ def in_row_space(objective, loss, X):
     basis /= scale
     return InRowSpace(
         **_over(rows, objective, loss), n_threads=objective.n_threads,
-        X=rows, basis=basis, centre=objective.metric.mean, bend=bend[0],
+        X=rows, basis=basis, centre=objective.metric.mean, hessian_diag=hessian_diag[0],
     )  # fmt: skip
 
 

@@ -18,11 +18,19 @@ from skgd._engine import Problem, rows_of
 from skgd.batching import batch_bounds, batch_length, exceeds_memory
 from skgd.metric import Metric, Moments, diagonal_metric, identity_metric
 from skgd.objective import Objective
-from skgd.optimizers import LBFGS, AcceleratedGradient, FullBatchOptimizer, Optimizer
-from skgd.penalties import L2, BoxRule
-from skgd.plan import Plan, choose_optimizer, make_optimizer
+from skgd.optimizers import (
+    LBFGS,
+    AcceleratedGradient,
+    FullBatchOptimizer,
+    Optimizer,
+    make_optimizer,
+)
+from skgd.penalties import L2
+from skgd.penalties.separable import BoxRule
+from skgd.plan import Plan, choose_optimizer
 from skgd.record import Record
 from skgd.schedules import as_schedule, checked_rates, same_rates
+from skgd.schedules.automatic import Decaying, is_for, made_from
 from skgd.state import (
     copied,
     generator_state,
@@ -207,7 +215,7 @@ class Memory:
 def _resumed_schedule(learning_rate, state):
     """Return the schedule of a rate that the user passed, with what it knew in an earlier run."""
     if isinstance(learning_rate, str):
-        schedule = automatic_rate.made_from(state)
+        schedule = made_from(state)
     else:
         schedule = as_schedule(learning_rate).bound(state["total_steps"], state["steps_per_epoch"])
     return resume_schedule(schedule, state)
@@ -376,8 +384,8 @@ class Run:
 
         def metric_and_curvatures():
             curvature, unit = self.loss.scales(*scales)
-            bend = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
-            penalty_curvature = alpha[:, None] * np.asarray(bend, dtype=float)
+            hessian_diag = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
+            penalty_curvature = alpha[:, None] * np.asarray(hessian_diag, dtype=float)
             if not plan.preconditioned:
                 metric = identity_metric(problem.d, problem.k, estimator.fit_intercept)
             else:
@@ -394,7 +402,7 @@ class Run:
         return Objective(problem, rule, alpha, *self._once(
             "metric", metric_and_curvatures, *self.terms, estimator.penalty, estimator.alpha,
             estimator.l1_ratio, bool(estimator.positive), plan.preconditioned, plan.centred,
-        ), coupled=self.loss.couples(problem.k), n_threads=n_threads)  # fmt: skip
+        ), coupled=self.loss.is_multiclass(problem.k), n_threads=n_threads)  # fmt: skip
 
     def _mean_and_spread(self, plan, memory):
         """Return the mean and the spread of each output's targets; 0 and 1 for classes."""
@@ -468,7 +476,7 @@ class Run:
         if self.loss.task == "regression":
             return [(targets, self.problem.row_weights())]
         sums = self._once("class sums", lambda: _class_sums(targets, self.problem.row_weights(), k))
-        if self.loss.couples(k):
+        if self.loss.is_multiclass(k):
             return [(2.0 * np.eye(k) - 1.0, sums)]
         total, signs = self.problem.weight_sum, np.array([[-1.0], [1.0]])
         return [(signs, np.array([total - part, part])) for part in sums]
@@ -493,7 +501,7 @@ class Run:
         memory = self.memory
         if memory.steps is not None:
             memory.steps.state[self.reborn] = 0.0
-            if isinstance(memory.schedule, automatic_rate.Decaying):
+            if isinstance(memory.schedule, Decaying):
                 memory.schedule.begin_again(memory.steps.t)
             elif isinstance(self.estimator.learning_rate, str):
                 memory.schedule = None
@@ -624,7 +632,7 @@ class Run:
         memory, plan, rate = self.memory, self.plan, self.estimator.learning_rate
         steps = memory.steps
         known = memory.schedule is not None and same_rates(memory.learning_rate, rate)
-        known = known and automatic_rate.is_for(memory.schedule, self.partial)
+        known = known and is_for(memory.schedule, self.partial)
         if not known:
             memory.learning_rate = copy.deepcopy(rate)
             memory.schedule = (
@@ -736,7 +744,7 @@ class Run:
         Where the mean loss is so small that no row can be on the wrong side, and nothing else than
         the loss counts, twice the coefficients are better still.
         """
-        limit, problem, record = self.loss.decided_below, self.problem, self.record
+        limit, problem, record = self.loss.separable_loss, self.problem, self.record
         if limit is None or self.objective.alpha.any() or self.partial or not record.n_iter:
             return False
         if record.stop_reason == "diverged" or self.watches_a_part:

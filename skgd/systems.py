@@ -22,10 +22,11 @@ def solver(hessian):
 
     Directions without curvature are left alone: along them the gradient is nothing but rounding.
     """
-    bends = hessian.diagonal()
-    scale = np.divide(1.0, np.sqrt(np.abs(bends)), out=np.zeros(len(bends)), where=bends > 0)
+    hessian_diag = hessian.diagonal()
+    scale = np.zeros(len(hessian_diag))
+    np.divide(1.0, np.sqrt(np.abs(hessian_diag)), out=scale, where=hessian_diag > 0)
     regular = hessian * scale[:, None] * scale
-    if not len(bends):
+    if not len(hessian_diag):
         return lambda row: row
     # LAPACK itself: around it SciPy's functions take longer than a small system.
     factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)

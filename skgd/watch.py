@@ -138,7 +138,7 @@ class WatchForExplosions(Watch):
             self.calm[run] = (
                 record.tol is None and record.validation is None and record.tasks is None
                 and not told and not record.homogeneous and not record.constant[0].any()
-                and not own and np.isfinite(run.loss.steepest(run.problem.k))
+                and not own and np.isfinite(run.loss.lipschitz(run.problem.k))
             )  # fmt: skip
         return self.calm[run]
 
@@ -164,7 +164,7 @@ class WatchForExplosions(Watch):
         distances = distances.reshape(-1, k)
         together, alone = np.sqrt(distances.sum(axis=1)), np.sqrt(distances).sum(axis=1)
         return [
-            run.loss.steepest(k) * (together if run.loss.couples(k) else alone)[i]
+            run.loss.lipschitz(k) * (together if run.loss.is_multiclass(k) else alone)[i]
             + run.objective.with_penalty(self._constant_losses(run), ends[run][0]).sum()
             for i, run in enumerate(runs)
         ]  # fmt: skip

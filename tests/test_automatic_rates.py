@@ -10,9 +10,10 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import GDClassifier, GDRegressor
-from skgd.automatic_rate import Curvatures, _Watched
+from skgd.automatic_rate import Curvatures
 from skgd.optimizers import SGD, Adagrad, Adam, Adamax, Lion, RMSprop
 from skgd.run import Memory, Run, Sample
+from skgd.schedules.automatic import Watched
 
 CANCER, DIABETES = load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)
 RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
@@ -112,7 +113,7 @@ def test_the_step_along_signs_is_the_least_of_a_parabola():
 
 @pytest.mark.parametrize("memory, steps_per_epoch", [(1, 1), (1, 50), (10, 1), (10, 50)])
 def test_a_rate_follows_the_objective(memory, steps_per_epoch):
-    schedule = _Watched(0.1, True, memory, best=9.0, highest=9.0).bound(10**6, steps_per_epoch)
+    schedule = Watched(0.1, True, memory, best=9.0, highest=9.0).bound(10**6, steps_per_epoch)
 
     def rate(objective):
         schedule.observe(objective)
@@ -131,7 +132,7 @@ def test_a_rate_follows_the_objective(memory, steps_per_epoch):
 
 
 def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
-    schedule = _Watched(0.1, True, 1, best=9.0, highest=9.0).bound(10**6, 1)
+    schedule = Watched(0.1, True, 1, best=9.0, highest=9.0).bound(10**6, 1)
     schedule.observe(9.1)
     assert schedule.rates(np.array([0]))[0] == 0.1
     assert not schedule.settled(1)
@@ -144,7 +145,7 @@ def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
     ids=str,
 )  # fmt: skip
 def test_a_rule_knows_how_long_it_goes_on_along_a_gradient(rule, memory):
-    assert rule.memory == pytest.approx(memory)
+    assert rule.momentum_horizon == pytest.approx(memory)
 
 
 def collinear():

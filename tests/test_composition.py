@@ -222,13 +222,13 @@ def test_a_sparsified_model_predicts_the_same(task):
 
 
 class MyHuber(Loss):
-    curvature = 1.0
+    smoothness = 1.0
 
     def __init__(self, delta=50.0):
         self.delta = delta
 
     @property
-    def width(self):
+    def smoothing(self):
         return self.delta
 
     def value(self, y, z):
@@ -242,7 +242,7 @@ class MyHuber(Loss):
 
 class MyLogistic(Loss):
     task = "classification"
-    curvature = 0.25
+    smoothness = 0.25
 
     def value(self, y, z):
         return np.logaddexp(0, -y * z)

@@ -26,19 +26,19 @@ def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False
     weights = RNG.integers(1, 4, N).astype(float) if weighted else None
     if loss.task == "regression":
         targets = RNG.normal(size=(N, k))
-    elif loss.couples(k):
+    elif loss.is_multiclass(k):
         targets = RNG.integers(0, k, N).astype(float)
     else:
         targets = RNG.choice([-1.0, 1.0], (N, 1))
     problem = Problem(X, targets, weights, loss.compiled(k), k)
     moments = Moments.of(problem.rows, weights)
-    bend = np.tile(alpha * penalty.curvature(D), (k, 1))
-    curvature, unit = np.full(k, loss.curvature), np.ones(k)
+    hessian_diag = np.tile(alpha * penalty.curvature(D), (k, 1))
+    curvature, unit = np.full(k, loss.smoothness), np.ones(k)
     if positive:
         penalty = Box(0.0, None, penalty)
     return Objective(
         problem, penalty.compiled(), np.full(k, alpha),
-        diagonal_metric(moments, curvature, bend, unit, True), curvature, bend,
+        diagonal_metric(moments, curvature, hessian_diag, unit, True), curvature, hessian_diag,
     )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_the_hessian_is_the_derivative_of_the_gradient(loss, k, make):
         part = slice(c * len(block), (c + 1) * len(block))
         hessian[part, part] = block
     v = RNG.normal(size=size)
-    if loss.couples(k):
+    if loss.is_multiclass(k):
         # Equal changes of all outputs change the penalty alone; curvature is added there.
         for j in range(D + 1):
             flat = np.zeros(size)

@@ -19,7 +19,8 @@ from skgd._engine import (
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
 from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
-from skgd.penalties import L1, L2, BoxRule, ElasticNet, Penalty
+from skgd.penalties import L1, L2, ElasticNet, Penalty
+from skgd.penalties.separable import BoxRule
 
 N, D = 200, 7
 
@@ -170,7 +171,7 @@ def test_log_losses_of_each_output_are_those_of_numpy(k):
     X, y, s = raw(), np.sign(targets(N, k)), weights(N)
 
     class OneVersusRest(LogLoss):
-        def couples(self, n_outputs):
+        def is_multiclass(self, n_outputs):
             return False
 
         def _rule(self, n_outputs):

@@ -66,7 +66,7 @@ def test_the_hessian_is_the_slope_of_the_gradient(loss):
 def test_the_curvature_bounds_the_hessian(loss):
     z = np.linspace(-6, 6, 2001)
     y = np.ones(z.shape)
-    bound = np.inf if loss.curvature is None else loss.curvature
+    bound = np.inf if loss.smoothness is None else loss.smoothness
     assert np.all(loss.hessian(y, z) <= bound * (1 + 1e-15))
     assert np.all(loss.hessian(-y if loss.task == "classification" else y, z) <= bound)
 
@@ -88,7 +88,7 @@ def test_one_output_gives_arrays_shaped_like_the_margins(loss, n_samples):
 def test_several_outputs_give_a_column_each_unless_they_are_coupled(loss):
     y, z = sample(loss, (9, 3))
     assert loss.gradient(y, z).shape == (9, 3)
-    if loss.couples(3):
+    if loss.is_multiclass(3):
         assert loss.value(y, z).shape == (9,)
         return
     for c in range(3):
@@ -124,7 +124,7 @@ def test_shapes_that_do_not_fit_are_errors(loss, method, shapes):
 def test_the_methods_for_matrices_do_not_take_vectors(loss):
     y, refused = np.ones(3), (ValueError, TypeError, IndexError)
     with pytest.raises(refused):
-        loss.bends(y, y)
+        loss.hessian_terms(y, y)
     with pytest.raises(refused):
         loss.compiled().apply("value", y, y)
     if "probabilities" in vars(type(loss)):
@@ -224,7 +224,8 @@ def test_softmax_derivatives_are_the_slopes():
     along = difference(lambda t: loss.value(y, z + t * direction), 0.0)
     np.testing.assert_allclose((loss.gradient(y, z) * direction).sum(axis=1), along, atol=1e-9)
     along = difference(lambda t: loss.gradient(y, z + t * direction), 0.0)
-    np.testing.assert_allclose(loss.bend(loss.bends(y, z), direction), along, atol=1e-9)
+    product = loss.hessian_product(loss.hessian_terms(y, z), direction)
+    np.testing.assert_allclose(product, along, atol=1e-9)
     for c in range(3):
         bump = np.eye(3)[c]
         along = difference(lambda t, bump=bump: loss.gradient(y, z + t * bump), 0.0)
@@ -244,12 +245,13 @@ def test_softmax_does_not_hide_nan():
 
 
 def test_the_value_of_a_quadratic_part_is_half_the_direction_times_its_slope():
-    bends = special.softmax(np.random.default_rng(0).normal(size=(6, 3)), axis=1)
+    terms = special.softmax(np.random.default_rng(0).normal(size=(6, 3)), axis=1)
     direction = np.random.default_rng(1).normal(size=(6, 3))
     for loss, n_outputs in ((LogLoss(), 3), (LogLoss(), 1)):
-        b, v = bends[:, :n_outputs], direction[:, :n_outputs]
+        b, v = terms[:, :n_outputs], direction[:, :n_outputs]
         value = loss.quadratic(n_outputs).apply("value", b, v).sum(axis=1)
-        np.testing.assert_allclose(value, 0.5 * (v * loss.bend(b, v)).sum(axis=1), rtol=1e-14)
+        product = loss.hessian_product(b, v)
+        np.testing.assert_allclose(value, 0.5 * (v * product).sum(axis=1), rtol=1e-14)
 
 
 @curved_loss
@@ -257,7 +259,8 @@ def test_the_hessian_product_of_one_output_is_the_hessian_times_the_direction(lo
     y, z = sample(loss, (20, 1))
     direction = np.random.default_rng(5).normal(size=(20, 1))
     expected = loss.hessian(y, z) * direction
-    np.testing.assert_array_equal(loss.bend(loss.bends(y, z), direction), expected)
+    product = loss.hessian_product(loss.hessian_terms(y, z), direction)
+    np.testing.assert_array_equal(product, expected)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +295,7 @@ def test_the_smoothed_loss_is_within_its_width_and_smooth(loss, width):
 def test_the_best_constant_is_where_scipy_finds_the_least_loss(loss, seed):
     y = loss.sample_targets((31, 2), seed)
     weights = np.random.default_rng(seed).integers(0, 4, 31).astype(float)
-    if loss.couples(2):
+    if loss.is_multiclass(2):
         y = y[:, :1]
     constants = loss.best_constant(y, weights)
     assert constants.shape == (y.shape[1],)
@@ -526,7 +529,9 @@ def test_the_names_and_the_docs_have_every_loss(loss):
 
 
 @pytest.mark.parametrize(
-    "loss", [a for a in PUBLIC if a.convex and not a.couples(3) and not a.homogeneous], ids=repr
+    "loss",
+    [loss for loss in PUBLIC if loss.convex and not loss.is_multiclass(3) and not loss.homogeneous],
+    ids=repr,
 )
 def test_each_of_several_outputs_is_as_if_alone(loss):
     if loss.task == "classification":
@@ -724,10 +729,31 @@ def test_the_curvature_of_focal_is_the_largest_second_derivative(gamma):
         return loss.hessian(np.ones(1), np.array([z]))[0]
 
     top = -optimize.minimize_scalar(lambda z: -hessian(z), bounds=(-10, 10)).fun
-    assert top <= loss.curvature <= 1.001 * top
+    assert top <= loss.smoothness <= 1.001 * top
 
 
 @pytest.mark.parametrize("margin", [-1e4, -800.0, 800.0, 1e4])
 def test_focal_probabilities_of_huge_margins_are_0_and_1(margin):
     expected = [[1.0, 0.0]] if margin < 0 else [[0.0, 1.0]]
     np.testing.assert_array_equal(Focal().probabilities(np.array([[margin]])), expected)
+
+
+def test_a_loss_may_call_its_smoothness_curvature():
+    class Constant(Loss):
+        curvature = 2.0
+
+    class Computed(Loss):
+        def __init__(self, scale=3.0):
+            self.scale = scale
+
+        @property
+        def curvature(self):
+            return 1.0 / self.scale
+
+    class Assigned(Loss):
+        def __init__(self):
+            self.curvature = 5.0
+
+    assert [each().smoothness for each in (Constant, Computed, Assigned)] == [2.0, 1.0 / 3.0, 5.0]
+    assert [each().curvature for each in (Constant, Computed, Assigned)] == [2.0, 1.0 / 3.0, 5.0]
+    assert Loss().curvature is None and losses.Huber().curvature == 1.0

@@ -14,6 +14,7 @@ from sklearn.linear_model import Lasso
 from skgd import GDRegressor, optimizers
 from skgd.optimizers import (
     LBFGS,
+    OPTIMIZERS,
     SGD,
     AcceleratedGradient,
     Adadelta,
@@ -34,7 +35,6 @@ from skgd.optimizers import (
     Yogi,
 )
 from skgd.penalties import L1
-from skgd.plan import OPTIMIZERS
 
 PUBLIC = [getattr(optimizers, name) for name in optimizers.__all__]
 STEP_RULES = [kind for kind in PUBLIC if issubclass(kind, Optimizer) and kind is not Optimizer]

@@ -9,7 +9,8 @@ from scipy import optimize
 from sklearn.datasets import load_diabetes
 
 from skgd import GDRegressor, penalties
-from skgd.penalties import L1, L2, Box, BoxRule, ElasticNet, GroupLasso, Penalty
+from skgd.penalties import L1, L2, Box, ElasticNet, GroupLasso, Penalty
+from skgd.penalties.separable import BoxRule
 
 CLASSES = [
     found

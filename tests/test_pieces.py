@@ -18,7 +18,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skgd import GDClassifier, GDRegressor, losses, optimizers, penalties, schedules
 from skgd.losses import Loss
 from skgd.optimizers import FullBatchOptimizer, Optimizer
-from skgd.penalties import L1, L2, Box, BoxRule, ElasticNet, GroupLasso, Penalty
+from skgd.penalties import L1, L2, Box, ElasticNet, GroupLasso, Penalty
+from skgd.penalties.separable import BoxRule
 from skgd.schedules import Schedule, checked_rates
 
 
@@ -285,8 +286,8 @@ def test_a_loss_has_the_slope_and_the_bend_that_it_says(loss):
     slope = (loss.value(y, z + 1e-5) - loss.value(y, z - 1e-5)) / 2e-5
     np.testing.assert_allclose(loss.gradient(y, z), slope, rtol=1e-7, atol=1e-8)
     change = loss.gradient(y, z) - loss.gradient(y, other)
-    if loss.curvature is not None:
-        assert np.all(np.abs(change) <= loss.curvature * np.abs(z - other) * (1 + 1e-12))
+    if loss.smoothness is not None:
+        assert np.all(np.abs(change) <= loss.smoothness * np.abs(z - other) * (1 + 1e-12))
     if loss.convex:
         # The slope never falls, and the loss lies above each of its tangents.
         assert np.all(change * (z - other) >= 0)
@@ -333,8 +334,8 @@ def test_a_penalty_has_the_slope_and_the_bend_that_it_says(penalty):
         # A difference of a parabola has no error but rounding.
         slope = (penalty.smooth_value(w + e) - penalty.smooth_value(w - e)) / 2e-3
         assert penalty.gradient(w)[j] == pytest.approx(slope, rel=1e-11, abs=1e-12)
-        bend = (penalty.gradient(w + e) - penalty.gradient(w - e))[j] / 2e-3
-        assert penalty.curvature(4)[j] == pytest.approx(bend, rel=1e-11, abs=1e-12)
+        curvature = (penalty.gradient(w + e) - penalty.gradient(w - e))[j] / 2e-3
+        assert penalty.curvature(4)[j] == pytest.approx(curvature, rel=1e-11, abs=1e-12)
 
 
 @every_penalty

@@ -62,6 +62,7 @@ def parameters(function):
     ]
 
 
+STUBBED = {name: stub(name) for name in STUBS}
 CLASSES = [
     pytest.param(name, thing, id=f"{name}.{thing.__name__}")
     for name in COMPILED
@@ -125,6 +126,28 @@ def test_bases_and_methods_of_a_class(name, thing):
         assert stub_parameters(methods[attribute]) == parameters(member)
     for attribute in methods:
         assert hasattr(thing, attribute)
+
+
+def stub_attributes(node):
+    """Return the names of the attributes and properties of a class in a stub."""
+    declared = {part.target.id for part in node.body if isinstance(part, ast.AnnAssign)}
+    functions = [part for part in node.body if isinstance(part, ast.FunctionDef)]
+    return declared | {
+        part.name for part in functions if "property" in map(ast.unparse, part.decorator_list)
+    }
+
+
+@pytest.mark.parametrize("name, thing", CLASSES)
+def test_attributes_of_a_class(name, thing):
+    own = {
+        attribute for attribute, member in vars(thing).items()
+        if not attribute.startswith("_") and (inspect.isclass(member) or not callable(member))
+    }  # fmt: skip
+    bases = [base for base in thing.__mro__ if base.__name__ in STUBBED.get(base.__module__, ())]
+    listed = [stub_attributes(STUBBED[base.__module__][base.__name__]) for base in bases]
+    assert own <= set().union(*listed)
+    given = {parameter for parameter, _ in parameters(thing.__init__)}
+    assert {each for each in listed[0] if not hasattr(thing, each)} <= given
 
 
 @pytest.mark.parametrize("name, thing", FUNCTIONS)

@@ -18,7 +18,7 @@ MODEL = GDClassifier(batch_size=16, max_iter=6, tol=None, random_state=3)
 RATES = {"learning_rate": [1e-7, 1e-3, 0.1, 1.0, 3.0, 30.0, 1e3, 1e6]}
 CLASSES = (getattr(losses, name) for name in losses.__all__)
 LOSSES = [each() for each in CLASSES if isinstance(each, type) and each is not losses.Loss]
-BOUNDED = [loss for loss in LOSSES if np.isfinite(loss.steepest(1))]
+BOUNDED = [loss for loss in LOSSES if np.isfinite(loss.lipschitz(1))]
 
 
 def sample(load):
@@ -42,14 +42,14 @@ def entries(monkeypatch):
 @pytest.mark.parametrize("loss", BOUNDED, ids=str)
 @pytest.mark.parametrize("k", [1, 3])
 def test_no_gradient_of_a_row_is_longer_than_the_steepest(loss, k):
-    if loss.couples(k):
+    if loss.is_multiclass(k):
         y = 2.0 * np.eye(k)[np.arange(3000) % k] - 1.0
     else:
         y = np.where(np.arange(3000 * k).reshape(-1, k) % 2, 1.0, -1.0)
     z = np.random.default_rng(0).normal(size=y.shape) * np.logspace(-3, 3, 3000)[:, None]
     slopes = loss.compiled(k).apply("gradient", y, z)
-    length = np.linalg.norm(slopes, axis=1) if loss.couples(k) else np.abs(slopes)
-    assert 0.99 * loss.steepest(k) <= length.max() <= (1 + 1e-12) * loss.steepest(k)
+    length = np.linalg.norm(slopes, axis=1) if loss.is_multiclass(k) else np.abs(slopes)
+    assert 0.99 * loss.lipschitz(k) <= length.max() <= (1 + 1e-12) * loss.lipschitz(k)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

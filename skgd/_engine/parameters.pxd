@@ -5,7 +5,7 @@ cimport cython
 
 from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport Workspace
-from skgd.penalties cimport PenaltyRule
+from skgd.penalties.base cimport PenaltyRule
 
 
 @cython.final

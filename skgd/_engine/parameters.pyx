@@ -15,8 +15,8 @@ from libc.string cimport memcpy, memset
 from skgd._engine.arrays cimport floats, integers, writeable_floats
 from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport SKGD_LANES, SKGD_TILE
-from skgd.optimizers cimport Rule
-from skgd.penalties cimport PenaltyRule
+from skgd.optimizers.base cimport Rule
+from skgd.penalties.base cimport PenaltyRule
 
 cdef extern from "steps.h" nogil:
     void skgd_add_scaled(Py_ssize_t d, const double* extra, const double* inverse, double* g)
@@ -83,11 +83,13 @@ cdef class Parameters:
         self.mean = floats(metric.mean, (d,))
         self.inverse = floats(metric.inverse, shape)
         penalty.check(d)
-        self.penalty, self.penalty_curvature = penalty, penalty.bend
+        self.penalty, self.penalty_curvature = penalty, penalty.hessian_diag
         self.uniform_penalty = self.penalty_curvature == self.penalty_curvature
         self.plain_steps = all([(<Rule>rule).plain for rule in rules])
         # Of a penalty with one curvature, and of most rules, each parameter stands alone.
-        self.elementwise = self.uniform_penalty and all([(<Rule>rule).apart for rule in rules])
+        self.elementwise = self.uniform_penalty and all(
+            [(<Rule>rule).coordinatewise for rule in rules]
+        )
         self.tile = SKGD_TILE if self.elementwise else self.p
         self.set_rules(rules)
 

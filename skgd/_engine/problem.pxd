@@ -5,7 +5,7 @@
 cimport cython
 
 from skgd._engine.rows cimport Rows, Workspace, skgd_prefetch
-from skgd.losses cimport LossRule
+from skgd.losses.base cimport LossRule
 
 
 @cython.final

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skgd._engine.rows import Rows
-from skgd.losses import LossRule
+from skgd.losses.base import LossRule
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]

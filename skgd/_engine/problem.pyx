@@ -11,7 +11,7 @@ from skgd._engine.rows import in_chunks, rows_of
 
 from skgd._engine.arrays cimport floats, integers, writeable_floats
 from skgd._engine.rows cimport BLOCK, MANY_OUTPUTS, Rows, SparseRows, Workspace
-from skgd.losses cimport LossRule
+from skgd.losses.base cimport LossRule
 
 cdef extern from "margins.h" nogil:
     void skgd_shift(Py_ssize_t m, double number, double* z)

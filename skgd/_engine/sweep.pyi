@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skgd._engine.problem import Problem
-from skgd.optimizers import Rule
-from skgd.penalties import PenaltyRule
+from skgd.optimizers.base import Rule
+from skgd.penalties.base import PenaltyRule
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]

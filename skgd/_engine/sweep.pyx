@@ -15,7 +15,7 @@ from skgd._engine.problem cimport Problem
 from skgd._engine.rows cimport BLOCK, DenseRows, Workspace
 from skgd._engine.single_rows cimport DenseRowSteps, SparseRowSteps, takes_single_rows
 from skgd._engine.sparse_tiles cimport TiledSteps
-from skgd.penalties cimport PenaltyRule
+from skgd.penalties.base cimport PenaltyRule
 
 
 def check_steps(order, bounds, Py_ssize_t n_rows):

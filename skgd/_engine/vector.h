@@ -12,13 +12,20 @@
 #include <stdint.h>
 #include <string.h>
 
+/* The kernels are worth GCC's whole effort, whatever the rest of a file is compiled with (setup.py). */
+#if defined(__GNUC__) && !defined(__clang__)
+#define SKGD_KERNEL unused, optimize("O3")
+#else
+#define SKGD_KERNEL unused
+#endif
+
 #if !defined(SKGD_PLAIN_C) && defined(__x86_64__) && defined(__GLIBC__) \
     && defined(__GNUC__) && !defined(__clang__)
 #define SKGD_CLONES_DIFFER
-#define SKGD_CLONES \
-    __attribute__((unused, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define SKGD_CLONES                                                                        \
+    __attribute__((SKGD_KERNEL, target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #elif defined(__GNUC__)
-#define SKGD_CLONES __attribute__((unused))
+#define SKGD_CLONES __attribute__((SKGD_KERNEL))
 #else
 #define SKGD_CLONES
 #endif

@@ -7,7 +7,7 @@ cdef class Rule:
     cdef public Py_ssize_t unpenalised
     # Whether each coordinate is updated from its own numbers alone, so that the parameters may be
     # updated part by part.
-    cdef bint apart
+    cdef bint coordinatewise
     # Whether the rule keeps the arrays that `bind` hands it, so that each row needs its own.
     cdef readonly bint keeps_arrays
     # One step: w and the state s, d numbers of each slot `stride` apart, in place. step, unless

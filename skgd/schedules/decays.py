@@ -1,28 +1,22 @@
-"""Learning-rate schedules: the rate as a function of the step number, for whole arrays of steps.
+"""Schedules that lower the rate: by the step number, or where the objective stops falling."""
 
-The name of an argument says its unit: ``epochs`` counts epochs, ``steps`` update steps, and
-``factor`` is per epoch where nothing else is said. In `skgd.minimize`, and for a schedule that no
-run has bound, an epoch is one step. Where ``epochs`` is None, a schedule that ends does so with the
-run, after ``max_iter`` epochs.
-
-A run whose schedule has an end does not stop for want of progress (``tol``) before that end,
-because the rate is still to fall: pass ``max_iter`` or ``epochs`` with `Cosine`, `Polynomial` and
-`OneCycle`; 10 to 50 epochs are common.
-"""
-
-import copy
 import sys
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator
 
-from skgd._checks import as_floats, is_finite, is_number, shown
-from skgd._names import suggestion
+from skgd._checks import is_finite, is_number, shown
+from skgd.schedules.base import (
+    Schedule,
+    as_schedule,
+    checked_rates,
+    min_rate_of,
+    not_negative,
+    number,
+    positive,
+)
 
 __all__ = [
-    "Schedule",
-    "Constant",
     "InverseScaling",
     "Exponential",
     "Step",
@@ -32,127 +26,6 @@ __all__ = [
     "Warmup",
     "ReduceOnPlateau",
 ]
-
-
-class Schedule(BaseEstimator):
-    """Base class of the schedules; subclass it to write your own.
-
-    A schedule of your own needs ``rates(t)``. A run works on its own copy, to which it adds
-    ``total_steps`` and ``steps_per_epoch``, and which it tells the objective after each epoch.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgd.schedules import Schedule
-    >>> class Sawtooth(Schedule):
-    ...     def rates(self, t):
-    ...         return 0.1 / (1 + t % 10)
-    >>> Sawtooth().rates(np.array([0, 1, 10]))
-    array([0.1 , 0.05, 0.1 ])
-    """
-
-    total_steps = None
-    steps_per_epoch = None
-
-    def rates(self, t):
-        """Return the rate of each step.
-
-        Parameters
-        ----------
-        t : array of int of shape (n_steps,)
-            Step numbers, from 0.
-
-        Returns
-        -------
-        array of shape (n_steps,)
-        """
-        raise NotImplementedError(f"{type(self).__name__} does not define rates(t): define it.")
-
-    def bound(self, total_steps, steps_per_epoch):
-        """Return a copy that knows the horizon of a run.
-
-        Parameters
-        ----------
-        total_steps : int
-            The number of steps until ``max_iter``.
-        steps_per_epoch : int
-            The number of batches in an epoch.
-        """
-        own = copy.deepcopy(self)
-        own.total_steps, own.steps_per_epoch = total_steps, steps_per_epoch
-        return own
-
-    def observe(self, objective):
-        """Receive the objective at the end of an epoch; only a run's own copy is told.
-
-        Parameters
-        ----------
-        objective : float
-        """
-
-    def settled(self, t):
-        """Return whether the rate has fallen as far as it will after t steps.
-
-        Before that, a stall is not the end of a descent: a run does not stop for it.
-
-        Parameters
-        ----------
-        t : int
-
-        Returns
-        -------
-        bool
-            True unless a subclass knows better.
-        """
-        return True
-
-    def ran_to_its_end(self, t):
-        """Return whether the schedule has an end that t steps have reached."""
-        return not self.settled(0) and self.settled(t)
-
-    def recover(self, diverged):
-        """Cut the rate where the objective is above that of the start and of no model.
-
-        Only a run's own copy is asked, after an epoch.
-
-        Parameters
-        ----------
-        diverged : bool
-            Whether the run ends otherwise.
-
-        Returns
-        -------
-        bool
-            Whether it was cut, so that the run begins again from its best point; False unless a
-            subclass knows better.
-        """
-        return False
-
-    def _epochs(self, t):
-        """Return the epochs that lie behind the steps t, as real numbers."""
-        return np.asarray(t) / (self.steps_per_epoch or 1)
-
-
-class Constant(Schedule):
-    """The same rate at every step; a plain number as ``learning_rate`` means this.
-
-    Parameters
-    ----------
-    rate : float, default=0.01
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skgd.schedules import Constant
-    >>> Constant(0.1).rates(np.arange(3))
-    array([0.1, 0.1, 0.1])
-    """
-
-    def __init__(self, rate=0.01):
-        self.rate = rate
-
-    def rates(self, t):
-        return np.full(len(t), _number(self, "rate"))
 
 
 class InverseScaling(Schedule):
@@ -180,7 +53,7 @@ class InverseScaling(Schedule):
         self.power = power
 
     def rates(self, t):
-        return _number(self, "rate") / (np.asarray(t) + 1.0) ** _number(self, "power")
+        return number(self, "rate") / (np.asarray(t) + 1.0) ** number(self, "power")
 
 
 class Exponential(Schedule):
@@ -211,7 +84,7 @@ class Exponential(Schedule):
         self.factor = factor
 
     def rates(self, t):
-        return _number(self, "rate") * _positive(self, "factor") ** self._epochs(t)
+        return number(self, "rate") * positive(self, "factor") ** self._epochs(t)
 
 
 class Step(Schedule):
@@ -246,10 +119,10 @@ class Step(Schedule):
 
     def rates(self, t):
         if is_number(self.epochs):
-            drops = np.floor(self._epochs(t) / _positive(self, "epochs"))
+            drops = np.floor(self._epochs(t) / positive(self, "epochs"))
         else:
             drops = np.searchsorted(self._milestones(), self._epochs(t), side="right")
-        return _number(self, "rate") * _positive(self, "factor") ** drops
+        return number(self, "rate") * positive(self, "factor") ** drops
 
     def _milestones(self):
         try:
@@ -270,7 +143,7 @@ class _Annealing(Schedule):
     def end(self):
         """The number of steps after which the rate stays as it is."""
         if self.epochs is not None:
-            return _positive(self, "epochs") * (self.steps_per_epoch or 1)
+            return positive(self, "epochs") * (self.steps_per_epoch or 1)
         if self.total_steps is None:
             raise ValueError(
                 f"{self!r} does not know its end: pass epochs, or call "
@@ -287,8 +160,8 @@ class _Annealing(Schedule):
 
     def _between(self, share):
         """Return the rates with a share, from 0 to 1, of the distance from min_rate to rate."""
-        low = _min_rate(self)
-        return low + (_number(self, "rate") - low) * share
+        low = min_rate_of(self)
+        return low + (number(self, "rate") - low) * share
 
 
 class Polynomial(_Annealing):
@@ -323,7 +196,7 @@ class Polynomial(_Annealing):
         self.epochs = epochs
 
     def rates(self, t):
-        return self._between((1.0 - self._share(t)) ** _positive(self, "power"))
+        return self._between((1.0 - self._share(t)) ** positive(self, "power"))
 
 
 class Cosine(_Annealing):
@@ -408,12 +281,12 @@ class OneCycle(_Annealing):
         self.epochs = epochs
 
     def rates(self, t):
-        t, last, highest = np.asarray(t, dtype=float), self.end - 1.0, _number(self, "rate")
-        rising = _number(self, "rising")
+        t, last, highest = np.asarray(t, dtype=float), self.end - 1.0, number(self, "rate")
+        rising = number(self, "rising")
         if not 0 <= rising <= 1:
             raise ValueError(f"rising={self.rising!r} of OneCycle: pass a number from 0 to 1.")
-        first = highest / _positive(self, "start_divisor")
-        lowest = first / _positive(self, "end_divisor")
+        first = highest / positive(self, "start_divisor")
+        lowest = first / positive(self, "end_divisor")
         top, tiny = rising * self.end - 1.0, 1e-9
         up = _half_cosine(np.clip(t / max(top, tiny), 0.0, 1.0))
         down = _half_cosine(np.clip((t - top) / max(last - top, tiny), 0.0, 1.0))
@@ -542,7 +415,7 @@ class ReduceOnPlateau(Schedule):
         return np.full(len(t), self._rate())
 
     def observe(self, objective):
-        threshold, patience = _not_negative(self, "threshold"), _not_negative(self, "patience")
+        threshold, patience = not_negative(self, "threshold"), not_negative(self, "patience")
         margin = threshold * abs(self.best) if np.isfinite(self.best) else 0.0
         if objective < self.best - margin:
             self.best, self.waited = objective, 0
@@ -555,167 +428,14 @@ class ReduceOnPlateau(Schedule):
         return self._rate() <= self.min_rate
 
     def _rate(self):
-        factor, lowest = _number(self, "factor"), _min_rate(self)
+        factor, lowest = number(self, "factor"), min_rate_of(self)
         if not 0 < factor < 1:
             raise ValueError(
                 f"factor={self.factor!r} of ReduceOnPlateau: pass a number between 0 and 1."
             )
-        return max(_not_negative(self, "rate") * factor**self.reductions, lowest)
-
-
-# What NumPy says where a function of a number gets an array.
-SCALARS_ONLY = ("truth value of an array", "can be converted to Python scalars")
+        return max(not_negative(self, "rate") * factor**self.reductions, lowest)
 
 
 def _half_cosine(share):
     """Return 1 at 0, 0 at 1, and half a cosine in between."""
     return 0.5 * (1.0 + np.cos(np.pi * share))
-
-
-def _number(schedule, name):
-    value = getattr(schedule, name)
-    if not is_number(value):
-        raise TypeError(f"{name}={shown(value)} of {type(schedule).__name__}: pass a number.")
-    if not is_finite(value):
-        raise ValueError(
-            f"{name}={shown(value)} of {type(schedule).__name__}: pass a finite number."
-        )
-    return float(value)
-
-
-def _positive(schedule, name):
-    value = _number(schedule, name)
-    if not 0 < value < np.inf:
-        raise ValueError(
-            f"{name}={shown(value)} of {type(schedule).__name__}: pass a finite number above 0."
-        )
-    return value
-
-
-def _not_negative(schedule, name):
-    value = _number(schedule, name)
-    if not 0 <= value < np.inf:
-        raise ValueError(f"{name}={value!r} of {type(schedule).__name__}: pass a number >= 0.")
-    return value
-
-
-def _min_rate(schedule):
-    lowest, rate = _not_negative(schedule, "min_rate"), _number(schedule, "rate")
-    if lowest > rate >= 0:
-        raise ValueError(
-            f"min_rate={schedule.min_rate!r} of {type(schedule).__name__} is above "
-            f"rate={schedule.rate!r}: pass a min_rate up to the rate."
-        )
-    return lowest
-
-
-class _Number(Constant):
-    """A user's number, which is shown as what it was passed as."""
-
-    def __repr__(self):
-        return repr(self.rate)
-
-
-class _Function(Schedule):
-    """A user's function of an array of step numbers, shown as what it was passed as."""
-
-    def __init__(self, function):
-        self.function = function
-
-    def rates(self, t):
-        try:
-            return self.function(t)
-        except (TypeError, ValueError) as error:
-            if not any(words in str(error) for words in SCALARS_ONLY):
-                raise
-            raise type(error)(
-                f"learning_rate={self!r} takes no array, and t is one, of step numbers: write "
-                "np.where(t < 100, a, b) for `a if t < 100 else b`, np.exp for math.exp, and "
-                f"np.maximum for max. ({error})"
-            ) from error
-
-    def __repr__(self):
-        return repr(self.function)
-
-
-def as_schedule(learning_rate):
-    """Return the schedule that a user's ``learning_rate`` means."""
-    if isinstance(learning_rate, Schedule):
-        return learning_rate
-    if is_number(learning_rate):
-        if not is_finite(learning_rate):
-            raise ValueError(f"learning_rate={shown(learning_rate)}: pass a finite number above 0.")
-        if learning_rate == 0:
-            raise ValueError(f"learning_rate={learning_rate!r}: pass a number above 0, or 'auto'.")
-        return _Number(learning_rate)
-    if callable(learning_rate) and not isinstance(learning_rate, type):
-        return _Function(learning_rate)
-    remedies = {
-        "constant": "a number, 0.01 for instance",
-        "invscaling": "skgd.schedules.InverseScaling(rate, power)",
-        "optimal": "'auto', which finds the rate from the data",
-        "adaptive": "'auto', which finds the rate from the data",
-        "pa1": "'auto', which finds the rate from the data",
-        "pa2": "'auto', which finds the rate from the data",
-    }
-    remedy = remedies.get(learning_rate) if isinstance(learning_rate, str) else None
-    if remedy is None:
-        remedy = "'auto', a positive number, a Schedule, or a function of an array of step numbers"
-    if not isinstance(learning_rate, str):
-        raise TypeError(f"learning_rate={shown(learning_rate)}: pass {remedy}.")
-    if suggestion("learning_rate", learning_rate, ("auto",)):
-        remedy = "'auto'"
-    raise ValueError(f"learning_rate={shown(learning_rate)}: pass {remedy}.")
-
-
-def checked_rates(schedule, t):
-    """Return the rates of the steps t as float64, or say what is wrong with them."""
-    return _checked(schedule.rates(t), schedule, t)
-
-
-def all_checked_rates(schedules, t):
-    """Return the rates of many schedules, of shape (n_schedules, n_steps)."""
-    several = [schedule.rates(t) for schedule in schedules]
-    if all(isinstance(rates, np.ndarray) and rates.shape == t.shape for rates in several):
-        together = np.array(several)
-        if together.dtype == np.float64 and _in_range(together):
-            return together
-    return np.array([_checked(*pair, t) for pair in zip(several, schedules, strict=True)])
-
-
-def _checked(rates, schedule, t):
-    # A schedule is only shown where something is wrong: that takes longer than a short epoch.
-    if not (isinstance(rates, np.ndarray) and rates.dtype == np.float64):
-        rates = as_floats(rates, _shown(schedule))
-    if rates.shape == ():
-        rates = np.full(t.shape, float(rates))
-    if rates.shape != t.shape:
-        raise ValueError(
-            f"{_shown(schedule)} returned shape {rates.shape} for {len(t)} step numbers: "
-            "return one rate for each."
-        )
-    if not _in_range(rates):
-        bad = rates[~(rates >= 0) | np.isinf(rates)][0]
-        raise ValueError(
-            f"{_shown(schedule)} gives the rate {bad}: pass finite rates above or equal to 0."
-        )
-    return rates
-
-
-def _in_range(rates):
-    # NaN fails both comparisons.
-    return rates.min(initial=0.0) >= 0 and rates.max(initial=0.0) < np.inf
-
-
-def _shown(schedule):
-    return f"learning_rate={schedule!r}"
-
-
-def same_rates(one, other):
-    """Return whether two values of ``learning_rate`` mean the same, parameter by parameter."""
-    if not isinstance(one, Schedule):
-        return one is other or (type(one) is type(other) and np.array_equal(one, other))
-    return type(one) is type(other) and all(
-        same_rates(value, getattr(other, name))
-        for name, value in one.get_params(deep=False).items()
-    )

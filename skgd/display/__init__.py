@@ -1,0 +1,13 @@
+"""Pictures of a descent: its curves, its learning rates, its path.
+
+They follow scikit-learn's convention: ``from_...`` makes and draws one, ``plot(ax=...)`` draws it
+again, ``ax_``, ``figure_`` and ``lines_`` are what was drawn. matplotlib is needed only to draw.
+"""
+
+from skgd.display import descent, learning_rate, path
+from skgd.display.base import COLORS
+from skgd.display.descent import *
+from skgd.display.learning_rate import *
+from skgd.display.path import *
+
+__all__ = [*descent.__all__, *learning_rate.__all__, *path.__all__]
