@@ -1,12 +1,12 @@
 """Linear models trained by gradient descent behind scikit-learn's API."""
 
-from skgd.classifier import GDClassifier
+from skgd._descent.history import DivergenceWarning
+from skgd._estimators.classifier import GDClassifier
+from skgd._estimators.regressor import GDRegressor
+from skgd._search.gd_search_cv import GDSearchCV
 from skgd.display import DescentDisplay, LearningRateDisplay, PathDisplay
-from skgd.learning_rate import RateTest, find_learning_rate
 from skgd.minimize import minimize
-from skgd.model_selection import GDSearchCV
-from skgd.record import DivergenceWarning
-from skgd.regressor import GDRegressor
+from skgd.rate_test import RateTest, find_learning_rate
 
 __all__ = [
     "DescentDisplay",

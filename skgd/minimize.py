@@ -6,8 +6,8 @@ import numpy as np
 from scipy.optimize import Bounds, OptimizeResult
 from scipy.optimize._numdiff import approx_derivative
 
-from skgd._checks import check_count, check_flag, check_tol, shown
-from skgd._names import did_you_mean
+from skgd._utils.checks import check_count, check_flag, check_tol, shown
+from skgd._utils.names import did_you_mean
 from skgd.optimizers import LBFGS, FullBatchOptimizer, make_optimizer
 from skgd.schedules import as_schedule, checked_rates
 

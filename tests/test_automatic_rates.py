@@ -10,9 +10,11 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import GDClassifier, GDRegressor
-from skgd.automatic_rate import Curvatures
+from skgd._descent.smoothness import Curvatures
+from skgd._fit.run import Run
+from skgd._fit.sample import Sample
+from skgd._fit.state import Memory
 from skgd.optimizers import SGD, Adagrad, Adam, Adamax, Lion, RMSprop
-from skgd.run import Memory, Run, Sample
 from skgd.schedules.automatic import Watched
 
 CANCER, DIABETES = load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)
@@ -182,7 +184,7 @@ def test_a_descent_begins_at_the_best_constant_model(optimizer):
 
 
 def test_biased_steps_are_told_where_no_certificate_is_affordable(monkeypatch):
-    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)
+    monkeypatch.setattr("skgd._solvers.duality_gap.AFFORDABLE", 0.0)
     X, y = rare()
     model = GDClassifier(optimizer="rmsprop", batch_size=1, random_state=0)
     with pytest.warns(ConvergenceWarning, match="stopped falling .* at least .* above its minimum"):
@@ -196,7 +198,7 @@ def test_biased_steps_are_told_where_no_certificate_is_affordable(monkeypatch):
 
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
 def test_the_further_fall_is_below_what_is_missing(penalty, monkeypatch):
-    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)
+    monkeypatch.setattr("skgd._solvers.duality_gap.AFFORDABLE", 0.0)
     X, y = CANCER
     least = GDClassifier(penalty=penalty, tol=1e-8).fit(X, y).history_["objective"][-1]
     model = GDClassifier(

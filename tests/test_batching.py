@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import sparse, stats
 
-from skgd import GDRegressor, batching
-from skgd.batching import batch_bounds, batch_length, epoch_order, is_memory_map
+from skgd import GDRegressor
+from skgd._descent import batching
+from skgd._descent.batching import batch_bounds, batch_length, epoch_order, is_memory_map
 
 # ---- bounds -------------------------------------------------------------------------------------
 

@@ -176,7 +176,7 @@ def test_raw_columns_and_units_do_not_loosen_it():
 
 
 def test_too_much_work_is_left_to_a_request(monkeypatch):
-    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 1e3)
+    monkeypatch.setattr("skgd._solvers.duality_gap.AFFORDABLE", 1e3)
     model = GDClassifier(optimizer="lbfgs").fit(CANCER_X, CANCER)
     assert np.isnan(model.optimality_)
     assert 0 <= model.optimality(CANCER_X, CANCER) < 1e-6

@@ -9,13 +9,13 @@ import sys
 
 import numpy as np
 import pytest
+import skgd.checkpoint
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_iris
 from sklearn.utils import shuffle
 
-import skgd.checkpoint
 from skgd import GDClassifier, GDRegressor
 from skgd.callbacks import Callback, Checkpoint, EarlyStopping
 from skgd.losses import LogLoss

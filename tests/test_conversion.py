@@ -13,7 +13,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.preprocessing import StandardScaler
 
-from skgd import GDClassifier, GDRegressor, conversion
+from skgd import GDClassifier, GDRegressor
+from skgd._estimators import to_sklearn
 from skgd.losses import Huber, LogLoss, Quantile, Tweedie, by_name
 from skgd.penalties import L2
 
@@ -21,7 +22,7 @@ X, Y = load_diabetes(return_X_y=True, scaled=False)
 IRIS, SPECIES = load_iris(return_X_y=True)
 REGRESSION, CLASSIFICATION = by_name("regression"), by_name("classification")
 KNOWN = {kind: name for name, kind in (REGRESSION | CLASSIFICATION).items()}
-LONELY = [name for kind, name in KNOWN.items() if kind not in conversion.PEERS]
+LONELY = [name for kind, name in KNOWN.items() if kind not in to_sklearn.PEERS]
 REGRESSIONS = [name for name in REGRESSION if name not in LONELY]
 CLASSIFICATIONS = [name for name in CLASSIFICATION if name not in LONELY]
 QUICK = {"optimizer": "adam", "max_iter": 3, "tol": None, "random_state": 0}

@@ -6,15 +6,15 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 
 from skgd._engine import Problem
-from skgd.curvature import Curvature
-from skgd.gradients import DiagonalCurvature
-from skgd.kinks import Kinks
+from skgd._objective.metric import Moments, diagonal_metric
+from skgd._objective.objective import Objective
+from skgd._solvers.active_set import Kinks
+from skgd._solvers.hessian import Curvature
+from skgd._solvers.lbfgs_start import DiagonalCurvature
+from skgd._solvers.newton import LARGEST_DAMPING, Newton, _Steps, evaluate, search
+from skgd._utils.linalg import solver
 from skgd.losses import LogLoss, SquaredError, SquaredHinge
-from skgd.metric import Moments, diagonal_metric
-from skgd.newton import LARGEST_DAMPING, Newton, _Steps, evaluate, search
-from skgd.objective import Objective
 from skgd.penalties import L1, L2, Box, ElasticNet
-from skgd.systems import solver
 
 RNG = np.random.default_rng(0)
 N, D = 60, 4
@@ -95,9 +95,9 @@ def test_conjugate_gradients_solve_what_a_sample_cannot(loss, k, monkeypatch):
     x, gradient = RNG.normal(size=(2, k * (D + 1)))
     gradient = objective.value_and_gradient(x)[1]
     exact = Curvature(objective, loss, X, x).solve(gradient, 1e-12)
-    monkeypatch.setattr("skgd.curvature.CHEAP_HESSIAN", 0)
-    monkeypatch.setattr("skgd.curvature.SAMPLED_ROWS", 30)
-    monkeypatch.setattr("skgd.curvature.SAMPLED_ROWS_PER_PARAMETER", 1)
+    monkeypatch.setattr("skgd._solvers.hessian.CHEAP_HESSIAN", 0)
+    monkeypatch.setattr("skgd._solvers.hessian.SAMPLED_ROWS", 30)
+    monkeypatch.setattr("skgd._solvers.hessian.SAMPLED_ROWS_PER_PARAMETER", 1)
     sampled = Curvature(objective, loss, X, x)
     assert not sampled.exact
     product = sampled.product(sampled.solve(gradient, 1e-12))
@@ -110,7 +110,7 @@ def test_a_damping_that_hides_a_fall_is_left(monkeypatch):
     def found(*args):
         return search(*args) if args[-1] > 1e-12 else (0.0, None)
 
-    monkeypatch.setattr("skgd.newton.search", found)
+    monkeypatch.setattr("skgd._solvers.newton.search", found)
     loss, objective = LogLoss(), make_objective(LogLoss(), 1, X, L2())
     minimum = Newton(loss, X).solve(objective, np.zeros(D + 1), lambda *_: False)
     x = minimum + 3e-6

@@ -16,8 +16,8 @@ from skgd._engine import (
     shuffle,
     value_and_gradient,
 )
+from skgd._objective.metric import Moments, diagonal_metric, identity_metric
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
-from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty
 from skgd.penalties.separable import BoxRule

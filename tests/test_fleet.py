@@ -5,11 +5,11 @@ import pytest
 from scipy import sparse
 
 from skgd._engine import JointSweep, Problem, Sweep, joint_losses, rows_of, value_and_gradient
+from skgd._objective.metric import Moments, diagonal_metric, identity_metric
+from skgd._utils.threads import ALONE, Threads
 from skgd.losses import Huber, LogLoss, Loss, SquaredError
-from skgd.metric import Moments, diagonal_metric, identity_metric
 from skgd.optimizers import SGD, Adam
 from skgd.penalties import L1, L2, ElasticNet
-from skgd.threads import ALONE, Threads
 
 N, D = 150, 13
 

@@ -9,7 +9,8 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputRegressor
 
-from skgd import GDClassifier, GDRegressor, GDSearchCV, batching
+from skgd import GDClassifier, GDRegressor, GDSearchCV
+from skgd._descent import batching
 
 # Beyond joblib's limit of 1 MB, above which arrays are mapped.
 RNG = np.random.default_rng(0)

@@ -36,10 +36,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skgd import GDClassifier, GDRegressor, GDSearchCV
+from skgd._search.halving import FEWEST, can_win, hoped, leaders
 from skgd.losses import Huber
 from skgd.optimizers import SGD, Adam, Optimizer
 from skgd.penalties import L1, ElasticNet
-from skgd.race import FEWEST, can_win, hoped, leaders
 from skgd.schedules import InverseScaling
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

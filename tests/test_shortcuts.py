@@ -9,19 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from skgd import (
-    GDClassifier,
-    GDRegressor,
-    auto,
-    curvature,
-    dual,
-    gradients,
-    growing,
-    newton,
-    rowspace,
-)
+from skgd import GDClassifier, GDRegressor
 from skgd._engine import value_and_gradient
 from skgd._quadratic import scale_rows
+from skgd._solvers import auto, hessian, lbfgs_start, newton, row_space, warm_start, woodbury
 from skgd.penalties import L1, L2
 
 RNG = np.random.default_rng(0)
@@ -80,7 +71,7 @@ def test_equations_over_the_rows_have_the_solution(largest, fit_intercept, make,
         penalty=L2(weights=alphas / 0.1), alpha=0.1, tol=1e-10, fit_intercept=fit_intercept
     )
     monkeypatch.setattr(auto, "in_row_space", None)
-    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)  # what a descent knows costs nothing
+    monkeypatch.setattr("skgd._solvers.duality_gap.AFFORDABLE", 0.0)  # what a descent knows costs nothing
     y = np.column_stack([NUMBERS, 1e6 + 1e3 * NUMBERS**2])
     model.fit(make(X), y, sample_weight=weights)
     # Augmented least squares, with the penalty as rows.
@@ -113,9 +104,9 @@ def test_more_columns_than_rows_reach_an_exact_solution():
 )  # fmt: skip
 def test_without_a_square_on_every_column_the_span_is_not_enough(parameters, monkeypatch):
     taken = []
-    found = rowspace.in_row_space
+    found = row_space.in_row_space
     monkeypatch.setattr(auto, "in_row_space", lambda *a: taken.append(found(*a)) or taken[-1])
-    monkeypatch.setattr("skgd.certificate.AFFORDABLE", 0.0)  # which would take many steps
+    monkeypatch.setattr("skgd._solvers.duality_gap.AFFORDABLE", 0.0)  # which would take many steps
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         GDRegressor(max_iter=1, **parameters).fit(WIDE, NUMBERS)
@@ -146,9 +137,9 @@ def test_gradients_first_change_the_way_alone(kind, y, make, products, monkeypat
     X = make(WIDE[:, 40:80])
     model = kind.set_params(alpha=0.01, tol=1e-10)
     expected = dict(vars(model.fit(X, y)))
-    monkeypatch.setattr(gradients, "MANY", 0.0)
-    monkeypatch.setattr(gradients, "PRODUCTS", products)
-    taken, start = [], gradients.Gradients
+    monkeypatch.setattr(lbfgs_start, "MANY", 0.0)
+    monkeypatch.setattr(lbfgs_start, "PRODUCTS", products)
+    taken, start = [], lbfgs_start.Gradients
     monkeypatch.setattr(auto, "Gradients", lambda passes: taken.append(passes) or start(passes))
     model.fit(X, y)
     assert taken
@@ -163,7 +154,7 @@ def test_gradients_give_way_where_they_lead_on_slowly(monkeypatch):
     X = np.cumsum(rng.normal(size=(200, 30)), axis=1)
     y = X[:, 3] - X[:, 17] + rng.logistic(size=200) > 0
     expected = GDClassifier().fit(X, y)
-    monkeypatch.setattr(gradients, "MANY", 0.0)
+    monkeypatch.setattr(lbfgs_start, "MANY", 0.0)
     model = GDClassifier(max_iter=60).fit(X, y)
     assert model.converged_
     first, *_, last = model.history_["objective"]
@@ -176,7 +167,7 @@ def test_a_sample_that_misleads_is_forgotten(monkeypatch):
     X = rng.normal(size=(6000, 2))
     y = X[:, 0] > 0
     # The rows that are drawn first have the other labels.
-    first = np.random.default_rng(0).choice(len(y), len(y) // growing.GROWTH, replace=False)
+    first = np.random.default_rng(0).choice(len(y), len(y) // warm_start.GROWTH, replace=False)
     y[first] = ~y[first]
     model = GDClassifier(tol=1e-10).fit(X, y)
     with monkeypatch.context() as patch:
@@ -194,7 +185,7 @@ def test_a_costly_hessian_is_used_again(k, monkeypatch):
     y = np.digitize(margins + rng.logistic(size=3000), [0.0, 2.0][:k - 1])
     made = []
 
-    class Counted(curvature.Curvature):
+    class Counted(hessian.Curvature):
         def __init__(self, *args):
             made.append(self)
             super().__init__(*args)
@@ -204,10 +195,10 @@ def test_a_costly_hessian_is_used_again(k, monkeypatch):
         model = GDClassifier(alpha=0.01, tol=1e-11).fit(X, y)
         return model, len(made)
 
-    monkeypatch.setattr(dual, "Curvature", Counted)
-    monkeypatch.setattr(curvature, "COSTLY", 1e6)
+    monkeypatch.setattr(woodbury, "Curvature", Counted)
+    monkeypatch.setattr(hessian, "COSTLY", 1e6)
     model, several = fit()
-    monkeypatch.setattr(curvature, "COSTLY", np.inf)
+    monkeypatch.setattr(hessian, "COSTLY", np.inf)
     expected, each = fit()
     assert several < each
     scale = X.std(axis=0)
@@ -239,7 +230,7 @@ def test_a_certificate_at_rounding_looks_at_few_points(monkeypatch):
         calls.append(1)
         return value_and_gradient(*args, **kwargs)
 
-    monkeypatch.setattr("skgd.objective.value_and_gradient", counted)
+    monkeypatch.setattr("skgd._objective.objective.value_and_gradient", counted)
     assert model.optimality(X, X[:, 0] > 0) >= 0.0
     del calls[:]
     y = model.predict(X)

@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 
 from skgd import GDClassifier, GDRegressor, optimizers
 from skgd._engine import Problem, Sweep
+from skgd._objective.metric import identity_metric
 from skgd.losses import SquaredError
-from skgd.metric import identity_metric
 from skgd.optimizers import SGD, Optimizer
 from skgd.penalties import L2
 

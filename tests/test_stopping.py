@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skgd import DivergenceWarning, GDClassifier, GDRegressor
-from skgd.blas import one_thread
+from skgd._utils.linalg import one_thread
 from skgd.callbacks import Callback, TimeLimit
 from skgd.losses import Loss
 from skgd.optimizers import Adam

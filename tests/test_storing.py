@@ -45,7 +45,7 @@ MODELS = {
     "groups": GDRegressor(penalty=GroupLasso([[0, 1], [2]])),
 }
 # What skops has to be told to trust: the estimator, and the objects that the user has passed.
-ESTIMATORS = {"skgd.classifier.GDClassifier", "skgd.regressor.GDRegressor"}
+ESTIMATORS = {"skgd._estimators.classifier.GDClassifier", "skgd._estimators.regressor.GDRegressor"}
 PASSED = {
     "several quantiles": {"skgd.losses.Quantile"},
     "plateau": {"skgd.schedules.ReduceOnPlateau"},

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from skgd.threads import Threads
+from skgd._utils.threads import Threads
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.model_selection import StratifiedKFold
 
-from skgd import GDClassifier, GDSearchCV, fused, losses, model_selection, watch
+from skgd import GDClassifier, GDSearchCV, losses
+from skgd._search import gd_search_cv, monitor, trials
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -29,13 +30,13 @@ def sample(load):
 @pytest.fixture
 def entries(monkeypatch):
     """What a search trains, with the models that it has come to."""
-    seen, train = [], model_selection.train
+    seen, train = [], gd_search_cv.train
 
     def spy(entries, *more):
         seen.extend(entries)
         train(entries, *more)
 
-    monkeypatch.setattr(model_selection, "train", spy)
+    monkeypatch.setattr(gd_search_cv, "train", spy)
     return seen
 
 
@@ -59,7 +60,7 @@ def test_second_moments_are_those_of_numpy(weighted, dtype):
     X = (rng.normal(size=(5000, 4)) * [1, 10, 0.1, 1] + [0, 1e5, 0, -3]).astype(dtype)
     rows = np.sort(rng.permutation(5000)[:3000])
     weights = rng.uniform(0.5, 2, 5000) if weighted else None
-    mean, squares = watch.second_moments(X, rows, weights)
+    mean, squares = monitor.second_moments(X, rows, weights)
     chosen, aweights = X[rows].astype(float), None if weights is None else weights[rows]
     assert_allclose(mean, np.average(chosen, axis=0, weights=aweights), rtol=1e-12)
     expected = np.cov(chosen.T, ddof=0, aweights=aweights)
@@ -71,7 +72,7 @@ def test_second_moments_are_those_of_numpy(weighted, dtype):
                          ids=str)  # fmt: skip
 def test_only_runs_whose_objectives_are_bounded_are_not_looked_at(load, loss, monkeypatch):
     X, y = sample(load)
-    bounds, passed_over, watched = [], [], watch.WatchForExplosions
+    bounds, passed_over, watched = [], [], monitor.WatchForExplosions
     upper_bounds, safe = watched._upper_bounds, watched._safe
 
     def spy_on_bounds(self, runs, ends, *form):
@@ -130,7 +131,7 @@ def test_candidates_are_their_fits_though_nobody_looks(load, settings, n_jobs, e
 def test_no_more_is_kept_unseen_than_there_is_room_for(monkeypatch, entries):
     X, y = sample(load_wine)
     size = 3 * X.shape[1] * 3 * 3  # of the coefficients of three candidates on three folds
-    monkeypatch.setattr(watch, "UNSEEN", 2 * size)
+    monkeypatch.setattr(monitor, "UNSEEN", 2 * size)
     GDSearchCV(MODEL, {"learning_rate": [1e-4, 1e-3, 1e-2]}, cv=3, race=False).fit(X, y)
     unseen = [np.isnan(entry.model.history_["objective"]) for entry in entries]
     assert_array_equal(unseen, len(entries) * [[True, True, False, False, False, False]])
@@ -138,7 +139,7 @@ def test_no_more_is_kept_unseen_than_there_is_room_for(monkeypatch, entries):
 
 def test_runs_that_have_left_are_not_kept(monkeypatch):
     X, y = sample(load_wine)
-    gone, checked, leave, look = [], [], fused.Trial.leave, watch.WatchForExplosions.look
+    gone, checked, leave, look = [], [], trials.Trial.leave, monitor.WatchForExplosions.look
 
     def spy_on_leave(entry):
         gone.append(weakref.ref(entry.run))
@@ -149,7 +150,7 @@ def test_runs_that_have_left_are_not_kept(monkeypatch):
         checked.extend(ref() is None for ref in gone)
         return look(self, runs, ends)
 
-    monkeypatch.setattr(fused.Trial, "leave", spy_on_leave)
-    monkeypatch.setattr(watch.WatchForExplosions, "look", spy_on_look)
+    monkeypatch.setattr(trials.Trial, "leave", spy_on_leave)
+    monkeypatch.setattr(monitor.WatchForExplosions, "look", spy_on_look)
     GDSearchCV(MODEL, {"learning_rate": np.logspace(-7, 0, 40)}, cv=3).fit(X, y)
     assert checked and all(checked)

@@ -12,8 +12,8 @@ import numpy as np
 from _shared import csr, dense
 
 from skgd import GDClassifier
-from skgd.objective import Objective
-from skgd.record import Record
+from skgd._descent.history import Record
+from skgd._objective.objective import Objective
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.svm import LinearSVC
 
-from skgd import GDClassifier, GDRegressor, auto, certificate, newton
-from skgd.objective import Objective
+from skgd import GDClassifier, GDRegressor
+from skgd._objective.objective import Objective
+from skgd._solvers import auto, duality_gap, newton
 
 
 class Cell(NamedTuple):
@@ -137,7 +138,7 @@ def measure(model, X, y, repetitions):
 
 def measure_before(cell, model, X, y):
     """Return what `measure` does once, with the old fault put back."""
-    faults = [cell.before, (certificate, "knows_gap", lambda objective, loss: False)]
+    faults = [cell.before, (duality_gap, "knows_gap", lambda objective, loss: False)]
     now = [getattr(owner, name) for owner, name, _ in faults]
     try:
         for owner, name, replacement in faults:

@@ -2,7 +2,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skgd._engine.sweep import Sweep
-from skgd.threads import Threads
+from skgd._utils.threads import Threads
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]

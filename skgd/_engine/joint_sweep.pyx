@@ -10,7 +10,7 @@ import numpy as np
 
 from skgd._engine.sparse_tiles import run_in_tiles, tiles_fit
 from skgd._engine.sweep import check_steps
-from skgd.threads import ALONE
+from skgd._utils.threads import ALONE
 
 cimport cython
 

@@ -3,7 +3,7 @@ from numpy.typing import NDArray
 
 from skgd._engine.parameters import Parameters
 from skgd._engine.rows import SparseRows
-from skgd.threads import Threads
+from skgd._utils.threads import Threads
 
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]

@@ -6,7 +6,7 @@ A sweep picks how its batches are stepped along: row by row (`single_rows`), til
 """
 
 from skgd._engine.sparse_tiles import run_in_tiles, tiles_fit
-from skgd.threads import ALONE
+from skgd._utils.threads import ALONE
 
 from skgd._engine.arrays cimport floats, integers
 from skgd._engine.batches cimport BatchGradient

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from skgd._checks import is_number
+from skgd._utils.checks import is_number
 from skgd.display.base import COLORS, Display, named
 
 __all__ = ["DescentDisplay"]

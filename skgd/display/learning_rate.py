@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skgd.display.base import COLORS, Display
-from skgd.learning_rate import find_learning_rate
+from skgd.rate_test import find_learning_rate
 
 __all__ = ["LearningRateDisplay"]
 

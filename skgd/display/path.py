@@ -6,11 +6,14 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd._checks import check_weights
-from skgd.callbacks import Callback, FitTasks
+from skgd._fit.run import Run
+from skgd._fit.sample import Sample
+from skgd._fit.state import Memory
+from skgd._fit.tasks import FitTasks
+from skgd._utils.checks import check_weights
+from skgd.callbacks import Callback
 from skgd.display.base import COLORS, Display, named
-from skgd.learning_rate import drawn_rows
-from skgd.run import Memory, Run, Sample
+from skgd.rate_test import drawn_rows
 
 __all__ = ["PathDisplay"]
 

@@ -14,9 +14,9 @@ Binary targets are -1 and +1; with several classes each output has its own -1 an
 
 from functools import cache
 
-from skgd._checks import shown
-from skgd._names import check_choice
-from skgd._pieces import snake_case
+from skgd._utils.checks import shown
+from skgd._utils.names import check_choice
+from skgd._utils.rules import snake_case
 from skgd.losses import base, classification, deviances, piecewise_linear, regression
 from skgd.losses.base import *
 from skgd.losses.classification import *

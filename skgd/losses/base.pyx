@@ -10,8 +10,8 @@ from libc.string cimport memcpy
 
 from skgd._engine.arrays cimport floats, writeable_floats
 
-from skgd._checks import as_floats, check_second_derivatives
-from skgd._pieces import check_complete, make_rule, overrides
+from skgd._utils.checks import as_floats, check_second_derivatives
+from skgd._utils.rules import check_complete, make_rule, overrides
 
 __all__ = ["Loss"]
 

@@ -11,8 +11,8 @@ from libc.math cimport fabs
 from skgd._engine.arrays cimport floats
 from skgd.losses.base cimport LossRule
 
-from skgd._checks import shown
-from skgd._pieces import make_rule
+from skgd._utils.checks import shown
+from skgd._utils.rules import make_rule
 from skgd.losses.base import Loss
 
 __all__ = [

@@ -6,9 +6,9 @@ each run and each row of parameters. The public class has the hyperparameters an
 No optimizer holds a learning rate: that is the estimator's.
 """
 
-from skgd._checks import shown
-from skgd._names import check_choice
-from skgd._pieces import check_types, snake_case
+from skgd._utils.checks import shown
+from skgd._utils.names import check_choice
+from skgd._utils.rules import check_types, snake_case
 from skgd.optimizers import adam, adaptive, base, full_batch, step_rules, variance_reduced
 from skgd.optimizers.adam import *
 from skgd.optimizers.adaptive import *

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import optimize
 
-from skgd._checks import check_count
+from skgd._utils.checks import check_count
 from skgd.optimizers.base import Minimizer, check_smooth
 
 __all__ = [

@@ -5,7 +5,7 @@ from libc.math cimport fabs
 
 from skgd.optimizers.base cimport Rule
 
-from skgd._checks import shown
+from skgd._utils.checks import shown
 from skgd.optimizers.base import Optimizer, check_smooth, in_unit_interval
 
 __all__ = ["SGD", "Lion", "Rprop"]

@@ -1,6 +1,6 @@
 """Step rules whose gradients lose their noise: a remembered slope corrects each row."""
 
-from skgd._checks import check_count
+from skgd._utils.checks import check_count
 from skgd.optimizers.base import Optimizer
 from skgd.optimizers.step_rules import SGDRule
 

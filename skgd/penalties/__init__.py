@@ -4,8 +4,8 @@ A penalty has a value, the gradient of its smooth part and the proximal operator
 estimator's ``alpha`` multiplies it; the penalty object carries its shape.
 """
 
-from skgd._checks import shown
-from skgd._names import check_choice
+from skgd._utils.checks import shown
+from skgd._utils.names import check_choice
 from skgd.penalties import base, groups, separable
 from skgd.penalties.base import *
 from skgd.penalties.groups import *

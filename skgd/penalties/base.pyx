@@ -9,8 +9,8 @@ from libc.string cimport memcpy
 
 from skgd._engine.arrays cimport floats, writeable_floats
 
-from skgd._checks import as_floats
-from skgd._pieces import check_complete, defines, make_rule, overrides
+from skgd._utils.checks import as_floats
+from skgd._utils.rules import check_complete, defines, make_rule, overrides
 
 __all__ = ["Penalty"]
 

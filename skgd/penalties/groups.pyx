@@ -11,7 +11,7 @@ from skgd._engine.arrays cimport integers
 from skgd.penalties.base cimport clipped
 from skgd.penalties.separable cimport WeightedRule
 
-from skgd._checks import shown
+from skgd._utils.checks import shown
 from skgd.penalties.base import Penalty
 
 __all__ = ["GroupLasso"]

@@ -8,7 +8,7 @@ from libc.math cimport INFINITY, fabs
 from skgd._engine.arrays cimport floats
 from skgd.penalties.base cimport PenaltyRule
 
-from skgd._checks import shown
+from skgd._utils.checks import shown
 from skgd.penalties.base import Penalty
 
 __all__ = ["L2", "L1", "ElasticNet", "Box"]

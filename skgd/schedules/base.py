@@ -5,8 +5,8 @@ import copy
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from skgd._checks import as_floats, is_finite, is_number, shown
-from skgd._names import suggestion
+from skgd._utils.checks import as_floats, is_finite, is_number, shown
+from skgd._utils.names import suggestion
 
 __all__ = ["Schedule", "Constant"]
 

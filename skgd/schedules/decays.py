@@ -5,7 +5,7 @@ from numbers import Integral
 
 import numpy as np
 
-from skgd._checks import is_finite, is_number, shown
+from skgd._utils.checks import is_finite, is_number, shown
 from skgd.schedules.base import (
     Schedule,
     as_schedule,

@@ -1,0 +1,1 @@
+"""The estimators: check what was passed, fit, give attributes back."""

@@ -1,0 +1,69 @@
+"""The rows of a fit: checked once, never copied."""
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from skgd._engine import rows_of
+
+
+@dataclass
+class Sample:
+    """Checked rows.
+
+    Attributes
+    ----------
+    X : array or CSR matrix of shape (n_samples, n_features)
+    y : array
+        As the user passed it.
+    targets : float64 array
+        As the loss wants them.
+    weights : float64 array of shape (n_samples,) or None
+    n_outputs : int
+    rows : intp array or None
+        The numbers of the rows that count, in rising order; None for all.
+    known : dict
+        What was worked out already, for all runs over the sample.
+    """
+
+    X: object
+    y: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+    n_outputs: int
+    rows: np.ndarray | None = None
+    known: dict = field(default_factory=dict, repr=False)
+
+    def once(self, key, make):
+        """Return what `make` returns, made for the first run that asks."""
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
+
+    def engine_rows(self):
+        """Return the engine's `Rows` of X."""
+        return self.once("rows", lambda: rows_of(self.X))
+
+    def weighted(self, weights):
+        """Return a sample of the same rows with other weights; nothing is copied."""
+        return replace(self, weights=weights, known={"rows": self.engine_rows()})
+
+    @property
+    def n_rows(self):
+        return self.X.shape[0] if self.rows is None else len(self.rows)
+
+    def only(self, rows):
+        """Return a sample of some rows; nothing is copied."""
+        return replace(self, rows=rows, known={"rows": self.engine_rows()})
+
+    def taken(self, array):
+        """Return the rows that count of an array that has all."""
+        return array if self.rows is None or array is None else array[self.rows]
+
+    def masked_weights(self):
+        """Return the weights with zeros for the rows that do not count."""
+        if self.rows is None:
+            return self.weights
+        weights = np.zeros(self.X.shape[0])
+        weights[self.rows] = 1.0 if self.weights is None else self.weights[self.rows]
+        return weights

@@ -1,0 +1,1 @@
+"""The objective F in preconditioned coordinates."""

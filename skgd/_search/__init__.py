@@ -1,0 +1,1 @@
+"""Many fits in one pass over the data."""

@@ -1,0 +1,429 @@
+"""The search over parameters that trains all candidates on all folds in one pass."""
+
+import copy
+import time
+from numbers import Integral, Number
+from traceback import format_exc
+
+import numpy as np
+from joblib import effective_n_jobs, parallel_config
+from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._validation import (
+    _fit_and_score,
+    _insert_error_scores,
+    _warn_or_raise_about_fit_failures,
+)
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params, indexable
+
+from skgd._estimators.base import BaseGD
+from skgd._fit.plan import choose_optimizer
+from skgd._search.callbacks import SearchTasks
+from skgd._search.folds import Given, MaskedFolds, TransformedFolds
+from skgd._search.halving import Race
+from skgd._search.monitor import Watch, WatchForExplosions
+from skgd._search.scoring import Scoring
+from skgd._search.trials import Trial, train
+from skgd._utils.checks import check_n_jobs, check_sparse
+from skgd._utils.linalg import one_thread
+from skgd._utils.threads import ALONE, Threads
+from skgd.optimizers import Optimizer
+
+# Why fits stop, the gravest reason first: a candidate's is the gravest of its folds.
+REASONS = (
+    "failed", "diverged", "race", "interrupted", "max_iter", "callback", "early_stopping", "tol",
+    "precision", "",
+)  # fmt: skip
+
+
+class GDSearchCV(BaseSearchCV):
+    """Cross-validated search over parameters that trains all candidates in one pass.
+
+    Use it like ``GridSearchCV`` or ``RandomizedSearchCV``, whose attributes it has. Candidates that
+    take update steps on batches are rows of one matrix of coefficients: each row of X is read once
+    for all of them, on all folds. A fold is a mask of sample weights on the same X, so a candidate
+    comes to the coefficients of ``fit(X, y, sample_weight=mask)`` with the same seed. Candidates
+    that need all rows for a step ("auto" without a rate, "lbfgs", ``batch_size="full"``), and
+    other estimators, are fitted one by one on the rows of the fold, as ``GridSearchCV`` does.
+
+    Parameters
+    ----------
+    estimator : GDClassifier, GDRegressor, or a Pipeline that ends in one
+        The steps before are fitted once for each fold and each setting of their parameters.
+    param_grid : dict or list of dicts
+        Names of parameters and lists of their values; distributions with ``n_iter``.
+    n_iter : int, default=None
+        How many candidates to draw from ``param_grid``; None tries all of them.
+    scoring : str, callable, list, tuple, dict or None, default=None
+        As for ``GridSearchCV``.
+    cv : int, splitter or iterable, default=None
+        As for ``GridSearchCV``.
+    refit : bool, str or callable, default=True
+        As for ``GridSearchCV``.
+    n_jobs : int, default=None
+        Threads that share the candidates; processes for those that are fitted one by one.
+    return_train_score : bool, default=False
+        Whether to score on the rows trained on, too.
+    race : bool, default=True
+        Whether candidates leave the pass that have diverged, or that cannot win any more by their
+        scores and losses on the held-out rows after 1, 2, 4, 8 ... epochs, or, of more than a few,
+        that are neither among the leaders, of whom half as many stay each time, nor as good as the
+        best within the noise of the folds. They are scored as they were then. The best score may
+        then be that of a candidate as good within its noise.
+    error_score : "raise" or number, default=nan
+        The score of a fit that fails.
+    random_state : int, RandomState or None, default=None
+        The source of the draws with ``n_iter``, and of random orders where the estimator has none.
+    verbose : int, default=0
+        As for ``GridSearchCV``.
+
+    Attributes
+    ----------
+    cv_results_ : dict of arrays
+        As for ``GridSearchCV``, with ``stop_reason`` besides: the gravest of the candidate's folds,
+        "race" where it left. The fit time of a candidate is its share of the pass.
+    best_estimator_ : estimator
+        Fitted to all rows; like the others below where ``GridSearchCV`` has it.
+    best_params_ : dict
+    best_score_ : float
+    best_index_ : int
+    scorer_ : callable or dict
+    n_splits_ : int
+    refit_time_ : float
+    multimetric_ : bool
+    classes_ : array of shape (n_classes,)
+    n_features_in_ : int
+    feature_names_in_ : array of shape (n_features,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skgd import GDClassifier, GDSearchCV
+    >>> X, y = load_breast_cancer(return_X_y=True)
+    >>> model = GDClassifier(max_iter=20, tol=None, random_state=0)
+    >>> search = GDSearchCV(model, {"learning_rate": np.logspace(-4, 1, 6)}).fit(X, y)
+    >>> print(f"{search.best_score_:.2f}")
+    0.96
+    """
+
+    _required_parameters = ["estimator", "param_grid"]
+    _parameter_constraints = BaseSearchCV._parameter_constraints | {
+        "param_grid": [dict, list],
+        "n_iter": [Integral, None],
+        "race": ["boolean"],
+        "random_state": ["random_state"],
+    }
+    del _parameter_constraints["pre_dispatch"]
+
+    def __init__(
+        self, estimator, param_grid, *, n_iter=None, scoring=None, cv=None, refit=True,
+        n_jobs=None, return_train_score=False, race=True, error_score=np.nan, random_state=None,
+        verbose=0,
+    ):  # fmt: skip
+        self.estimator = estimator
+        self.param_grid = param_grid
+        self.n_iter = n_iter
+        self.scoring = scoring
+        self.cv = cv
+        self.refit = refit
+        self.n_jobs = n_jobs
+        self.return_train_score = return_train_score
+        self.race = race
+        self.error_score = error_score
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    @np.errstate(all="ignore")
+    def fit(self, X, y=None, **params):
+        """Train and score all candidates, and fit the best one to all rows.
+
+        Parameters
+        ----------
+        X : array, frame or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        **params : dict
+            For the estimator's ``fit``, the scorer and the splitter: ``sample_weight``, ``groups``
+            and others, split along with X where they have a value for each row.
+
+        Returns
+        -------
+        self
+        """
+        check_sparse(X)
+        check_n_jobs(self.n_jobs)
+        scorer, metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params=params)
+        weights, params = params.get("sample_weight"), self._get_routed_params_for_fit(params)
+        candidates = _drawn(self.param_grid, self.n_iter, self.random_state)
+        tasks = SearchTasks(self, candidates, X, y, weights)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = _checked_splits(cv, X, y, params.splitter.split)
+        self.n_splits_ = len(splits)
+        if not candidates or not splits:
+            raise ValueError(
+                "No fits were performed. Was the CV iterator empty? Were there no candidates?"
+            )
+        if self.verbose > 0:
+            print(f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, "
+                  f"totalling {len(splits) * len(candidates)} fits")  # fmt: skip
+        scoring = Scoring(scorer, self.scoring, self.error_score)
+        tasks.begin_search(len(candidates), len(splits))
+        out = self._evaluate(X, y, candidates, splits, params, scoring, tasks)
+        _warn_or_raise_about_fit_failures(out, self.error_score)
+        if callable(self.scoring):
+            _insert_error_scores(out, self.error_score)
+        self.multimetric_ = isinstance(out[0]["test_scores"], dict)
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(out[0]["test_scores"])
+            metric = self.refit
+        tasks.end_search()
+        reasons = np.array([fit["stop_reason"] for fit in out]).reshape(len(candidates), -1)
+        reasons = [min(row, key=REASONS.index) for row in reasons.tolist()]
+        self.cv_results_ = self._format_results(
+            candidates, len(splits), out, {"stop_reason": np.array(reasons, dtype=object)}
+        )
+        self.scorer_ = scoring.scorers if scoring.several else scorer
+        self._choose(metric)
+        if self.refit:
+            self._refit(X, y, params.estimator.fit, tasks)
+        tasks.end()
+        return self
+
+    def _choose(self, metric):
+        if self.refit or not self.multimetric_:
+            results = self.cv_results_
+            self.best_index_ = self._select_best_index(self.refit, metric, results)
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
+            self.best_params_ = results["params"][self.best_index_]
+
+    def _refit(self, X, y, params, tasks):
+        self.best_estimator_ = _candidate(self.estimator, self.best_params_)
+        # A fit that does not say how many threads it wants may have those of the search.
+        threads = parallel_config("threading", n_jobs=effective_n_jobs(self.n_jobs))
+        with tasks.refitting(self.best_estimator_), threads:
+            started = time.time()
+            if y is None:
+                self.best_estimator_.fit(X, **params)
+            else:
+                self.best_estimator_.fit(X, y, **params)
+            self.refit_time_ = time.time() - started
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+    # ---- training and scoring -------------------------------------------------------------------
+
+    def _evaluate(self, X, y, candidates, splits, params, scoring, tasks):
+        """Return the results of each candidate on each split, candidate by candidate."""
+        estimators = [_candidate(self.estimator, each) for each in candidates]
+        # The steps of a pipeline are fitted for several candidates at once, and would be told so.
+        told = isinstance(self.estimator, Pipeline) and tasks.reach_candidates
+        fused = [
+            i for i, each in enumerate(estimators)
+            if not told and _fuses(each, y, params.estimator.fit)
+        ]  # fmt: skip
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        for i in fused:
+            if _last_step(estimators[i]).random_state is None:
+                _last_step(estimators[i]).set_params(random_state=seed)
+        weights = params.estimator.fit.get(_weight_name(self.estimator))
+        given = Given(X, y, splits, weights, params.scorer.score, self.return_train_score)
+        out = {}
+        for several in _with_the_same_steps(fused, candidates, self.estimator):
+            out |= self._evaluate_fused(given, {i: estimators[i] for i in several}, scoring, tasks)
+        alone = [i for i in range(len(candidates)) if i not in fused]
+        out |= self._evaluate_alone(X, y, candidates, alone, splits, params, scoring, tasks)
+        return [out[i, j] for i in range(len(candidates)) for j in range(len(splits))]
+
+    def _evaluate_fused(self, given, estimators, scoring, tasks):
+        """Return the results of candidates that see the same rows."""
+        first, numbers = next(iter(estimators.values())), range(len(given.splits))
+        if not isinstance(first, Pipeline):
+            return self._pass(MaskedFolds(given, first), numbers, estimators, scoring, tasks)
+        folds = TransformedFolds(given, first)
+        if self.race:
+            return self._pass(folds, numbers, estimators, scoring, tasks)
+        out = {}
+        for number in numbers:  # so that one transformed X at a time is in memory
+            out |= self._pass(folds, [number], estimators, scoring, tasks)
+        return out
+
+    def _pass(self, folds, numbers, estimators, scoring, tasks):
+        """Return the results of candidates on some folds whose passes are taken together."""
+        strict, out, made = self.error_score == "raise", {}, []
+        for number in numbers:
+            try:
+                made.append(folds.fold(number))
+            except Exception:
+                if strict:
+                    raise
+                failed = _failed(format_exc(), scoring, self.return_train_score)
+                out |= {(i, number): dict(failed) for i in estimators}
+        entries = [
+            Trial(i, _last_step(estimator), fold, strict)
+            for fold in made for i, estimator in estimators.items()
+        ]  # fmt: skip
+        metric = self.refit if scoring.several else "score"
+        pairs = [(i, number) for number in numbers for i in estimators]
+        told = tasks.evaluating(folds.given, pairs, entries)
+        # The products are small for BLAS.
+        with told, one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
+            race = None
+            if self.race:
+                race = Race(scoring, metric if isinstance(metric, str) else None, threads)
+            # A scorer of the user's own may look at the history, and count on one after the other.
+            watch = WatchForExplosions if scoring.needs_answers_alone else Watch
+            train(entries, threads, race, watch)
+            threads = threads if scoring.needs_answers_alone else ALONE
+            jobs = [
+                (fold, share) for fold in made
+                for share in threads.share([each for each in entries if each.fold is fold])
+            ]  # fmt: skip
+            for results in threads.map(lambda job: self._results(*job, scoring), jobs):
+                out |= results
+        return out
+
+    def _results(self, fold, entries, scoring):
+        """Return the results of the candidates on a fold."""
+        out = {}
+        fitted = [entry for entry in entries if entry.model is not None]
+        for entry in entries:
+            out[entry.candidate, fold.number] = {
+                **_failed(entry.error, scoring, self.return_train_score),
+                "fit_time": entry.seconds, "stop_reason": entry.stop_reason,
+            }  # fmt: skip
+            if entry.score is not None:  # by the race
+                out[entry.candidate, fold.number]["test_scores"] = entry.score
+                out[entry.candidate, fold.number]["score_time"] = entry.score_time
+        for name in fold.parts:
+            chosen = [entry for entry in fitted if name != "test" or entry.score is None]
+            if not chosen:
+                continue
+            started = time.perf_counter()
+            scores = fold.scores([entry.model for entry in chosen], scoring, name)
+            seconds = (time.perf_counter() - started) / len(chosen)
+            for entry, score in zip(chosen, scores, strict=True):
+                result = out[entry.candidate, fold.number]
+                result[f"{name}_scores"] = score
+                result["score_time"] += seconds if name == "test" else 0.0
+        return out
+
+    def _evaluate_alone(self, X, y, candidates, alone, splits, params, scoring, tasks):
+        caller = self if tasks.listening else None
+        pairs = [(i, j) for i in alone for j in range(len(splits))]
+        fits = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fit_and_score)(
+                clone(self.estimator), X, y, scorer=scoring.scorer, train=splits[j][0],
+                test=splits[j][1], verbose=self.verbose, parameters=candidates[i],
+                fit_params=params.estimator.fit, score_params=params.scorer.score,
+                return_train_score=self.return_train_score, return_times=True,
+                return_estimator=True, split_progress=(j, len(splits)),
+                candidate_progress=(i, len(candidates)), error_score=self.error_score,
+                caller=caller, callback_ctx=tasks.evaluation(i, j),
+            )
+            for i, j in pairs
+        )  # fmt: skip
+        for fit in fits:
+            estimator = fit.pop("estimator")
+            reason = getattr(_last_step(estimator), "stop_reason_", "")
+            fit["stop_reason"] = reason if fit["fit_error"] is None else "failed"
+        return dict(zip(pairs, fits, strict=True))
+
+
+def _drawn(param_grid, n_iter, random_state):
+    """Return the parameters of all candidates, or of some."""
+    grids = param_grid if isinstance(param_grid, list) else [param_grid]
+    if n_iter is None:
+        for name, values in (pair for grid in grids for pair in dict(grid).items()):
+            if hasattr(values, "rvs"):
+                raise ValueError(
+                    f"param_grid has a distribution for {name!r}: pass n_iter, the number of "
+                    "candidates to draw."
+                )
+        return list(ParameterGrid(param_grid))
+    if n_iter < 1:
+        raise ValueError(f"n_iter={n_iter}: pass an integer >= 1, or None.")
+    return list(ParameterSampler(param_grid, n_iter, random_state=random_state))
+
+
+def _checked_splits(cv, X, y, params):
+    """Return the (train, test) of all splits, as many as the splitter says."""
+    n_splits, splits = cv.get_n_splits(X, y, **params), list(cv.split(X, y, **params))
+    if len(splits) != n_splits:
+        raise ValueError(
+            f"cv.split and cv.get_n_splits return inconsistent results. Expected {n_splits} "
+            f"splits, got {len(splits)}"
+        )
+    return splits
+
+
+def _candidate(estimator, params):
+    # Parameters may be estimators themselves, which a fit would change.
+    return clone(estimator).set_params(**clone(params, safe=False))
+
+
+def _failed(error, scoring, train_scores):
+    """Return the results of a fit that has no scores."""
+    scores = scoring.error_score
+    if scoring.several:
+        scores = dict.fromkeys(scoring.scorers, scores)
+    results = {"fit_error": error, "test_scores": scores, "fit_time": 0.0, "score_time": 0.0,
+               "stop_reason": "failed"}  # fmt: skip
+    return results | ({"train_scores": copy.copy(scores)} if train_scores else {})
+
+
+def _last_step(estimator):
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+
+
+def _fuses(estimator, y, fit_params):
+    """Whether a candidate takes update steps on batches, and nothing else is asked for."""
+    last = _last_step(estimator)
+    if y is None or not isinstance(last, BaseGD) or type(last).fit is not BaseGD.fit:
+        return False
+    if estimator is not last and (type(estimator) is not Pipeline or len(estimator.steps) == 1):
+        return False
+    if fit_params.keys() - {_weight_name(estimator)}:
+        return False
+    if any(getattr(each, "_skl_callbacks", None) for each in (estimator, last)):
+        return False
+    try:
+        optimizer = choose_optimizer(
+            last.optimizer, last.learning_rate, last.batch_size, partial=False
+        )
+    except (TypeError, ValueError):
+        return False
+    full = isinstance(last.batch_size, str) and last.batch_size == "full"
+    return isinstance(optimizer, Optimizer) and not full
+
+
+def _weight_name(estimator):
+    """Return the name by which the last step's sample weights are passed to fit."""
+    prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
+    return f"{prefix}sample_weight"
+
+
+def _with_the_same_steps(chosen, candidates, estimator):
+    """Return lists of candidates whose parameters of the steps before the last are the same."""
+    if not isinstance(estimator, Pipeline):
+        return [chosen] if chosen else []
+    last, groups = estimator.steps[-1][0], {}
+    for i in chosen:
+        key = tuple(
+            (name, _identity(value)) for name, value in sorted(candidates[i].items())
+            if name.partition("__")[0] != last
+        )  # fmt: skip
+        groups.setdefault(key, []).append(i)
+    return list(groups.values())
+
+
+def _identity(value):
+    """Return what equal values have in common, as far as that can be told."""
+    return (type(value), value) if isinstance(value, Number | str) else id(value)

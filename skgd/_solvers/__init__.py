@@ -1,0 +1,1 @@
+"""The solvers behind optimizer="auto", and duality gaps."""

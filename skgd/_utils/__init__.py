@@ -1,0 +1,1 @@
+"""What all packages share: checks, rules, linear algebra, threads."""

@@ -1,0 +1,76 @@
+"""Linear algebra: symmetric systems that may be nearly singular, and BLAS on one thread."""
+
+from functools import cache
+from threading import Lock
+
+import numpy as np
+from scipy import linalg
+from scipy.linalg import lapack
+from threadpoolctl import ThreadpoolController
+
+# The share of the largest curvature below which a direction counts as flat.
+SINGULAR = 1e-13
+
+
+@cache
+def one_thread():
+    """Return the context in which BLAS has one thread, the same for all fits of the process.
+
+    The number of threads is the process's. Fits that run at the same time in threads of Python
+    must not take each other's limit for the number to go back to: the first to come sets the
+    limit, and the last to leave lifts it.
+    """
+    return _OneThread()
+
+
+class _OneThread:
+    def __init__(self):
+        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        self.lock, self.inside, self.before = Lock(), 0, []
+
+    def __enter__(self):
+        with self.lock:
+            if not self.inside:
+                self.before = [library.num_threads for library in self.libraries]
+                self._set([1] * len(self.before))
+            self.inside += 1
+
+    def __exit__(self, *error):
+        with self.lock:
+            self.inside -= 1
+            if not self.inside:
+                self._set(self.before)
+
+    def _set(self, numbers):
+        for library, number in zip(self.libraries, numbers, strict=True):
+            library.set_num_threads(number)
+
+
+def damped(hessian, damping):
+    """Return a Hessian with damping added, which shortens the steps.
+
+    In the metric no curvature is above 1 anywhere. Shares of the curvature here would not do: it
+    does not see the rows that are far off, and may come back.
+    """
+    return hessian + damping * np.eye(len(hessian)) if damping else hessian
+
+
+def solver(hessian):
+    """Return the function that solves systems with a Hessian.
+
+    Directions without curvature are left alone: along them the gradient is nothing but rounding.
+    """
+    hessian_diag = hessian.diagonal()
+    scale = np.zeros(len(hessian_diag))
+    np.divide(1.0, np.sqrt(np.abs(hessian_diag)), out=scale, where=hessian_diag > 0)
+    regular = hessian * scale[:, None] * scale
+    if not len(hessian_diag):
+        return lambda row: row
+    # LAPACK itself: around it SciPy's functions take longer than a small system.
+    factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)
+    if not failed and factor.diagonal().min() > SINGULAR**0.5:
+        return lambda row: scale * lapack.dpotrs(factor, scale * row, lower=1)[0]
+    values, vectors = linalg.eigh(regular, driver="evd", check_finite=False)
+    bent = values > SINGULAR * values[-1]
+    vectors, values = vectors[:, bent], values[bent]
+    return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))
