@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skgd._engine import Problem
+from skgd._engine import DataTerm
 from skgd._objective.metric import Moments, diagonal_metric
 from skgd._objective.objective import Objective
 from skgd._solvers.active_set import Kinks

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skgd._engine import JointSweep, Problem, Sweep, joint_losses, rows_of, value_and_gradient
+from skgd._engine import JointSweep, DataTerm, Sweep, joint_losses, rows_of, value_and_gradient
 from skgd._objective.metric import Moments, diagonal_metric, identity_metric
 from skgd._utils.threads import ALONE, Threads
 from skgd.losses import Huber, LogLoss, Loss, SquaredError

@@ -6,7 +6,7 @@ from scipy.sparse import csr_array, random_array
 from sklearn.linear_model import LogisticRegression
 
 from skgd import GDClassifier, GDRegressor, optimizers
-from skgd._engine import Problem, Sweep
+from skgd._engine import DataTerm, Sweep
 from skgd._objective.metric import identity_metric
 from skgd.losses import SquaredError
 from skgd.optimizers import SGD, Optimizer

@@ -1,4 +1,10 @@
-"""What a run remembers: its history, its best iterate and why it stopped."""
+"""The history of a descent: a row an epoch, the best iterate, and the rule that stops it.
+
+With F0 the objective of the best constant model and ``lambda^2 = g' M^-1 g`` the squared length of
+the gradient in the metric M, a full-batch descent stops where ``lambda^2 <= tol^2 (F0 - F)``, and a
+stochastic one where the best objective of ``n_iter_no_change`` epochs has improved by less than
+``tol (F0 - F)``. A descent has diverged where its objective is above 10 F0 or not finite.
+"""
 
 import math
 import time
@@ -8,29 +14,31 @@ from functools import cached_property
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from skgd._descent.solution import Stop
 from skgd._objective.objective import ROUNDING
 
-# A run has exploded where its objective is this many times that of the best constant model.
-EXPLODED = 10.0
+# A run has diverged where its objective is this many times that of the best constant model.
+DIVERGED = 10.0
 # A run has ended worse than it began where its objective is higher by this share: noise is not.
 WORSE = 0.01
 # What is nothing in units of the objective, and below what share of one the best constant model has
 # nothing but rounding left: no share of that tells anything.
 NEGLIGIBLE, NOTHING = 1e-6, 1e-12
-HISTORY = (
+
+COLUMNS = (
     "epoch", "step", "passes", "loss", "objective", "gradient_norm", "learning_rate", "seconds",
     "validation_loss", "validation_score",
 )  # fmt: skip
-# What of a record a checkpoint keeps; the rest follows from the data and the parameters.
+
+# What of a history a checkpoint keeps; the rest follows from the data and the parameters.
 STATE = (
-    "history", "stop_reason", "best_objective", "best", "best_validation", "best_validated",
-    "validated_at", "epochs_before", "waited", "waited_from", "waited_validation",
-    "start_objective",
+    "table", "stop", "best_objective", "best", "best_validation", "best_validated", "validated_at",
+    "epochs_before", "waited", "waited_from", "waited_validation", "start_objective",
 )  # fmt: skip
 
 
 class DivergenceWarning(ConvergenceWarning):
-    """The descent exploded; the estimator has the best iterate from before.
+    """The descent diverged; the estimator keeps the best coefficients found so far.
 
     Examples
     --------
@@ -45,9 +53,56 @@ class DivergenceWarning(ConvergenceWarning):
     """
 
 
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """The best constant model, which descents are measured against.
+
+    Attributes
+    ----------
+    objectives : array of shape (n_outputs,)
+        Its objective, output by output.
+    model : tuple
+        Its coefficients and intercepts.
+    scale : float
+        The unit of the objective, which is above zero where that of the model is not.
+    """
+
+    objectives: np.ndarray
+    model: tuple | None = None
+    scale: float = 0.0
+
+    @cached_property
+    def objective(self):
+        return float(self.objectives.sum())
+
+    @cached_property
+    def is_exact(self):
+        """Whether the model is exact, but for rounding."""
+        return abs(self.objective) <= NOTHING * self.scale
+
+    @cached_property
+    def ceiling(self):
+        """What the objective falls from, in a way that leaves a distance where nothing is left."""
+        return self.objective + (NEGLIGIBLE * self.scale if self.is_exact else 0.0)
+
+    def value(self, unit):
+        """Return the objective of the model in units of a metric."""
+        return float(unit @ self.objectives)
+
+    def size(self, unit):
+        """Return the size of the objective in units of a metric, which is never nothing."""
+        size = float(unit @ np.abs(self.objectives))
+        return max(size, float(len(unit))) if self.is_exact else size
+
+    def possible_decrease(self, unit, objectives):
+        """Return how far objectives are below those of the model, in units of a metric."""
+        decrease = float(unit @ (self.objectives - objectives))
+        return max(decrease, NEGLIGIBLE * len(unit)) if self.is_exact else decrease
+
+
 @dataclass
-class Record:
-    """What a run remembers: its history, its best iterate and why it stopped.
+class History:
+    """The rows of a descent's epochs, its best iterate and why it stopped.
 
     Attributes
     ----------
@@ -55,43 +110,38 @@ class Record:
     tol : float or None
     patience : int
         The epochs without improvement after which a stochastic run stops.
-    constant_objectives : array of shape (n_outputs,)
-        The objective of the best constant model, output by output.
-    constant : tuple
-        Its coefficients and intercepts.
-    scale : float
-        The unit of the objective, which is above zero where that of the constant model is not.
-    partial : bool
+    baseline : Baseline
+    is_partial : bool
         Whether the run is one epoch of a stream, whose rows may be harder than those before.
-    homogeneous : bool
+    is_homogeneous : bool
         Whether twice the coefficients have twice the loss: then neither the objective of the start
         nor a rise tells anything.
-    cut_short : bool
-        Whether the last epoch exploded at a rate that would be cut if there were another one.
     validation : Validation or None
     tasks : FitTasks or None
         Who is told of each epoch.
     attributes : callable
         ``attributes(coef, intercept)``: those of an estimator that is fitted up to there.
-    halted : bool
-        Whether a callback wants to stop after an epoch that exploded.
-    unseen : list of tuple
-        The coefficients and intercepts of epochs at whose objective nobody has looked.
+    stop : Stop or None
+        Why the descent stopped; written by the methods of this class alone.
+    is_cut_short : bool
+        Whether the last epoch diverged at a rate that would be cut if there were another one.
+    is_halted : bool
+        Whether a callback wants to stop after an epoch that diverged.
+    unmonitored : list of tuple
+        The coefficients and intercepts of epochs whose objective was not evaluated.
     """
 
     max_iter: int
     tol: float | None
     patience: int
-    constant_objectives: np.ndarray
-    constant: tuple | None = None
-    scale: float = 0.0
-    partial: bool = False
-    homogeneous: bool = False
+    baseline: Baseline
+    is_partial: bool = False
+    is_homogeneous: bool = False
     validation: object = None
     tasks: object = None
     attributes: object = None
-    history: dict = field(default_factory=lambda: {key: [] for key in HISTORY})
-    stop_reason: str | None = None
+    table: dict = field(default_factory=lambda: {key: [] for key in COLUMNS})
+    stop: Stop | None = None
     best_objective: float = np.inf
     best: tuple | None = None
     best_validation: float = np.inf
@@ -102,51 +152,117 @@ class Record:
     waited: int = 0
     waited_from: float = np.inf
     waited_validation: int = 0
-    exploded_at: int | None = None
-    cut_short: bool = False
+    diverged_at: int | None = None
+    is_cut_short: bool = False
     start_objective: float = 0.0
-    halted: bool = False
-    unseen: list = field(default_factory=list)
-
-    @cached_property
-    def constant_objective(self):
-        return float(self.constant_objectives.sum())
-
-    @cached_property
-    def is_exact(self):
-        """Whether the best constant model is exact, but for rounding."""
-        return abs(self.constant_objective) <= NOTHING * self.scale
-
-    @cached_property
-    def ceiling(self):
-        """What the objective falls from, in a way that leaves a distance where nothing is left."""
-        return self.constant_objective + (NEGLIGIBLE * self.scale if self.is_exact else 0.0)
+    is_halted: bool = False
+    unmonitored: list = field(default_factory=list)
 
     @property
     def n_iter(self):
-        return len(self.history["epoch"])
+        return len(self.table["epoch"])
+
+    @property
+    def passes(self):
+        """The passes over the rows so far."""
+        return self.table["passes"][-1] if self.n_iter else 0
+
+    @property
+    def objective(self):
+        """The objective of the last epoch."""
+        return self.table["objective"][-1]
 
     @property
     def is_last_epoch(self):
         """Whether an epoch that has not been entered yet is the last one."""
         return self.n_iter + 1 >= self.max_iter
 
+    # ---- why a descent stops --------------------------------------------------------------------
+
+    def finish(self, stop):
+        """Say why the descent stopped, unless that is known."""
+        self.stop = self.stop or stop
+
+    def resume(self):
+        """Go on with another descent."""
+        self.stop = None
+
+    def halt(self, stop):
+        """Stop from outside the descent: by an interrupt, or by leaving a race."""
+        self.stop = stop
+
+    @property
+    def has_failed(self):
+        """Whether a descent stopped, and not because it had reached its minimum."""
+        return self.stop not in (None, Stop.TOL, Stop.PRECISION)
+
+    def is_flat(self, decrement, unit, objectives, ignores_tol=False):
+        """Return whether the descent stops, as at a squared gradient length of the minimum."""
+        if self.stop is None and self.tol is not None and not ignores_tol:
+            decrease = self.baseline.possible_decrease(unit, objectives)
+            if decrement <= self.tol * self.tol * decrease:
+                self.stop = Stop.TOL
+            elif decrement <= ROUNDING**2 * self.baseline.size(unit):
+                self.stop = Stop.PRECISION
+        return self.stop is not None
+
+    def _stall(self, patience):
+        """Stop where the last epochs brought nothing; a validation set would tell instead."""
+        if patience is None or self.tol is None or self.validation is not None:
+            return
+        if self.waited >= patience:
+            self.stop = Stop.TOL
+
+    @property
+    def divergence_bound(self):
+        """The objective above which a run has diverged."""
+        if self.is_homogeneous:
+            return np.inf
+        baseline = self.baseline
+        known = filter(math.isfinite, (baseline.objective, self.start_objective))
+        largest = max(map(abs, known), default=0.0)
+        # A few rows of a stream may have no spread of their own.
+        if self.is_partial or baseline.is_exact:
+            largest = max(largest, baseline.scale)
+        return DIVERGED * largest
+
+    @property
+    def end_bound(self):
+        """The objective above which a run has ended worse than it began."""
+        if self.is_partial or self.is_homogeneous:
+            return self.divergence_bound
+        worst = max(self.baseline.objective, self.start_objective)
+        slack = WORSE if self.baseline.is_exact else NEGLIGIBLE
+        return worst + WORSE * abs(worst) + slack * self.baseline.scale
+
+    @property
+    def epoch_bound(self):
+        """The objective above which the next epoch to be entered is the end of a diverged run."""
+        return self.end_bound if self.is_last_epoch else self.divergence_bound
+
+    @property
+    def has_risen(self):
+        """Whether the last epoch led to a point that is worse than no model."""
+        return not self.objective <= self.end_bound
+
+    # ---- rows -----------------------------------------------------------------------------------
+
     def start(self, coef, intercept, objective):
         """Count the starting point in as the first candidate for the best iterate."""
         self.start_objective = objective
-        if np.isfinite(objective) and not self.homogeneous:
+        if np.isfinite(objective) and not self.is_homogeneous:
             self.best, self.best_objective = (coef, intercept), objective
 
     def begin_epoch(self):
-        """Hear that an epoch begins."""
+        """Tell the tasks that an epoch begins."""
         if self.tasks is not None:
             self.tasks.begin_epoch()
 
     def add(
         self, coef, intercept, *, step, passes, losses, objectives, decrement, unit, rate,
-        patience=None, bound=None,
+        patience=None, bound=None, ignores_tol=False,
     ):  # fmt: skip
-        """Enter an epoch and return whether the run shall stop.
+        """Enter an epoch and return whether the run stops.
 
         Parameters
         ----------
@@ -162,7 +278,9 @@ class Record:
         patience : int or None
             The epochs without improvement after which the run stops; None for no such stop.
         bound : float or None
-            The objective above which the run has exploded; None is that of `bound`.
+            The objective above which the run has diverged; None is `divergence_bound`.
+        ignores_tol : bool
+            Whether something else than `tol` tells when the minimum is reached.
         """
         objective = float(objectives.sum())
         validation_loss = validation_score = np.nan
@@ -173,102 +291,62 @@ class Record:
             gradient_norm=np.sqrt(decrement), learning_rate=rate, validation_loss=validation_loss,
             validation_score=validation_score,
         )  # fmt: skip
-        if not math.isfinite(objective) or objective > (self.bound if bound is None else bound):
-            self.stop_reason, self.exploded_at = "diverged", step
+        bound = self.divergence_bound if bound is None else bound
+        if not math.isfinite(objective) or objective > bound:
+            self.stop, self.diverged_at = Stop.DIVERGED, step
             # Callbacks see what the fit would keep, which predicts finite numbers.
-            self.halted = self._tell(*(self.best or self.constant))
+            self.is_halted = self._end_epoch(*(self.best or self.baseline.model))
             return True
         self.compare(coef, intercept, objective)
-        if self.validation is not None and self._validated(
+        if self.validation is not None and self._stops_early(
             coef, intercept, validation_loss, validation_score
         ):
-            self.stop_reason = "early_stopping"
+            self.stop = Stop.EARLY_STOPPING
         elif self.n_iter >= self.max_iter:
-            self.stop_reason = "max_iter"
-        elif not self.flat(decrement, unit, objectives):
+            self.stop = Stop.MAX_ITER
+        elif not self.is_flat(decrement, unit, objectives, ignores_tol):
             self._stall(patience)
-        if self._tell(coef, intercept):
-            self.stop_reason = "callback"
-        return self.stop_reason is not None
+        if self._end_epoch(coef, intercept):
+            self.stop = Stop.CALLBACK
+        return self.stop is not None
 
-    def _tell(self, coef, intercept):
+    def add_end(self, coef, intercept, **entries):
+        """Enter the end of a descent that had nothing to do; why it stopped stays."""
+        stop = self.stop
+        self.add(coef, intercept, **entries)
+        if self.stop != Stop.CALLBACK:
+            self.stop = stop
+
+    def add_unmonitored(self, coef, intercept, *, step, passes, rate):
+        """Enter an epoch whose objective was not evaluated."""
+        self._append(step=step, passes=passes, learning_rate=rate)
+        self.unmonitored.append((coef, intercept))
+
+    def _end_epoch(self, coef, intercept):
         """Tell of the end of an epoch; return whether a callback wants to stop."""
         return self.tasks is not None and self.tasks.end_epoch(
-            self.history, lambda: self.attributes(coef, intercept)
+            self.table, lambda: self.attributes(coef, intercept)
         )
-
-    def pass_over(self, coef, intercept, *, step, passes, rate):
-        """Enter an epoch at whose objective nobody has looked."""
-        self._append(step=step, passes=passes, learning_rate=rate)
-        self.unseen.append((coef, intercept))
 
     def _append(self, **entries):
         entries |= {"epoch": self.epochs_before + self.n_iter + 1,
                     "seconds": time.perf_counter() - self.started}  # fmt: skip
-        for key, values in self.history.items():
+        for key, values in self.table.items():
             values.append(entries.get(key, np.nan))
+
+    # ---- the best iterate -----------------------------------------------------------------------
 
     def compare(self, coef, intercept, objective):
         """Keep the best iterate and count the epochs since it was clearly better than before."""
         if objective < self.best_objective:
             self.best, self.best_objective = (coef, intercept), objective
-        possible = max(self.ceiling - self.best_objective, 0.0)
+        possible = max(self.baseline.ceiling - self.best_objective, 0.0)
         if self.waited_from - self.best_objective > (self.tol or 0.0) * possible:
             self.waited, self.waited_from = 0, self.best_objective
         else:
             self.waited += 1
 
-    def _stall(self, patience):
-        """Stop where the last epochs brought nothing; a validation set would tell instead."""
-        if patience is None or self.tol is None or self.validation is not None:
-            return
-        if self.waited >= patience:
-            self.stop_reason = "tol"
-
-    def flat(self, decrement, unit, objectives):
-        """Return whether the squared gradient length says that the minimum is reached."""
-        if self.stop_reason is None and self.tol is not None:
-            if decrement <= self.tol * self.tol * self.possible(unit, objectives):
-                self.stop_reason = "tol"
-            elif decrement <= ROUNDING**2 * self.worth(unit):
-                self.stop_reason = "precision"
-        return self.stop_reason is not None
-
-    def possible(self, unit, objectives):
-        """Return how far objectives are below those of the best constant model."""
-        possible = float(unit @ (self.constant_objectives - objectives))
-        return max(possible, NEGLIGIBLE * len(unit)) if self.is_exact else possible
-
-    def worth(self, unit):
-        """Return the size of the best constant model's objective, in units of the metric."""
-        worth = float(unit @ np.abs(self.constant_objectives))
-        return max(worth, float(len(unit))) if self.is_exact else worth
-
-    @property
-    def bound(self):
-        """The objective above which a run has exploded."""
-        if self.homogeneous:
-            return np.inf
-        known = filter(math.isfinite, (self.constant_objective, self.start_objective))
-        largest = max(map(abs, known), default=0.0)
-        # A few rows of a stream may have no spread of their own.
-        return EXPLODED * (max(largest, self.scale) if self.partial or self.is_exact else largest)
-
-    @property
-    def bound_of_epoch(self):
-        """The objective above which the next epoch to be entered is the end of a diverged run."""
-        return self.start_bound if self.is_last_epoch else self.bound
-
-    @property
-    def start_bound(self):
-        """The objective above which a run has ended worse than it began."""
-        if self.partial or self.homogeneous:
-            return self.bound
-        worst = max(self.constant_objective, self.start_objective)
-        slack = WORSE if self.is_exact else NEGLIGIBLE
-        return worst + WORSE * abs(worst) + slack * self.scale
-
-    def _validated(self, coef, intercept, loss, score):
+    def _stops_early(self, coef, intercept, loss, score):
         measure = loss if np.isnan(score) else -score
         improvement = self.best_validation - measure
         significant = improvement > self.validation.least_change(loss, self.tol or 0.0)
@@ -278,34 +356,59 @@ class Record:
             self.validated_at = self.n_iter - 1
         return self.waited_validation >= self.patience
 
-    @property
-    def has_exploded(self):
-        """Whether the last epoch led to a point that is worse than no model."""
-        return not self.history["objective"][-1] <= self.start_bound
-
-    def go_on(self):
-        """Return the parameters to begin again with after an explosion."""
-        self.stop_reason = self.exploded_at = None
+    def restart(self):
+        """Return the parameters to begin again with after a divergence."""
+        self.stop = self.diverged_at = None
         return self.best
 
+    def kept(self, coef, intercept, *, is_noisy):
+        """Return the iterate to keep, mostly the last one, and its row of the table.
+
+        Parameters
+        ----------
+        coef, intercept : array
+            The last iterate.
+        is_noisy : bool
+            Whether noise may have ended the run on a bad epoch.
+        """
+        if self.is_cut_short:
+            self.stop = Stop.MAX_ITER
+        elif self.n_iter and self.objective > self.end_bound:
+            self.stop, self.diverged_at = Stop.DIVERGED, self.table["step"][-1]
+        if self.is_cut_short or self.stop == Stop.DIVERGED:
+            if self.best is None or self.best_objective > self.baseline.objective:
+                return *self.baseline.model, -1
+            return *self.best, -1
+        if self.best_validated is not None:
+            return *self.best_validated, self.validated_at
+        # With tol=None the steps are the user's.
+        is_noisy = is_noisy and self.tol is not None
+        if is_noisy and self.n_iter and self.objective > self.best_objective:
+            return *self.best, -1
+        return coef, intercept, -1
+
+    # ---- checkpoints ----------------------------------------------------------------------------
+
     def state(self):
-        """Return what another record needs to resume from here, as arrays and numbers."""
+        """Return what another history needs to resume from here, as arrays and numbers."""
         state = {name: getattr(self, name) for name in STATE}
+        stop = None if self.stop is None else str(self.stop)
         return state | {
-            "history": self.as_arrays(), "seconds": time.perf_counter() - self.started,
+            "table": self.as_arrays(), "stop": stop, "seconds": time.perf_counter() - self.started
         }  # fmt: skip
 
     def restore(self, state):
-        """Go on from the state of another record."""
+        """Resume from the state of another history."""
         for name in STATE:
             setattr(self, name, state[name])
-        self.history = {key: values.tolist() for key, values in state["history"].items()}
+        self.stop = None if state["stop"] is None else Stop(state["stop"])
+        self.table = {key: values.tolist() for key, values in state["table"].items()}
         self.started = time.perf_counter() - state["seconds"]
-        if self.stop_reason == "callback" or (
-            self.stop_reason == "max_iter" and self.n_iter < self.max_iter
+        if self.stop == Stop.CALLBACK or (
+            self.stop == Stop.MAX_ITER and self.n_iter < self.max_iter
         ):
-            self.stop_reason = None
+            self.stop = None
 
     def as_arrays(self):
-        """Return the history as a dict of arrays."""
-        return {key: np.array(values) for key, values in self.history.items()}
+        """Return the table as a dict of arrays."""
+        return {key: np.array(values) for key, values in self.table.items()}

@@ -3,10 +3,7 @@
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
-from skgd._engine import value_and_gradient
-from skgd._objective.scaled_rows import Scaled
 from skgd.schedules.automatic import REFINED, Decaying, Watched
 
 # The share of the largest gradient below which another is rounding.
@@ -15,30 +12,31 @@ ROUNDING = 1e-12
 BATCHES = 8
 
 
-def automatic_schedule(optimizer, objective, X, plan, start, steps, record, *, trained):
+def automatic_schedule(optimizer, objective, plan, start, steps, history, *, trained):
     """Return a schedule for a step rule whose rate comes from the data.
 
     A model that is trained already is only refined.
     """
     share = REFINED if trained else 1.0
-    if record.partial:
+    if history.is_partial:
         return Decaying(steps.t, share)
-    curvatures = Curvatures(objective, X, plan, start, steps.generator)
+    curvatures = Curvatures(objective, plan, start, steps.generator)
     rate, power = optimizer.automatic_rate(plan.bounds[-1], plan.batch_length, curvatures)
     return Watched(
-        share * rate, power > 0, optimizer.momentum_horizon, record.best_objective, record.ceiling
+        share * rate, power > 0, optimizer.momentum_horizon, history.best_objective,
+        history.baseline.ceiling,
     )
 
 
 class Curvatures:
-    """How the objective bends in the coordinates of the metric.
+    """Lipschitz constants of the gradients, in the coordinates of the metric.
 
     Attributes
     ----------
     mean : float
         The largest curvature of the mean objective, by power iterations on a sample of rows.
     least : float
-        The least curvature of the mean objective along which it bends at all; 0 for more parameters
+        The least curvature of the mean objective along which it has any; 0 for more parameters
         than rows in the sample.
     typical : float
         The mean curvature of single rows' objectives along their rows; in a fit, doubled for
@@ -52,8 +50,8 @@ class Curvatures:
     Where nothing has a curvature, 1 stands for that of all.
     """
 
-    def __init__(self, objective, X, plan, start, generator, n_rows=1024, *, on_stream=False):
-        self.objective, self.X, self.plan, self.start = objective, X, plan, start
+    def __init__(self, objective, plan, start, generator, n_rows=1024, *, on_stream=False):
+        self.objective, self.plan, self.start = objective, plan, start
         self.generator, self.n_rows, self.on_stream = generator, n_rows, on_stream
 
     @cached_property
@@ -63,7 +61,7 @@ class Curvatures:
         if weights is not None:
             rows = np.flatnonzero(weights)
         elif rows is None:
-            rows = np.arange(self.X.shape[0])
+            rows = np.arange(self.objective.problem.n)
         if len(rows) <= self.n_rows:
             return rows
         return np.sort(self.generator.choice(rows, self.n_rows, replace=False))
@@ -71,16 +69,16 @@ class Curvatures:
     @cached_property
     def _sample(self):
         """The sample in the metric's coordinates, and the rows' shares of the weight."""
-        weights = self._weights(self._rows)
-        return self._scaled(self._rows), weights / max(weights.sum(), np.finfo(float).tiny)
+        problem, rows = self.objective.problem, self._rows
+        weights = problem.row_weights()[rows]
+        shares = weights / max(weights.sum(), np.finfo(float).tiny)
+        return problem.scaled_rows(rows, *self._mean_and_scale), shares
 
-    def _weights(self, rows):
-        return self.objective.problem.row_weights()[rows]
-
-    def _scaled(self, rows):
+    @property
+    def _mean_and_scale(self):
         metric = self.objective.metric
-        size = np.sqrt(self.objective.curvature[0] * metric.unit[0])
-        return Scaled(self.X[rows], metric.mean, size * metric.inverse[0])
+        size = np.sqrt(self.objective.smoothness[0] * metric.unit[0])
+        return metric.mean, size * metric.inverse[0]
 
     @cached_property
     def _penalty(self):
@@ -92,7 +90,7 @@ class Curvatures:
         sample, weights = self._sample
         v, largest = self.generator.normal(size=len(self._penalty)), 0.0
         for _ in range(20):
-            v = sample.transposed(weights * sample.times(v)) + self._penalty * v
+            v = sample.transposed_times(weights * sample.times(v)) + self._penalty * v
             largest = float(np.linalg.norm(v))
             if largest == 0.0:
                 return 1.0
@@ -118,19 +116,12 @@ class Curvatures:
             # Along each axis that is not frozen, all rows' curvature and the penalty's add up to 1.
             return max(1.0, np.count_nonzero(metric.inverse[0]) - float(self._penalty.sum()))
         sample, weights = self._sample
-        single = 2.0 * float(weights @ sample.squares()) + float(self._penalty.max())
+        single = 2.0 * float(weights @ sample.squared_norms()) + float(self._penalty.max())
         return max(single, self.mean / 1.1)
 
     @cached_property
     def single(self):
-        problem, largest = self.objective.problem, 0.0
-        size = max(1, 2**15 // self.X.shape[1])
-        if sparse.issparse(self.X):
-            size = problem.n
-        for start in range(0, problem.n, size):
-            rows = slice(start, start + size)
-            squares = self._scaled(rows).squares()
-            largest = max(largest, float((squares * self._weights(rows)).max()))
+        largest = self.objective.problem.largest_weighted_norm(*self._mean_and_scale)
         # A row's gradient is estimated for all rows that count.
         single = largest * self.plan.weight_scale + float(self._penalty.max())
         return single if single > 0.0 else 1.0
@@ -149,11 +140,11 @@ class Curvatures:
         order = np.arange(len(weights))
         if batch_length < len(order):
             self.generator.shuffle(order)
-        found, curvature, seen = 0.0, 0.0, sample.seen()
+        found, curvature, seen = 0.0, 0.0, sample.density()
         for batch in np.array_split(order, -(-len(order) // batch_length))[:BATCHES]:
-            rows, shares = sample.only(batch), weights[batch] / weights[batch].sum()
-            _, *gradients = value_and_gradient(
-                self.objective.problem, *self.start, subset=np.sort(self._rows[batch])
+            rows, shares = sample.take(batch), weights[batch] / weights[batch].sum()
+            _, *gradients = self.objective.problem.losses_and_gradients(
+                *self.start, subset=np.sort(self._rows[batch])
             )
             often = 1.0 - (1.0 - seen) ** len(batch)
             for gradient in metric.gradient(*gradients, 0.0):

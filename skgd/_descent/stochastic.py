@@ -1,7 +1,7 @@
 """The training loop: epochs of update steps, or the iterations of a full-batch optimizer.
 
-A run is a start, a way of descending and a record. Step rules descend in sweeps of update steps
-(`train_steps`), full-batch optimizers by themselves (`train_full_batch`); both tell the `Record`,
+A run is a start, a way of descending and a history. Step rules descend in sweeps of update steps
+(`train_steps`), full-batch optimizers by themselves (`train_full_batch`); both tell the `History`,
 which keeps the history and the best iterate and says when to stop.
 """
 
@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from skgd._descent.batching import epoch_order
+from skgd._descent.solution import Stop
 from skgd._engine import Sweep, VarianceReducedSweep, cache_aligned
 from skgd.schedules import checked_rates
 
 # Rows on which a stochastic run watches its objective between the epochs, in runs of neighbours,
 # which are faster to read.
-WATCHED_ROWS, NEIGHBOURS = 16384, 16
+MONITORED_ROWS, NEIGHBOURS = 16384, 16
 # Multiplications between two looks at signals: some milliseconds. Not seconds: where an epoch is
 # cut must not depend on the machine's load, because rounding may depend on it.
 SLICE_WORK = 1e7
@@ -104,8 +105,9 @@ def make_sweep(steps, objective, plan):
     if optimizer.snapshots is not None:
         kind = partial(VarianceReducedSweep, optimizer.snapshots)
     sweep = kind(
-        objective.problem, objective.penalty, rules, steps.parameters, steps.state,
-        objective.alpha, objective.metric, plan.weight_scale, steps.average, objective.n_threads,
+        objective.problem.data_term, objective.penalty, rules, steps.parameters, steps.state,
+        objective.alpha, objective.metric, plan.weight_scale, steps.average,
+        objective.problem.n_threads,
     )  # fmt: skip
     if steps.table is not None:
         sweep.resume(steps.table)
@@ -161,8 +163,8 @@ def _average_count(steps, plan):
     return steps.averaged if 0 <= plan.average_from <= steps.t else -1
 
 
-def train_steps(steps, objective, plan, record):
-    """Run epochs of update steps until the record says stop; return the raw parameters to keep.
+def train_steps(steps, objective, plan, history):
+    """Run epochs of update steps until the history says stop; return the raw parameters to keep.
 
     Parameters
     ----------
@@ -171,64 +173,64 @@ def train_steps(steps, objective, plan, record):
     objective : Objective
     plan : Plan
         With a schedule that is bound to the horizon of the run.
-    record : Record
+    history : History
     """
     sweep = make_sweep(steps, objective, plan)
     one_step = len(plan.bounds) == 2
     epochs = _full_epochs if one_step and plan.average_from < 0 else _batch_epochs
-    patience = record.patience * (FULL_PATIENCE if epochs is _full_epochs else 1)
+    patience = history.patience * (FULL_PATIENCE if epochs is _full_epochs else 1)
     with np.errstate(over="ignore", invalid="ignore"):
         course = epochs(steps, sweep, objective, plan)
-        while record.stop_reason is None:
-            record.begin_epoch()
+        while history.stop is None:
+            history.begin_epoch()
             epoch = next(course)
-            if enter(epoch, steps, objective, plan.schedule, record, patience):
+            if enter(epoch, steps, objective, plan.schedule, history, patience):
                 # Rules of rows remember slopes from before.
                 sweep = make_sweep(steps, objective, plan)
                 course = epochs(steps, sweep, objective, plan)
     return epoch.coef, epoch.intercept
 
 
-def enter(epoch, steps, objective, schedule, record, patience):
-    """Enter an epoch of update steps into the record, and let the schedule know.
+def enter(epoch, steps, objective, schedule, history, patience):
+    """Enter an epoch of update steps into the history, and let the schedule know.
 
     Returns
     -------
     bool
         Whether the steps have begun again, because they had exploded and the rate could be cut.
     """
-    passes = epoch.passes + (record.history["passes"][-1] if record.n_iter else 0)
+    passes = epoch.passes + history.passes
     if epoch.values is None:
-        record.pass_over(
+        history.add_unmonitored(
             epoch.coef, epoch.intercept, step=steps.t, passes=passes, rate=epoch.rate
         )
         return False
     # Before callbacks are told, who may keep the run's state.
     schedule.observe(epoch.values.sum())
-    record.add(
+    history.add(
         epoch.coef, epoch.intercept, step=steps.t, passes=passes, losses=epoch.losses,
         objectives=epoch.values, decrement=epoch.decrement, unit=objective.metric.unit,
         rate=epoch.rate,
         patience=patience if schedule.settled(steps.t) else None,
     )  # fmt: skip
-    return conclude_epoch(steps, objective, schedule, record)
+    return conclude_epoch(steps, objective, schedule, history)
 
 
-def conclude_epoch(steps, objective, schedule, record):
+def conclude_epoch(steps, objective, schedule, history):
     """Cut the rate where the last epoch has exploded; return whether the steps have begun again."""
-    if record.n_iter >= record.max_iter:
-        record.cut_short = (
-            record.stop_reason in ("max_iter", "diverged") and record.tol is not None
-            and record.has_exploded and schedule.recover(diverged=True)
+    if history.n_iter >= history.max_iter:
+        history.is_cut_short = (
+            history.stop in (Stop.MAX_ITER, Stop.DIVERGED) and history.tol is not None
+            and history.has_risen and schedule.recover(diverged=True)
         )  # fmt: skip
         return False
     begins_again = (
-        record.stop_reason in (None, "diverged") and not record.halted
-        and record.has_exploded and record.best is not None
-        and schedule.recover(record.stop_reason == "diverged")
+        history.stop in (None, Stop.DIVERGED) and not history.is_halted
+        and history.has_risen and history.best is not None
+        and schedule.recover(history.stop == Stop.DIVERGED)
     )  # fmt: skip
     if begins_again:
-        steps.start_from(objective.metric.from_raw(*record.go_on()))
+        steps.start_from(objective.metric.from_raw(*history.restart()))
         steps.state[:], steps.table = 0.0, None
     return begins_again
 
@@ -263,8 +265,8 @@ def _full_epochs(steps, sweep, objective, plan):
 
 
 def _batch_epochs(steps, sweep, objective, plan):
-    """Yield after each epoch of steps; a large set is watched on a part of its rows."""
-    watched = watched_rows(objective.problem, plan.rows)
+    """Yield after each epoch of steps; a large set is monitored on a part of its rows."""
+    monitored = monitored_rows(objective.problem, plan.rows)
     rates_of = partial(checked_rates, plan.schedule)
     while True:
         passes = 1 + sweep.begin_epoch()
@@ -277,21 +279,21 @@ def _batch_epochs(steps, sweep, objective, plan):
         if plan.optimizer.snapshots is not None:
             steps.table = sweep.table_state()
         coef, intercept = objective.raw(steps.kept)
-        losses, values = objective.values(coef, intercept, watched)
+        losses, values = objective.values(coef, intercept, monitored)
         yield Epoch(coef, intercept, losses, values, rate, passes=passes)
 
 
-def watched_rows(problem, rows):
-    """Return the rows on which the objective is watched; None for all."""
-    if problem.n <= WATCHED_ROWS:
+def monitored_rows(problem, rows):
+    """Return the rows on which the objective is monitored; None for all."""
+    if problem.n <= MONITORED_ROWS:
         return None
     if problem.weights is not None:
         rows = np.flatnonzero(problem.weights)
     n = problem.n if rows is None else len(rows)
-    if n <= WATCHED_ROWS:
+    if n <= MONITORED_ROWS:
         return rows
-    starts = NEIGHBOURS * np.sort(
-        np.random.default_rng(0).choice(n // NEIGHBOURS, WATCHED_ROWS // NEIGHBOURS, replace=False)
-    )
+    starts = NEIGHBOURS * np.sort(np.random.default_rng(0).choice(
+        n // NEIGHBOURS, MONITORED_ROWS // NEIGHBOURS, replace=False
+    ))  # fmt: skip
     chosen = (starts[:, None] + np.arange(NEIGHBOURS)).ravel()
     return chosen if rows is None else rows[chosen]

@@ -4,14 +4,14 @@
 cimport cython
 
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.problem cimport Problem
+from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport Workspace
 from skgd._engine.team cimport Team
 
 
 @cython.final
 cdef class BatchGradient:
-    cdef Problem problem
+    cdef DataTerm problem
     cdef Parameters parameters
     cdef double weight_scale
     cdef Workspace space  # of the thread that opens the batches; None before the first one

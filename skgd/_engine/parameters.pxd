@@ -3,14 +3,14 @@
 
 cimport cython
 
-from skgd._engine.problem cimport Problem
+from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport Workspace
 from skgd.penalties.base cimport PenaltyRule
 
 
 @cython.final
 cdef class Parameters:
-    cdef readonly Problem problem
+    cdef readonly DataTerm problem
     # k outputs with d coefficients each, and p parameters: with an intercept, one more.
     cdef readonly Py_ssize_t k, d, p
     cdef Py_ssize_t slots

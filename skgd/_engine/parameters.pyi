@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skgd._engine.problem import Problem
+from skgd._engine.data_term import DataTerm
 from skgd.optimizers.base import Rule
 from skgd.penalties.base import PenaltyRule
 
@@ -13,7 +13,7 @@ def cache_aligned(array: _Floats) -> _Floats: ...
 
 class Parameters:
     @property
-    def problem(self) -> Problem: ...
+    def problem(self) -> DataTerm: ...
     @property
     def k(self) -> int: ...
     @property
@@ -22,7 +22,7 @@ class Parameters:
     def p(self) -> int: ...
     def __init__(
         self,
-        problem: Problem,
+        problem: DataTerm,
         penalty: PenaltyRule,
         rules: list[Rule],
         parameters: _Floats,

@@ -13,7 +13,7 @@ import numpy as np
 from libc.string cimport memcpy, memset
 
 from skgd._engine.arrays cimport floats, integers, writeable_floats
-from skgd._engine.problem cimport Problem
+from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport SKGD_LANES, SKGD_TILE
 from skgd.optimizers.base cimport Rule
 from skgd.penalties.base cimport PenaltyRule
@@ -50,7 +50,7 @@ cdef class Parameters:
         As for `Sweep`.
     """
 
-    def __init__(self, Problem problem not None, PenaltyRule penalty not None, list rules,
+    def __init__(self, DataTerm problem not None, PenaltyRule penalty not None, list rules,
                  parameters, state, alpha, metric, average):
         cdef Py_ssize_t k = problem.k, d = problem.d
         if parameters.ndim != 2 or state.ndim != 3:

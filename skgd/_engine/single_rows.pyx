@@ -14,7 +14,7 @@ from libc.math cimport fabs
 
 from skgd._engine.arrays cimport writeable_floats
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.problem cimport Problem
+from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport (
     PREFETCH_DISTANCE, SKGD_LANES, DenseRows, SparseRows, Workspace
 )
@@ -76,7 +76,7 @@ cdef class DenseRowSteps:
     cdef int run(self, const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate) except -1:
         """Take one step along the gradient of each row."""
         cdef Parameters q = self.parameters
-        cdef Problem problem = self.problem
+        cdef DataTerm problem = self.problem
         cdef DenseRows rows = self.rows
         cdef Py_ssize_t j, padded_d = (q.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
         # The coefficients, their squared scales and four rows to come, on whole cache lines.
@@ -96,7 +96,7 @@ cdef class DenseRowSteps:
         q.refresh(0)
         return 0
 
-    cdef int take_steps(self, Problem p, DenseRows rows, Parameters q, const Py_ssize_t* row,
+    cdef int take_steps(self, DataTerm p, DenseRows rows, Parameters q, const Py_ssize_t* row,
                         Py_ssize_t n_steps, const double* rate, Py_ssize_t padded_d,
                         double* buffers) except -1 nogil:
         """Take the steps; the coefficients stay one step behind.
@@ -162,7 +162,7 @@ cdef class SparseRowSteps:
     cdef int run(self, const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate) except -1:
         """Take one step along the gradient of each row."""
         cdef Parameters q = self.parameters
-        cdef Problem problem = self.problem
+        cdef DataTerm problem = self.problem
         cdef SparseRows rows = self.rows
         cdef Py_ssize_t j, c, size = rows.max_row_nnz * q.k
         cdef Workspace space = Workspace(rows, q.k)
@@ -191,7 +191,7 @@ cdef class SparseRowSteps:
             q.refresh(c)
         return 0
 
-    cdef int take_scaled_steps(self, Problem p, SparseRows rows, Parameters q,
+    cdef int take_scaled_steps(self, DataTerm p, SparseRows rows, Parameters q,
                                const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
                                Workspace space) except -1 nogil:
         """Take steps whose l2 decay is one factor that multiplies all coefficients."""
@@ -231,7 +231,7 @@ cdef class SparseRowSteps:
             skgd_transpose(q.d, k, v, padded_k, q.w, q.p)
         return 0
 
-    cdef int take_lazy_steps(self, Problem p, SparseRows rows, Parameters q,
+    cdef int take_lazy_steps(self, DataTerm p, SparseRows rows, Parameters q,
                              const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
                              double* record, Workspace space, double* w,
                              double* since) except -1 nogil:

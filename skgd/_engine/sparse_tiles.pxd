@@ -5,7 +5,7 @@ cimport cython
 from libc.stdint cimport uint32_t
 
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.problem cimport Problem
+from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport SparseRows, Workspace
 
 
@@ -29,7 +29,7 @@ cdef class Tiles:
 
 @cython.final
 cdef class TiledSteps:
-    cdef Problem problem
+    cdef DataTerm problem
     cdef Parameters parameters
     cdef double weight_scale
     cdef Workspace space  # None before the first step

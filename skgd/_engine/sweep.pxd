@@ -3,14 +3,14 @@
 
 from skgd._engine.batches cimport BatchGradient
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.problem cimport Problem
+from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport Workspace
 from skgd._engine.single_rows cimport DenseRowSteps, SparseRowSteps
 from skgd._engine.sparse_tiles cimport TiledSteps
 
 
 cdef class Sweep:
-    cdef Problem problem
+    cdef DataTerm problem
     cdef Parameters parameters
     cdef double weight_scale
     cdef BatchGradient batches

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skgd._engine.problem import Problem
+from skgd._engine.data_term import DataTerm
 from skgd.optimizers.base import Rule
 from skgd.penalties.base import PenaltyRule
 
@@ -15,7 +15,7 @@ def check_steps(order: _Integers, bounds: _Integers, n_rows: int) -> None: ...
 class Sweep:
     def __init__(
         self,
-        problem: Problem,
+        problem: DataTerm,
         penalty: PenaltyRule,
         rules: list[Rule],
         parameters: _Floats,

@@ -11,7 +11,7 @@ from skgd._utils.threads import ALONE
 from skgd._engine.arrays cimport floats, integers
 from skgd._engine.batches cimport BatchGradient
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.problem cimport Problem
+from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport BLOCK, DenseRows, Workspace
 from skgd._engine.single_rows cimport DenseRowSteps, SparseRowSteps, takes_single_rows
 from skgd._engine.sparse_tiles cimport TiledSteps
@@ -45,7 +45,7 @@ cdef class Sweep:
 
     Parameters
     ----------
-    problem : Problem
+    problem : DataTerm
     penalty : PenaltyRule
     rules : list of Rule
         One fresh rule per output.
@@ -65,7 +65,7 @@ cdef class Sweep:
         That share a batch of dense rows; what comes out is the same to the bit for any number.
     """
 
-    def __init__(self, Problem problem not None, PenaltyRule penalty not None, list rules,
+    def __init__(self, DataTerm problem not None, PenaltyRule penalty not None, list rules,
                  parameters, state, alpha, metric, double weight_scale, average=None,
                  Py_ssize_t n_threads=1):
         self.problem, self.weight_scale = problem, weight_scale

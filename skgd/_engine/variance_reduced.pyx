@@ -17,7 +17,7 @@ from libc.string cimport memset
 
 from skgd._engine.arrays cimport integers, writeable_floats
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.problem cimport Problem
+from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport (
     PREFETCH_DISTANCE, DenseRows, Workspace, skgd_prefetch, skgd_prefetch_queue
 )
@@ -89,7 +89,7 @@ cdef class VarianceReducedSweep(Sweep):
 
     def __init__(self, Py_ssize_t snapshot_epochs, *arguments):
         Sweep.__init__(self, *arguments)
-        cdef Problem problem = self.problem
+        cdef DataTerm problem = self.problem
         self.snapshot_epochs, self.age = snapshot_epochs, -1
         self.table = GradientTable(
             problem.n, self.parameters.k, self.parameters.p,
@@ -158,7 +158,7 @@ cdef class VarianceReducedSweep(Sweep):
                       self.parameters.g, self.table.mean)
         return 0
 
-    cdef int compute_change(self, Problem p, Parameters q, GradientTable table, Workspace space,
+    cdef int compute_change(self, DataTerm p, Parameters q, GradientTable table, Workspace space,
                             const Py_ssize_t* index, Py_ssize_t size, Py_ssize_t n_remaining,
                             double factor, bint replaces) except -1 nogil:
         """Set g to the mean gradient of how some rows' dz differ from the table."""
@@ -222,7 +222,7 @@ cdef class VarianceReducedRowSteps(DenseRowSteps):
         DenseRowSteps.__init__(self, parameters, weight_scale)
         self.table = table
 
-    cdef int take_steps(self, Problem p, DenseRows rows, Parameters q, const Py_ssize_t* row,
+    cdef int take_steps(self, DataTerm p, DenseRows rows, Parameters q, const Py_ssize_t* row,
                         Py_ssize_t n_steps, const double* rate, Py_ssize_t padded_d,
                         double* buffers) except -1 nogil:
         cdef Py_ssize_t i, j, d = q.d, size = d * rows.column_stride

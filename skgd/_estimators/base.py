@@ -1,42 +1,29 @@
-"""What both estimators share: check what was passed, run, give attributes back."""
+"""What both estimators share: check what was passed, fit, give attributes back."""
 
 import warnings
 
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skgd._descent.solution import Stop
+from skgd._estimators.inputs import FLOATS, check_data
 from skgd._estimators.unfinished import all_or_nothing
-from skgd._fit.diagnosis import warn_diverged
+from skgd._estimators.validation import make_validation
+from skgd._fit.accuracy import Accuracy
+from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.early_stopping import split
-from skgd._fit.run import Run
+from skgd._fit.run import Run, raw_model
 from skgd._fit.sample import Sample
-from skgd._fit.settings import check_parameters
-from skgd._fit.state import Memory
+from skgd._fit.settings import Settings
+from skgd._fit.state import FitState
+from skgd._fit.targets import known_targets, learn_targets
 from skgd._fit.tasks import FitTasks
-from skgd._utils.checks import (
-    canonical,
-    check_dense,
-    check_sparse,
-    check_weights,
-    naming_columns,
-    out_of_range,
-)
-from skgd._utils.rules import check_types
+from skgd._utils.checks import check_sparse, check_weights, naming_columns
 from skgd.callbacks import CallbackSupportMixin, with_callbacks
 from skgd.losses import by_name, make_loss
 from skgd.optimizers import make_optimizer
-from skgd.penalties import make_penalty
-from skgd.schedules import as_schedule
-
-FLOATS = (np.float64, np.float32)
-# A run of steps that stopped falling warns where more than this share of what the objective has
-# fallen may be missing.
-FAR = 0.05
-# A squared gradient above this share of the best constant model's objective is no rounding.
-STEEP = 1e-6
 
 
 def takes_batches(estimator):
@@ -59,7 +46,7 @@ def losses_in_words(task):
 
 
 class BaseGD(CallbackSupportMixin, BaseEstimator):
-    """Base of the estimators; the subclasses encode targets and name the losses."""
+    """Base of the estimators; the subclasses learn targets and name the losses."""
 
     @with_callbacks
     @all_or_nothing
@@ -88,79 +75,64 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         ValueError
             If X, y or a parameter cannot be used; the message says what to pass.
         """
-        self._check_parameters()
-        X, y = self._check_data(X, y, reset=True)
+        settings = Settings.of(self)
+        X, y = check_data(self, X, y, reset=True)
         weights = check_weights(sample_weight, len(y))
         self._check_validation_arguments(X_val, y_val, sample_weight_val)
-        memory = Memory.resumed(getattr(self, "_memory", None)) if self.warm_start else None
-        targets, n_outputs = self._encode(y, weights, reset=memory is None)
-        sample, held_out = Sample(X, y, targets, weights, n_outputs), None
+        state = FitState.resumed(getattr(self, "_memory", None)) if self.warm_start else None
+        if state is None:
+            targets, encoded = learn_targets(settings, y)
+        else:
+            targets, encoded = known_targets(settings, vars(self), y)
+        sample, held_out = Sample(X, y, encoded, weights, targets.n_outputs), None
+        vars(self).update(targets.attributes)
         if X_val is not None:
-            X_val, y_val = self._check_data(X_val, y_val, reset=False)
+            X_val, y_val = check_data(self, X_val, y_val, reset=False)
             weights = check_weights(sample_weight_val, len(y_val), "sample_weight_val")
-            targets, _ = self._encode(y_val, None, reset=False)
-            held_out = Sample(X_val, y_val, targets, weights, n_outputs)
+            held_out = Sample(X_val, y_val, targets.encode(y_val), weights, targets.n_outputs)
         elif self.early_stopping:
             sample, held_out = split(
                 sample, self.validation_fraction, self.random_state,
-                stratified=self._task == "classification",
+                stratified=settings.task == "classification",
             )  # fmt: skip
-        if memory is None:
-            memory = Memory.empty(X.shape[1], n_outputs)
+        if state is None:
+            state = FitState.empty(X.shape[1], targets.n_outputs)
         tasks = FitTasks(self, sample, sample_weight, held_out)
-        self._train(sample, held_out, memory, tasks, tasks.begin())
+        self._train(
+            settings, targets, sample, state, tasks=tasks, resumed=tasks.begin(),
+            validation=make_validation(self, targets, held_out, X.dtype),
+        )  # fmt: skip
         tasks.end()
         return self
 
     @all_or_nothing
     def _partial_fit(self, X, y, sample_weight, first):
-        self._check_parameters()
-        X, y = self._check_data(X, y, reset=first)
+        settings = Settings.of(self)
+        X, y = check_data(self, X, y, reset=first)
         weights = check_weights(sample_weight, len(y), zeros=True)
-        targets, n_outputs = self._encode(y, weights, reset=first, partial=True)
-        memory = Memory.resumed(getattr(self, "_memory", None))
-        if first or memory is None:
-            memory = Memory.empty(X.shape[1], n_outputs)
-        if self._weighs_nothing(targets, weights):
+        if first and settings.task == "regression":
+            targets, encoded = learn_targets(settings, y)
+        else:
+            targets, encoded = known_targets(settings, vars(self), y, is_stream=True)
+        sample = Sample(X, y, encoded, weights, targets.n_outputs)
+        vars(self).update(targets.attributes)
+        state = FitState.resumed(getattr(self, "_memory", None))
+        if first or state is None:
+            state = FitState.empty(X.shape[1], targets.n_outputs)
+        if targets.weigh_nothing(sample.targets, weights):
             if first:
-                self._set_untrained(X, n_outputs, memory)
+                self._set_untrained(X, targets, state)
             return self
-        sample = Sample(X, y, targets, weights, n_outputs)
-        self._train(sample, None, memory, FitTasks(self, sample), partial=True)
+        self._train(
+            settings, targets, sample, state, is_partial=True, tasks=FitTasks(self, sample)
+        )
         return self
 
     # ---- what the user passed -------------------------------------------------------------------
 
-    def _check_data(self, X, y, *, reset):
-        check_sparse(X)
-        if y is None:
-            # scikit-learn's own sentence, for estimators that need targets.
-            validate_data(self, X, y, reset=reset)
-        check_dense(y)
-        try:
-            X, y = validate_data(
-                self, X, y, reset=reset, accept_sparse="csr", dtype=FLOATS, order=None,
-                multi_output=self._task == "regression", accept_large_sparse=True,
-            )  # fmt: skip
-        except (ValueError, TypeError) as error:
-            raise naming_columns(X, error) from error
-        except OverflowError as error:
-            raise out_of_range("X or y") from error
-        return canonical(X), y
-
-    def _make_loss(self):
+    @property
+    def _loss(self):
         return make_loss(self.loss, self._task, type(self).__name__)
-
-    def _make_penalty(self):
-        return make_penalty(self.penalty, self.l1_ratio)
-
-    def _check_parameters(self):
-        """Raise for the first parameter that cannot be used, those of its pieces included."""
-        check_parameters(self)
-        for piece in (self._make_loss(), self._make_penalty()):
-            check_types(piece)
-        if not isinstance(self.learning_rate, str) or self.learning_rate != "auto":
-            as_schedule(self.learning_rate)
 
     def _check_validation_arguments(self, X_val, y_val, sample_weight_val):
         given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
@@ -185,15 +157,21 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
     # ---- the run --------------------------------------------------------------------------------
 
-    def _train(self, sample, held_out, memory, tasks, state=None, *, partial=False):
+    def _train(self, settings, targets, sample, state, **more):
+        n_features = sample.X.shape[1]
+        has_model = getattr(self, "n_iter_", 0) > 0
+        is_partial = more.get("is_partial", False)
+        previous = None
+        if has_model and (is_partial or state.steps is not None or self.warm_start):
+            previous = self._raw_model(targets.n_outputs, n_features)
         try:
             # What is not finite is looked for where it matters, and what underflows is zero.
             with np.errstate(all="ignore"):
-                self._run(Run(self, sample, held_out, memory, partial, tasks, state))
+                self._run(Run(settings, targets, sample, state, previous=previous, **more))
         except KeyboardInterrupt as interrupt:
             if not hasattr(self, "coef_"):
-                empty = Memory.empty(sample.X.shape[1], sample.n_outputs)
-                self._set_untrained(sample.X, sample.n_outputs, empty)
+                empty = FitState.empty(n_features, targets.n_outputs)
+                self._set_untrained(sample.X, targets, empty)
             self.stop_reason_, self.converged_ = "interrupted", False
             interrupt.add_note(
                 f"{type(self).__name__} keeps the best coefficients so far; stop_reason_ is "
@@ -202,17 +180,21 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             raise
 
     def _run(self, run):
+        history = run.history
         try:
             coef, intercept = run.descend()
         except KeyboardInterrupt:
-            record = run.record
-            record.stop_reason = "interrupted"
-            self._set_attributes(*(record.best if record.best is not None else run.start), run)
+            history.halt(Stop.INTERRUPTED)
+            best = history.best if history.best is not None else run.start
+            vars(self).update(run.final_attributes(*best))
             raise
-        run.check_moved()
-        self._set_attributes(coef, intercept, run)
-        self.optimality_ = run.certificate(*self._raw_attributes(*coef.shape))
-        self._tell(run)
+        Accuracy(run).check_moved()
+        vars(self).update(run.final_attributes(coef, intercept))
+        names = getattr(self, "feature_names_in_", None)
+        diagnosis = Diagnosis(run, *self._raw_model(*coef.shape), names)
+        self.optimality_ = diagnosis.accuracy.duality_gap()
+        for category, message in diagnosis.warnings():
+            warnings.warn(message, category)
 
     @np.errstate(all="ignore")
     def optimality(self, X, y, sample_weight=None):
@@ -233,184 +215,27 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             inf where no bound is known: for losses that are not convex or have no ``conjugate``.
         """
         check_is_fitted(self)
-        self._check_parameters()
-        X, y = self._check_data(X, y, reset=False)
-        weights = check_weights(sample_weight, len(y))
-        targets, n_outputs = self._encode(y, weights, reset=False)
-        sample = Sample(X, y, targets, weights, n_outputs)
-        run = Run(self, sample, None, Memory.empty(X.shape[1], n_outputs), False, None)
-        return run.certificate(*self._raw_attributes(n_outputs, X.shape[1]), budget=np.inf)
+        run = fitted_run(self, X, y, sample_weight)
+        model = self._raw_model(run.problem.k, run.problem.d)
+        return Accuracy(run, *model).duality_gap(budget=np.inf)
 
-    def _raw_attributes(self, k, d):
-        """Return the coefficients and intercepts of the last fit, to start from."""
+    def _raw_model(self, n_outputs, n_features):
+        """Return the coefficients and intercepts of the last fit as arrays of doubles."""
         coef = self.coef_.toarray() if sparse.issparse(self.coef_) else self.coef_
-        if coef.size != k * d:
+        if coef.size != n_outputs * n_features:
             raise ValueError(
-                f"warm_start=True: coef_ has shape {coef.shape}, and the new data need {(k, d)}; "
-                "pass data of the same shape or warm_start=False."
+                f"warm_start=True: coef_ has shape {coef.shape}, and the new data need "
+                f"{(n_outputs, n_features)}; pass data of the same shape or warm_start=False."
             )
-        return (
-            np.array(coef, dtype=float).reshape(k, d),
-            np.full(k, self.intercept_, dtype=float),
-        )
+        return raw_model({"coef_": coef, "intercept_": self.intercept_}, n_outputs, n_features)
 
-    # ---- what comes back ------------------------------------------------------------------------
-
-    def _set_attributes(self, coef, intercept, run):
-        record, last = run.record, (coef, intercept)
-        coef, intercept, entry = self._kept(coef, intercept, run)
-        vars(self).update(run.attributes(coef, intercept))
-        known = coef is last[0] and not run.watches_a_part
-        if not known and record.n_iter and record.stop_reason not in ("diverged", "interrupted"):
-            losses, values = run.objective.values(
-                np.ascontiguousarray(coef), np.ascontiguousarray(intercept)
-            )
-            self.history_["loss"][entry] = losses.sum()
-            self.history_["objective"][entry] = values.sum()
-        # Whether the next call goes on from the steps' own parameters or from the attributes.
-        goes_on = coef is last[0] and record.stop_reason not in ("diverged", "interrupted")
-        run.memory.returned = self._raw_attributes(*coef.shape) if goes_on else None
-        if record.stop_reason == "diverged" and run.memory.steps is not None:
-            run.memory.steps.state[:] = 0.0
-        if run.memory.steps is not None:
-            # As large as the targets, and of no use with other rows.
-            run.memory.steps.table = None
-        self._memory = run.memory.state()
-
-    def _kept(self, coef, intercept, run):
-        """Return the iterate to keep, mostly the last one, and its entry of the history."""
-        record, steps = run.record, run.memory.steps
-        if record.cut_short:
-            record.stop_reason = "max_iter"
-        elif record.n_iter and record.history["objective"][-1] > record.start_bound:
-            record.stop_reason = "diverged"
-            record.exploded_at = record.history["step"][-1]
-        if record.cut_short or record.stop_reason == "diverged":
-            if record.best is None or record.best_objective > record.constant_objective:
-                return *record.constant, -1
-            return *record.best, -1
-        if record.best_validated is not None:
-            return *record.best_validated, record.validated_at
-        # Noise may end a run of steps on a bad epoch; with tol=None the steps are the user's.
-        noisy = steps is not None and not steps.averaged and record.tol is not None
-        if noisy and record.n_iter and record.history["objective"][-1] > record.best_objective:
-            return *record.best, -1
-        return coef, intercept, -1
-
-    def _class_factors(self, targets, weights, memory, partial):
-        return None
-
-    def _weighs_nothing(self, targets, weights):
-        return weights is not None and not np.any(weights)
-
-    def _identified(self, coef, intercept, objective):
-        return coef, intercept
-
-    def _coefficients(self, coef, intercept, dtype):
-        """Return the attributes that predictions need."""
-        single = self._task == "regression" and self._single_output
-        coef = coef.astype(dtype)
-        return {"coef_": coef[0] if single else coef, "intercept_": intercept.astype(dtype)}
-
-    def _set_untrained(self, X, n_outputs, memory):
-        coef, intercept = np.zeros((n_outputs, X.shape[1])), np.zeros(n_outputs)
-        vars(self).update(self._coefficients(coef, intercept, X.dtype))
+    def _set_untrained(self, X, targets, state):
+        """Set the attributes of a model that has seen no row with a weight."""
+        k, d = targets.n_outputs, X.shape[1]
+        vars(self).update(targets.coefficients(np.zeros((k, d)), np.zeros(k), X.dtype))
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
         self._weight_sum, self.optimality_ = 0.0, np.nan
-        self._memory = memory.state()
-
-    def _tell(self, run):
-        """Warn of what the user should know of a run."""
-        record = run.record
-        self._tell_of_columns(run)
-        if run.without_minimum(*self._raw_attributes(run.problem.k, run.problem.d)):
-            warnings.warn(
-                f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "
-                "without an error, so the minimum is at infinite coefficients, which are large "
-                "here and would grow with max_iter; pass a penalty with alpha > 0.",
-                ConvergenceWarning,
-            )
-        elif record.stop_reason == "diverged":
-            names = getattr(self, "feature_names_in_", None)
-            warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)
-        elif record.stop_reason == "max_iter" and record.tol is not None:
-            self._tell_of_more_epochs(run.plan)
-        elif record.stop_reason == "precision":
-            self._tell_of_a_slope(run)
-        elif run.in_doubt:
-            self._tell_of_what_is_missing(run)
-        elif run.may_be_far:
-            self._tell_of_a_plateau(run)
-
-    def _tell_of_columns(self, run):
-        beyond = np.flatnonzero(run.objective.metric.beyond)
-        if beyond.size:
-            columns = getattr(self, "feature_names_in_", np.arange(run.problem.d))[beyond]
-            warnings.warn(
-                f"X: squares of the numbers in the columns {columns.tolist()} are beyond the range "
-                "of doubles, so these columns were left out: multiply or divide them by a power of "
-                "ten.",
-                UserWarning,
-            )
-
-    def _tell_of_more_epochs(self, plan):
-        if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
-            return
-        rate_given = plan.takes_steps and not isinstance(self.learning_rate, str)
-        advice = ", or learning_rate='auto'" if rate_given else ""
-        warnings.warn(
-            f"max_iter={self.max_iter} was reached before tol={self.tol}: pass a larger max_iter "
-            f"or tol{advice}.",
-            ConvergenceWarning,
-        )
-
-    def _tell_of_a_slope(self, run):
-        slope = self.history_["gradient_norm"][-1]
-        worth = run.record.worth(run.objective.metric.unit)
-        smooth = run.loss.smooth and not run.objective.proximal
-        if smooth and slope**2 > STEEP * worth:
-            warnings.warn(
-                f"No step lowers the objective, and yet its gradient has the length {slope:.2g} in "
-                "the metric: check the gradients of the loss and the penalty, or set smooth = "
-                "False in a loss with kinks.",
-                ConvergenceWarning,
-            )
-
-    def _tell_of_what_is_missing(self, run):
-        fallen = run.record.constant_objective - self.history_["objective"][-1]
-        above, missing = "up to", self.optimality_
-        if not np.isfinite(missing):
-            model = self._raw_attributes(run.problem.k, run.problem.d)
-            above, missing = "at least", run.further_fall(*model)
-        if missing > FAR * max(fallen, 0.0) + run.negligible:
-            warnings.warn(
-                f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
-                f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a fall "
-                f"of {fallen:.2g}: pass {self._closer(run.plan)}.",
-                ConvergenceWarning,
-            )
-
-    def _closer(self, plan):
-        """Say what brings a run of steps closer to the minimum and is not set already."""
-        advice = [] if len(plan.bounds) == 2 else ["a larger batch_size"]
-        advice.append("a smaller tol")
-        if make_optimizer(self.optimizer) is not None:
-            advice.append("optimizer='auto'")
-        elif not isinstance(self.batch_size, str):
-            advice.append("batch_size='auto'")
-        return ", or ".join(filter(None, (", ".join(advice[:-1]), advice[-1])))
-
-    def _tell_of_a_plateau(self, run):
-        fallen = run.record.constant_objective - self.history_["objective"][-1]
-        share, missing = max(FAR, self.tol or 0.0), self.optimality_
-        if missing > share * max(fallen, 0.0) + run.negligible:
-            warnings.warn(
-                f"The objective stopped falling at {self.history_['objective'][-1]:.3g}, after a "
-                f"fall of {fallen:.2g}, and may be up to {missing:.2g} above its minimum: pass a "
-                "larger alpha, or X without values that are far larger than the others of their "
-                "columns, as a QuantileTransformer makes it.",
-                ConvergenceWarning,
-            )
+        self._memory = state.state()
 
     # ---- after the fit --------------------------------------------------------------------------
 
@@ -462,10 +287,10 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         PoissonRegressor(alpha=0.5)
         """
         # Its imports take as long as all others of skgd.
-        from skgd import conversion
+        from skgd._estimators import to_sklearn
 
         check_is_fitted(self)
-        return conversion.to_sklearn(self)
+        return to_sklearn.to_sklearn(self)
 
     def sparsify(self):
         """Convert ``coef_`` to a CSR matrix, which is smaller where most of it is zero.
@@ -489,7 +314,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         if sparse.issparse(self.coef_):
             coef = self.coef_.toarray()
-            vars(self).update(self._coefficients(coef, self.intercept_, coef.dtype))
+            is_single = getattr(self, "_single_output", False)
+            self.coef_ = coef[0] if is_single else coef
         return self
 
     def __sklearn_tags__(self):
@@ -501,3 +327,13 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 def _products(X, coef):
     products = X @ coef.T
     return products.toarray() if sparse.issparse(products) else np.asarray(products)
+
+
+def fitted_run(estimator, X, y, sample_weight=None):
+    """Return a run over rows for a fitted estimator, of which only the objective is wanted."""
+    settings = Settings.of(estimator)
+    X, y = check_data(estimator, X, y, reset=False)
+    weights = check_weights(sample_weight, len(y))
+    targets, encoded = known_targets(settings, vars(estimator), y)
+    sample = Sample(X, y, encoded, weights, targets.n_outputs)
+    return Run(settings, targets, sample, FitState.empty(X.shape[1], targets.n_outputs))

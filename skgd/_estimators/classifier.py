@@ -3,19 +3,17 @@
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, unique_labels
 
 from skgd._estimators.base import BaseGD, losses_in_words, takes_batches
 from skgd._estimators.regressor import GDRegressor
-from skgd._fit.targets import class_codes
-from skgd._utils.checks import is_finite, shown
-from skgd._utils.names import check_choice
-from skgd.losses import by_name
+from skgd._fit.targets import check_classes
+from skgd.losses import by_name, make_loss
 
 
 def _has_probabilities(estimator):
     """Whether the loss gives probabilities; the message names the losses that do."""
-    if hasattr(estimator._make_loss(), "probabilities"):
+    loss = make_loss(estimator.loss, "classification", type(estimator).__name__)
+    if hasattr(loss, "probabilities"):
         return True
     losses = by_name("classification")
     names = [name for name, loss in losses.items() if hasattr(loss, "probabilities")]
@@ -119,7 +117,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
         if classes is not None:
             classes = np.unique(classes)
             if first:
-                self._check_classes(classes)
+                check_classes(classes)
                 self.classes_ = classes
             elif not np.array_equal(classes, self.classes_):
                 raise ValueError(
@@ -182,7 +180,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
         array of shape (n_samples, n_classes)
         """
         with np.errstate(all="ignore"):
-            return self._make_loss().probabilities(self._decision(X))
+            return self._loss.probabilities(self._decision(X))
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X):
@@ -198,128 +196,6 @@ class GDClassifier(ClassifierMixin, BaseGD):
         """
         with np.errstate(all="ignore"):
             return np.log(self.predict_proba(X))
-
-    def _check_classes(self, classes):
-        if len(classes) < 2:
-            raise ValueError(
-                f"GDClassifier needs at least 2 classes in y, got {len(classes)} class: pass "
-                "targets of two and more classes."
-            )
-
-    def _check_parameters(self):
-        super()._check_parameters()
-        if isinstance(self.class_weight, str):
-            check_choice("class_weight", self.class_weight, ("balanced", None), "or a dict")
-        elif not (self.class_weight is None or isinstance(self.class_weight, dict)):
-            raise TypeError(
-                f"class_weight={shown(self.class_weight)}: pass 'balanced', a dict or None."
-            )
-
-    def _encode(self, y, weights, *, reset, partial=False):
-        learns = reset and not partial
-        if learns:
-            classes = _labels(y)
-            self._check_classes(classes)
-        else:
-            check_classification_targets(y)
-            classes = self.classes_
-        codes = np.searchsorted(classes, y)
-        if not learns:
-            codes[codes == len(classes)] = 0
-            unknown = np.unique(y[classes[codes] != y])
-            if len(unknown):
-                remedy = (
-                    "pass all classes in the first call" if partial
-                    else "pass rows of these classes, or fit anew with warm_start=False"
-                )
-                raise ValueError(
-                    f"y contains the labels {unknown.tolist()!r}, which are not among the classes "
-                    f"{classes.tolist()!r}: {remedy}."
-                )
-        two = len(classes) == 2
-        targets = 2.0 * codes[:, None] - 1.0 if two else codes.astype(np.float64)
-        if learns:
-            self.classes_ = classes
-        return targets, 1 if two else len(classes)
-
-    def _check_counted(self, targets, counts):
-        if np.count_nonzero(np.bincount(class_codes(targets), counts > 0)) < 2:
-            raise ValueError(
-                "GDClassifier needs at least 2 classes among the rows of a fold, and these have 1: "
-                "pass fewer folds, or stratified ones."
-            )
-
-    def _weighs_nothing(self, targets, weights):
-        if super()._weighs_nothing(targets, weights):
-            return True
-        if not isinstance(self.class_weight, dict):
-            return False
-        sums = np.bincount(class_codes(targets), weights, len(self.classes_))
-        factors = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
-        return not any(factor != 0 for factor, weight in zip(factors, sums, strict=True) if weight)
-
-    def _class_factors(self, targets, weights, memory, partial):
-        """Return the weight of each class, or None where all are 1."""
-        if self.class_weight is None:
-            return None
-        k = len(self.classes_)
-        if isinstance(self.class_weight, str):
-            sums = np.bincount(class_codes(targets), weights=weights, minlength=k)
-            memory.class_weights = sums + (memory.class_weights if partial else 0.0)
-            present = memory.class_weights > 0
-            factors = np.zeros(k)
-            factors[present] = memory.class_weights.sum() / (
-                present.sum() * memory.class_weights[present]
-            )
-            return factors
-        unknown = [label for label in self.class_weight if label not in self.classes_.tolist()]
-        if unknown:
-            raise ValueError(
-                f"class_weight has the labels {unknown!r}, which are not among the classes "
-                f"{self.classes_.tolist()!r}: pass labels of y."
-            )
-        factors = [self.class_weight.get(label, 1.0) for label in self.classes_.tolist()]
-        usable = all(is_finite(factor) and factor >= 0 for factor in factors)
-        if not usable or np.count_nonzero(factors) < 2:
-            raise ValueError(
-                f"class_weight={shown(self.class_weight)}: pass finite weights >= 0, at "
-                "least two of them above 0."
-            )
-        if self._weighs_nothing(targets, weights):
-            raise ValueError(
-                f"class_weight={shown(self.class_weight)}: all rows that have a weight above 0 in "
-                "sample_weight are of classes with the weight 0; pass a weight above 0 for one of "
-                "these classes."
-            )
-        return np.array(factors, dtype=float)
-
-    def _identified(self, coef, intercept, objective):
-        """Let a softmax's free directions sum to zero over the classes, if bounds allow it.
-
-        Otherwise they sum to what is next to zero within the bounds.
-        """
-        if not self._make_loss().is_multiclass(objective.problem.k):
-            return coef, intercept
-        if not objective.alpha.any():
-            bounds = objective.penalty.separable_form(coef.shape[1])
-            lower, upper = bounds[1:] if bounds is not None else (-np.inf, np.inf)
-            shift = np.minimum(coef.mean(axis=0), coef.min(axis=0) - lower)
-            moved = np.maximum(coef - np.maximum(shift, coef.max(axis=0) - upper), lower)
-            coef = np.minimum(moved, upper)
-        return coef, intercept - intercept.mean() if self.fit_intercept else intercept
-
-
-def _labels(y):
-    """Return the labels of y, which are looked for once: the check of their kind does so too."""
-    try:
-        return unique_labels(y)
-    except ValueError:
-        check_classification_targets(y)  # which says more
-        raise
-    except TypeError as error:
-        raise TypeError(
-            f"y has labels of several types: pass labels of one type. ({error})"
-        ) from error
 
 
 def _shared(section):

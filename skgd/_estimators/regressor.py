@@ -5,7 +5,6 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skgd._estimators.base import BaseGD, losses_in_words, takes_batches
-from skgd._utils.checks import check_size
 
 
 class GDRegressor(RegressorMixin, BaseGD):
@@ -179,7 +178,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         -------
         array of shape (n_samples,) or (n_samples, n_outputs)
         """
-        predictions = self._make_loss().predictions(self._decision(X))
+        predictions = self._loss.predictions(self._decision(X))
         return predictions[:, 0] if self._single_output else predictions
 
     @np.errstate(all="ignore")
@@ -197,33 +196,13 @@ class GDRegressor(RegressorMixin, BaseGD):
         float
             At most 1; 0 is what the best constant reaches.
         """
-        return self._make_loss().score(y, self.predict(X), sample_weight)
-
-    def _encode(self, y, weights, *, reset, partial=False):
-        loss = self._make_loss()
-        single = y.ndim == 1 and not loss.expands
-        if y.dtype.kind not in "biuf":
-            try:
-                y = y.astype(float)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise ValueError(f"y has dtype {y.dtype}: pass numbers.") from error
-        targets = np.require(y.reshape(len(y), -1), np.float64, requirements="CA")
-        check_size(targets)
-        targets = loss.encoded(targets)
-        if reset:
-            self._single_output, self._n_outputs = single, targets.shape[1]
-        if targets.shape[1] != self._n_outputs or single != self._single_output:
-            columns = "" if self._single_output else f" {self._n_outputs}"
-            raise ValueError(
-                f"y has shape {y.shape}: pass ({len(y)},{columns}), the shape of the y before."
-            )
-        return targets, self._n_outputs
+        return self._loss.score(y, self.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         try:
-            tags.target_tags.positive_only = not self._make_loss().in_domain(np.array(-1.0))
+            tags.target_tags.positive_only = not self._loss.in_domain(np.array(-1.0))
         except (TypeError, ValueError):
             # Tags are asked for before parameters are checked.
             pass

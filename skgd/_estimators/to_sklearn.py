@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from sklearn import linear_model, multioutput, svm
-from sklearn.base import clone
+from sklearn.base import ClassifierMixin, clone
 
 from skgd import losses
-from skgd.penalties import L1, L2, ElasticNet
+from skgd.losses import make_loss
+from skgd.penalties import L1, L2, ElasticNet, make_penalty
 
 
 @dataclass
@@ -33,14 +34,14 @@ class Terms:
 
     @classmethod
     def of(cls, estimator):
-        penalty = estimator._make_penalty()
+        penalty = make_penalty(estimator.penalty, estimator.l1_ratio)
         known = {L1: 1.0, L2: 0.0, ElasticNet: getattr(penalty, "l1_ratio", 0.0)}
         plain = type(penalty) in known and getattr(penalty, "weights", None) is None
         shared = ("fit_intercept", "positive", "class_weight")
         return cls(
             alpha=float(estimator.alpha) if plain else 0.0,
             l1_ratio=float(known[type(penalty)]) if plain else 0.0,
-            weight=estimator._weight_sum,
+            weight=vars(estimator)["_weight_sum"],
             shared={name: getattr(estimator, name) for name in shared if hasattr(estimator, name)},
         )
 
@@ -157,7 +158,8 @@ SEVERAL_OUTPUTS = (
 
 def to_sklearn(estimator):
     """Return a fitted estimator of scikit-learn with the coefficients of a fitted one of skgd."""
-    loss = estimator._make_loss()
+    task = "classification" if isinstance(estimator, ClassifierMixin) else "regression"
+    loss = make_loss(estimator.loss, task, type(estimator).__name__)
     if type(loss) not in PEERS:
         names = ", ".join(kind.__name__ for kind in PEERS if kind.task == loss.task)
         raise ValueError(

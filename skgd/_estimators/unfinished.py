@@ -1,4 +1,4 @@
-"""TODO"""
+"""Estimators whose fit does not end: they stay as they were."""
 
 import functools
 

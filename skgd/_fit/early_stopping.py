@@ -1,15 +1,9 @@
 """The validation set of early stopping: how it is split off, its loss and its score."""
 
-import copy
 import warnings
 
 import numpy as np
-from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
-
-from skgd._engine import value_and_gradient
-from skgd._utils.checks import shown
-from skgd._utils.names import check_choice
 
 
 def split(sample, fraction, random_state, *, stratified):
@@ -47,52 +41,31 @@ def split(sample, fraction, random_state, *, stratified):
 
 
 class Validation:
-    """Held-out rows, and what a candidate model makes of them.
+    """Held-out rows, and what a model makes of them.
 
     Parameters
     ----------
-    estimator : GDClassifier or GDRegressor
-    held_out : Sample
     problem : Problem
-        Its rows for the engine.
-    dtype : numpy dtype
-        That of the coefficients that a fit would return.
+        The rows.
+    rows : intp array or None
+        The numbers of those that count; None for all.
+    score : callable or None
+        Of coefficients and intercepts; None where the loss is watched.
     constant : tuple
         Coefficients and intercepts of the best constant model, whose loss `tol` is relative to.
     """
 
-    def __init__(self, estimator, held_out, problem, dtype, constant):
-        self.estimator, self.problem, self.dtype = estimator, problem, dtype
-        self.rows = held_out.rows
-        self.scorer = None
-        scoring = estimator.scoring
-        if not (scoring is None or isinstance(scoring, str) or callable(scoring)):
-            raise TypeError(
-                f"scoring={shown(scoring)}: pass one name of a score, a callable or None."
-            )
-        if scoring is not None and scoring != "loss":
-            if isinstance(scoring, str):
-                check_choice("scoring", scoring, ("loss", *get_scorer_names()))
-            self.scorer = check_scoring(estimator, scoring=scoring)
-            # A scorer needs the rows as a matrix of their own.
-            self.X, self.y = held_out.taken(held_out.X), held_out.taken(held_out.y)
-            weights = held_out.taken(held_out.weights)
-            self.metadata = {} if weights is None else {"sample_weight": weights}
+    def __init__(self, problem, rows, score, constant):
+        self.problem, self.rows, self.score = problem, rows, score
         self.constant_loss = self._loss(*constant)
 
     def _loss(self, coef, intercept):
-        return value_and_gradient(
-            self.problem, coef, intercept, gradient=False, subset=self.rows
-        )[0].sum()
+        return self.problem.losses(coef, intercept, self.rows).sum()
 
     def __call__(self, coef, intercept):
         """Return the weighted loss, and the score or NaN."""
-        loss = self._loss(coef, intercept)
-        if self.scorer is None:
-            return loss, np.nan
-        candidate = copy.copy(self.estimator)
-        vars(candidate).update(candidate._coefficients(coef, intercept, self.dtype))
-        return loss, self.scorer(candidate, self.X, self.y, **self.metadata)
+        score = np.nan if self.score is None else self.score(coef, intercept)
+        return self._loss(coef, intercept), score
 
     def least_change(self, loss, tol):
         """Return how much better an epoch with this loss must be to count as an improvement.
@@ -100,4 +73,4 @@ class Validation:
         As for the objective, ``tol`` is relative to the gain over the best constant model; of a
         score it is the difference.
         """
-        return tol if self.scorer is not None else tol * max(self.constant_loss - loss, 0.0)
+        return tol if self.score is not None else tol * max(self.constant_loss - loss, 0.0)

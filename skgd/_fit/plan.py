@@ -4,9 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skgd._utils.checks import shown
+from skgd._descent.batching import batch_bounds, batch_length, exceeds_memory
+from skgd._descent.stochastic import MONITORED_ROWS
+from skgd._utils.names import shown
 from skgd.optimizers import SGD, Adam, FullBatchOptimizer, Optimizer, make_optimizer
 from skgd.schedules import as_schedule
+
+# The share of numbers up to which a stream's sparse rows are stepped along one by one, uncentred.
+MOSTLY_ZEROS = 0.25
 
 
 @dataclass
@@ -50,6 +55,10 @@ class Plan:
     def takes_steps(self):
         return isinstance(self.optimizer, Optimizer)
 
+    def monitors_sample(self, n_rows):
+        """Whether the objectives in the history are those of a sample of the rows."""
+        return self.takes_steps and n_rows > MONITORED_ROWS
+
     @property
     def shares_passes(self):
         """Whether other runs may take their steps on the same batches in the same passes."""
@@ -80,3 +89,69 @@ def choose_optimizer(optimizer, learning_rate, batch_size, *, partial):
             "pass batch_size='full', or a step rule such as optimizer='adam'."
         )
     return chosen
+
+def make_plan(settings, sample, problem, state, is_partial):
+    """Return how a run descends.
+
+    Parameters
+    ----------
+    settings : Settings
+    sample : Sample
+    problem : Problem
+    state : FitState
+        Its totals of a stream are changed in place.
+    is_partial : bool
+    """
+    optimizer = _optimizer_for(settings, is_partial)
+    n, length = sample.n_rows, sample.n_rows
+    if optimizer is not None and optimizer.takes_batches:
+        default = optimizer.automatic_batch(n, problem.d, problem.width)
+        if is_partial and settings.has_automatic_rate:
+            default = optimizer.stream_batch or default
+        length = batch_length(settings.batch_size, n, default)
+    takes_steps = isinstance(optimizer, Optimizer)
+    if settings.precondition == "full" and takes_steps:
+        raise ValueError(
+            f"precondition='full' with optimizer={settings.optimizer!r}: step rules descend "
+            "in the diagonal metric; pass precondition='auto' or a full-batch optimizer "
+            "('lbfgs')."
+        )
+    rows, weight = n, problem.weight_sum
+    if is_partial:
+        state.rows += rows
+        state.weight += weight
+        rows, weight = state.rows, state.weight
+    chosen = is_partial and isinstance(settings.batch_size, str)
+    is_mostly_zeros = problem.is_sparse and (
+        not chosen or problem.width < MOSTLY_ZEROS * problem.d
+    )
+    return Plan(
+        optimizer=optimizer,
+        schedule=None,
+        batch_length=length,
+        bounds=batch_bounds(n, length),
+        rows=sample.rows,
+        preconditioned=settings.precondition is not None,
+        centred=not (takes_steps and length == 1 and is_mostly_zeros),
+        shuffle=settings.shuffle,
+        in_blocks=exceeds_memory(sample.X),
+        average_from=int(settings.average) - 1,
+        weight_scale=rows / weight,
+    )
+
+
+def _optimizer_for(settings, is_partial):
+    optimizer = choose_optimizer(
+        settings.optimizer, settings.learning_rate, settings.batch_size, partial=is_partial
+    )
+    if not settings.loss.homogeneous:
+        return optimizer
+    if make_optimizer(settings.optimizer) is None:
+        return make_optimizer("sgd")
+    if isinstance(optimizer, FullBatchOptimizer):
+        raise ValueError(
+            f"optimizer={settings.optimizer!r} with loss={settings.named_loss!r}, whose "
+            "minimum is at zero coefficients: pass a step rule such as optimizer='sgd', or "
+            "another loss."
+        )
+    return optimizer

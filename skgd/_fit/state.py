@@ -1,4 +1,8 @@
-"""What lasts from one call of partial_fit, or a warm start, to the next."""
+"""What lasts from one call of partial_fit, or a warm start, to the next, as plain values.
+
+A fitted estimator and a checkpoint hold arrays, numbers and strings, and lists and dicts of them,
+and nothing else, so that neither needs a class of skgd, or any code at all, to be loaded.
+"""
 
 import copy
 from dataclasses import dataclass, fields
@@ -6,7 +10,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from skgd._descent.stochastic import Steps
-from skgd._objective.metric import Metric, Moments
+from skgd._objective.metric import Metric
+from skgd._problem import Moments
 from skgd.schedules import Schedule, as_schedule
 from skgd.schedules.automatic import made_from
 
@@ -20,8 +25,69 @@ BIT_GENERATORS = {
 }  # fmt: skip
 
 
+def is_plain(value):
+    """Return whether a value is made of arrays, numbers and strings only."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.dtype.kind in PLAIN_KINDS
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def copied(value):
+    """Return a value whose arrays are copies, which a run may write to."""
+    if isinstance(value, np.ndarray):
+        return np.array(value)
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(copied, value))
+    return value
+
+
+def generator_state(generator):
+    """Return the state of a random generator."""
+    return generator.bit_generator.state
+
+
+def resumed_generator(state):
+    """Return a generator that continues from a state."""
+    bits = BIT_GENERATORS[state["bit_generator"]](0)
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+def schedule_state(schedule):
+    """Return what a schedule has come to know in a run.
+
+    A constructor parameter that isn't plain is left out: the schedule to resume has it already.
+    """
+    state = {}
+    for name, value in vars(schedule).items():
+        if isinstance(value, Schedule):
+            state[name] = schedule_state(value)
+        elif is_plain(value):
+            state[name] = copied(value)
+        elif name not in schedule.get_params(deep=False):
+            state[name] = copy.deepcopy(value)
+    return state
+
+
+def resume_schedule(schedule, state):
+    """Let a run's own schedule continue from the state of another one of its kind."""
+    for name, value in state.items():
+        inner = getattr(schedule, name, None)
+        if isinstance(inner, Schedule):
+            resume_schedule(inner, value)
+        else:
+            setattr(schedule, name, copied(value) if is_plain(value) else copy.deepcopy(value))
+    return schedule
+
+
 @dataclass
-class Memory:
+class FitState:
     """What lasts from one call of partial_fit, or a warm start, to the next.
 
     Attributes
@@ -109,64 +175,3 @@ def _resumed_schedule(learning_rate, state):
     else:
         schedule = as_schedule(learning_rate).bound(state["total_steps"], state["steps_per_epoch"])
     return resume_schedule(schedule, state)
-
-
-def is_plain(value):
-    """Return whether a value is made of arrays, numbers and strings only."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.dtype.kind in PLAIN_KINDS
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def copied(value):
-    """Return a value whose arrays are copies, which a run may write to."""
-    if isinstance(value, np.ndarray):
-        return np.array(value)
-    if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(copied, value))
-    return value
-
-
-def generator_state(generator):
-    """Return the state of a random generator."""
-    return generator.bit_generator.state
-
-
-def resumed_generator(state):
-    """Return a generator that continues from a state."""
-    bits = BIT_GENERATORS[state["bit_generator"]](0)
-    bits.state = state
-    return np.random.Generator(bits)
-
-
-def schedule_state(schedule):
-    """Return what a schedule has come to know in a run.
-
-    A constructor parameter that isn't plain is left out: the schedule to resume has it already.
-    """
-    state = {}
-    for name, value in vars(schedule).items():
-        if isinstance(value, Schedule):
-            state[name] = schedule_state(value)
-        elif is_plain(value):
-            state[name] = copied(value)
-        elif name not in schedule.get_params(deep=False):
-            state[name] = copy.deepcopy(value)
-    return state
-
-
-def resume_schedule(schedule, state):
-    """Let a run's own schedule continue from the state of another one of its kind."""
-    for name, value in state.items():
-        inner = getattr(schedule, name, None)
-        if isinstance(inner, Schedule):
-            resume_schedule(inner, value)
-        else:
-            setattr(schedule, name, copied(value) if is_plain(value) else copy.deepcopy(value))
-    return schedule

@@ -11,60 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from skgd._engine import cache_aligned, in_chunks
-
-# A column whose standard deviation is this share of its mean has no more than rounding in it.
-ROUNDING = 1e-13
-
-
-@dataclass
-class Moments:
-    """Running weighted means and sums of squared deviations of the columns of X."""
-
-    weight: float
-    mean: np.ndarray
-    deviation: np.ndarray
-
-    @classmethod
-    def empty(cls, n_features):
-        return cls(0.0, np.zeros(n_features), np.zeros(n_features))
-
-    @classmethod
-    def of(cls, rows, weights, n_threads=1):
-        """Return the moments of rows of X, the same to the bit for any number of threads."""
-        def of_chunk(start, stop):
-            chunk = cls.empty(rows.d)
-            chunk.weight = rows.moments(weights, start, stop, chunk.mean, chunk.deviation)
-            return chunk
-
-        moments = cls.empty(rows.d)
-        for chunk in in_chunks(rows, rows.n, of_chunk, n_threads):
-            moments.combine(chunk)
-        return moments
-
-    @np.errstate(over="ignore", invalid="ignore")
-    def combine(self, other):
-        """Take in rows whose moments are known."""
-        if not self.weight:
-            self.weight = other.weight
-            self.mean, self.deviation = other.mean.copy(), other.deviation.copy()
-        elif other.weight:
-            total = self.weight + other.weight
-            change = other.mean - self.mean
-            self.deviation += other.deviation + change**2 * (self.weight * other.weight / total)
-            self.mean += change * (other.weight / total)
-            self.weight = total
-
-    def constant(self, *, fit_intercept):
-        """Tell which columns an intercept fits, or else which are empty."""
-        return self.variance(about_mean=fit_intercept) == 0
-
-    @np.errstate(over="ignore")
-    def variance(self, *, about_mean):
-        """Return the variance of the columns, or their mean square, without what is rounding."""
-        variance = self.deviation / max(self.weight, np.finfo(float).tiny)
-        variance = np.where(np.sqrt(variance) <= ROUNDING * np.abs(self.mean), 0.0, variance)
-        return variance if about_mean else variance + self.mean**2
+from skgd._engine import cache_aligned
 
 
 @dataclass

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skgd._engine import signed_targets
+from skgd._estimators.inputs import check_data
 from skgd._fit.early_stopping import split as split_off
 from skgd._fit.sample import Sample
-from skgd._search.scoring import decision_values, shallow_copy
+from skgd._fit.settings import Settings
+from skgd._fit.targets import check_two_counted, learn_targets
+from skgd._search.scoring import decision_values, loss_of, shallow_copy
 from skgd._utils.checks import check_weights
 
 # Decision values that are taken at once.
@@ -55,6 +58,7 @@ class Fold:
     number : int
     template : GDClassifier or GDRegressor
         Not fitted, but with the attributes that come from the data.
+    targets : Targets
     sample : Sample
         The rows to train on.
     parts : dict
@@ -65,6 +69,7 @@ class Fold:
 
     number: int
     template: object
+    targets: object
     sample: Sample
     parts: dict
     whole: object
@@ -75,11 +80,11 @@ class Fold:
         vars(informed).update(vars(estimator))
         return informed
 
-    def stopping_early(self, estimator):
+    def stopping_early(self, settings):
         """Return the samples to train on and to validate on, of an estimator that stops early."""
-        fraction, random_state = estimator.validation_fraction, estimator.random_state
+        fraction, random_state = settings.validation_fraction, settings.random_state
         return self.sample.once((fraction, repr(random_state)), lambda: split_off(
-            self.sample, fraction, random_state, stratified=estimator._task == "classification"
+            self.sample, fraction, random_state, stratified=settings.task == "classification"
         ))  # fmt: skip
 
     def scores(self, models, scoring, name):
@@ -128,7 +133,7 @@ class Fold:
         values = values.astype(float, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             return [
-                model._make_loss().compiled(k).total(targets, each) / targets.shape[1]
+                loss_of(model).compiled(k).total(targets, each) / targets.shape[1]
                 for model, each in zip(models, values, strict=True)
             ]
 
@@ -191,26 +196,29 @@ class MaskedFolds:
         self.template = clone(estimator)
 
     @cached_property
-    def _sample(self):
-        X, y = self.template._check_data(self.given.X, self.given.y, reset=True)
-        targets, n_outputs = self.template._encode(y, None, reset=True)
-        return Sample(X, y, targets, None, n_outputs)
+    def _data(self):
+        X, y = check_data(self.template, self.given.X, self.given.y, reset=True)
+        targets, encoded = learn_targets(Settings.of(self.template), y)
+        vars(self.template).update(targets.attributes)
+        return targets, Sample(X, y, encoded, None, targets.n_outputs)
 
     def fold(self, number):
-        given, sample, rows = self.given, self._sample, self.given.rows(number)
+        given, (targets, sample), rows = self.given, self._data, self.given.rows(number)
         counts = np.bincount(rows["train"], minlength=len(sample.y)).astype(float)
         weights = check_weights(
             counts if given.weights is None else counts * check_weights(given.weights, len(counts)),
             len(counts),
         )  # fmt: skip
-        if self.template._task == "classification":
-            self.template._check_counted(sample.targets, counts)
+        if isinstance(self.template, ClassifierMixin):
+            check_two_counted(sample.targets, counts)
         parts = {
             name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
                              sample.targets[rows[name]])
             for name in given.parts
         }  # fmt: skip
-        return Fold(number, self.template, sample.weighted(weights), parts, lambda model: model)
+        return Fold(
+            number, self.template, targets, sample.weighted(weights), parts, lambda model: model
+        )
 
 
 class TransformedFolds:
@@ -224,26 +232,27 @@ class TransformedFolds:
         name, last = self.pipeline.steps[-1]
         before, template = clone(self.pipeline[:-1]), clone(last)
         X, y = given.taken(rows["train"])
-        X, y = template._check_data(before.fit_transform(X, y), y, reset=True)
+        X, y = check_data(template, before.fit_transform(X, y), y, reset=True)
         weights = check_weights(given.split_along(given.weights, rows["train"]), len(y))
-        targets, n_outputs = template._encode(y, weights, reset=True)
+        targets, encoded = learn_targets(Settings.of(template), y)
+        vars(template).update(targets.attributes)
         held_out, y_test = given.taken(rows["test"])
-        held_out, y_test = template._check_data(before.transform(held_out), y_test, reset=False)
-        checked = {"train": (X, y, targets), "test": (held_out, y_test, _encoded(template, y_test))}
+        held_out, y_test = check_data(template, before.transform(held_out), y_test, reset=False)
+        checked = {"train": (X, y, encoded), "test": (held_out, y_test, _encoded(targets, y_test))}
         parts = {}
         for part in given.parts:
             X_part, y_part, known = checked[part]
             everything = np.arange(len(rows[part]))
             parts[part] = given.part(number, part, X_part, everything, y_part, known)
         return Fold(
-            number, template, Sample(X, y, targets, weights, n_outputs), parts,
+            number, template, targets, Sample(X, y, encoded, weights, targets.n_outputs), parts,
             lambda model: Pipeline([*before.steps, (name, model)]),
         )  # fmt: skip
 
 
-def _encoded(template, y):
+def _encoded(targets, y):
     """Return y as the loss wants it, or None where it has labels that are not known."""
     try:
-        return template._encode(y, None, reset=False)[0]
+        return targets.encode(y)
     except ValueError:
         return None

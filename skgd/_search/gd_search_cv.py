@@ -24,8 +24,8 @@ from skgd._estimators.base import BaseGD
 from skgd._fit.plan import choose_optimizer
 from skgd._search.callbacks import SearchTasks
 from skgd._search.folds import Given, MaskedFolds, TransformedFolds
-from skgd._search.halving import Race
-from skgd._search.monitor import Watch, WatchForExplosions
+from skgd._search.halving import Halving
+from skgd._search.monitor import DivergenceMonitor, ObjectiveMonitor
 from skgd._search.scoring import Scoring
 from skgd._search.trials import Trial, train
 from skgd._utils.checks import check_n_jobs, check_sparse
@@ -277,10 +277,10 @@ class GDSearchCV(BaseSearchCV):
         with told, one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
             race = None
             if self.race:
-                race = Race(scoring, metric if isinstance(metric, str) else None, threads)
+                race = Halving(scoring, metric if isinstance(metric, str) else None, threads)
             # A scorer of the user's own may look at the history, and count on one after the other.
-            watch = WatchForExplosions if scoring.needs_answers_alone else Watch
-            train(entries, threads, race, watch)
+            monitor = DivergenceMonitor if scoring.needs_answers_alone else ObjectiveMonitor
+            train(entries, threads, race, monitor)
             threads = threads if scoring.needs_answers_alone else ALONE
             jobs = [
                 (fold, share) for fold in made

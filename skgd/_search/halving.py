@@ -29,7 +29,7 @@ LEADING, FEWEST = 0.5, 16
 NEAR = 3.0
 
 
-class Race:
+class Halving:
     """The standings of a search; ``race(epoch, entries)`` returns the entries that leave.
 
     Parameters

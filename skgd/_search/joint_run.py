@@ -1,7 +1,7 @@
 """Many runs of update steps in one pass: the rows are read once for all of them.
 
 Runs that read the same rows in the same batches and in the same order take their steps together.
-Each keeps its own weights, loss, penalty, optimizer, rate, metric and record, and comes to the same
+Each keeps its own weights, loss, penalty, optimizer, rate, metric and history, and ends at the same
 coefficients as alone.
 """
 
@@ -12,7 +12,7 @@ from scipy import sparse
 
 from skgd._descent.stochastic import Epoch, enter, make_sweep, sweep_epoch
 from skgd._engine import JointSweep
-from skgd._search.monitor import Watch
+from skgd._search.monitor import ObjectiveMonitor
 from skgd._utils.threads import ALONE
 from skgd.schedules import all_checked_rates
 
@@ -26,10 +26,11 @@ SPEED = 24.0
 
 def shared_pass_key(run):
     """Return what runs must have in common to read the rows together."""
-    plan, generator = run.plan, run.memory.steps.generator
+    plan, generator = run.plan, run.state.steps.generator
     return (
-        id(run.problem.rows), None if plan.rows is None else plan.rows.tobytes(), len(plan.bounds),
-        plan.average_from, repr(generator.bit_generator.state) if plan.shuffle else None,
+        id(run.problem.data_term.rows), None if plan.rows is None else plan.rows.tobytes(),
+        len(plan.bounds), plan.average_from,
+        repr(generator.bit_generator.state) if plan.shuffle else None,
     )  # fmt: skip
 
 
@@ -42,16 +43,16 @@ class JointRun:
         Begun, and alike in what `shared_pass_key` returns.
     threads : Threads
         Those among which the runs are shared out.
-    watch : class
+    monitor : class
         Of what looks at the objectives.
     """
 
-    def __init__(self, runs, threads=ALONE, watch=Watch):
+    def __init__(self, runs, threads=ALONE, monitor=ObjectiveMonitor):
         self.threads = threads
         self.sweeps = {}
         # One generator draws the order, and one clock counts the steps, for all.
-        self.clock, self.plan = copy.copy(runs[0].memory.steps), runs[0].plan
-        self.watch = watch(self.plan, threads)
+        self.clock, self.plan = copy.copy(runs[0].state.steps), runs[0].plan
+        self.monitor = monitor(self.plan, threads)
         self._begin(runs)
 
     @property
@@ -67,7 +68,7 @@ class JointRun:
     def _begin(self, runs):
         """Take runs in, or in anew, from where their steps are."""
         for run in runs:
-            self.sweeps[run] = make_sweep(run.memory.steps, run.objective, run.plan)
+            self.sweeps[run] = make_sweep(run.state.steps, run.objective, run.plan)
         self._assemble()
 
     def _assemble(self):
@@ -105,20 +106,20 @@ class JointRun:
         t = np.arange(first, first + len(self.plan.bounds) - 1)
         with np.errstate(over="ignore", invalid="ignore"):
             for run in runs:
-                run.record.begin_epoch()
+                run.history.begin_epoch()
             rates = all_checked_rates([run.plan.schedule for run in runs], t)
             sweep_epoch(self.clock, self, self.plan, lambda t: rates[:, t - first])
             for run in runs:
-                steps = run.memory.steps
+                steps = run.state.steps
                 steps.t, steps.averaged = self.clock.t, self.clock.averaged
                 steps.epochs += 1
             ends, begun_again = {run: self._end(run) for run in runs}, []
-            seen = self.watch.look(runs, ends)
+            seen = self.monitor.look(runs, ends)
             for run, rate in zip(runs, rates[:, -1], strict=True):
                 epoch = Epoch(*ends[run], *seen.get(run, (None, None)), rate)
                 if enter(
-                    epoch, run.memory.steps, run.objective, run.plan.schedule, run.record,
-                    run.record.patience,
+                    epoch, run.state.steps, run.objective, run.plan.schedule, run.history,
+                    run.history.patience,
                 ):  # fmt: skip
                     begun_again.append(run)
             if begun_again:
@@ -127,7 +128,7 @@ class JointRun:
 
     def _end(self, run):
         """Return the raw coefficients and intercepts to which a run has come."""
-        steps, objective = run.memory.steps, run.objective
+        steps, objective = run.state.steps, run.objective
         if steps.averaged:
             return objective.raw(steps.kept)
         return objective.feasible(*self.sweeps[run].raw())

@@ -7,9 +7,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from scipy import sparse
 
-from skgd._descent.stochastic import watched_rows
+from skgd._descent.stochastic import monitored_rows
 from skgd._engine import joint_losses
-from skgd._objective.scaled_rows import blocks_of_rows, gram
+from skgd._problem.scaled_rows import row_blocks, weighted_gram
 from skgd._utils.rules import defines, overrides
 from skgd._utils.threads import ALONE
 from skgd.losses import Loss
@@ -25,7 +25,7 @@ UNSEEN = 2**22
 WIDEST = 512
 
 
-class Watch:
+class ObjectiveMonitor:
     """Looks at the objective of each run after each epoch, on the rows that stand for all.
 
     Parameters
@@ -61,7 +61,7 @@ class Watch:
         rows = self._rows(runs[0].problem)
         coef = np.vstack([ends[run][0] for run in runs])
         intercept = np.concatenate([ends[run][1] for run in runs])
-        joint = joint_losses([run.problem for run in runs], coef, intercept, rows)
+        joint = joint_losses([run.problem.data_term for run in runs], coef, intercept, rows)
         found, last = {}, 0
         for run in runs:
             first, last = last, last + run.problem.k
@@ -80,10 +80,10 @@ class Watch:
             yield from (several[i:i + size] for i in range(0, len(several), size))
 
     def _rows(self, problem):
-        """Return the rows on which the objective of a run is watched."""
+        """Return the rows on which the objective of a run is monitored."""
         key = id(problem.weights)
         if key not in self.rows:
-            rows = watched_rows(problem, self.plan.rows)
+            rows = monitored_rows(problem, self.plan.rows)
             if rows is None:
                 known = problem.weights is None
                 rows = np.arange(problem.n) if known else np.flatnonzero(problem.weights)
@@ -91,7 +91,7 @@ class Watch:
         return self.rows[key]
 
 
-class WatchForExplosions(Watch):
+class DivergenceMonitor(ObjectiveMonitor):
     """Looks at those objectives alone that may tell of an explosion, and at the last of each run.
 
     Nothing else stops a run before `max_iter` that has no `tol`, no validation set and nobody who
@@ -109,35 +109,38 @@ class WatchForExplosions(Watch):
 
     def look(self, runs, ends):
         safe = set()
-        if sum(ends[run][0].size * (1 + len(run.record.unseen)) for run in runs) <= UNSEEN:
+        if sum(ends[run][0].size * (1 + len(run.history.unmonitored)) for run in runs) <= UNSEEN:
             safe.update(*self.threads.map(partial(self._safe, ends), by_weights(runs)))
         found = super().look([run for run in runs if run not in safe], ends)
         exploded = [
             run for run, (_, values) in found.items()
-            if run.record.unseen and not values.sum() <= run.record.bound_of_epoch
+            if run.history.unmonitored and not values.sum() <= run.history.epoch_bound
         ]  # fmt: skip
         self.threads.map(self._look_back, exploded)
         return found
 
     def _safe(self, ends, runs):
         """Return those of some runs with the same weights that cannot have exploded."""
-        calm = [run for run in runs if self._is_calm(run) and not run.record.is_last_epoch]
+        calm = [run for run in runs if self._is_calm(run) and not run.history.is_last_epoch]
         form = self._form(runs) if calm else None
         if form is None:
             return []
         with np.errstate(over="ignore", invalid="ignore"):  # each thread has its own
             uppers = self._upper_bounds(calm, ends, *form)
-        return [run for run, upper in zip(calm, uppers, strict=True) if upper <= run.record.bound]
+        return [
+            run for run, upper in zip(calm, uppers, strict=True)
+            if upper <= run.history.divergence_bound
+        ]
 
     def _is_calm(self, run):
         """Whether nothing but an explosion can stop a run before `max_iter`."""
         if run not in self.calm:
-            record, schedule = run.record, run.plan.schedule
+            history, schedule = run.history, run.plan.schedule
             told = any(defines(schedule, Schedule, method) for method in ("observe", "recover"))
             own = overrides(type(run.loss), Loss, {"value", "gradient"})
             self.calm[run] = (
-                record.tol is None and record.validation is None and record.tasks is None
-                and not told and not record.homogeneous and not record.constant[0].any()
+                history.tol is None and history.validation is None and history.tasks is None
+                and not told and not history.is_homogeneous and not history.baseline.model[0].any()
                 and not own and np.isfinite(run.loss.lipschitz(run.problem.k))
             )  # fmt: skip
         return self.calm[run]
@@ -147,7 +150,7 @@ class WatchForExplosions(Watch):
         problem, X = runs[0].problem, runs[0].sample.X
         key = id(problem.weights)
         if key not in self.forms:
-            outputs = sum(run.problem.k * run.record.max_iter for run in runs)
+            outputs = sum(run.problem.k * run.history.max_iter for run in runs)
             # As much work as what it saves, or more.
             dear = sparse.issparse(X) or problem.d > min(WIDEST, outputs / 2)
             self.forms[key] = None if dear else second_moments(
@@ -159,7 +162,7 @@ class WatchForExplosions(Watch):
         """Return upper bounds of the objectives of runs with the same weights."""
         k = runs[0].problem.k
         coef = np.vstack([ends[run][0] for run in runs])
-        intercept = np.concatenate([ends[run][1] - run.record.constant[1] for run in runs])
+        intercept = np.concatenate([ends[run][1] - run.history.baseline.model[1] for run in runs])
         distances = np.einsum("ij,ij->i", coef @ squares, coef) + (coef @ mean + intercept) ** 2
         distances = distances.reshape(-1, k)
         together, alone = np.sqrt(distances.sum(axis=1)), np.sqrt(distances).sum(axis=1)
@@ -170,21 +173,24 @@ class WatchForExplosions(Watch):
         ]  # fmt: skip
 
     def _constant_losses(self, run):
-        """Return the losses of the best constant model on the rows on which a run is watched."""
-        constant = run.record.constant
-        key = id(run.problem.weights), *run.terms, constant[1].tobytes()
+        """Return the losses of the best constant model on the rows on which a run is monitored."""
+        constant = run.history.baseline.model
+        terms = run.settings.named_loss, run.settings.fit_intercept
+        key = id(run.problem.weights), *terms, constant[1].tobytes()
         if key not in self.constants:
-            self.constants[key] = joint_losses([run.problem], *constant, self._rows(run.problem))
+            rows = self._rows(run.problem)
+            self.constants[key] = joint_losses([run.problem.data_term], *constant, rows)
         return self.constants[key]
 
     def _look_back(self, run):
         """Compare what a run has come to in epochs at whose objective nobody has looked."""
-        unseen, problem = run.record.unseen, run.problem
-        coefs, intercepts = (np.concatenate(each) for each in zip(*unseen, strict=True))
-        losses = joint_losses(len(unseen) * [problem], coefs, intercepts, self._rows(problem))
-        for end, loss in zip(unseen, losses.reshape(-1, problem.k), strict=True):
-            run.record.compare(*end, run.objective.with_penalty(loss, end[0]).sum())
-        unseen.clear()
+        unmonitored, problem = run.history.unmonitored, run.problem
+        coefs, intercepts = (np.concatenate(each) for each in zip(*unmonitored, strict=True))
+        terms = len(unmonitored) * [problem.data_term]
+        losses = joint_losses(terms, coefs, intercepts, self._rows(problem))
+        for end, loss in zip(unmonitored, losses.reshape(-1, problem.k), strict=True):
+            run.history.compare(*end, run.objective.with_penalty(loss, end[0]).sum())
+        unmonitored.clear()
 
 
 def second_moments(X, rows, weights):
@@ -197,13 +203,13 @@ def second_moments(X, rows, weights):
     """
     weights = np.ones(len(rows)) if weights is None else weights[rows]
     weights = weights / weights.sum()
-    blocks = blocks_of_rows(len(rows), X.shape[1])
+    blocks = row_blocks(len(rows), X.shape[1])
     near = X[rows[blocks[0]]].mean(axis=0, dtype=float)
     shift, squares = np.zeros(X.shape[1]), np.zeros((X.shape[1], X.shape[1]))
     for block in blocks:
         away = X[rows[block]] - near
         shift += weights[block] @ away
-        squares += gram(lambda factors, away=away: away * factors[:, None], weights[block])
+        squares += weighted_gram(lambda factors, away=away: away * factors[:, None], weights[block])
     return near + shift, squares - np.outer(shift, shift)
 
 

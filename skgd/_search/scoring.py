@@ -12,6 +12,7 @@ from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _Passthroug
 from sklearn.model_selection._validation import _score
 
 from skgd._estimators.classifier import GDClassifier
+from skgd.losses import make_loss
 
 # Numbers of X and decision values that are taken at once, and the fewest rows.
 NUMBERS = 2**18
@@ -44,11 +45,17 @@ def decision_values(X, rows, coef, intercept):
     return values
 
 
-def answering(estimator, values):
+def with_known_decision(estimator, values):
     """Return a copy of a fitted estimator that answers with known decision values."""
     model = shallow_copy(estimator)
-    model._decision = lambda X: values
+    vars(model)["_decision"] = lambda X: values
     return model
+
+
+def loss_of(estimator):
+    """Return the loss object of an estimator."""
+    task = "classification" if isinstance(estimator, ClassifierMixin) else "regression"
+    return make_loss(estimator.loss, task, type(estimator).__name__)
 
 
 def shallow_copy(estimator):
@@ -95,7 +102,8 @@ def _positions(classes, y):
 def _one_by_one(rule):
     """Return the rule for many models that comes from one for a model which answers."""
     def scores(models, values, y, weights):
-        answers = (answering(model, each.T) for model, each in zip(models, values, strict=True))
+        pairs = zip(models, values, strict=True)
+        answers = (with_known_decision(model, each.T) for model, each in pairs)
         found = [rule(model, y, weights) for model in answers]
         return None if None in found else found
     return scores
@@ -193,7 +201,7 @@ class Scoring:
         scores = self._lean_scores(models, values, y, params)
         if scores is None:
             return [
-                self.score(answering(model, each.T), None, y, params)
+                self.score(with_known_decision(model, each.T), None, y, params)
                 for model, each in zip(models, values, strict=True)
             ]
         if not self.several:

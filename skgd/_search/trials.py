@@ -1,16 +1,19 @@
 """Candidates of a search on the folds of a cross-validation, trained in as few passes as may be."""
 
 import time
-import warnings
-from traceback import format_exc
 
-from sklearn.exceptions import ConvergenceWarning
+from thalvingback import format_exc
 
-from skgd._fit.run import Run
-from skgd._fit.state import Memory
+from skgd._descent.solution import Stop
+from skgd._estimators.validation import make_validation
+from skgd._fit.accuracy import Accuracy
+from skgd._fit.diagnosis import Diagnosis
+from skgd._fit.run import Run, raw_model
+from skgd._fit.settings import Settings
+from skgd._fit.state import FitState
 from skgd._fit.tasks import FitTasks
 from skgd._search.joint_run import JointRun, shared_pass_key
-from skgd._search.monitor import Watch
+from skgd._search.monitor import ObjectiveMonitor
 from skgd._search.scoring import shallow_copy
 from skgd._utils.threads import ALONE
 
@@ -30,7 +33,7 @@ class Trial:
 
     Attributes
     ----------
-    tasks : EntryTasks or None
+    tasks : TrialTasks or None
         Tells the callbacks of the search.
     """
 
@@ -46,16 +49,20 @@ class Trial:
         """Make the run; one that no pass can take up goes on alone, to its end."""
         estimator, fold, started = self.estimator, self.fold, time.perf_counter()
         try:
-            estimator._check_parameters()
+            settings = Settings.of(estimator)
+            targets = fold.targets.with_settings(settings)
             sample, held_out = fold.sample, None
-            if estimator.early_stopping:
-                sample, held_out = fold.stopping_early(estimator)
-            memory = Memory.empty(sample.X.shape[1], sample.n_outputs)
+            if settings.early_stopping:
+                sample, held_out = fold.stopping_early(settings)
             if self.tasks is not None:
                 tasks = self.tasks.begin(sample)
             else:
-                tasks = FitTasks(estimator, sample) if estimator.verbose else None
-            self.run = Run(estimator, sample, held_out, memory, False, tasks)
+                tasks = FitTasks(estimator, sample) if settings.verbose else None
+            self.run = Run(
+                settings, targets, sample, FitState.empty(sample.X.shape[1], targets.n_outputs),
+                tasks=tasks,
+                validation=make_validation(estimator, targets, held_out, sample.X.dtype),
+            )  # fmt: skip
             if self.run.plan.shares_passes:
                 self.run.begin()
             else:
@@ -68,13 +75,13 @@ class Trial:
     def come_to(self, end):
         """Hear of the coefficients and intercepts after an epoch."""
         self.end, self.score = end, None
-        if self.run.record.stop_reason is not None:
+        if self.run.history.stop is not None:
             self.finish()
 
     def model_by_now(self, whole):
         """Return an estimator with the coefficients of the last epoch, or those kept.
 
-        None before the first epoch, to which an error in the pass may have sent the entry back.
+        None before the first epoch, to which an error in the pass may have sent the trial back.
         With all attributes of a fitted one, or with no more than predictions need.
         """
         if self.run is None or self.end is None:
@@ -88,12 +95,12 @@ class Trial:
 
     def leave(self):
         """Stop with what the last epoch has come to."""
-        self.run.record.stop_reason = "race"
+        self.run.history.halt(Stop.RACE)
         self._keep(*self.end)
 
     def finish(self):
         """Stop with what a fit would keep."""
-        coef, intercept, _ = self.estimator._kept(*self.end, self.run)
+        coef, intercept, _ = self.run.kept(*self.end)
         if coef is not self.end[0]:
             self.score = None
         self._keep(coef, intercept)
@@ -102,13 +109,12 @@ class Trial:
         """Keep nothing of the run but the model."""
         run = self.run
         try:
-            if run.record.stop_reason != "race":
-                run.check_moved()
+            if run.history.stop != Stop.RACE:
+                Accuracy(run).check_moved()
             self.model = self._model(run.attributes, coef, intercept)
-            if self.estimator.on_divergence == "raise":  # otherwise stop_reason tells
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", ConvergenceWarning)
-                    self.model._tell(run)
+            if run.settings.on_divergence == "raise":  # otherwise stop_reason tells
+                model = raw_model(vars(self.model), *coef.shape)
+                Diagnosis(run, *model, getattr(self.model, "feature_names_in_", None)).warnings()
             if self.tasks is not None:
                 self.tasks.end(self.model)
         except Exception:
@@ -124,7 +130,7 @@ class Trial:
 
     @property
     def stop_reason(self):
-        """Why the entry is over; None where it is not."""
+        """Why the trial is over; None where it is not."""
         if self.run is not None:
             return None
         return "failed" if self.model is None else self.model.stop_reason_
@@ -133,16 +139,16 @@ class Trial:
 class Group:
     """Entries whose runs share a pass."""
 
-    def __init__(self, entries, threads, watch=Watch):
-        self.entries = entries
-        self.joint = JointRun([entry.run for entry in entries], threads, watch)
+    def __init__(self, trials, threads, monitor=ObjectiveMonitor):
+        self.trials = trials
+        self.joint = JointRun([trial.run for trial in trials], threads, monitor)
 
     def epoch(self):
         """Take an epoch; return the groups that go on."""
-        live = [entry for entry in self.entries if entry.run is not None]
-        if len(live) < len(self.entries):
-            self.entries = live
-            self.joint.keep([entry.run for entry in live])
+        live = [trial for trial in self.trials if trial.run is not None]
+        if len(live) < len(self.trials):
+            self.trials = live
+            self.joint.keep([trial.run for trial in live])
         if not live:
             return []
         started = time.perf_counter()
@@ -150,47 +156,47 @@ class Group:
             ends = self.joint.epoch()
         except Exception:
             return self._fall_apart()
-        for entry in live:
-            entry.seconds += (time.perf_counter() - started) / len(live)
-            entry.come_to(ends[entry.run])
+        for trial in live:
+            trial.seconds += (time.perf_counter() - started) / len(live)
+            trial.come_to(ends[trial.run])
         return [self]
 
     def _fall_apart(self):
-        """Find out whose error it is: each entry starts again, alone."""
-        if len(self.entries) == 1:
-            self.entries[0].fail()
+        """Find out whose error it is: each trial starts again, alone."""
+        if len(self.trials) == 1:
+            self.trials[0].fail()
             return []
-        for entry in self.entries:
-            entry.begin()
-        return [Group([entry], ALONE) for entry in self.entries if entry.run is not None]
+        for trial in self.trials:
+            trial.begin()
+        return [Group([trial], ALONE) for trial in self.trials if trial.run is not None]
 
 
-def train(entries, threads, race=None, watch=Watch):
-    """Train candidates on folds; each entry ends with a model or an error.
+def train(trials, threads, halving=None, monitor=ObjectiveMonitor):
+    """Train candidates on folds; each trial ends with a model or an error.
 
     Parameters
     ----------
-    entries : list of Trial
+    trials : list of Trial
     threads : Threads
-    race : callable or None
-        ``race(epoch, entries)`` returns after each epoch the entries that leave.
-    watch : class
-        Of what looks at the objectives.
+    halving : callable or None
+        ``halving(epoch, trials)`` returns after each epoch the trials that leave.
+    monitor : class
+        Of what evaluates the objectives.
     """
-    # What the entries of a fold share is worked out by the first of them.
-    firsts = list({entry.fold: entry for entry in reversed(entries)}.values())
-    told = any(entry.tasks is not None for entry in entries)
+    # What the trials of a fold share is worked out by the first of them.
+    firsts = list({trial.fold: trial for trial in reversed(trials)}.values())
+    told = any(trial.tasks is not None for trial in trials)
     # Callbacks hear of one fit after the other.
     (ALONE if told else threads).map(Trial.begin, firsts)
-    alike = {}
-    for entry in entries:
-        if entry not in firsts:
-            entry.begin()
-        if entry.run is not None:
-            alike.setdefault(shared_pass_key(entry.run), []).append(entry)
-    groups, epoch = [Group(several, threads, watch) for several in alike.values()], 0
+    by_key = {}
+    for trial in trials:
+        if trial not in firsts:
+            trial.begin()
+        if trial.run is not None:
+            by_key.setdefault(shared_pass_key(trial.run), []).append(trial)
+    groups, epoch = [Group(several, threads, monitor) for several in by_key.values()], 0
     while groups:
         epoch += 1
         groups = [rest for group in groups for rest in group.epoch()]
-        for entry in race(epoch, entries) if race is not None else []:
-            entry.leave()
+        for trial in halving(epoch, trials) if halving is not None else []:
+            trial.leave()

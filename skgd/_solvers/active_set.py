@@ -1,8 +1,13 @@
-"""Kinks of a penalty, coordinate by coordinate, and the minimum of a quadratic with them.
+"""An active-set method for quadratics with l1 and bounds.
 
-Where signs hold and no coordinate comes to a kink, the sum is a quadratic: a face. Its minimum is a
-solve, and those that come to a kink on the way there stay. No later face's minimum is above that of
-an earlier one, so that none comes twice.
+    min over v of  (v - x)' H (v - x) / 2 + g' (v - x) + sum_j l1_j |v_j|,   lower <= v <= upper
+
+The active coordinates are those at a point of non-differentiability: a bound, or 0 where l1 counts.
+While signs hold and no further coordinate becomes active, the sum is a quadratic in the free ones,
+and its minimum one solve. Coordinates that become active on the way there stay. Each subproblem's
+minimum lies below that of the one before, so that none comes twice. Coordinate descent finds the
+first active set. The method stops where the coordinate-wise minimisers move v by no more than the
+tolerance, in the norm of H's diagonal.
 
 References
 ----------
@@ -13,23 +18,13 @@ Massias, Gramfort and Salmon, Celer: a fast solver for the lasso with dual extra
 
 import numpy as np
 
-from skgd._quadratic import sweep_coordinates
+from skgd._solvers.coordinate_descent import sweep_coordinates
+from skgd._solvers.costs import ActiveSet
 from skgd._utils.linalg import solver
 
-# Sweeps over the coordinates that find a face, and the faces that may be found.
-SWEEPS, ROUNDS = 10, 200
-# The coordinates that are swept, at least, and as a multiple of those at no kink.
-FEW, GROWTH = 64, 2
-# The damping of a face's solves, and the curvature below which it falls no further.
-FLAT, LEAST_DAMPED = 1e-12, 1e-3
-# The coordinates that may come to a kink before the others are factorised anew.
-HELD = 100
-# Moves this small, squared, as a share of the point's size, are rounding.
-STILL = 1e-26
 
-
-class Kinks:
-    """A penalty's part that is not smooth: ``sum_j l1_j |x_j|`` within bounds, in the metric.
+class SeparablePenalty:
+    """A penalty's non-smooth part, ``sum_j l1_j |x_j|`` within bounds, in the metric.
 
     Attributes
     ----------
@@ -41,30 +36,32 @@ class Kinks:
 
     @classmethod
     def of(cls, objective):
-        """Return the kinks of an objective; None where coefficients enter its penalty together."""
+        """Return that of an objective; None where coefficients enter its penalty together."""
         metric, d = objective.metric, objective.problem.d
-        separable_form = objective.penalty.separable_form(d)
-        if separable_form is None:
+        separable = objective.penalty.separable_form(d)
+        if separable is None:
             return None
         shape, inverse = metric.inverse.shape, metric.inverse[:, :d]
         parts = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
-        l1, lower, upper = separable_form
+        l1, lower, upper = separable
         parts[0][:, :d] = (objective.alpha * metric.unit)[:, None] * l1 * inverse
         for part, bound in zip(parts[1:], (lower, upper), strict=True):
             np.divide(bound, inverse, out=part[:, :d], where=inverse > 0)
         return cls(*(part.ravel() for part in parts))
 
     def part(self, part):
-        return Kinks(self.l1[part], self.lower[part], self.upper[part])
+        """Return that of some of the coordinates."""
+        return SeparablePenalty(self.l1[part], self.lower[part], self.upper[part])
 
     def clip(self, x):
+        """Return the nearest point within the bounds."""
         return np.clip(x, self.lower, self.upper)
 
     def value(self, x):
         return float(self.l1 @ np.abs(x))
 
     def free(self, x):
-        """Tell which coordinates are at no kink."""
+        """Tell which coordinates are not active."""
         return (self.lower < x) & (x < self.upper) & ((x != 0) | (self.l1 == 0))
 
     def orthant(self, x):
@@ -73,78 +70,84 @@ class Kinks:
         high = np.where((self.l1 > 0) & (x < 0), np.minimum(self.upper, 0.0), self.upper)
         return low, high
 
-    def moves_alone(self, x, slope, hessian_diag):
-        """Return the move of each coordinate to its minimum while all others stay."""
-        length = np.zeros(len(hessian_diag))
-        np.divide(1.0, hessian_diag, out=length, where=hessian_diag > 0)
-        goal = x - length * slope
+    def coordinate_steps(self, x, gradient, curvature):
+        """Return the step of each coordinate to its minimum while all others stay."""
+        length = np.divide(1.0, curvature, out=np.zeros(len(curvature)), where=curvature > 0)
+        goal = x - length * gradient
         goal = np.sign(goal) * np.maximum(np.abs(goal) - length * self.l1, 0.0)
         return self.clip(goal) - x
 
 
-def minimise(hessian, gradient, x, kinks, tol):
-    """Return the minimum of ``(v - x)' H (v - x) / 2 + gradient' (v - x)`` plus the kinks.
+def active_set_qp(hessian, gradient, x, penalty, tol):
+    """Return the minimum of a quadratic about x plus a separable penalty.
 
     Parameters
     ----------
     hessian : array of shape (p, p)
         H; a coordinate without curvature stays.
     gradient, x : array of shape (p,)
-    kinks : Kinks
+    penalty : SeparablePenalty
     tol : float
         The error that is allowed, as a share of the way from x.
     """
-    v, slope, hessian_diag = x.copy(), gradient, hessian.diagonal()
-    for _ in range(ROUNDS):
-        moves = hessian_diag * kinks.moves_alone(v, slope, hessian_diag) ** 2
-        still = max(STILL * float(hessian_diag @ v**2), tol**2 * float(hessian_diag @ (v - x) ** 2))
-        if moves.sum() <= still:
+    v, slope, curvature = x.copy(), gradient, hessian.diagonal()
+    for _ in range(ActiveSet.rounds):
+        steps = curvature * penalty.coordinate_steps(v, slope, curvature) ** 2
+        enough = max(
+            ActiveSet.rounding * float(curvature @ v**2), tol**2 * float(curvature @ (v - x) ** 2)
+        )
+        if steps.sum() <= enough:
             break
-        moves[kinks.free(v) & (hessian_diag > 0)] = np.inf
-        some = _largest(moves)
-        inner = np.ascontiguousarray(hessian[np.ix_(some, some)])
-        v[some] = _descend(inner, slope[some], v[some], kinks.part(some), still)
+        steps[penalty.free(v) & (curvature > 0)] = np.inf
+        working = _working_set(steps)
+        block = np.ascontiguousarray(hessian[np.ix_(working, working)])
+        v[working] = _minimise(block, slope[working], v[working], penalty.part(working), enough)
         slope = gradient + hessian @ (v - x)
     return v
 
 
-def _largest(moves):
-    """Return the coordinates to work on: those at no kink, and some that leave theirs."""
-    some, most = np.flatnonzero(moves), max(FEW, GROWTH * int(np.isinf(moves).sum()))
-    if len(some) > most:
-        some = np.sort(some[np.argpartition(-moves[some], most)[:most]])
-    return some
+def _working_set(steps):
+    """Return the coordinates to work on: the free ones, and the active ones that move most."""
+    working = np.flatnonzero(steps)
+    most = max(ActiveSet.least, ActiveSet.growth * int(np.isinf(steps).sum()))
+    if len(working) > most:
+        working = np.sort(working[np.argpartition(-steps[working], most)[:most]])
+    return working
 
 
-def _descend(hessian, slope, v, kinks, still):
-    """Return the minimum of the face that sweeps find, or of one below."""
+def _minimise(hessian, gradient, v, penalty, enough):
+    """Return the minimum with the active set that coordinate descent finds, or with a later one."""
     sweep_coordinates(
-        hessian, kinks.l1, kinks.lower, kinks.upper, v, slope, n_sweeps=SWEEPS, tol=still
+        hessian, penalty.l1, penalty.lower, penalty.upper, v, gradient,
+        n_sweeps=ActiveSet.sweeps, tol=enough,
+    )  # fmt: skip
+    # A little damping about this point: along flat directions l1 still has a derivative.
+    start, first, diagonal = v.copy(), gradient, np.diag_indices(len(v))
+    hessian[diagonal] += ActiveSet.damping * np.maximum(
+        hessian.diagonal(), ActiveSet.least_damped
     )
-    # A little damping about this point: along flat directions l1 still has a slope.
-    start, first = v.copy(), slope
-    hessian[np.diag_indices(len(v))] += FLAT * np.maximum(hessian.diagonal(), LEAST_DAMPED)
-    held = True
-    while held:
-        held = _descend_face(hessian, slope, v, kinks)
-        slope = first + hessian @ (v - start)
+    grew = True
+    while grew:
+        grew = _minimise_free(hessian, gradient, v, penalty)
+        gradient = first + hessian @ (v - start)
     return v
 
 
-def _descend_face(hessian, slope, v, kinks):
-    """Move v towards the minimum of its face; return whether coordinates came to a kink.
+def _minimise_free(hessian, gradient, v, penalty):
+    """Move v towards the minimum in the free coordinates; return whether some became active.
 
     Those are held there: with the columns of the inverse that belong to them, the minimum along
     the others is known without another factorisation.
     """
-    free = np.flatnonzero(kinks.free(v))
-    inner, at, kinks = hessian[np.ix_(free, free)], v[free], kinks.part(free)
-    low, high = kinks.orthant(at)
-    solve, slope = solver(inner), slope[free] + kinks.l1 * np.sign(at)
+    free = np.flatnonzero(penalty.free(v))
+    block, at, penalty = hessian[np.ix_(free, free)], v[free], penalty.part(free)
+    low, high = penalty.orthant(at)
+    solve, slope = solver(block), gradient[free] + penalty.l1 * np.sign(at)
     lowest = goal = at - solve(slope)
     held, columns = np.empty(0, dtype=int), np.empty((len(free), 0))
-    while len(held) <= HELD:
-        at, slope = _lower(inner, slope, at, np.clip(goal, low, high), _stop(at, goal, low, high))
+    while len(held) <= ActiveSet.held:
+        inside, stopped = np.clip(goal, low, high), _stop(at, goal, low, high)
+        at, slope = _lowest(block, slope, at, inside, stopped)
         new = np.setdiff1d(np.flatnonzero((at == low) | (at == high)), held)
         if not len(new):
             break
@@ -166,12 +169,12 @@ def _stop(at, goal, low, high):
     return np.where(room <= step, np.where(move > 0, high, low), at + step * move)
 
 
-def _lower(hessian, slope, at, *points):
-    """Return the point at which a quadratic is lower, and its slope there."""
+def _lowest(hessian, gradient, at, *points):
+    """Return the point at which a quadratic is lowest, and its gradient there."""
     changes = [hessian @ (point - at) for point in points]
-    falls = [
-        float((slope + 0.5 * change) @ (point - at))
+    values = [
+        float((gradient + 0.5 * change) @ (point - at))
         for point, change in zip(points, changes, strict=True)
     ]
-    best = int(np.argmin(falls))
-    return points[best], slope + changes[best]
+    best = int(np.argmin(values))
+    return points[best], gradient + changes[best]

@@ -1,16 +1,19 @@
-"""How far a model is from the minimum: an upper bound, and a true one.
+"""How far a model is from the minimum: an upper bound, by Fenchel duality.
 
-For squared errors with a smooth penalty the distance is ``g' H^-1 g / 2``. Otherwise any slopes
-``a_i`` of the rows that lie in the domain of the loss's conjugate bound the minimum from below::
+For squared errors with a smooth penalty the distance is ``g' H^-1 g / 2``. Otherwise any dual
+variables ``a_i`` of the rows in the domain of the loss's conjugate bound the minimum from below::
 
-    F* >= -1/sum(s) sum_i s_i loss*(y_i, a_i) - sum_j penalty_j*(-q_j),
-          q_j = 1/sum(s) sum_i s_i a_i x_ij
+    min F >= -1/S sum_i s_i l*(y_i, a_i) - sum_j penalty_j*(-q_j),    q_j = 1/S sum_i s_i a_i x_ij
 
-where the slopes' weighted sum is 0 with an intercept. The slopes after one Newton step,
-``a_i = loss'(z_i) + loss''(z_i) dz_i``, satisfy these conditions exactly, and near the minimum
-their bound misses it by the fourth power of the distance. Far from it a few Newton steps lead to
-points whose slopes are better; where all fails, the slopes 0 say that F* is not below the least
-value of the loss, so that the bound is F itself.
+where their weighted sum is 0 with an intercept. The dual variables after one Newton step,
+``a_i = l'(z_i) + l''(z_i) dz_i``, satisfy these conditions exactly, and near the minimum the
+duality gap is of the fourth order in the distance. Far from it a few Newton steps lead to points
+whose dual variables are better; where all fails, the dual variables 0 say that F is not below the
+least value of the loss, so that the bound is F itself.
+
+References
+----------
+Boyd and Vandenberghe, Convex Optimization, 2004, chapter 5.
 """
 
 import math
@@ -18,50 +21,19 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import sparse
 
-from skgd._objective.scaled_rows import margins, parts_of
-from skgd._solvers.active_set import Kinks
-from skgd._solvers.hessian import factorised_size, takes_kinks
-from skgd._solvers.interior_point import InteriorPoint, takes_hinges
+from skgd._objective.smoothing import smoothing_path
+from skgd._solvers import interior_point, newton
+from skgd._solvers.active_set import SeparablePenalty
+from skgd._solvers.costs import Gap, factorised_size
 from skgd._solvers.newton import Newton
-from skgd._solvers.smoothing import smoothing_path
-from skgd._solvers.woodbury import curvature_at, takes_dual
+from skgd._solvers.row_space import make_hessian, woodbury_suits
 from skgd._utils.linalg import one_thread
-
-# Multiplications for a Hessian up to which a fit tells its distance unasked.
-AFFORDABLE = 3e8
-# What a Newton step takes beside its multiplications, in multiplications.
-STEP = 1e6
-# Products with a Hessian that is not factorised, for a step.
-PRODUCTS = 100
-# Multiplications that take as long as a step over kinks, per cube of the parameters: 9 ms for 41,
-# 170 ms for 121 (squared_hinge, 25 rows, alpha=1e-6, the elastic net).
-OVER_KINKS = 100.0
-# Newton steps that may lead to better slopes.
-STEPS = 50
-# A bound is good enough where so small a share of it lies below the minimum, or of the objective.
-ENOUGH, SMALL = 0.05, 1e-6
-# A promised fall above this share of the objective is one from afar.
-FAR = 0.1
-# A distance that is this share of the objective is hardly more than rounding.
-NEGLIGIBLE = 1e-13
-# Sums that must be zero may be this share of their terms, which is rounding and inexact solves.
-BALANCED = 1e-7
-# What slopes may be shrunk by to get from just outside the conjugate's domain into it.
-SHRUNK = (1.0, 1.0 - 1e-9, 1.0 - 1e-7)
-# A penalty's curvature, where that of all is 1, from which nothing follows: in units of targets of
-# 1e-140 or 1e140, say. A bound without it is as true.
-FAINT = np.finfo(float).eps ** 2
-# The rounding of a sum that a bound allows for, as a share of its terms.
-ROUNDING = 32 * np.finfo(float).eps
-# The same for the sums of a gradient, whose terms' rounding is as often above as below zero.
-ROUNDED = 2 * np.finfo(float).eps
 
 
 @dataclass
 class Allowance:
-    """What a bound may cost.
+    """What a gap may cost.
 
     Attributes
     ----------
@@ -80,158 +52,162 @@ class Allowance:
         return self.steps < 0 or time.perf_counter() >= self.deadline
 
 
-def steps_within(objective, loss, budget):
-    """Return how many steps for a bound take a budget of multiplications."""
-    cost = work(objective, loss)
+def steps_within(objective, solution, budget):
+    """Return how many steps for a gap take a budget of multiplications."""
+    cost = work(objective, solution)
     if cost and objective.proximal:
-        size, blocks = factorised_size(objective, loss)
-        cost += OVER_KINKS * float(size) ** 3 * blocks
+        size, blocks = factorised_size(objective)
+        cost += Gap.proximal_step * float(size) ** 3 * blocks
     return budget // cost if cost else math.inf
 
 
-def work(objective, loss):
-    """Return the multiplications for a bound: 0 where a descent has left one, or the Hessian.
+def work(objective, solution=None):
+    """Return the multiplications for a gap: 0 where a descent has left a bound, or the Hessian.
 
     Otherwise those for a Newton step; inf where no Hessian can be factorised.
     """
-    objective = objective.space or objective
-    if objective.slopes is not None or (objective.bound is not None and objective.bound.tight):
-        return 0.0
-    if objective.hessian is not None and objective.hessian.exact and not objective.proximal:
-        return 0.0
-    (k, p), n = objective.metric.inverse.shape, objective.problem.n
-    if takes_dual(objective, loss):
-        return STEP + n**2 * float(n + p)
-    size, blocks = factorised_size(objective, loss)
+    if solution is not None:
+        objective = solution.reduced or objective
+        if solution.lower_bound is not None and solution.lower_bound.is_tight:
+            return 0.0
+        if solution.hessian is not None and solution.hessian.is_exact and not objective.proximal:
+            return 0.0
+    (k, p), n = objective.shape, objective.problem.n
+    if woodbury_suits(objective):
+        return Gap.step + n**2 * float(n + p)
+    size, blocks = factorised_size(objective)
     if not size:
         return np.inf
-    step = STEP + max(n, size) * float(size) ** 2 * blocks
-    if size == p and loss.is_multiclass(k):
+    step = Gap.step + max(n, size) * float(size) ** 2 * blocks
+    if size == p and objective.problem.is_multiclass:
         # The outputs' blocks are no more than the preconditioner of conjugate gradients.
-        step += PRODUCTS * 4.0 * max(n, p) * k * p
+        step += Gap.products * 4.0 * max(n, p) * k * p
     return step
 
 
-def optimality(objective, loss, X, coef, intercept, allowance=None):
+def duality_gap(objective, coef, intercept, solution=None, allowance=None):
     """Return an upper bound on the distance of a model's objective from the minimum.
 
     Parameters
     ----------
     objective : Objective
         In a diagonal metric.
-    loss : Loss
-    X : array or CSR matrix of shape (n_samples, n_features)
     coef : array of shape (n_outputs, n_features)
     intercept : array of shape (n_outputs,)
+    solution : Solution or None
+        What a descent found out about the minimum.
     allowance : Allowance or None
+        None for any cost.
 
     Returns
     -------
     float
         inf where no bound is known, as for losses without a conjugate.
     """
-    if not knows_conjugate(loss):
+    if not knows_conjugate(objective.loss):
         return np.inf
-    space = objective.space
-    if space is not None:
-        x = space.coordinates(coef, intercept)
-        beside = coef - space.model(x)[0]
-        excess = 0.5 * float(np.sum(space.hessian_diag * beside * (2.0 * coef - beside)))
-        return max(excess, 0.0) + optimality(
-            space, loss, space.X, *space.raw(x), allowance
-        )
+    reduced = solution.reduced if solution is not None else None
+    if reduced is not None:
+        inside = reduced.raw(reduced.coordinates(coef, intercept))
+        outside = reduced.distance_from_span(coef)
+        rest = replace(solution, reduced=None)
+        return outside + duality_gap(reduced, *inside, rest, allowance)
     # Bounds that single precision has moved are no reason for an infinite objective.
     coef, intercept = objective.feasible(coef, intercept)
     x = objective.metric.from_raw(coef, intercept).ravel()
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        if loss.constant_hessian and not objective.proximal:
-            curvature = objective.hessian
-            if curvature is None:
-                curvature = curvature_at(objective, loss, X, x)
-            if curvature.exact:
-                return _of_quadratic(objective, curvature, x)
+        if objective.loss.constant_hessian and not objective.proximal:
+            hessian = solution.hessian if solution is not None else None
+            hessian = make_hessian(objective, x) if hessian is None else hessian
+            if hessian.is_exact:
+                return _quadratic_gap(objective, hessian, x)
         values = objective.values(coef, intercept)[1]
-        return _of_slopes(objective, loss, X, x, values, allowance or Allowance())
+        return _gap(objective, x, values, solution, allowance or Allowance())
 
 
-def _of_quadratic(objective, curvature, x):
+def _quadratic_gap(objective, hessian, x):
     """Return ``g' H^-1 g / 2`` for an approximate solution d of ``H d = g``.
 
     With ``r = g - H d`` it is ``(g' d + d' r + r' H^-1 r) / 2``, and H is at least the curvature of
     the penalty: along directions in which a solve sees none, that decides. So it does for the
     rounding of the sums in g. That of the margins is in the span of the rows, where H is not small.
     """
-    point, unit, shape = objective.at(x), objective.metric.unit, curvature.shape
-    move = curvature.solve(point.gradient, 0.0)
-    left = point.gradient - curvature.product(move)
-    hessian_diag = objective.penalty_hessian_diag
-    floor = np.where(hessian_diag > FAINT, hessian_diag, np.finfo(float).eps)
-    hidden = np.abs(left).reshape(shape) + ROUNDED * objective.gradient_terms(x)
-    squares = (move * (point.gradient + left)).reshape(shape) + hidden**2 / floor
+    point, unit, shape = objective.at(x), objective.metric.unit, hessian.shape
+    step = hessian.solve(point.gradient, 0.0)
+    residual = point.gradient - hessian.product(step)
+    diag = objective.penalty_hessian_diag
+    floor = np.where(diag > Gap.faint, diag, np.finfo(float).eps)
+    hidden = np.abs(residual).reshape(shape) + Gap.rounded * objective.gradient_terms(x)
+    squares = (step * (point.gradient + residual)).reshape(shape) + hidden**2 / floor
     roots = np.sqrt(np.maximum(squares.sum(axis=1), 0.0))
-    roots += ROUNDED * np.sqrt(objective.curvature * unit) * objective.margin_size(x)
+    roots += Gap.rounded * np.sqrt(objective.smoothness * unit) * objective.margin_size(x)
     values = objective.with_penalty(point.losses, point.raw[0])
-    distance = 0.5 * roots**2 / unit + ROUNDING * values
+    gap = 0.5 * roots**2 / unit + Gap.rounding * values
     # No squares are below zero.
-    return float(np.sum(np.where(distance < values, distance, values)))
+    return float(np.sum(np.where(gap < values, gap, values)))
 
 
-def _of_slopes(objective, loss, X, x, values, allowance):
-    bound = objective.bound
-    if bound is not None and bound.tight:
-        return bound.distance(values)
-    bound = LowerBound(objective, loss, X)
-    if bound.kinks is None or (objective.proximal and not takes_kinks(objective, loss)):
-        if knows_gap(objective, loss):
+def _gap(objective, x, values, solution, allowance):
+    known = solution.lower_bound if solution is not None else None
+    if known is not None and known.is_tight:
+        return known.gap(values)
+    bound = LowerBound(objective)
+    if bound.penalty is None or (objective.proximal and not newton.has_proximal_step(objective)):
+        if knows_gap(objective):
             bound.improve_at(x)
-        return bound.distance(values)
-    if takes_hinges(objective, loss):
-        if objective.slopes is None:
-            scale = float(objective.metric.unit @ np.abs(values))
-            InteriorPoint(loss, X).solve(objective, x, _ends(scale, allowance))
-        if objective.slopes is not None:
-            bound.improve(objective.slopes, np.abs(x).reshape(bound.hessian_diag.shape))
-        return bound.distance(values)
-    losses = smoothing_path(objective, loss)
+        return bound.gap(values)
+    if interior_point.suits(objective):
+        dual = solution.dual if solution is not None else None
+        dual = _interior_dual(objective, x, values, allowance) if dual is None else dual
+        if dual is not None:
+            bound.improve(dual, np.abs(x).reshape(objective.shape))
+        return bound.gap(values)
+    return _gap_along_path(bound, objective, x, values, allowance)
+
+
+def _interior_dual(objective, x, values, allowance):
+    """Return dual variables from a descent by the interior point method."""
+    solver, left = interior_point.InteriorPoint(), Gap.steps
+    enough = Gap.small * float(objective.metric.unit @ np.abs(values))
+
+    def ends(x, value, gradient, length, gap):
+        nonlocal left
+        left -= 1
+        return left < 0 or gap <= enough or allowance.spend()
+
+    solver.solve(objective, x, ends)
+    return solver.dual
+
+
+def _gap_along_path(bound, objective, x, values, allowance):
+    """Return the gap with dual variables from Newton steps on the loss, or on smoothed ones."""
+    losses = smoothing_path(objective)
     if len(losses) > 1:
-        # Slopes of the closest stand-in will do at a point that its own descent found.
+        # Dual variables of the last smoothed loss will do at a point that its own descent found.
         _improve_along(bound, objective, losses[-1], x, values, 1, allowance)
-        if bound.distance(values) <= SMALL * np.abs(values).sum():
-            return bound.distance(values)
+        if bound.gap(values) <= Gap.small * np.abs(values).sum():
+            return bound.gap(values)
     for smooth in losses:
         if smooth.has_hessian:
-            x = _improve_along(bound, objective, smooth, x, values, STEPS, allowance)
+            x = _improve_along(bound, objective, smooth, x, values, Gap.steps, allowance)
         if smooth is losses[-1]:
             break
         end = objective.values(*objective.raw(x))[1]
-        if bound.distance(end) <= ENOUGH * bound.distance(values):
+        if bound.gap(end) <= Gap.enough * bound.gap(values):
             break
-    return bound.distance(values)
-
-
-def _ends(scale, allowance):
-    """Return a monitor that ends an interior point descent where its own gap is small."""
-    left = STEPS
-
-    def monitor(x, value, gradient, step, gap):
-        nonlocal left
-        left -= 1
-        return left < 0 or gap <= SMALL * scale or allowance.spend()
-
-    return monitor
+    return bound.gap(values)
 
 
 def _improve_along(bound, objective, smooth, x, values, steps, allowance):
-    """Take Newton steps on a smooth loss until their slopes bound the minimum well."""
-    problem = objective.problem.with_loss(smooth.compiled(objective.problem.k))
-    inner = replace(objective, problem=problem, latest=None)
+    """Take Newton steps on a smooth loss until their dual variables bound the minimum well."""
+    inner = replace(objective, problem=objective.problem.with_loss(smooth), keeps_margins=True)
     start = float(objective.metric.unit @ values)
     observe = observer(bound, steps, allowance, start=start)
-    return Newton(smooth, bound.X, observe).solve(inner, x, lambda *_: allowance.spend())
+    return Newton(observe).solve(inner, x, lambda *_: allowance.spend())
 
 
 def observer(bound, steps, allowance=None, *, start=None, near=None):
-    """Return what takes the slopes of Newton steps for a bound, and ends a descent in time.
+    """Return what takes the dual variables of Newton steps, and ends a descent in time.
 
     Parameters
     ----------
@@ -241,26 +217,29 @@ def observer(bound, steps, allowance=None, *, start=None, near=None):
     allowance : Allowance or None
         From which each step has been taken off.
     start : float or None
-        The value, in units of the metric, whose distance from the minimum is asked for; None for
-        that of each point. Where it is known well enough the descent ends.
+        The value, in units of the metric, whose gap is asked for; None for that of each point.
+        Where it is known well enough the descent ends.
     near : callable or None
-        Of a value: the distance from the minimum at which the descent ends instead.
+        Of a value: the gap at which the descent ends instead.
     """
     left = steps
 
-    def observe(curvature, x, value, move, fall):
+    def observe(hessian, x, value, step, decrease):
         nonlocal left
         left -= 1
-        improved = bound.improve(curvature.slopes(move), np.abs(x + move).reshape(curvature.shape))
+        size = np.abs(x + step).reshape(hessian.shape)
+        improved = bound.improve(hessian.dual_point(step), size)
         lower = float(bound.units @ bound.lower)
-        distance = (value if start is None else start) - lower
-        # Near the minimum half of the fall is what is left; from afar it may promise too much.
-        bound.tight = improved and (
-            distance <= NEGLIGIBLE * abs(value)
-            or fall <= FAR * abs(value) and value - 0.5 * fall - lower <= ENOUGH * distance
-        )
+        gap = (value if start is None else start) - lower
+        # Near the minimum half of the predicted decrease is what is left; from afar it may promise
+        # too much.
+        bound.is_tight = improved and (
+            gap <= Gap.negligible * abs(value)
+            or decrease <= Gap.far * abs(value)
+            and value - 0.5 * decrease - lower <= Gap.enough * gap
+        )  # fmt: skip
         last = left == 0 or (allowance is not None and allowance.steps < 1)
-        return last or (bound.tight if near is None else distance <= near(value))
+        return last or (bound.is_tight if near is None else gap <= near(value))
 
     return observe
 
@@ -270,42 +249,41 @@ class LowerBound:
 
     Attributes
     ----------
-    lower : array of shape (n_outputs,), or (1,) where the loss couples the outputs
-    tight : bool
-        Whether little of the distance that was asked for lies below the minimum.
+    lower : array of shape (n_outputs,), or (1,) for a softmax
+    is_tight : bool
+        Whether little of the gap that was asked for lies below the minimum.
     """
 
-    def __init__(self, objective, loss, X):
-        self.objective, self.loss, self.X, self.tight = objective, loss, X, False
-        problem, metric = objective.problem, objective.metric
-        self.kinks = Kinks.of(objective)
-        self.coupled = loss.is_multiclass(problem.k)
-        self.units = metric.unit[:1] if self.coupled else metric.unit
+    def __init__(self, objective):
+        self.objective, self.is_tight = objective, False
+        self.penalty = SeparablePenalty.of(objective)
+        self.units = objective.metric.unit[:1 if objective.problem.is_multiclass else None]
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
-        weights = problem.row_weights()
-        self.share = weights / weights.sum()
-        self.targets, hessian_diag = objective.targets, objective.penalty_hessian_diag
-        self.hessian_diag = np.where(hessian_diag > FAINT, hessian_diag, 0.0)
-        # Rows without slopes say that no loss is below its least value.
-        flat = self._conjugate(np.zeros((problem.n, problem.k)))
-        if np.all(np.isfinite(flat)):
-            self.lower = -self.share @ flat
+        diag = objective.penalty_hessian_diag
+        self.penalty_diag = np.where(diag > Gap.faint, diag, 0.0)
+        # Dual variables 0 say that no loss is below its least value.
+        origin = objective.problem.dual_origin()
+        if origin.is_feasible():
+            self.lower = -origin.conjugates()[0]
 
-    def distance(self, values):
+    def gap(self, values):
         """Return how far values of the objective, output by output, can be from the minimum."""
         values = self._by_group(values)
         return float(np.sum(np.maximum(values - self.lower, 0.0) + self.rounding))
 
     @np.errstate(over="ignore", invalid="ignore")
-    def improve(self, slopes, parameter_sizes=0.0):
-        """Take slopes of the rows, of shape (n_samples, n_outputs), and tell if they bound better.
+    def improve(self, dual, size=0.0):
+        """Take dual variables of the rows, and tell if they bound better.
 
-        parameter_sizes are near the minimum: sums that should be zero and are not quite
+        size is that of parameters near the minimum: sums that should be zero and are not quite
         count with it.
         """
-        for share in SHRUNK:
-            if np.all(np.isfinite(self._conjugate(share * slopes))):
-                lower, rounding = self._bound(share * slopes, parameter_sizes)
+        # Of a smoothed loss, in whose own conjugate's domain they need not be.
+        dual = dual.for_problem(self.objective.problem)
+        for factor in Gap.shrunk:
+            shrunk = dual.scaled(factor)
+            if shrunk.is_feasible():
+                lower, rounding = self._bound(shrunk, size)
                 better = lower - rounding > self.lower - self.rounding
                 self.lower = np.where(better, lower, self.lower)
                 self.rounding = np.where(better, rounding, self.rounding)
@@ -313,127 +291,120 @@ class LowerBound:
         return False
 
     def improve_at(self, x, smooth=None):
-        """Take the slopes of the rows at a point, those of a smooth loss in place of the own.
-
-        Where they pull an intercept, those that pull it harder are scaled down.
-        """
+        """Take the derivatives of the losses at a point, or of smoothed ones, as dual variables."""
         objective = self.objective
-        k, p = objective.metric.inverse.shape
-        z = margins(self.X, *objective.raw(x))
-        slopes = (smooth or self.loss).compiled(k).apply("gradient", objective.targets, z)
-        if p > objective.problem.d:
-            up, down = (self.share @ np.maximum(part, 0.0) for part in (slopes, -slopes))
-            least = np.minimum(up, down)
-            up, down = (np.divide(least, s, out=np.ones(k), where=s > 0) for s in (up, down))
-            slopes = slopes * np.where(slopes > 0, up, down)
-        return self.improve(slopes, np.abs(x).reshape(self.hessian_diag.shape))
+        problem = objective.problem if smooth is None else objective.problem.with_loss(smooth)
+        has_intercept = objective.shape[1] > problem.d
+        dual = problem.gradient_dual_point(*objective.raw(x), balanced=has_intercept)
+        return self.improve(dual, np.abs(x).reshape(objective.shape))
 
-    def _bound(self, slopes, parameter_sizes):
-        """Return the bound of slopes and its rounding, by group of outputs."""
-        sums, sizes = self._sums(slopes)
-        if self.coupled:
+    def _bound(self, dual, size):
+        """Return the bound of dual variables and its rounding, by group of outputs."""
+        sums, sizes = self._sums(dual)
+        if self.objective.problem.is_multiclass:
             # A row's probabilities add up to 1: what rounding leaves of one is no share of it.
             sizes = np.broadcast_to(sizes.max(axis=0), sizes.shape)
         penalties = further = np.zeros(sums.shape)
-        if self.kinks is not None:
+        if self.penalty is not None:
             l1, low, high = (
                 part.reshape(sums.shape)
-                for part in (self.kinks.l1, self.kinks.lower, self.kinks.upper)
+                for part in (self.penalty.l1, self.penalty.lower, self.penalty.upper)
             )
-            # Slopes that ask for more than l1 allows are shrunk until they do not.
-            free = (self.hessian_diag == 0) & np.isinf(np.where(sums > 0, low, high)) & (l1 > 0)
+            # Dual variables that ask for more than l1 allows are shrunk until they do not.
+            is_open = np.isinf(np.where(sums > 0, low, high))
+            free = (self.penalty_diag == 0) & is_open & (l1 > 0)
             allowed = np.divide(l1, np.abs(sums), out=np.ones(sums.shape), where=free & (sums != 0))
             allowed = np.minimum(1.0, allowed.min(axis=1))
-            allowed = np.full(len(sums), allowed.min()) if self.coupled else allowed
-            slopes, sums = slopes * allowed, sums * allowed[:, None]
-            penalties = self._conjugates(sums, sizes, l1, low, high, parameter_sizes)
+            if self.objective.problem.is_multiclass:
+                allowed = np.full(len(sums), allowed.min())
+            dual, sums = dual.scaled(allowed), sums * allowed[:, None]
+            penalties = self._penalty_conjugates(sums, sizes, l1, low, high, size)
             hidden = np.where(
-                self.hessian_diag > 0, np.sign(sums) * self._rounding_of_sums(slopes), 0.0
+                self.penalty_diag > 0, np.sign(sums) * self._rounding_of_sums(dual), 0.0
             )
-            further = self._conjugates(sums + hidden, sizes, l1, low, high, parameter_sizes)
+            further = self._penalty_conjugates(sums + hidden, sizes, l1, low, high, size)
             further = further - penalties
         penalties, further = (
             self._by_group(part.sum(axis=1) / self.objective.metric.unit)
             for part in (penalties, further)
         )
-        conjugates = self._conjugate(slopes)
-        lower = -self.share @ conjugates - penalties
-        terms = self.share @ np.abs(conjugates) + np.abs(penalties)
-        return np.where(np.isfinite(lower), lower, -np.inf), ROUNDING * terms + further
+        mean, mean_size = dual.conjugates()
+        lower, terms = -mean - penalties, mean_size + np.abs(penalties)
+        return np.where(np.isfinite(lower), lower, -np.inf), Gap.rounding * terms + further
 
-    def _rounding_of_sums(self, slopes):
-        """Return the rounding of the sums of slopes times features.
+    def _rounding_of_sums(self, dual):
+        """Return the rounding of the sums of dual variables times features.
 
         In the metric no feature has a larger spread than one over the root of the loss's curvature.
         """
-        metric = self.objective.metric
-        size = np.sqrt(self.share @ slopes**2 * metric.unit / self.objective.curvature)[:, None]
-        if sparse.issparse(self.X):
-            far = np.zeros(metric.inverse.shape)
+        objective, metric = self.objective, self.objective.metric
+        squares, sizes = dual.moments()
+        size = np.sqrt(squares * metric.unit / objective.smoothness)[:, None]
+        if objective.problem.is_sparse:
+            far = np.zeros(objective.shape)
             far[:, :len(metric.mean)] = np.abs(metric.mean)
-            sums = (self.share @ np.abs(slopes) * metric.unit)[:, None]
-            size = size + far * metric.inverse * sums
-        return ROUNDED * size
+            size = size + far * metric.inverse * (sizes * metric.unit)[:, None]
+        return Gap.rounded * size
 
-    def _conjugate(self, slopes):
-        """Return the conjugates of the rows' losses; rows without weight do not count."""
-        values = self.loss.conjugate(self.targets, slopes).reshape(len(slopes), -1)
-        return np.where(self.share[:, None] > 0, values, 0.0)
-
-    def _sums(self, slopes):
-        """Return the weighted sums of slopes times features, and of the terms' sizes.
+    def _sums(self, dual):
+        """Return the weighted sums of dual variables times features, and of the terms' sizes.
 
         The sizes are those of parameters without penalty, whose sums must be zero.
         """
-        metric, d = self.objective.metric, self.objective.problem.d
-        weighted = slopes * self.share[:, None]
-        sums, sizes = (np.zeros(metric.inverse.shape) for _ in range(2))
-        sized = np.any(self.hessian_diag[:, :d] == 0)
-        for part in parts_of(self.X):
-            rows, w = self.X[part], weighted[part]
-            if sparse.issparse(rows):
-                sums[:, :d] += (rows.T @ w).T - np.outer(w.sum(axis=0), metric.mean)
-                if sized:
-                    sizes[:, :d] += (abs(rows).T @ np.abs(w)).T
-                    sizes[:, :d] += np.outer(np.abs(w).sum(axis=0), np.abs(metric.mean))
-            else:
-                rows = rows - metric.mean
-                sums[:, :d] += w.T @ rows
-                if sized:
-                    sizes[:, :d] += np.abs(w).T @ np.abs(rows)
-        sums[:, d:], sizes[:, d:] = (w.sum(axis=0)[:, None] for w in (weighted, np.abs(weighted)))
+        metric, (_, p), d = self.objective.metric, self.objective.shape, self.objective.problem.d
+        sized = bool(np.any(self.penalty_diag[:, :d] == 0))
+        sums, sizes = dual.weighted_sums(metric.mean, with_sizes=sized)
         scale = metric.inverse * metric.unit[:, None]
-        return sums * scale, sizes * scale
+        return sums[:, :p] * scale, sizes[:, :p] * scale
 
-    def _conjugates(self, sums, sizes, l1, low, high, parameter_sizes):
-        """Return ``sup_v -q v - l1 |v| - hessian_diag v^2 / 2`` within bounds, per parameter."""
+    def _penalty_conjugates(self, sums, sizes, l1, low, high, size):
+        """Return ``sup_v -q v - l1 |v| - diag v^2 / 2`` within the bounds, for each parameter."""
         pull = -np.sign(sums) * np.maximum(np.abs(sums) - l1, 0.0)
         end = np.where(pull > 0, high, np.where(pull < 0, low, 0.0))
-        v = np.divide(pull, self.hessian_diag, out=end, where=self.hessian_diag > 0)
+        v = np.divide(pull, self.penalty_diag, out=end, where=self.penalty_diag > 0)
         v = np.clip(v, low, high)
         # What should be zero and is rounding counts with the size of the parameters.
-        rounding = np.isinf(v) & (np.abs(pull) <= BALANCED * sizes)
-        v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + parameter_sizes), v)
-        return -sums * v - l1 * np.abs(v) - 0.5 * self.hessian_diag * v**2
+        rounding = np.isinf(v) & (np.abs(pull) <= Gap.balanced * sizes)
+        v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + size), v)
+        return -sums * v - l1 * np.abs(v) - 0.5 * self.penalty_diag * v**2
 
     def _by_group(self, values):
-        return values.sum(keepdims=True) if self.coupled else values
+        return values.sum(keepdims=True) if self.objective.problem.is_multiclass else values
 
 
-def knows_gap(objective, loss):
-    """Tell whether the slopes of the rows at an ordinary point bound the minimum from below.
+def knows_gap(objective):
+    """Tell whether the derivatives of the losses at an ordinary point bound the minimum from below.
 
-    Without an end and a penalty, a coefficient leaves them no freedom; nor does a softmax, whose
-    slopes must vanish together over the outputs of each row and over the rows of each output.
+    A coefficient without bounds and penalty leaves them no freedom; nor does a softmax, whose
+    derivatives must vanish together over the outputs of each row and over the rows of each output.
     """
-    kinks = Kinks.of(objective)
-    if kinks is None or loss.is_multiclass(objective.problem.k) or not knows_conjugate(loss):
+    penalty, problem = SeparablePenalty.of(objective), objective.problem
+    if penalty is None or problem.is_multiclass or not knows_conjugate(objective.loss):
         return False
-    shape = objective.metric.inverse.shape
-    closed = (kinks.l1 > 0) | (np.isfinite(kinks.lower) & np.isfinite(kinks.upper))
-    closed = closed.reshape(shape) | (objective.penalty_hessian_diag > 0)
+    closed = (penalty.l1 > 0) | (np.isfinite(penalty.lower) & np.isfinite(penalty.upper))
+    closed = closed.reshape(objective.shape) | (objective.penalty_hessian_diag > 0)
     closed |= objective.metric.inverse == 0
-    return bool(np.all(closed[:, :objective.problem.d]))
+    return bool(np.all(closed[:, :problem.d]))
+
+
+def confirmation(objective, history, smooth=None):
+    """Return a bound, and what tells of a point whether its gap is as small as `tol` says.
+
+    The metric's gradient says little of the distance where columns are correlated or a loss is
+    smoothed. None and None where no gap is known at an ordinary point.
+    """
+    if history.tol is None or not knows_gap(objective):
+        return None, None
+    bound = LowerBound(objective)
+
+    def confirm(x):
+        bound.improve_at(x, smooth)
+        values = objective.values(*objective.raw(x))[1]
+        possible = float(np.sum(history.constant_objectives - values))
+        bound.is_tight = bound.gap(values) <= history.tol * possible
+        return bound.is_tight
+
+    return bound, confirm
 
 
 def knows_conjugate(loss):

@@ -1,9 +1,17 @@
-"""A primal-dual interior point method for losses of straight pieces.
+"""A primal-dual interior point method for piecewise-linear losses.
 
-Such a loss is a sum of hinges, ``max over low <= a <= high of a (z - position)``, and so are l1 and
-bounds on the coefficients. With the slopes ``a`` as unknowns beside the parameters, each iteration
-solves one system with as many unknowns as there are parameters, whatever the scale of the columns,
-and some twenty iterations lead from anywhere to rounding. The slopes bound the minimum from below.
+Such a loss is a sum of functions ``max over low <= a <= high of a (z - position)``, and so are l1
+and bounds on the coefficients. With the dual variables a as unknowns beside the parameters x, and
+slacks ``z - position = above - below``, the conditions of optimality are::
+
+    diag x + A' (share a) + (penalty's a) = 0
+    above (high - a) = 0,   below (a - low) = 0,   above, below >= 0
+
+Each iteration takes a Newton step on them with the products at a common centre, first a predictor
+with centre 0, then a corrector with the centre ``(ahead / before)^3`` and the second-order terms of
+the predictor. It solves one system ``A' D A + diag`` with as many unknowns as there are parameters,
+whatever the scale of the columns, and some twenty iterations lead from anywhere to rounding. The
+method stops on the gap between the objective and the bound of the dual variables.
 
 References
 ----------
@@ -13,110 +21,111 @@ Mehrotra, On the implementation of a primal-dual interior point method, 1992.
 import numpy as np
 from scipy import linalg
 
-from skgd._objective.scaled_rows import blocks_of_rows, standardised
-from skgd._solvers.active_set import Kinks
-from skgd._solvers.hessian import FACTORISED
+from skgd._descent.full_batch import train_full_batch
+from skgd._descent.solution import Solution, Stop
+from skgd._problem.scaled_rows import row_blocks
+from skgd._solvers.active_set import SeparablePenalty
+from skgd._solvers.costs import Factorisation, LBFGSStart, Work, hessian_work
+from skgd._solvers.costs import InteriorPointLimits as Limits
 from skgd._utils.linalg import one_thread
 from skgd.optimizers import FullBatchOptimizer
 
-# Numbers of X of which a standardised copy may be made.
-COPIED = 2**25
-# The share of the way to the nearest bound that a step takes, and the step that rounding stops.
-TO_BOUND, STUCK = 0.995, 1e-8
-# How much nearer to the minimum a path goes than tol asks.
-FURTHER = 1e3
-# The least distance of a slope from its ends.
-TINY = 1e-18
-# A parameter tends to a kink that is nearer than this share of its slope's distance from its ends.
-NEAR = 1e-3
-# What is added to a matrix that is singular but for rounding.
-DAMPINGS = (0.0, *10.0 ** np.arange(-15.0, -5.0))
-# The mean of the products at which a path ends.
-REACHED = 1e-15
 
-
-def takes_hinges(objective, loss):
-    """Tell whether the interior point method can descend an objective."""
-    problem = objective.problem
-    p = objective.metric.inverse.shape[1]
+def suits(objective):
+    """Tell whether the interior point method can minimise an objective."""
+    problem, p = objective.problem, objective.shape[1]
     return (
-        loss.piecewise_linear(np.zeros((1, problem.k))) is not None
-        and p <= FACTORISED
-        and problem.n * p <= COPIED
+        objective.loss.piecewise_linear(np.zeros((1, problem.k))) is not None
+        and p <= Factorisation.largest
+        and problem.n * p <= Limits.copied
         and objective.penalty.separable_form(problem.d) is not None
     )
+
+
+def cost(objective):
+    """Return about how many multiplications the descent takes."""
+    return Work.interior_point_steps * hessian_work(objective) / LBFGSStart.as_fast
+
+
+def minimise(objective, x, history):
+    """Return the `Solution` of a descent from x; see `auto.solve`."""
+    solver = InteriorPoint()
+    if history.start_objective > 0.0:  # piecewise-linear losses are never below zero
+        x = train_full_batch(solver, objective, x, history)
+    history.finish(Stop.PRECISION)
+    return Solution(x, dual=solver.dual)
 
 
 class InteriorPoint(FullBatchOptimizer):
     """Predictor and corrector steps, output by output.
 
-    Parameters
+    Attributes
     ----------
-    loss : Loss
-        With ``piecewise_linear``.
-    X : array or CSR matrix of shape (n_samples, n_features)
+    dual : DualPoint or None
+        The dual variables of the rows at the end of a descent.
     """
 
     descends = False
 
-    def __init__(self, loss, X):
-        self.loss = loss
-        self.X = X
+    def __init__(self):
+        self.dual = None
 
     def solve(self, objective, x, monitor):
         with one_thread(), np.errstate(over="ignore"):
             return self._solve(objective, x, monitor)
 
     def _solve(self, objective, x, monitor):
-        paths = _paths(objective, self.loss, self.X, x)
-        n = objective.problem.n
-        step, gap = 1.0, np.inf
-        while not monitor(x, np.nan, np.zeros(len(x)), step, gap):
-            step = max(path.advance() for path in paths)
-            objective.passes += 3
+        paths = _paths(objective, x)
+        problem, length, gap = objective.problem, 1.0, np.inf
+        while not monitor(x, np.nan, np.zeros(len(x)), length, gap):
+            length = max(path.advance() for path in paths)
+            problem.counter.passes += 3
             x = np.concatenate([path.point() for path in paths])
             # A step more than the objective needs tells which parameters are zero.
-            gap = FURTHER * sum(path.gap() for path in paths)
-            objective.slopes = np.column_stack([path.slopes(n) for path in paths])
-            if step < STUCK:
+            gap = Limits.further * sum(path.gap() for path in paths)
+            dual = np.column_stack([path.dual(problem.n) for path in paths])
+            self.dual = problem.dual_point(dual)
+            if length < Limits.stuck:
                 break
         return x
 
 
-def _paths(objective, loss, X, x):
+def _paths(objective, x):
     """Return a path for each output, in coordinates and units in which all numbers are near 1."""
-    problem, metric = objective.problem, objective.metric
-    shape = metric.inverse.shape
-    kinks, x = Kinks.of(objective), x.reshape(shape)
-    l1, lower, upper = (part.reshape(shape) for part in (kinks.l1, kinks.lower, kinks.upper))
-    weights = problem.row_weights()
-    rows = np.flatnonzero(weights)
-    share, hessian_diag = weights[rows] / weights.sum(), objective.penalty_hessian_diag
-    position, low, high = np.broadcast_arrays(*loss.piecewise_linear(objective.targets[rows]))
+    problem, metric, shape = objective.problem, objective.metric, objective.shape
+    penalty, x = SeparablePenalty.of(objective), x.reshape(shape)
+    l1, lower, upper = (
+        part.reshape(shape) for part in (penalty.l1, penalty.lower, penalty.upper)
+    )  # fmt: skip
+    rows = problem.weighted_rows()
+    rows = np.arange(problem.n) if rows is None else rows
+    share, diag = problem.shares()[rows], objective.penalty_hessian_diag
+    targets = problem.signed_targets()[rows]
+    position, low, high = np.broadcast_arrays(*problem.loss.piecewise_linear(targets))
     paths, features = [], None
     for c in range(problem.k):
         scale = metric.inverse[c] * metric.unit[c]
         if c == 0 or not np.array_equal(scale, metric.inverse[c - 1] * metric.unit[c - 1]):
-            features = standardised(X, rows, metric.mean, scale)
-        losses = _Hinges(
+            features = problem.dense_scaled_rows(rows, metric.mean, scale)
+        losses = _PiecewiseLinear(
             metric.unit[c] * position[..., c], low[..., c], high[..., c], share, features @ x[c]
         )
         zeros, ones = np.zeros(shape[1]), np.ones(shape[1])
         # l1, the lower and the upper bounds; what is infinite is no bound.
-        penalties = _Hinges(
+        penalties = _PiecewiseLinear(
             np.array([zeros, *(np.where(np.isfinite(b[c]), b[c], 0.0) for b in (lower, upper))]),
             np.array([-ones, -np.inf * ones, zeros]), np.array([ones, zeros, np.inf * ones]),
             np.array([l1[c], np.isfinite(lower[c]), np.isfinite(upper[c])]), x[c],
         )  # fmt: skip
-        paths.append(_Path(features, rows, x[c], hessian_diag[c], losses, penalties))
+        paths.append(_Path(features, rows, x[c], diag[c], losses, penalties))
     return paths
 
 
 class _Path:
-    """The way of one output: minimise ``losses(A x) + penalties(x) + hessian_diag x^2 / 2``."""
+    """The path of one output: minimise ``losses(A x) + penalties(x) + x' diag x / 2``."""
 
-    def __init__(self, features, rows, x, hessian_diag, losses, penalties):
-        self.features, self.rows, self.x, self.hessian_diag = features, rows, x.copy(), hessian_diag
+    def __init__(self, features, rows, x, diag, losses, penalties):
+        self.features, self.rows, self.x, self.diag = features, rows, x.copy(), diag
         self.parts = losses, penalties
 
     def advance(self):
@@ -124,33 +133,33 @@ class _Path:
         losses, penalties = self.parts
         count = sum(part.count for part in self.parts)
         before = sum(part.products() for part in self.parts)
-        if not before > REACHED * count:
+        if not before > Limits.reached * count:
             return 0.0
         A, x = self.features, self.x
         residual = self._residual()
-        matrix = np.diag(self.hessian_diag + penalties.stiffness())
-        stiffness = losses.stiffness()
-        for part in blocks_of_rows(*A.shape):
-            weighted = A[part] * np.sqrt(stiffness[part])[:, None]
+        matrix = np.diag(self.diag + penalties.second_derivatives())
+        second = losses.second_derivatives()
+        for part in row_blocks(*A.shape):
+            weighted = A[part] * np.sqrt(second[part])[:, None]
             matrix += weighted.T @ weighted
         solve = _solver(matrix)
 
-        def move(centre, correct):
-            pulls = [part.pull(at, centre, correct) for part, at in self._at(x)]
-            change = solve(pulls[0] @ A + pulls[1] - residual)
+        def direction(centre, correct):
+            sides = [part.right_hand_side(at, centre, correct) for part, at in self._at(x)]
+            change = solve(sides[0] @ A + sides[1] - residual)
             for part, at in self._at(change):
-                part.plan(at)
-            return change, min(part.room() for part in self.parts)
+                part.set_direction(at)
+            return change, min(part.longest_step() for part in self.parts)
 
-        _, step = move(0.0, correct=False)
-        ahead = sum(part.products(min(1.0, step)) for part in self.parts)
+        _, length = direction(0.0, correct=False)
+        ahead = sum(part.products(min(1.0, length)) for part in self.parts)
         centre = (ahead / before) ** 3 * before / count
-        change, room = move(centre, correct=True)
-        step = min(1.0, TO_BOUND * room)
+        change, longest = direction(centre, correct=True)
+        length = min(1.0, Limits.to_bound * longest)
         for part in self.parts:
-            part.advance(step)
-        self.x = x + step * change
-        return step
+            part.advance(length)
+        self.x = x + length * change
+        return length
 
     def _at(self, x):
         """Return the losses and the penalties, each with what it sees of x."""
@@ -159,11 +168,11 @@ class _Path:
 
     def _residual(self):
         losses, penalties = self.parts
-        return self.hessian_diag * self.x + losses.force() @ self.features + penalties.force()
+        return self.diag * self.x + losses.gradient() @ self.features + penalties.gradient()
 
     def gap(self):
-        """Return how far the objective is from the bound of the slopes, about."""
-        gap = sum(part.gap() for part in self.parts)
+        """Return how far the objective is from the bound of the dual variables, about."""
+        gap = sum(part.products() for part in self.parts)
         return gap + float(np.abs(self._residual()) @ (1.0 + np.abs(self.x)))
 
     def point(self):
@@ -174,9 +183,10 @@ class _Path:
             x[near] = position[near]
         return x
 
-    def slopes(self, n):
+    def dual(self, n):
+        """Return the dual variables of all n rows."""
         result = np.zeros(n)
-        result[self.rows] = self.parts[0].slope.sum(axis=0)
+        result[self.rows] = self.parts[0].dual.sum(axis=0)
         return result
 
 
@@ -185,13 +195,12 @@ def _solver(matrix):
 
     Small curvatures count as much as large ones here, so that none is left out.
     """
-    hessian_diag = matrix.diagonal()
-    scale = np.zeros(len(hessian_diag))
-    np.divide(1.0, np.sqrt(hessian_diag), out=scale, where=hessian_diag > 0)
+    diagonal = matrix.diagonal()
+    scale = np.divide(1.0, np.sqrt(diagonal), out=np.zeros(len(diagonal)), where=diagonal > 0)
     matrix = matrix * scale[:, None] * scale
-    for damping in DAMPINGS:
+    for damping in Limits.dampings:
         try:
-            matrix[np.diag_indices(len(hessian_diag))] = 1.0 + damping
+            matrix[np.diag_indices(len(diagonal))] = 1.0 + damping
             factor = linalg.cho_factor(matrix, lower=True, check_finite=False)
             return lambda row: scale * linalg.cho_solve(factor, scale * row, check_finite=False)
         except linalg.LinAlgError:
@@ -199,18 +208,18 @@ def _solver(matrix):
     return np.zeros_like
 
 
-class _Hinges:
-    """``sum share * max over low <= a <= high of a (z - position)``, and the slopes a.
+class _PiecewiseLinear:
+    """``sum share * max over low <= a <= high of a (z - position)``, and the dual variables a.
 
     Where z lies above the position by ``above`` and below it by ``below``, both at least 0, the
-    slope is at its upper and its lower end: ``above * (high - slope)`` and
-    ``below * (slope - low)`` go to 0 together along the path.
+    dual variable is at its upper and its lower end: ``above * (high - dual)`` and
+    ``below * (dual - low)`` go to 0 together along the path.
 
     Attributes
     ----------
-    position, low, high, slope, above, below : array of shape (kinks, q)
+    position, low, high, dual, above, below : array of shape (kinks, q)
     share : array of shape (q,) or (kinks, q)
-        0 where there is no hinge.
+        0 where there is no kink.
     """
 
     def __init__(self, position, low, high, share, z):
@@ -228,23 +237,23 @@ class _Hinges:
         low, high = np.where(self.lower, self.low, -2.0), np.where(self.upper, self.high, 2.0)
         low = np.where(self.lower | ~self.upper, low, high - 2.0)
         high = np.where(self.upper | ~self.lower, high, low + 2.0)
-        self.slope = np.where(self.share > 0, 0.5 * (low + high), 0.0)
+        self.dual = np.where(self.share > 0, 0.5 * (low + high), 0.0)
 
     def _sides(self):
-        up = np.where(self.upper, self.high - self.slope, 1.0)
-        down = np.where(self.lower, self.slope - self.low, 1.0)
+        up = np.where(self.upper, self.high - self.dual, 1.0)
+        down = np.where(self.lower, self.dual - self.low, 1.0)
         # Differences that rounding has made 0 are not.
-        return np.maximum(up, TINY), np.maximum(down, TINY)
+        return np.maximum(up, Limits.tiny), np.maximum(down, Limits.tiny)
 
-    def stiffness(self):
-        """Return the second derivatives that stand for the hinges in the system."""
+    def second_derivatives(self):
+        """Return the second derivatives that stand for the kinks in the system."""
         up, down = self._sides()
-        self.inverse = np.zeros(self.slope.shape)
-        hessian_diag = self.above / up + self.below / down
-        np.divide(1.0, hessian_diag, out=self.inverse, where=hessian_diag > 0)
+        self.inverse = np.zeros(self.dual.shape)
+        resistance = self.above / up + self.below / down
+        np.divide(1.0, resistance, out=self.inverse, where=resistance > 0)
         return np.sum(self.share * self.inverse, axis=0)
 
-    def pull(self, z, centre, correct):
+    def right_hand_side(self, z, centre, correct):
         """Return the right-hand side of the system, for products that all go to centre.
 
         correct tells whether to allow for the second-order terms of the last direction.
@@ -252,56 +261,54 @@ class _Hinges:
         up, down = self._sides()
         goal_up, goal_down = centre - self.above * up, centre - self.below * down
         if correct:
-            goal_up = goal_up + self.d_above * self.d_slope
-            goal_down = goal_down - self.d_below * self.d_slope
+            goal_up = goal_up + self.d_above * self.d_dual
+            goal_down = goal_down - self.d_below * self.d_dual
         self.goal_up = np.where(self.upper, goal_up, 0.0) / up
         self.goal_down = np.where(self.lower, goal_down, 0.0) / down
         off = z - self.position - self.above + self.below
         self.offset = self.goal_up - self.goal_down - off
         return np.sum(self.share * self.inverse * self.offset, axis=0)
 
-    def plan(self, dz):
+    def set_direction(self, dz):
         """Keep the direction that goes with a change of z."""
         up, down = self._sides()
-        self.d_slope = self.inverse * (dz - self.offset)
-        self.d_above = np.where(self.upper, self.goal_up + self.above / up * self.d_slope, 0.0)
-        self.d_below = np.where(self.lower, self.goal_down - self.below / down * self.d_slope, 0.0)
+        self.d_dual = self.inverse * (dz - self.offset)
+        self.d_above = np.where(self.upper, self.goal_up + self.above / up * self.d_dual, 0.0)
+        self.d_below = np.where(self.lower, self.goal_down - self.below / down * self.d_dual, 0.0)
 
-    def room(self):
+    def longest_step(self):
         """Return the step along the direction at which the first inequality becomes an equation."""
         up, down = self._sides()
-        room = 1e300
+        longest = 1e300
         for value, change, where in (
             (self.above, self.d_above, self.upper), (self.below, self.d_below, self.lower),
-            (up, -self.d_slope, self.upper), (down, self.d_slope, self.lower),
+            (up, -self.d_dual, self.upper), (down, self.d_dual, self.lower),
         ):  # fmt: skip
             falling = where & (change < 0)
-            room = min(room, np.min(value[falling] / -change[falling], initial=1e300))
-        return room
+            longest = min(longest, np.min(value[falling] / -change[falling], initial=1e300))
+        return longest
 
     def products(self, step=0.0):
         """Return the sum of what goes to 0, here or after a step."""
         up, down = self._sides()
         if step:
-            up, down = up - step * self.d_slope, down + step * self.d_slope
+            up, down = up - step * self.d_dual, down + step * self.d_dual
             above, below = self.above + step * self.d_above, self.below + step * self.d_below
         else:
             above, below = self.above, self.below
         return float(np.sum(self.share * (self.upper * above * up + self.lower * below * down)))
 
-    gap = products
-
     def advance(self, step):
-        self.slope = self.slope + step * self.d_slope
+        self.dual = self.dual + step * self.d_dual
         self.above = self.above + step * self.d_above
         self.below = self.below + step * self.d_below
 
-    def force(self):
-        return np.sum(self.share * self.slope, axis=0)
+    def gradient(self):
+        return np.sum(self.share * self.dual, axis=0)
 
     def at_kink(self, z):
-        """Tell of each hinge whether z is near its kink, and its slope far from the ends."""
+        """Tell of each kink whether z is near it, and its dual variable far from the ends."""
         up, down = self._sides()
         away = np.abs(z - self.position)
-        room = np.minimum(np.where(self.upper, up, np.inf), np.where(self.lower, down, np.inf))
-        return (self.share > 0) & (away < NEAR * room)
+        longest = np.minimum(np.where(self.upper, up, np.inf), np.where(self.lower, down, np.inf))
+        return (self.share > 0) & (away < Limits.near * longest)

@@ -1,213 +1,216 @@
-"""Newton's method for the objectives of "auto": no rate, and an end at rounding.
+"""Newton's method, proximal for separable penalties that are not smooth: no rate, to rounding.
 
-A step goes to the minimum of the quadratic with the objective's Hessian: one solve, conjugate
-gradients, or, for penalties with kinks, coordinate descent and solves on the free coordinates.
+With the gradient g and the Hessian H of the smooth part at x, a step goes to the minimum of
+
+    g' (v - x) + (v - x)' (H + damping I) (v - x) / 2 + penalty(v)
+
+which is ``v = x - (H + damping I)^-1 g`` for a smooth objective: one solve, or conjugate gradients
+to the share ``min(1/2, (|g|^2 / |g_0|^2)^(1/4))`` of the step. The step is halved until the
+objective has fallen by 1e-4 of the predicted decrease. While steps bring nearly what was predicted,
+a Hessian that was costly is used again, corrected by quasi-Newton pairs. The method stops where the
+decrement ``g' H^-1 g``, or the predicted decrease of the proximal step, is below `tol`, or where
+rounding hides any decrease.
+
+References
+----------
+Nocedal and Wright, Numerical Optimization, 2006, chapters 3, 6 and 7.
+Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite functions, 2014.
 """
 
-from skgd._solvers.active_set import Kinks
-from skgd._solvers.lbfgs_start import DiagonalCurvature
-from skgd._solvers.woodbury import curvature_at
+from skgd._solvers.active_set import SeparablePenalty
+from skgd._solvers.costs import NewtonLimits as Limits
+from skgd._solvers.costs import factorised_size
+from skgd._solvers.hessian import DiagonalHessian
+from skgd._solvers.row_space import make_hessian
 from skgd._utils.linalg import one_thread
 from skgd.optimizers import FullBatchOptimizer
 
-# The share of a step that the solution of a system may miss where it has to be exact.
-EXACT = 1e-10
-# The share of a step that the solution of a system may miss far from the minimum: less is lost.
-FORCING = 0.5
-# The same between kinks, where less would leave open which coordinates are at one.
-AT_KINKS = 1e-6
-# The damping of a step grows tenfold, from the first one to the largest.
-FIRST_DAMPING, LARGEST_DAMPING = 1e-3, 1e6
-# Steps below this share are damped next time, below this one at once.
-SHORT, SHORTEST = 0.25, 0.05
-# The slope that is left after a step is more than rounding where it is this share of what it was,
-# and this share of the rounding of values.
-FALLING, CERTAIN = 0.1, 0.01
-# The share of a fall that may be left behind a step for its Hessian to be used again.
-BRISK = 0.1
-# The share of the squared gradient that may lie along directions in which a Hessian does not bend:
-# rows far from their targets have no curvature, and a slope all the same.
-OVERLOOKED = 1e-4
-# The share of the first squared gradient that is no more than rounding.
-ROUNDING = 1e-20
-# The share of the objective below which a fall may be rounding, which no damping helps.
-HIDDEN = 1e-13
+
+def suits(objective):
+    """Tell whether Newton's method can minimise an objective.
+
+    The loss must be convex with second derivatives, and a penalty that is not smooth separable,
+    with a Hessian of all parameters.
+    """
+    loss = objective.loss
+    return loss.convex and loss.has_hessian and (
+        not objective.proximal or has_proximal_step(objective)
+    )
+
+
+def has_proximal_step(objective):
+    """Tell whether proximal Newton steps are possible: with a factorised Hessian alone."""
+    k, p = objective.shape
+    size = factorised_size(objective)[0]
+    whole = size == k * p if objective.problem.is_multiclass else size > 0
+    return whole and objective.penalty.separable_form(objective.problem.d) is not None
 
 
 class Newton(FullBatchOptimizer):
-    """Damped Newton steps, proximal for penalties that have kinks coordinate by coordinate.
-
-    While steps lead on briskly, a Hessian that was costly is used again, corrected by what the
-    steps since have told of it.
+    """Damped Newton steps, proximal where the penalty is not smooth.
 
     Parameters
     ----------
-    loss : Loss
-        With second derivatives.
-    X : array or CSR matrix of shape (n_samples, n_features)
     observe : callable, default=None
-        Called before each step that is not damped with (curvature, x, value, move, fall), where
-        fall is what the slope along the move promises; True ends the descent.
+        Called before each step that is not damped with (hessian, x, value, step, decrease), where
+        decrease is the predicted one; True ends the descent.
     gradually : bool, default=False
-        Whether a loss that turns within less comes after this one: little hangs on where it ends.
+        Whether the loss is one of a smoothing path: little hangs on where it ends.
     products_first : bool, default=False
         Whether to factorise Hessians no sooner than products with them are too many.
 
     Attributes
     ----------
-    curvature : Curvature or None
+    hessian : Hessian or None
         The last one of a descent. One that is there before a descent, of some of the rows, is used
         for its first step.
-    overlooks : bool
-        Whether a descent ended where the objective falls along directions without curvature.
-
-    References
-    ----------
-    Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite functions, 2014.
+    misses_null_space : bool
+        Whether a descent ended where the objective falls in the null space of its Hessian.
     """
 
-    def __init__(self, loss, X, observe=None, gradually=False, products_first=False):
-        self.loss = loss
-        self.X = X
+    def __init__(self, observe=None, gradually=False, products_first=False):
         self.observe = observe
         self.gradually = gradually
         self.products_first = products_first
-        self.curvature = None
-        self.overlooks = False
+        self.hessian = None
+        self.misses_null_space = False
 
     def solve(self, objective, x, monitor):
         with one_thread():
             return self._solve(objective, x, monitor)
 
     def _solve(self, objective, x, monitor):
-        kinks = Kinks.of(objective) if objective.proximal else None
-        x = x if kinks is None else kinks.clip(x)
-        objective.keeps_margins = True
+        penalty = SeparablePenalty.of(objective) if objective.proximal else None
+        x = x if penalty is None else penalty.clip(x)
         value, gradient = evaluate(objective, x)
-        steps, step = _Steps(self, objective, kinks, gradient), 1.0
-        while not monitor(x, value, gradient, step, steps.decrement):
-            step, point = steps.take(x, value, gradient)
-            if step == 0.0:
+        iteration, length = _Iteration(self, objective, penalty, gradient), 1.0
+        while not monitor(x, value, gradient, length, iteration.decrement):
+            length, point = iteration.take(x, value, gradient)
+            if length == 0.0:
                 break
             x, value, gradient = point
-        self.curvature = steps.curvature
+        self.hessian = iteration.hessian
         return x
 
 
-class _Steps:
+class _Iteration:
     """The steps of one descent of Newton's method.
 
     Attributes
     ----------
-    curvature : Curvature or None
-    secants : Secants
+    hessian : Hessian or None
+    pairs : QuasiNewtonPairs
         What the steps since it was made have told.
-    brisk : bool
+    is_reused : bool
         Whether both serve for the next step.
     damping : float
     decrement : float or None
-        How far the minimum is, as far as the curvature knows.
+        How far the minimum is, as far as the Hessian knows.
     """
 
-    def __init__(self, newton, objective, kinks, gradient):
-        self.newton, self.objective, self.kinks = newton, objective, kinks
-        self.curvature, self.secants, self.damping = newton.curvature, Secants(), 0.0
-        # Its systems know nothing of kinks.
-        self.brisk, self.decrement = newton.curvature is not None and kinks is None, None
+    def __init__(self, newton, objective, penalty, gradient):
+        self.newton, self.objective, self.penalty = newton, objective, penalty
+        self.hessian, self.pairs, self.damping = newton.hessian, QuasiNewtonPairs(), 0.0
+        # Its systems know nothing of a non-smooth penalty.
+        self.is_reused, self.decrement = newton.hessian is not None and penalty is None, None
         self.first = float(gradient @ gradient)
 
     def take(self, x, value, gradient):
         """Return the length of the next step, 0 where there is none, and the point behind it."""
-        step = 0.0
-        if self.brisk:
-            move, fall = self.secants.step(self.curvature, gradient)
-            step, point = search(self.objective, x, value, gradient, move, fall)
-        if step == 0.0:
-            fall, step, point = self._take_anew(x, value, gradient)
-        if step > 0.0:
-            self.secants.add(point[0] - x, point[2] - gradient)
-            self._look_back(step, fall, *point)
-        return step, point
+        length = 0.0
+        if self.is_reused:
+            step, decrease = self.pairs.step(self.hessian, gradient)
+            length, point = line_search(self.objective, x, value, gradient, step, decrease)
+        if length == 0.0:
+            decrease, length, point = self._take_anew(x, value, gradient)
+        if length > 0.0:
+            self.pairs.add(point[0] - x, point[2] - gradient)
+            self._look_back(length, decrease, *point)
+        return length, point
 
     def _take_anew(self, x, value, gradient):
-        """Take a step with the curvature of the point itself, as damped as it has to be."""
-        newton, objective, kinks = self.newton, self.objective, self.kinks
-        if self.curvature is None or not newton.loss.constant_hessian:
-            self._make_curvature(x)
+        """Take a step with the Hessian of the point itself, as damped as it has to be."""
+        newton, objective, penalty = self.newton, self.objective, self.penalty
+        if self.hessian is None or not objective.loss.constant_hessian:
+            self._make_hessian(x)
         tol, from_before = self._tol(gradient), self.damping
         while True:
-            move, fall = model_step(self.curvature, x, gradient, kinks, tol, self.damping)
-            if newton.products_first and not self.curvature.solved:
+            step, decrease = model_step(self.hessian, x, gradient, penalty, tol, self.damping)
+            if newton.products_first and not self.hessian.is_solved:
                 newton.products_first = False
-                self._make_curvature(x)
+                self._make_hessian(x)
                 continue
-            if self._overlooks(gradient, move):
-                newton.overlooks = True
-                return fall, 0.0, None
+            if self._misses_null_space(gradient, step):
+                newton.misses_null_space = True
+                return decrease, 0.0, None
             if newton.observe is not None and self.damping == 0.0:
-                if newton.observe(self.curvature, x, value, move, fall):
-                    return fall, 0.0, None
-            step, point = search(objective, x, value, gradient, move, fall)
-            hidden = fall <= HIDDEN * abs(value)
-            if step > 0 or self.damping >= LARGEST_DAMPING or (hidden and not from_before):
+                if newton.observe(self.hessian, x, value, step, decrease):
+                    return decrease, 0.0, None
+            length, point = line_search(objective, x, value, gradient, step, decrease)
+            hidden = decrease <= Limits.hidden * abs(value)
+            stuck = self.damping >= Limits.largest_damping or (hidden and not from_before)
+            if length > 0 or stuck:
                 break
-            # Where a damping that an earlier step needed hides the fall, it is not needed any more.
-            self.damping = 0.0 if hidden else max(10 * self.damping, FIRST_DAMPING)
+            # Where a damping that an earlier step needed hides the decrease, it is not needed now.
+            self.damping = 0.0 if hidden else max(10 * self.damping, Limits.first_damping)
             from_before = 0.0 if hidden else from_before
-        if step == 1.0:
-            self.damping = self.damping / 10 if self.damping > FIRST_DAMPING else 0.0
-        elif step <= SHORT:
-            self.damping = max(10 * self.damping, FIRST_DAMPING)
-        return fall, step, point
+        if length == 1.0:
+            self.damping = self.damping / 10 if self.damping > Limits.first_damping else 0.0
+        elif length <= Limits.short:
+            self.damping = max(10 * self.damping, Limits.first_damping)
+        return decrease, length, point
 
-    def _make_curvature(self, x):
-        newton, objective = self.newton, self.objective
-        make = DiagonalCurvature if newton.products_first else curvature_at
-        self.curvature, self.secants = make(objective, newton.loss, newton.X, x), Secants()
-        if newton.loss.constant_hessian:
-            objective.hessian = self.curvature
+    def _make_hessian(self, x):
+        make = DiagonalHessian if self.newton.products_first else make_hessian
+        self.hessian, self.pairs = make(self.objective, x), QuasiNewtonPairs()
 
-    def _overlooks(self, gradient, move):
-        """Tell whether the objective falls along directions in which its Hessian does not bend."""
-        certain = self.kinks is None and self.damping == 0.0 and self.curvature.exact
-        if self.newton.gradually or self.newton.observe is not None or not certain:
+    def _misses_null_space(self, gradient, step):
+        """Tell whether the objective falls in the null space of its Hessian."""
+        newton = self.newton
+        certain = self.penalty is None and self.damping == 0.0 and self.hessian.is_exact
+        if newton.gradually or newton.observe is not None or not certain:
             return False
-        unseen = self.curvature.unseen(gradient, -move)
-        size = max(OVERLOOKED * float(gradient @ gradient), ROUNDING * self.first)
-        return float(unseen @ unseen) > size
+        residual = self.hessian.null_space_residual(gradient, -step)
+        size = max(Limits.null_space * float(gradient @ gradient), Limits.rounding * self.first)
+        return float(residual @ residual) > size
 
     def _tol(self, gradient):
         """Return the share of a step that the solution of its system may miss."""
         observed = self.newton.observe is not None
-        if self.kinks is not None:
-            return 0.0 if observed or self.newton.loss.constant_hessian else AT_KINKS
+        if self.penalty is not None:
+            exact = observed or self.objective.loss.constant_hessian
+            return 0.0 if exact else Limits.proximal
         if observed:
-            return EXACT
+            return Limits.exact
         share = float(gradient @ gradient) / self.first if self.first > 0 else 1.0
         # Tighter systems would only amplify rounding along directions without curvature.
-        return max(1e-6, FORCING * share**0.25)
+        return max(1e-6, Limits.forcing * share**0.25)
 
-    def _look_back(self, step, fall, x, value, gradient):
+    def _look_back(self, length, decrease, x, value, gradient):
         """See how far the minimum is, with a Hessian that is a step old, and how it has served."""
-        if self.kinks is not None:
+        if self.penalty is not None:
             if self.newton.observe is not None:  # who looks for himself how far the minimum is
                 return
             tol, damping = self._tol(gradient), self.damping
-            self.decrement = model_step(self.curvature, x, gradient, self.kinks, tol, damping)[1]
+            self.decrement = model_step(
+                self.hessian, x, gradient, self.penalty, tol, damping
+            )[1]  # fmt: skip
             return
-        direction = self.curvature.precondition(gradient)
-        unseen = self.curvature.unseen(gradient, direction)
+        direction = self.hessian.precondition(gradient)
+        residual = self.hessian.null_space_residual(gradient, direction)
         # In the metric no curvature is above 1.
-        seen = self.curvature.stretch * float(gradient @ direction)
-        self.decrement = seen + float(unseen @ unseen)
-        self.brisk = (
-            self.curvature.costly and step == 1.0 and self.damping == 0.0
-            and self.newton.observe is None and self.decrement <= BRISK * fall
+        seen = self.hessian.stretch * float(gradient @ direction)
+        self.decrement = seen + float(residual @ residual)
+        self.is_reused = (
+            self.hessian.is_costly and length == 1.0 and self.damping == 0.0
+            and self.newton.observe is None and self.decrement <= Limits.reused * decrease
         )  # fmt: skip
 
 
-class Secants:
+class QuasiNewtonPairs:
     """What steps have told of a Hessian, on top of one that is not quite right any more.
+
+    Pairs of a step and the change of the gradient along it update the inverse as in L-BFGS.
 
     References
     ----------
@@ -217,57 +220,57 @@ class Secants:
     def __init__(self):
         self.pairs = []
 
-    def add(self, move, change):
-        """Take in by how much a move has changed the gradient."""
-        product = float(move @ change)
-        if product > 0:
-            self.pairs.append((move, change, product))
+    def add(self, step, change):
+        """Take in by how much a step has changed the gradient."""
+        curvature = float(step @ change)
+        if curvature > 0:
+            self.pairs.append((step, change, curvature))
 
-    def step(self, curvature, gradient):
-        """Return the next move and the fall that its slope says."""
+    def step(self, hessian, gradient):
+        """Return the next step and the decrease that its slope predicts."""
         rest, shares = gradient.copy(), []
-        for move, change, product in reversed(self.pairs):
-            shares.append(float(move @ rest) / product)
+        for step, change, curvature in reversed(self.pairs):
+            shares.append(float(step @ rest) / curvature)
             rest -= shares[-1] * change
-        rest = curvature.precondition(rest)
-        for (move, change, product), share in zip(self.pairs, reversed(shares), strict=True):
-            rest += (share - float(change @ rest) / product) * move
+        rest = hessian.precondition(rest)
+        for (step, change, curvature), share in zip(self.pairs, reversed(shares), strict=True):
+            rest += (share - float(change @ rest) / curvature) * step
         return -rest, float(gradient @ rest)
 
 
 def evaluate(objective, x):
     """Return the objective and the gradient of its smooth part."""
     value, gradient = objective.value_and_gradient(x)
-    return value + objective.rest(x), gradient
+    return value + objective.nonsmooth_value(x), gradient
 
 
-def model_step(curvature, x, gradient, kinks, tol, damping):
-    """Return the move to the minimum of the quadratic model and the fall that its slope says."""
-    if kinks is None:
-        move = -curvature.solve(gradient, tol, damping)
-        return move, -float(gradient @ move)
-    target = curvature.target(x, gradient, kinks, tol, damping)
-    move = target - x
-    fall = kinks.value(x) - kinks.value(target) - float(gradient @ move)
-    return move, max(fall, 0.0)
+def model_step(hessian, x, gradient, penalty, tol, damping):
+    """Return the step to the minimum of the model and the decrease that its slope predicts."""
+    if penalty is None:
+        step = -hessian.solve(gradient, tol, damping)
+        return step, -float(gradient @ step)
+    target = hessian.proximal_step(x, gradient, penalty, tol, damping)
+    step = target - x
+    decrease = penalty.value(x) - penalty.value(target) - float(gradient @ step)
+    return step, max(decrease, 0.0)
 
 
-def search(objective, x, value, gradient, move, fall):
-    """Halve a step until the objective falls enough; 0 where rounding hides any fall."""
-    step, size = 1.0, objective.decrement(x, gradient)
+def line_search(objective, x, value, gradient, step, decrease):
+    """Halve a step until the objective falls enough; 0 where rounding hides any decrease."""
+    length, size = 1.0, objective.decrement(x, gradient)
     rounding = 2.0 * objective.rounding(x, value)
-    while fall > 0 and step > SHORTEST:
-        candidate = x + step * move
+    while decrease > 0 and length > Limits.shortest:
+        candidate = x + length * step
         new_value, new_gradient = evaluate(objective, candidate)
-        if new_value < value - 1e-4 * step * fall - rounding:
-            return step, (candidate, new_value, new_gradient)
+        if new_value < value - 1e-4 * length * decrease - rounding:
+            return length, (candidate, new_value, new_gradient)
         # Where values differ by no more than rounding, the gradient tells which point is better.
-        # Along the move it tells less between kinks, whose slopes are not in it.
-        left = 0.0 if objective.proximal else -float(new_gradient @ move)
+        # With a non-smooth penalty it tells less along the step: its subgradients are not in it.
+        left = 0.0 if objective.proximal else -float(new_gradient @ step)
         if new_value <= value + rounding and (
-            left > max(FALLING * fall, CERTAIN * rounding)
+            left > max(Limits.falling * decrease, Limits.certain * rounding)
             or objective.decrement(candidate, new_gradient) < 0.5 * size
         ):
-            return step, (candidate, new_value, new_gradient)
-        step *= 0.5
+            return length, (candidate, new_value, new_gradient)
+        length *= 0.5
     return 0.0, None

@@ -1,119 +1,213 @@
-"""Fits with more columns than rows: as many parameters as rows are enough.
+"""More columns than rows: systems and descents of as many unknowns as rows.
 
-With a squared penalty on every coefficient the minimum lies in the span of the rows. In units in
-which the penalty is ``|v|^2 / 2`` the rows are ``A``, and ``A' = Q R`` gives the same objective in
-``t = Q' v`` over the rows ``R'``.
+With a squared penalty on every coefficient, and the rows A centred and in units in which the
+penalty is ``|v|^2 / 2``, the minimum lies in the span of the rows.
+
+Row-space reduction, for any loss: ``A' = Q R`` gives the same objective in ``t = Q' v`` over the
+rows ``R'``.
+
+The Woodbury identity, for squared errors, whose Hessian is ``A'A + I``::
+
+    (A'A + I)^-1 = I - A' (I + A A')^-1 A
+
+Columns that are far larger than the others, along which it has no digits, and the intercept are
+eliminated on their own, by a bordered system. Rounding is corrected by conjugate gradients.
 
 References
 ----------
 Hastie and Tibshirani, Efficient quadratic regularization for expression arrays, 2004.
 Cox and Higham, Stability of Householder QR factorization for weighted least squares problems, 1998.
+Saunders, Gammerman and Vovk, Ridge regression learning algorithm in dual variables, 1998.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import linalg
 
-from skgd._engine import Problem, rows_of
-from skgd._objective.metric import Moments, diagonal_metric
+from skgd._objective.metric import diagonal_metric
 from skgd._objective.objective import Objective
-from skgd._utils.linalg import one_thread
+from skgd._solvers.costs import RowSpace, WoodburyLimits
+from skgd._solvers.hessian import Hessian
+from skgd._utils.linalg import one_thread, solver
 from skgd.penalties import L2
 
-# Multiplications of a factorisation that costs less than what it saves, and the number of columns
-# up to which there is nothing to save.
-AFFORDABLE, FEW = 1e9, 100
-# The same for losses that are not smooth, whose other way is that of smoothed losses: hinge on
-# 1000 x 5000 takes 36 s along it.
-AFFORDABLE_NONSMOOTH = 1e10
-# The size of the smallest column, as a share of the largest, from which pivots may be left out.
-EVEN = 1e-3
+
+def has_ridge(objective):
+    """Tell whether each coefficient has the same squared penalty in all outputs, and no other."""
+    diag = objective.penalty_curvature
+    smooth = not objective.proximal and not objective.metric.identity
+    return smooth and bool(np.all(diag == diag[0]) and np.all(diag > 0))
 
 
-@dataclass
-class InRowSpace(Objective):
+# ---- row-space reduction ------------------------------------------------------------------------
+
+@dataclass(frozen=True, eq=False)
+class RowSpaceObjective(Objective):
     """An objective in coordinates of the span of the rows.
 
     Attributes
     ----------
-    X : array of shape (n_samples, n_samples)
-        The rows in these coordinates, ``R'``.
     basis : array of shape (n_samples, n_features)
-        ``Q'``, divided by the roots of the penalty's curvature.
+        ``Q'``, divided by the roots of the penalty's second derivative.
     centre : array of shape (n_features,)
-        What the rows were centred with.
-    hessian_diag : array of shape (n_features,)
-        The curvature of the penalty.
+        The mean that the rows were centred with.
+    penalty_diag : array of shape (n_features,)
+        The penalty's second derivative.
     """
 
-    X: np.ndarray | None = None
     basis: np.ndarray | None = None
     centre: np.ndarray | None = None
-    hessian_diag: np.ndarray | None = None
+    penalty_diag: np.ndarray | None = None
 
     def coordinates(self, coef, intercept):
         """Return the parameters of the nearest model in the span of the rows."""
-        inner = (coef * self.hessian_diag) @ self.basis.T
-        if self.metric.inverse.shape[1] > self.problem.d:
+        inner = (coef * self.penalty_diag) @ self.basis.T
+        if self.shape[1] > self.problem.d:
             intercept = intercept + coef @ self.centre
         return self.metric.from_raw(inner, intercept).ravel()
 
     def model(self, x):
         coef, intercept = self.raw(x)
         coef = coef @ self.basis
-        if self.metric.inverse.shape[1] > self.problem.d:
+        if self.shape[1] > self.problem.d:
             intercept = intercept - coef @ self.centre
         return coef, intercept
 
+    def distance_from_span(self, coef):
+        """Return the penalty that a model has for being out of the span of the rows."""
+        outside = coef - (((coef * self.penalty_diag) @ self.basis.T) @ self.basis)
+        excess = np.sum(self.penalty_diag * outside * (2.0 * coef - outside))
+        return max(0.5 * float(excess), 0.0)
 
-def in_row_space(objective, loss, X):
-    """Return the objective in the span of the rows; None where that has no advantage."""
-    hessian_diag = objective.penalty_curvature
-    n, d = X.shape
-    affordable = AFFORDABLE if loss.smooth else AFFORDABLE_NONSMOOTH
-    if n >= d or d <= FEW or objective.proximal or n**2 * d > affordable:
-        return None
-    if objective.metric.identity or not (
-        np.all(hessian_diag == hessian_diag[0]) and np.all(hessian_diag > 0)
-    ):
-        return None
-    scale = np.sqrt(hessian_diag[0])
-    columns = X.toarray().T if sparse.issparse(X) else np.asarray(X, dtype=float).T
-    columns = (columns - objective.metric.mean[:, None]) / scale[:, None]
-    columns[objective.metric.inverse[0, :d] == 0] = 0.0
+
+def suits(objective):
+    """Tell whether an objective has fewer coordinates in the span of its rows."""
+    n, d, loss = objective.problem.n, objective.problem.d, objective.loss
+    has_solver = loss.has_hessian or loss.smoothing is not None
+    if not (loss.convex and has_solver) or woodbury_suits(objective):
+        return False
+    affordable = RowSpace.affordable if loss.smooth else RowSpace.affordable_nonsmooth
+    small = n < d and d > RowSpace.few and n**2 * d <= affordable
+    return small and has_ridge(objective)
+
+
+def in_row_space(objective):
+    """Return the objective in the span of the rows; None where X is not finite after centring."""
+    problem, metric, diag = objective.problem, objective.metric, objective.penalty_curvature[0]
+    scale = np.sqrt(diag)
+    columns = np.asarray(problem.dense_rows(), dtype=float).T
+    columns = (columns - metric.mean[:, None]) / scale[:, None]
+    columns[metric.inverse[0, :problem.d] == 0] = 0.0
     # Large columns first, and pivots: then each column has its own relative precision.
     sizes = np.abs(columns).max(axis=1)
     order = np.argsort(-sizes, kind="stable")
     if not np.all(np.isfinite(columns[order[0]])):
         return None
-    even = sizes[sizes > 0].min(initial=np.inf) >= EVEN * sizes[order[0]]
+    even = sizes[sizes > 0].min(initial=np.inf) >= RowSpace.even * sizes[order[0]]
     with one_thread():
         Q, R, *pivots = linalg.qr(
             columns[order], mode="economic", pivoting=not even, overwrite_a=True,
             check_finite=False,
         )  # fmt: skip
+    n, d = problem.n, problem.d
     rows, basis = np.empty((n, n)), np.empty((n, d))
     rows[pivots[0] if pivots else slice(None)], basis[:, order] = R.T, Q.T
     basis /= scale
-    return InRowSpace(
-        **_over(rows, objective, loss), n_threads=objective.n_threads,
-        X=rows, basis=basis, centre=objective.metric.mean, hessian_diag=hessian_diag[0],
+    reduced, ones = problem.with_features(rows), np.ones((problem.k, n))
+    return RowSpaceObjective(
+        problem=reduced, penalty=L2().compiled(), alpha=np.ones(problem.k),
+        metric=diagonal_metric(
+            reduced.moments(), objective.smoothness, ones, metric.unit, objective.shape[1] > d
+        ),
+        smoothness=objective.smoothness, penalty_curvature=ones,
+        keeps_margins=objective.keeps_margins, basis=basis, centre=metric.mean, penalty_diag=diag,
     )  # fmt: skip
 
 
-def _over(rows, objective, loss):
-    """Return the parts of the objective over other rows, where the penalty is ``|t|^2 / 2``."""
-    old, k = objective.problem, objective.problem.k
-    problem = Problem(rows_of(rows), old.targets, old.weights, loss.compiled(k), k)
-    ones = np.ones(k)
-    metric = diagonal_metric(
-        Moments.of(problem.rows, problem.weights), objective.curvature,
-        np.ones((k, problem.d)), objective.metric.unit,
-        objective.metric.inverse.shape[1] > old.d,
-    )  # fmt: skip
-    return {
-        "problem": problem, "penalty": L2().compiled(), "alpha": ones, "metric": metric,
-        "curvature": objective.curvature, "penalty_curvature": np.ones((k, problem.d)),
-        "coupled": objective.coupled,
-    }  # fmt: skip
+# ---- the Woodbury identity ----------------------------------------------------------------------
+
+def woodbury_suits(objective):
+    """Tell whether systems of as many equations as rows are possible, and cheaper."""
+    n, d = objective.problem.n, objective.problem.d
+    if not objective.loss.constant_hessian or not WoodburyLimits.few < d or not n < d:
+        return False
+    if n > WoodburyLimits.largest or n * d > WoodburyLimits.copied or not has_ridge(objective):
+        return False
+    curvature = _relative_curvature(objective)
+    steep = curvature > WoodburyLimits.steep
+    few = np.count_nonzero(steep) <= WoodburyLimits.eliminated
+    return bool(few and curvature[~steep].sum() <= WoodburyLimits.total)
+
+
+def _relative_curvature(objective):
+    """Return the loss's curvature along each coefficient in units of the penalty's."""
+    share = objective.penalty_hessian_diag[0, :objective.problem.d]
+    return np.divide(1.0 - share, share, out=np.zeros(len(share)), where=share > 0)
+
+
+class WoodburyHessian(Hessian):
+    """The Hessian of squared errors, whose systems are solved over the rows."""
+
+    def _factorise(self):
+        objective, (k, p) = self.objective, self.shape
+        problem, metric, d = objective.problem, objective.metric, objective.problem.d
+        self.is_exact = True
+        root = np.append(1.0 / np.sqrt(objective.penalty_curvature[0]), np.ones(p - d))
+        share = np.sqrt(problem.shares())[:, None]
+        rows = np.subtract(problem.dense_rows(), metric.mean, dtype=float)
+        rows *= root[:d]
+        rows[:, metric.inverse[0, :d] == 0] = 0.0
+        rows *= share
+        steep = np.flatnonzero(_relative_curvature(objective) > WoodburyLimits.steep)
+        border = np.hstack([rows[:, steep], np.repeat(share, p - d, axis=1)])
+        rows[:, steep] = 0.0
+        diag = np.append(np.ones(len(steep)), np.zeros(p - d))
+        solve = _bordered_solver(rows, border, diag)
+        columns = np.append(steep, np.arange(d, p))
+        scale = np.zeros(self.shape)
+        np.divide(1.0, metric.inverse, out=scale, where=metric.inverse > 0)
+
+        def of_output(c):
+            def solve_row(row):
+                part = root * scale[c] * row / metric.unit[c]
+                part[:d], part[columns] = solve(part[:d], part[columns])
+                return root * scale[c] * part
+            return solve_row
+
+        self.solvers = [of_output(c) for c in range(k)]
+
+    def solve(self, gradient, tol, damping=0.0):
+        return self._conjugate_gradient(gradient, WoodburyLimits.tol, damping)
+
+
+def _bordered_solver(rows, border, diag):
+    """Return the function that solves systems with ``[A C]' [A C]`` plus a diagonal.
+
+    Parameters
+    ----------
+    rows : array of shape (n, d)
+        A, where the diagonal is 1.
+    border : array of shape (n, m)
+        C.
+    diag : array of shape (m,)
+        The diagonal there.
+    """
+    products = rows @ rows.T
+    # What rounding may have taken is added.
+    products[np.diag_indices(len(rows))] += 1.0 + np.finfo(float).eps * products.trace()
+    factor = linalg.cho_factor(products, overwrite_a=True, check_finite=False)
+    images = linalg.cho_solve(factor, border, check_finite=False)
+    solve_border = solver(np.diag(diag) + border.T @ images)
+
+    def solve(right, right_border):
+        along = linalg.cho_solve(factor, rows @ right, check_finite=False)
+        result = solve_border(right_border - along @ border)
+        return right - (along + images @ result) @ rows, result
+
+    return solve
+
+
+def make_hessian(objective, x):
+    """Return the Hessian of an objective at a point, for Newton systems."""
+    return (WoodburyHessian if woodbury_suits(objective) else Hessian)(objective, x)

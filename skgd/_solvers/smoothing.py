@@ -1,23 +1,61 @@
-"""Smoothing: a non-smooth loss as the limit of a sequence of smooth ones."""
+"""Smoothing: a non-smooth loss as the limit of a sequence of smooth ones.
 
-import numpy as np
+A kink of the loss is rounded over a width, and the width falls tenfold from one loss to the next,
+each started at the minimum of the one before.
 
-# Widths of the smooth losses that stand for one that is not, in units of the targets' spread.
-SMOOTHING = 10.0 ** np.arange(0.0, -6.5, -1.0)
+References
+----------
+Nesterov, Smooth minimization of non-smooth functions, 2005.
+"""
+
+from dataclasses import replace
+
+from skgd._objective.smoothing import smoothing_path
+from skgd._solvers import duality_gap, first_order, newton, second_order
+from skgd._solvers.costs import Auto
 
 
-def smoothing_path(objective, loss):
-    """Return the loss, after smooth ones that come ever closer if it turns within a small width.
+def suits(objective):
+    """Tell whether an objective has smoothed ones."""
+    return len(smoothing_path(objective)) > 1
 
-    References
-    ----------
-    Nesterov, Smooth minimization of non-smooth functions, 2005.
-    """
-    if loss.smoothing is None:
-        return [loss]
-    spread = 1.0
-    if loss.task == "regression":
-        spread = np.sqrt(np.max(1.0 / (objective.curvature * objective.metric.unit)))
-    wider = [loss.smoothed(width) for width in spread * SMOOTHING if width > loss.smoothing]
-    wider = [smooth for smooth in wider if smooth is not loss]
-    return [*wider, loss] if loss.smooth or not wider else wider
+
+def cost(objective):
+    """Return about how many multiplications the descent takes."""
+    return sum(_solver(smoothed).cost(smoothed) for smoothed in _objectives(objective))
+
+
+def minimise(objective, x, history):
+    """Return the `Solution` of descents along the smoothing path from x; see `auto.solve`."""
+    *path, last = _objectives(objective)
+    for smoothed in [*path, last]:
+        history.resume()
+        options = {} if smoothed.loss is objective.loss else {"reported": objective}
+        bound = None
+        if smoothed is not last:
+            options["enough"] = Auto.smoothed_tol
+        elif not objective.loss.smooth or _solver(smoothed) is first_order and smoothed.proximal:
+            bound, options["confirm"] = duality_gap.confirmation(
+                objective, history, smoothed.loss
+            )
+        solver = _solver(smoothed)
+        if solver is second_order:
+            options["on_path"] = True
+        solution = solver.minimise(smoothed, x, history, **options)
+        x = solution.x
+        if history.has_failed:
+            break
+    return solution if bound is None else replace(solution, lower_bound=bound)
+
+
+def _objectives(objective):
+    """Return the objective with the losses of its smoothing path."""
+    return [
+        objective if loss is objective.loss
+        else replace(objective, problem=objective.problem.with_loss(loss))
+        for loss in smoothing_path(objective)
+    ]  # fmt: skip
+
+
+def _solver(objective):
+    return second_order if newton.suits(objective) else first_order

@@ -1,97 +1,110 @@
-"""A start from growing samples of the rows: most of the way costs less than one pass over all.
+"""Starts that bring Newton's method most of the way for less than one of its steps.
 
-The minimum over a sample is as far from that of all rows as its size makes it, so each sample is
-descended no further than that, and the last steps alone see all rows.
+On growing samples of the rows: the minimum over a sample is as far from that over all rows as its
+size makes it, so each sample is descended no further than that, and the last steps alone see all
+rows.
+
+By L-BFGS, where a Hessian costs as much as many passes: where columns are alike and light-tailed
+that is most of the way, and systems that need few products are then solved without a Hessian too.
 
 References
 ----------
 Agarwal, Chapelle, Dudik and Langford, A reliable effective terascale linear learning system, 2014.
+Nocedal and Wright, Numerical Optimization, 2006, chapter 7.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from skgd._engine import Problem
-from skgd._solvers.hessian import factorised_size
+from skgd._solvers.costs import LBFGSStart as Limits
+from skgd._solvers.costs import SubsampleStart, factorised_size
 from skgd._solvers.newton import Newton, evaluate
-
-# Rows of the first sample per parameter of a Hessian, and at least; growth from one to the next.
-ROWS_PER_PARAMETER, LEAST_ROWS, GROWTH = 10, 512, 8
-# Numbers of X in the largest sample: it is a copy.
-MOST_NUMBERS = 2**22
-# The squared gradient length, as a share of what a sample's descent has brought, that ends it.
-ENOUGH = 1e-2
-# Steps on one sample: where its minimum is at infinity there are no better ones.
-STEPS = 30
+from skgd.optimizers import LBFGS, FullBatchOptimizer
 
 
-def descend_on_samples(objective, loss, X, x, worth):
-    """Return parameters nearer to the minimum, and the curvature that led there.
+def descend_on_subsamples(objective, x, start_value):
+    """Return parameters nearer to the minimum, and the Hessian that led there.
 
     They are x and None where samples say too little about all rows.
 
     Parameters
     ----------
     objective : Objective
-    loss : Loss
         Smooth, with second derivatives.
-    X : array or CSR matrix of shape (n_samples, n_features)
     x : array of shape (n_parameters,)
-    worth : float
+    start_value : float
         The objective at x, in the units of the metric.
     """
-    start, n_parameters = x, factorised_size(objective, loss)[0]
-    if loss.constant_hessian or not n_parameters or objective.raw(x)[0].any():
+    start, n_parameters = x, factorised_size(objective)[0]
+    if objective.loss.constant_hessian or not n_parameters or objective.raw(x)[0].any():
         return x, None
-    sizes = _sizes(objective.problem, n_parameters)
+    sizes = _sample_sizes(objective.problem, n_parameters)
     rows = _shuffled_rows(objective.problem, sizes[-1]) if sizes else None
     for size in sizes:
-        some = np.sort(rows[:size])
-        part = X[some]
-        newton = Newton(loss, part)
-        x = newton.solve(_restricted(objective, loss, part, some), x, _ends())
-    objective.keeps_margins = True
-    if x is start or evaluate(objective, x)[0] >= worth:
+        sample = objective.problem.take(np.sort(rows[:size]))
+        newton = Newton()
+        x = newton.solve(replace(objective, problem=sample), x, _ends())
+    if x is start or evaluate(objective, x)[0] >= start_value:
         return start, None
-    return x, newton.curvature
+    return x, newton.hessian
 
 
-def _sizes(problem, n_parameters):
+def _sample_sizes(problem, n_parameters):
     """Return the sizes of the samples in rising order."""
-    weights, least = problem.weights, max(LEAST_ROWS, ROWS_PER_PARAMETER * n_parameters)
-    n_rows = problem.n if weights is None else np.count_nonzero(weights)
-    size, sizes = min(n_rows // GROWTH, int(MOST_NUMBERS / problem.rows.row_nnz)), []
+    rows = problem.weighted_rows()
+    n_rows = problem.n if rows is None else len(rows)
+    least = max(SubsampleStart.least_rows, SubsampleStart.rows_per_parameter * n_parameters)
+    size = min(n_rows // SubsampleStart.growth, int(SubsampleStart.most_numbers / problem.width))
+    sizes = []
     while size >= least:
         sizes.append(size)
-        size //= GROWTH
+        size //= SubsampleStart.growth
     return sizes[::-1]
 
 
 def _shuffled_rows(problem, size):
     """Return rows with weight in random order."""
-    rows = problem.n if problem.weights is None else np.flatnonzero(problem.weights)
-    return np.random.default_rng(0).choice(rows, size, replace=False)
-
-
-def _restricted(objective, loss, X, rows):
-    """Return the objective of some rows alone, in the same metric."""
-    problem = objective.problem
-    weights = None if problem.weights is None else problem.weights[rows]
-    part = Problem(X, problem.targets[rows], weights, loss.compiled(problem.k), problem.k)
-    return replace(objective, problem=part, latest=None)
+    rows = problem.weighted_rows()
+    return np.random.default_rng(0).choice(problem.n if rows is None else rows, size, replace=False)
 
 
 def _ends():
     """Return a monitor that ends a descent where its sample has told what it can."""
-    first, left = None, STEPS
+    first, left = None, SubsampleStart.steps
 
-    def monitor(x, value, gradient, step, decrement):
+    def monitor(x, value, gradient, length, decrement):
         nonlocal first, left
         if first is None:
             first = value
             return False
         left -= 1
-        return left <= 0 or decrement <= ENOUGH * (first - value)
+        return left <= 0 or decrement <= SubsampleStart.enough * (first - value)
 
     return monitor
+
+
+class GradientStart(FullBatchOptimizer):
+    """L-BFGS as long as it leads on.
+
+    Parameters
+    ----------
+    passes : float
+        The passes that cost as much as a Hessian.
+    """
+
+    def __init__(self, passes):
+        self.passes = passes
+
+    def solve(self, objective, x, monitor):
+        last = objective.passes + min(Limits.hessians * self.passes, Limits.most_passes)
+        values = []
+
+        def ends(x, value, gradient, length):
+            values.append(value)
+            slow = len(values) > Limits.steps and (
+                values[-1 - Limits.steps] - value <= Limits.slow * (values[0] - value)
+            )
+            return monitor(x, value, gradient, length) or slow or objective.passes >= last
+
+        return LBFGS().solve(objective, x, ends)

@@ -1,9 +1,13 @@
-"""Full preconditioning: coordinates in which an objective bends alike along every direction.
+"""Full preconditioning: coordinates in which the objective has the same curvature everywhere.
 
-In the coordinates ``u`` of the diagonal metric the matrix ``H = c A'SA / sum(s) + penalty``, with
-the rows ``A`` and the loss's curvature ``c``, bounds the curvature of the objective. With its
-factors ``H = L L'`` the descent takes place in ``v = L' u``: neither scales nor correlations of the
-columns matter, and for squared errors ``H`` is the curvature itself.
+In the coordinates ``u`` of the diagonal metric the matrix ``H = c A'SA / S + penalty''``, with the
+rows ``A`` and the smoothness c of the loss, bounds the objective's Hessian. With its Cholesky
+factor ``H = L L'`` the descent takes place in ``v = L' u``: neither scales nor correlations of the
+columns matter, and for squared errors ``H`` is the Hessian itself.
+
+References
+----------
+Boehning and Lindsay, Monotonicity of quadratic-approximation algorithms, 1988.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -12,7 +16,8 @@ import numpy as np
 from scipy import linalg
 
 from skgd._objective.objective import Objective
-from skgd._solvers.hessian import FACTORISED, Curvature
+from skgd._solvers.costs import Factorisation
+from skgd._solvers.hessian import Hessian
 from skgd._utils.linalg import damped, one_thread
 from skgd.losses import SquaredError
 
@@ -20,8 +25,8 @@ from skgd.losses import SquaredError
 FLAT = 1e-11
 
 
-@dataclass
-class Whitened(Objective):
+@dataclass(frozen=True, eq=False)
+class WhitenedObjective(Objective):
     """An objective in the coordinates ``v = L' u``.
 
     Attributes
@@ -49,44 +54,42 @@ class Whitened(Objective):
 
     def _each(self, x, function):
         """Return what a function makes of each output's factor and parameters."""
-        rows = x.reshape(self.metric.inverse.shape)
+        rows = x.reshape(self.shape)
         factors = self.factors if len(self.factors) > 1 else [self.factors[0]] * len(rows)
         with one_thread():
             return np.concatenate(list(map(function, factors, rows)))
 
 
-def whitened(objective, X, x):
+def whitened(objective, x):
     """Return the objective in coordinates without correlations, and x in them.
 
     Parameters
     ----------
     objective : Objective
         In a diagonal metric, with a smooth penalty.
-    X : array or CSR matrix of shape (n_samples, n_features)
     x : array of shape (n_parameters,)
     """
-    p = objective.metric.inverse.shape[1]
+    p = objective.shape[1]
     if objective.proximal:
         raise ValueError(
             "precondition='full' with a penalty that is not smooth, or bounds: pass "
             "precondition='auto', or optimizer='auto'."
         )
-    if p > FACTORISED:
+    if p > Factorisation.largest:
         raise ValueError(
-            f"precondition='full' with {p} parameters, where a matrix of at most {FACTORISED} is "
-            "factorised: pass precondition='auto'."
+            f"precondition='full' with {p} parameters, where a matrix of at most "
+            f"{Factorisation.largest} is factorised: pass precondition='auto'."
         )
-    loss, problem, bound = SquaredError(), objective.problem, objective.curvature[:, None]
-    rows = replace(
-        objective, problem=problem.with_loss(loss.compiled(problem.k)), latest=None,
-        penalty_curvature=objective.penalty_curvature / bound,
+    squared = replace(
+        objective, problem=objective.problem.with_loss(SquaredError()),
+        penalty_curvature=objective.penalty_curvature / objective.smoothness[:, None],
     )  # fmt: skip
     with one_thread():
-        blocks = Curvature(rows, loss, X, x, sampled=False).blocks
+        blocks = Hessian(squared, x, may_sample=False).blocks
         factors = [
             linalg.cholesky(damped(scale * block, FLAT), lower=True, check_finite=False)
-            for scale, block in zip(objective.curvature, blocks, strict=False)
+            for scale, block in zip(objective.smoothness, blocks, strict=False)
         ]
-    same = {field.name: getattr(objective, field.name) for field in fields(objective)}
-    result = Whitened(**same, factors=factors)
+    same = {field.name: getattr(objective, field.name) for field in fields(objective) if field.init}
+    result = WhitenedObjective(**same, factors=factors)
     return result, result.coordinates(x)

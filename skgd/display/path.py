@@ -6,11 +6,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd._fit.run import Run
-from skgd._fit.sample import Sample
-from skgd._fit.state import Memory
-from skgd._fit.tasks import FitTasks
-from skgd._utils.checks import check_weights
+from skgd._estimators.base import fitted_run
 from skgd.callbacks import Callback
 from skgd.display.base import COLORS, Display, named
 from skgd.rate_test import drawn_rows
@@ -311,11 +307,7 @@ def _objective(model, X, y, sample_weight):
     """Return a fitted model's objective as a function of coefficients and intercepts."""
     if len(y) > SURFACE_ROWS:
         X, y, sample_weight = drawn_rows(model, X, y, sample_weight, SURFACE_ROWS, 0)
-    X, y = model._check_data(X, y, reset=False)
-    weights = check_weights(sample_weight, len(y))
-    targets, n_outputs = model._encode(y, weights, reset=False)
-    sample, memory = Sample(X, y, targets, weights, n_outputs), Memory.empty(X.shape[1], n_outputs)
-    objective = Run(model, sample, None, memory, False, FitTasks(model, sample)).objective
+    objective = fitted_run(model, X, y, sample_weight).objective
     return lambda coef, intercept: float(objective.values(coef, intercept)[1].sum())
 
 

@@ -9,7 +9,7 @@ from skgd.losses.base import LossRule
 _Floats = NDArray[np.float64]
 _Integers = NDArray[np.intp]
 
-class Problem:
+class DataTerm:
     @property
     def n(self) -> int: ...
     @property
@@ -27,12 +27,12 @@ class Problem:
     def __init__(
         self, X: Any, targets: _Floats, weights: _Floats | None, loss: LossRule, n_outputs: int
     ) -> None: ...
-    def with_loss(self, loss: LossRule) -> Problem: ...
+    def with_loss(self, loss: LossRule) -> DataTerm: ...
     def row_weights(self) -> _Floats: ...
 
 def signed_targets(targets: _Floats, n_outputs: int) -> _Floats: ...
 def value_and_gradient(
-    problem: Problem,
+    problem: DataTerm,
     coef: _Floats,
     intercept: _Floats,
     *,
@@ -42,5 +42,5 @@ def value_and_gradient(
     margins: _Floats | None = None,
 ) -> tuple[_Floats, _Floats | None, _Floats | None]: ...
 def joint_losses(
-    problems: list[Problem], coef: _Floats, intercept: _Floats, subset: _Integers | None
+    problems: list[DataTerm], coef: _Floats, intercept: _Floats, subset: _Integers | None
 ) -> _Floats: ...

@@ -1,44 +1,19 @@
 # cython: language_level=3, cdivision=True
-"""Quadratics: the rows that make a Hessian, and coordinate descent over kinks."""
+"""Cyclic coordinate descent on a quadratic with l1 and bounds.
+
+Coordinate j goes to its own minimum, ``x_j = clip(soft(x_j - g_j / H_jj, l1_j / H_jj))``, with the
+gradient ``g = H x + c`` updated by a column of H.
+
+References
+----------
+Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
+descent, 2010.
+"""
 
 from skgd._engine.arrays cimport floats, writeable_floats
 
-cdef extern from "_engine/vector.h" nogil:
+cdef extern from "../_engine/vector.h" nogil:
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
-
-
-def scale_rows(rows, mean, scale, factors, out):
-    """Write rows, less the mean, times the scale, times each of their factors.
-
-    Parameters
-    ----------
-    rows : array of shape (m, d)
-    mean : array of shape (d,)
-    scale : array of shape (p,)
-        p is d, or d + 1 where a column of ones comes last.
-    factors : array of shape (m, k)
-    out : array of shape (m, k * p)
-        Changed in place: the row times its first factor comes first.
-    """
-    cdef Py_ssize_t m = len(rows), d = len(mean), p = len(scale), k = factors.shape[1], i, j, c
-    cdef const double* x = floats(rows, (m, d))
-    cdef const double* centre = floats(mean, (d,))
-    cdef const double* s = floats(scale, (p,))
-    cdef const double* f = floats(factors, (m, k))
-    cdef double* z = writeable_floats(out, (m, k * p))
-    cdef double factor
-    if p != d and p != d + 1:
-        raise ValueError(f"scale: got {p} numbers for {d} columns; pass as many, or one more.")
-    with nogil:
-        for i in range(m):
-            for c in range(k):
-                factor = f[i * k + c]
-                for j in range(d):
-                    z[j] = (x[j] - centre[j]) * s[j] * factor
-                if p > d:
-                    z[d] = s[d] * factor
-                z += p
-            x += d
 
 
 def sweep_coordinates(hessian, l1, lower, upper, x, gradient, *, n_sweeps, tol):

@@ -22,7 +22,7 @@ cdef extern from "transpose.h" nogil:
                         double* out, Py_ssize_t out_stride)
 
 
-cdef class Problem:
+cdef class DataTerm:
     """The data term of the objective: rows of X, targets, weights and a loss.
 
     Targets are numbers of shape (n_samples, n_outputs), or class codes of shape (n_samples,) that
@@ -45,7 +45,7 @@ cdef class Problem:
 
     def with_loss(self, LossRule loss not None):
         """Return the same rows, targets and weights with another loss."""
-        return Problem(self.rows, self.targets, self.weights, loss, self.k)
+        return DataTerm(self.rows, self.targets, self.weights, loss, self.k)
 
     def row_weights(self):
         """Return the weight of each row, which is 1 without weights."""
@@ -131,7 +131,7 @@ def signed_targets(targets, n_outputs):
     return targets
 
 
-def _pass_over_chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
+def _pass_over_chunk(DataTerm p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,
                      bint want_gradient, margins):
     """Return the weighted loss of some rows and its gradients, not divided by anything."""
     cdef Workspace space = Workspace(p.rows, p.k)
@@ -174,7 +174,7 @@ def _pass_over_chunk(Problem p, coef, intercept, Py_ssize_t start, Py_ssize_t st
     return values, gradient, intercept_gradient
 
 
-def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subset=None,
+def value_and_gradient(DataTerm problem, coef, intercept, *, gradient=True, subset=None,
                        n_threads=1, margins=None):
     """Return the mean weighted losses and their gradients in one pass over the rows.
 
@@ -183,7 +183,7 @@ def value_and_gradient(Problem problem, coef, intercept, *, gradient=True, subse
 
     Parameters
     ----------
-    problem : Problem
+    problem : DataTerm
     coef : float64 array of shape (n_outputs, n_features), C order
     intercept : float64 array of shape (n_outputs,)
     gradient : bool, default=True
@@ -235,7 +235,7 @@ def joint_losses(list problems, coef, intercept, subset):
 
     Parameters
     ----------
-    problems : list of Problem
+    problems : list of DataTerm
         With the same `Rows` object and the same weights.
     coef : float64 array of shape (n_outputs, n_features), C order
         Those of the first problem's outputs, then those of the next, and so on.
@@ -247,7 +247,7 @@ def joint_losses(list problems, coef, intercept, subset):
     -------
     array of shape (n_outputs,)
     """
-    cdef Problem p = problems[0]
+    cdef DataTerm p = problems[0]
     cdef Py_ssize_t i = 0, j, m, first, k = len(coef), n = len(subset)
     cdef Py_ssize_t n_problems = len(problems)
     cdef Rows rows = p.rows
@@ -276,8 +276,8 @@ def joint_losses(list problems, coef, intercept, subset):
             rows.dot(index + i, m, space)
             first = 0
             for j in range(n_problems):
-                (<Problem><void*>member[j]).prepare(index + i, m, space, first, b + first)
-                (<Problem><void*>member[j]).add_values(m, space, first, value + first)
-                first += (<Problem><void*>member[j]).k
+                (<DataTerm><void*>member[j]).prepare(index + i, m, space, first, b + first)
+                (<DataTerm><void*>member[j]).add_values(m, space, first, value + first)
+                first += (<DataTerm><void*>member[j]).k
             i += m
     return losses / (n if p.weights is None else p.weights[subset].sum())

@@ -9,7 +9,7 @@ from skgd.losses.base cimport LossRule
 
 
 @cython.final
-cdef class Problem:
+cdef class DataTerm:
     cdef readonly Py_ssize_t n, d, k
     cdef readonly Rows rows
     cdef readonly double weight_sum

@@ -3,9 +3,6 @@ from numpy.typing import NDArray
 
 _Floats = NDArray[np.float64]
 
-def scale_rows(
-    rows: _Floats, mean: _Floats, scale: _Floats, factors: _Floats, out: _Floats
-) -> None: ...
 def sweep_coordinates(
     hessian: _Floats,
     l1: _Floats,

@@ -1,0 +1,56 @@
+"""The best model without coefficients: the intercepts with the least loss, and what is known of it.
+
+No pass over X is needed: a constant model sees nothing but the targets, and of a classification
+nothing but the weights of the classes.
+"""
+
+import numpy as np
+
+from skgd._fit.targets import class_sums
+
+
+class ConstantModel:
+    """The losses of models whose coefficients are all zero.
+
+    Parameters
+    ----------
+    problem : Problem
+    task : {"classification", "regression"}
+    shared : callable
+        ``shared(key, make)`` returns what runs over the same rows share.
+    """
+
+    def __init__(self, problem, task, shared):
+        self.problem, self.task, self.shared = problem, task, shared
+
+    def best_intercept(self, fit_intercept):
+        """Return the intercepts with the least loss, which are 0 where none are fitted."""
+        constants = []
+        for y, weights in self._targets():
+            constant = self.problem.loss.best_constant(y, weights) if fit_intercept else None
+            constants.append(np.zeros(y.shape[1]) if constant is None else constant)
+        return np.concatenate(constants).astype(float)
+
+    def losses(self, intercept):
+        """Return the mean loss of each output."""
+        losses, first = [], 0
+        for y, weights in self._targets():
+            last = first + y.shape[1]
+            margins = np.full(y.shape, intercept[first:last])
+            values = self.problem.loss.compiled(y.shape[1]).apply("value", y, margins)
+            losses.append(np.einsum("i,ij->j", weights, values) / weights.sum())
+            first = last
+        return np.concatenate(losses)
+
+    def _targets(self):
+        """Return targets and their weights, for one output after the other or for all at once."""
+        problem = self.problem
+        if self.task == "regression":
+            return [(problem.targets, problem.row_weights())]
+        sums = self.shared("class sums", lambda: class_sums(
+            problem.targets, problem.row_weights(), problem.k
+        ))  # fmt: skip
+        if problem.is_multiclass:
+            return [(2.0 * np.eye(problem.k) - 1.0, sums)]
+        total, signs = problem.weight_sum, np.array([[-1.0], [1.0]])
+        return [(signs, np.array([total - part, part])) for part in sums]

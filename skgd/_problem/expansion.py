@@ -1,0 +1,190 @@
+"""The losses of the rows to second order about a point.
+
+With the margins ``z_i`` at the point, the derivatives of the losses ``l'_i`` and their Hessians
+``L_i`` in the margins (a diagonal, or ``diag(p) - p p'`` for a softmax)::
+
+    H = 1/S sum_i s_i L_i (x) a_i a_i',    a_i = scale * (x_i - mean, 1)
+
+Solvers see sums over the rows alone: blocks of H, products with it, its diagonal, and dual
+variables ``a_i = l'_i + L_i dz_i`` after a step, as a `DualPoint`.
+"""
+
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from skgd._engine import DataTerm, rows_of, value_and_gradient
+from skgd._problem.dual_point import DualPoint
+from skgd._problem.row_products import scale_rows
+from skgd._problem.scaled_rows import centred_squares, margins_of, row_blocks, weighted_gram
+
+
+class Expansion:
+    """The losses of all rows to second order about a point.
+
+    Parameters
+    ----------
+    problem : Problem
+    coef : array of shape (n_outputs, n_features)
+    intercept : array of shape (n_outputs,)
+    margins : array of shape (n_samples, n_outputs) or None
+        The margins of the rows, where they are known.
+    """
+
+    def __init__(self, problem, coef, intercept, margins=None):
+        self.problem, self.coef, self.intercept = problem, coef, intercept
+        self.is_kept = len(problem.row_parts()) == 1
+        self.known_margins = margins
+
+    @cached_property
+    def _margins(self):
+        """The margins of all rows; None where they are too many to keep."""
+        if self.known_margins is not None or not self.is_kept:
+            return self.known_margins
+        return margins_of(self.problem.X, self.coef, self.intercept)
+
+    @cached_property
+    def _kept_hessians(self):
+        return self._hessians_at(slice(None)) if self.is_kept else None
+
+    def margins(self, part):
+        """Return the margins of some rows."""
+        if self._margins is not None:
+            return self._margins[part]
+        return margins_of(self.problem.rows_at(part), self.coef, self.intercept)
+
+    def _hessians_at(self, part):
+        targets = self.problem.signed_targets(part)
+        return self.problem.loss.hessian_terms(targets, self.margins(part))
+
+    def hessians(self, part):
+        """Return what the loss keeps of the Hessians of some rows in their margins."""
+        if self._kept_hessians is not None:
+            return self._kept_hessians[part]
+        return self._hessians_at(part)
+
+    def hessian_diagonals(self, part):
+        """Return the second derivative of the loss of some rows along each margin alone."""
+        second = self.hessians(part)
+        return second * (1.0 - second) if self.problem.is_multiclass else second
+
+    # ---- blocks of the Hessian ------------------------------------------------------------------
+
+    def _blocks(self, mean, scale, k=1):
+        """Yield slices of rows, their shares, and what makes their products with numbers.
+
+        That is a function of factors of shape (part, k), which returns the rows in the given
+        coordinates times each factor, side by side; it holds until the next call.
+        """
+        problem, p = self.problem, len(scale)
+        parts = row_blocks(problem.n, k * p)
+        buffer = np.empty((parts[0].stop, k * p))
+        for part in parts:
+            block = problem.X[part]
+            block = block.toarray() if sparse.issparse(block) else block
+            block = np.ascontiguousarray(block, dtype=float)
+
+            def weighted(factors, block=block):
+                columns = np.ascontiguousarray(factors.reshape(len(block), -1))
+                out = buffer[:len(block)].reshape(-1)[:columns.size * p]
+                out = out.reshape(len(block), -1)
+                scale_rows(block, mean, scale, columns, out)
+                return out
+
+            yield part, problem.shares(part), weighted
+
+    def output_hessians(self, mean, scale, n_outputs):
+        """Return the Hessians of the first outputs' parameters, other outputs held fixed.
+
+        Returns
+        -------
+        array of shape (n_outputs, n_parameters, n_parameters)
+        """
+        result = np.zeros((n_outputs, len(scale), len(scale)))
+        for part, share, weighted in self._blocks(mean, scale):
+            second = self.hessian_diagonals(part)
+            for c in range(n_outputs):
+                result[c] += weighted_gram(weighted, share * second[:, c])
+        return result
+
+    def softmax_hessian(self, mean, scale):
+        """Return the Hessian of all outputs' parameters of a softmax, and its diagonal blocks.
+
+        Returns
+        -------
+        off_diagonal : array of shape (n_outputs * n_parameters, n_outputs * n_parameters)
+            ``-1/S sum_i s_i (p_i p_i') (x) a_i a_i'``, whose diagonal blocks are meaningless.
+        diagonal : array of shape (n_outputs, n_parameters, n_parameters)
+        """
+        k, p = self.problem.k, len(scale)
+        off_diagonal, diagonal = np.zeros((k * p, k * p)), np.zeros((k, p, p))
+        others = 1.0 - np.eye(k)
+        for part, share, weighted in self._blocks(mean, scale, k):
+            second, roots = self.hessians(part), np.sqrt(share)[:, None]
+            # Sums over the other classes: a difference from 1 would have fewer digits.
+            each = weighted(np.sqrt(second * (second @ others)) * roots).reshape(-1, k, p)
+            for c in range(k):
+                diagonal[c] += each[:, c].T @ each[:, c]
+            rows = weighted(second * roots)
+            off_diagonal -= rows.T @ rows
+        return off_diagonal, diagonal
+
+    def hessian_diagonal(self, mean):
+        """Return the diagonal of the Hessian in centred raw columns and in the intercepts.
+
+        Returns
+        -------
+        coef : array of shape (n_outputs, n_features)
+        intercept : array of shape (n_outputs,)
+        """
+        coef, intercept = 0.0, 0.0
+        for part in self.problem.row_parts():
+            second = self.hessian_diagonals(part) * self.problem.shares(part)[:, None]
+            coef = coef + centred_squares(self.problem.rows_at(part), mean, second)
+            intercept = intercept + second.sum(axis=0)
+        return coef, intercept
+
+    # ---- products -------------------------------------------------------------------------------
+
+    @cached_property
+    def _quadratics(self):
+        """The quadratic parts of the losses for the engine, or None where they are too many."""
+        return [self._quadratic(slice(None))] if self.is_kept else None
+
+    def _quadratic(self, part):
+        problem = self.problem
+        rows = problem.data_term.rows if self.is_kept else rows_of(problem.X[part])
+        weights = None if problem.weights is None else problem.weights[part]
+        hessians = np.ascontiguousarray(self.hessians(part))
+        return DataTerm(rows, hessians, weights, problem.loss.quadratic(problem.k), problem.k)
+
+    def product(self, coef, intercept):
+        """Return the Hessian times changes of the coefficients and intercepts, in one pass."""
+        problem = self.problem
+        problem.counter.passes += 1
+        if self._quadratics is not None:
+            return value_and_gradient(
+                self._quadratics[0], coef, intercept, n_threads=problem.n_threads
+            )[1:]
+        images = [0.0, 0.0]
+        for part in problem.row_parts():
+            quadratic = self._quadratic(part)
+            share = quadratic.weight_sum / problem.weight_sum
+            for i, image in enumerate(value_and_gradient(
+                quadratic, coef, intercept, n_threads=problem.n_threads
+            )[1:]):  # fmt: skip
+                images[i] = images[i] + share * image
+        return images
+
+    def dual_point(self, coef, intercept):
+        """Return the dual variables after changes of the coefficients and intercepts."""
+        problem = self.problem
+        rule = problem.loss.compiled(problem.k)
+
+        def values(part):
+            change = margins_of(problem.rows_at(part), coef, intercept)
+            first = rule.apply("gradient", problem.signed_targets(part), self.margins(part))
+            return first + problem.loss.hessian_product(self.hessians(part), change)
+
+        return DualPoint(problem, values)

@@ -1,0 +1,231 @@
+"""The data term of the objective, and the questions that solvers may ask of its rows.
+
+    f(W, b) = 1/S sum_i s_i l(y_i, z_i),    z_i = W x_i + b,    S = sum_i s_i
+
+Each question is a pure function of the rows and of what is asked: sums over the rows for given
+coefficients, or some rows for given numbers. Sums are taken block by block, in the blocks' order.
+No solver sees a row, so that a solver works in the same way wherever the rows are. Numbers of
+shape (n_samples, n_outputs), such as margins and derivatives, are kept where they are few and
+worked out again block by block where they are many.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from skgd._engine import DataTerm, rows_of, signed_targets, value_and_gradient
+from skgd._problem.dual_point import DualPoint
+from skgd._problem.expansion import Expansion
+from skgd._problem.moments import Moments
+from skgd._problem.scaled_rows import ScaledRows, dense_scaled_rows, margins_of
+
+# Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each.
+KEPT = 2**23
+# Numbers of a block of rows whose squared norms are taken together.
+NORMS = 2**15
+
+
+class PassCounter:
+    """The passes over the rows that questions have taken so far."""
+
+    def __init__(self):
+        self.passes = 0
+
+
+class Problem:
+    """Rows of X with targets, weights and a loss.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n_samples, n_features)
+    targets : float64 array of shape (n_samples, n_outputs) or (n_samples,)
+        Numbers, or codes of classes.
+    weights : float64 array of shape (n_samples,) or None
+    loss : Loss
+    n_outputs : int
+    n_threads : int, default=1
+    rows : Rows or None, default=None
+        The engine's view of X, where it is known already.
+    counter : PassCounter or None, default=None
+        That of the problem that this one is derived from.
+    """
+
+    def __init__(
+        self, X, targets, weights, loss, n_outputs, *, n_threads=1, rows=None, counter=None
+    ):
+        self.X, self.loss, self.n_threads = X, loss, n_threads
+        self.data_term = DataTerm(
+            rows_of(X) if rows is None else rows, targets, weights, loss.compiled(n_outputs),
+            n_outputs,
+        )  # fmt: skip
+        self.n, self.d, self.k = self.data_term.n, self.data_term.d, n_outputs
+        self.targets, self.weights = targets, weights
+        self.weight_sum = self.data_term.weight_sum
+        self.is_multiclass = loss.is_multiclass(n_outputs)
+        self.counter = PassCounter() if counter is None else counter
+
+    # ---- other problems -------------------------------------------------------------------------
+
+    def with_loss(self, loss):
+        """Return the same rows with another loss."""
+        return Problem(
+            self.X, self.targets, self.weights, loss, self.k, n_threads=self.n_threads,
+            rows=self.data_term.rows, counter=self.counter,
+        )  # fmt: skip
+
+    def with_features(self, X):
+        """Return the same targets and weights with other features."""
+        return Problem(X, self.targets, self.weights, self.loss, self.k, counter=self.counter)
+
+    def take(self, rows):
+        """Return the problem of the rows with given numbers: a copy."""
+        weights = None if self.weights is None else self.weights[rows]
+        return Problem(self.X[rows], self.targets[rows], weights, self.loss, self.k)
+
+    # ---- what the rows are ----------------------------------------------------------------------
+
+    @property
+    def width(self):
+        """The numbers that a row has in memory, on average."""
+        return self.data_term.rows.row_nnz
+
+    @property
+    def is_sparse(self):
+        return sparse.issparse(self.X)
+
+    def weighted_rows(self):
+        """Return the numbers of the rows with a weight; None for all rows."""
+        return None if self.weights is None else np.flatnonzero(self.weights)
+
+    def shares(self, part=slice(None)):
+        """Return the share of some rows in the sum of the weights."""
+        if self.weights is None:
+            return np.full(len(range(*part.indices(self.n))), 1.0 / self.n)
+        return self.weights[part] / self.weight_sum
+
+    def signed_targets(self, part=slice(None)):
+        """Return targets of shape (n_samples, n_outputs), -1 and +1 for classes."""
+        return signed_targets(self.targets[part], self.k)
+
+    def row_parts(self):
+        """Return slices of rows whose numbers, one for each output, may be kept."""
+        step = max(1, KEPT // self.k)
+        return [slice(start, min(start + step, self.n)) for start in range(0, self.n, step)]
+
+    def rows_at(self, part):
+        """Return a slice of the rows; sparse ones are not copied where the slice has all."""
+        return self.X if len(range(*part.indices(self.n))) == self.n else self.X[part]
+
+    def row_weights(self):
+        """Return the weight of each row, which is 1 without weights."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    def moments(self):
+        """Return the moments of the columns."""
+        return Moments.of(self.data_term.rows, self.weights, self.n_threads)
+
+    def target_moments(self):
+        """Return the moments of the targets of a regression."""
+        weights = np.ones(self.n) if self.weights is None else self.weights
+        mean = (weights[:, None] * self.targets).sum(axis=0) / self.weight_sum
+        deviation = np.einsum("i,ij->j", weights, (self.targets - mean) ** 2)
+        return Moments(weights.sum(), mean, deviation)
+
+    # ---- sums at given coefficients -------------------------------------------------------------
+
+    def losses(self, coef, intercept, subset=None):
+        """Return the mean loss of each output, of all rows or of a subset."""
+        return value_and_gradient(
+            self.data_term, coef, intercept, gradient=False, subset=subset,
+            n_threads=self.n_threads,
+        )[0]  # fmt: skip
+
+    def losses_and_gradients(self, coef, intercept, *, margins=None, subset=None):
+        """Return the mean loss of each output and its gradients, in one pass.
+
+        Parameters
+        ----------
+        margins : array of shape (n_samples, n_outputs) or None
+            Receives the margins.
+        subset : intp array or None
+            The rows to read instead of all.
+        """
+        self.counter.passes += subset is None
+        return value_and_gradient(
+            self.data_term, coef, intercept, n_threads=self.n_threads, margins=margins,
+            subset=subset,
+        )  # fmt: skip
+
+    def room_for_margins(self):
+        """Return an array for the margins of all rows, or None where they are too many to keep."""
+        return np.empty((self.n, self.k)) if self.n * self.k <= KEPT else None
+
+    def expand(self, coef, intercept, margins=None):
+        """Return the losses to second order about given coefficients.
+
+        Parameters
+        ----------
+        margins : array of shape (n_samples, n_outputs) or None
+            The margins there, where they are known.
+        """
+        return Expansion(self, coef, intercept, margins)
+
+    def dual_point(self, values):
+        """Return dual variables of given values, of shape (n_samples, n_outputs)."""
+        return DualPoint(self, lambda part: values[part])
+
+    def gradient_dual_point(self, coef, intercept, *, balanced):
+        """Return the derivatives of the losses at given coefficients as dual variables.
+
+        Where they are to be balanced, those of the sign that weighs more are scaled down until
+        their weighted sum over the rows is 0.
+        """
+        rule = self.loss.compiled(self.k)
+
+        def values(part):
+            margins = margins_of(self.rows_at(part), coef, intercept)
+            return rule.apply("gradient", self.signed_targets(part), margins)
+
+        if not balanced:
+            return DualPoint(self, values)
+        up, down = np.zeros(self.k), np.zeros(self.k)
+        for part in self.row_parts():
+            share, derivatives = self.shares(part), values(part)
+            up += share @ np.maximum(derivatives, 0.0)
+            down += share @ np.maximum(-derivatives, 0.0)
+        least = np.minimum(up, down)
+        up, down = (np.divide(least, s, out=np.ones(self.k), where=s > 0) for s in (up, down))
+
+        def balanced_values(part):
+            derivatives = values(part)
+            return derivatives * np.where(derivatives > 0, up, down)
+
+        return DualPoint(self, balanced_values)
+
+    def dual_origin(self):
+        """Return dual variables that are all 0."""
+        return DualPoint(self, lambda part: np.zeros((len(range(*part.indices(self.n))), self.k)))
+
+    # ---- rows with given numbers, for what works on few ------------------------------------------
+
+    def scaled_rows(self, rows, mean, scale):
+        """Return a sample of rows in preconditioned coordinates."""
+        return ScaledRows(self.X[rows], mean, scale)
+
+    def largest_weighted_norm(self, mean, scale):
+        """Return the largest weight of a row times its squared norm in given coordinates."""
+        largest, size = 0.0, self.n if self.is_sparse else max(1, NORMS // self.d)
+        for start in range(0, self.n, size):
+            rows = slice(start, start + size)
+            norms = self.scaled_rows(rows, mean, scale).squared_norms()
+            if self.weights is not None:
+                norms = norms * self.weights[rows]
+            largest = max(largest, float(norms.max()))
+        return largest
+
+    def dense_scaled_rows(self, rows, mean, scale):
+        """Return some rows as a dense array in preconditioned coordinates."""
+        return dense_scaled_rows(self.X, rows, mean, scale)
+
+    def dense_rows(self):
+        """Return all rows as a dense array."""
+        return self.X.toarray() if self.is_sparse else np.asarray(self.X)

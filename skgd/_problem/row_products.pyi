@@ -1,0 +1,8 @@
+import numpy as np
+from numpy.typing import NDArray
+
+_Floats = NDArray[np.float64]
+
+def scale_rows(
+    rows: _Floats, mean: _Floats, scale: _Floats, factors: _Floats, out: _Floats
+) -> None: ...

@@ -1,0 +1,118 @@
+"""Rows of X in preconditioned coordinates, ``a = scale * (x - mean, 1)``.
+
+Dense rows are read in blocks that stay in cache; sparse ones are centred without being filled.
+"""
+
+import numpy as np
+from scipy import sparse
+
+# Numbers of X that are copied at a time: 1 MB, which stays in the second-level cache.
+BLOCK = 2**17
+
+
+class ScaledRows:
+    """A sample of rows in preconditioned coordinates, for products.
+
+    Parameters
+    ----------
+    X : array or CSR matrix of shape (n_rows, n_features)
+    mean : array of shape (n_features,)
+    scale : array of shape (n_parameters,)
+        The factors of the centred columns, and of the column of ones if there is an intercept.
+    """
+
+    def __init__(self, X, mean, scale):
+        self.X, self.mean, self.scale, self.zeros = X, mean, scale, 0.0
+        if not sparse.issparse(X):
+            # Subtracted from each number: columns far from zero would lose digits otherwise.
+            self.X, self.mean, self.zeros = X - mean, np.zeros(len(mean)), -mean
+        self.intercept = scale[len(mean):]
+
+    def take(self, rows):
+        """Return some of the rows."""
+        return ScaledRows(self.X[rows], self.mean, self.scale)
+
+    def times(self, v):
+        """Return the rows times the parameters v."""
+        d = len(self.mean)
+        v = (v.T * self.scale).T
+        return self.X @ v[:d] + v[d:].sum(axis=0) - self.mean @ v[:d]
+
+    def transposed_times(self, r):
+        """Return the transposed rows times r."""
+        centred = self.X.T @ r - self.mean * r.sum()
+        return np.append(centred, np.full(len(self.intercept), r.sum())) * self.scale
+
+    def squared_norms(self):
+        """Return the squared Euclidean norm of each row."""
+        d, square = len(self.mean), self.scale**2
+        squared = self.X.multiply(self.X) if sparse.issparse(self.X) else self.X**2
+        filled = squared @ square[:d] - 2.0 * (self.X @ (self.mean * square[:d]))
+        return filled + self.mean**2 @ square[:d] + square[d:].sum()
+
+    def density(self):
+        """Return the share of the rows in which each parameter has a nonzero number."""
+        n = self.X.shape[0]
+        if sparse.issparse(self.X):
+            nonzero = np.bincount(self.X.indices, minlength=self.X.shape[1])
+        else:
+            nonzero = (self.X != self.zeros).sum(axis=0)
+        return np.append(nonzero / n, np.ones(len(self.intercept)))
+
+
+def row_blocks(n_rows, n_features):
+    """Return slices of rows whose dense copy stays in cache."""
+    step = max(64, BLOCK // n_features)
+    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+
+
+def product_blocks(X):
+    """Return slices of rows for products with other matrices: all rows of a sparse X at once."""
+    return [slice(0, X.shape[0])] if sparse.issparse(X) else row_blocks(*X.shape)
+
+
+def margins_of(X, coef, intercept):
+    """Return the margins of rows, of shape (n_samples, n_outputs)."""
+    result = np.empty((X.shape[0], len(coef)))
+    for part in product_blocks(X):
+        result[part] = X[part] @ coef.T + intercept
+    return result
+
+
+def weighted_gram(weighted, weights):
+    """Return ``sum_i weights_i a_i a_i'``, for weights of either sign.
+
+    Parameters
+    ----------
+    weighted : callable
+        Returns the rows times factors.
+    weights : array of shape (m,)
+    """
+    rows = weighted(np.sqrt(np.abs(weights)))
+    negative = weights < 0
+    if not negative.any():
+        return rows.T @ rows
+    return rows[~negative].T @ rows[~negative] - rows[negative].T @ rows[negative]
+
+
+def dense_scaled_rows(X, rows, mean, scale):
+    """Return some rows as a dense copy in preconditioned coordinates."""
+    d = X.shape[1]
+    result = np.empty((len(rows), len(scale)))
+    for part in row_blocks(len(rows), d):
+        block = X[rows[part]]
+        result[part, :d] = (block.toarray() if sparse.issparse(block) else block) - mean
+    result[:, d:] = 1.0
+    result *= scale
+    return result
+
+
+def centred_squares(X, mean, weights):
+    """Return the weighted sums of the squared centred columns, for each column of weights."""
+    if sparse.issparse(X):
+        around_zero = X.power(2).T @ weights - 2.0 * mean[:, None] * (X.T @ weights)
+        return np.maximum(around_zero + mean[:, None] ** 2 * weights.sum(axis=0), 0.0).T
+    result = np.zeros((weights.shape[1], len(mean)))
+    for part in product_blocks(X):
+        result += weights[part].T @ (X[part] - mean) ** 2
+    return result

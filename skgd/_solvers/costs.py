@@ -1,0 +1,256 @@
+"""What the solvers of ``optimizer="auto"`` cost, and every number that decides between them.
+
+The unit of work is one multiplication of a pass over the rows. Numbers that were measured name the
+measurement; the others are bounds of rounding, of memory or of patience.
+"""
+
+import numpy as np
+
+
+class Factorisation:
+    """Hessians that are factorised."""
+
+    # Parameters of one output; of all outputs of a softmax; of all outputs where a penalty that is
+    # not smooth leaves proximal gradients as the only other way.
+    largest, largest_joint, largest_proximal = 1536, 1024, 3072
+    # Multiplications from which a Hessian is used for several steps where that will do.
+    costly = 1e7
+    # Multiplications from which a sample of the rows stands for all of them, and the rows of that
+    # sample, at least and per parameter. Whole fits with all rows took so much longer, of CPU time:
+    # 0.9x (log_loss) and 1.7x (Poisson) on correlated 200 000 x 250, 2.4x and 2.1x on 60 000 x 500.
+    sampled_from, sampled_rows, sampled_rows_per_parameter = 3e8, 8192, 20
+
+
+class Products:
+    """Newton systems that are solved by products with the Hessian."""
+
+    # Products that a system may take before a factorised Hessian is made, at least and at most.
+    least, most = 25.0, 100.0
+    # The share of a step that the solution may miss, for a decrement that can be trusted.
+    tol = 0.2
+
+
+class LBFGSStart:
+    """L-BFGS before Newton's method, where a Hessian costs as much as many passes."""
+
+    # Multiplications of a Hessian from which gradients go first.
+    hessian_work = 3e8
+    # Multiplications of a Hessian in the time of one of a pass: a matrix product, in cache.
+    as_fast = 3.0
+    # The passes that it may take: the price of so many Hessians, and at most.
+    hessians, most_passes = 4.0, 100
+    # It ends where `steps` steps bring less than a share of the decrease so far.
+    slow, steps = 1e-3, 10
+    # As near as `tol` would have it to where Newton's method is fast.
+    near = 3e-4
+
+
+class SubsampleStart:
+    """Newton's method on growing samples of the rows."""
+
+    # Rows of the first sample per parameter and at least; growth from one sample to the next.
+    rows_per_parameter, least_rows, growth = 10, 512, 8
+    # Numbers of X in the largest sample, which is a copy.
+    most_numbers = 2**22
+    # The squared gradient norm, as a share of the decrease on the sample, that ends it.
+    enough = 1e-2
+    # Steps on one sample: where its minimum is at infinity there are no better ones.
+    steps = 30
+
+
+class RowSpace:
+    """Fits with more columns than rows in the span of the rows."""
+
+    # Multiplications of the QR factorisation, at most, and the columns that are too few to save.
+    affordable, few = 1e9, 100
+    # The same for losses that are not smooth, whose other way is a smoothing path: hinge on
+    # 1000 x 5000 takes 36 s along it.
+    affordable_nonsmooth = 1e10
+    # The size of the smallest column, as a share of the largest, from which QR needs no pivots.
+    even = 1e-3
+
+
+class WoodburyLimits:
+    """Squared errors with more columns than rows by the Woodbury identity."""
+
+    # Rows whose products are factorised, and numbers of X of which a copy may be made.
+    largest, copied = 3072, 2**26
+    # Columns up to which their Hessian costs no more.
+    few = 100
+    # The curvature of a column and of all, in units of the penalty's, of which rounding leaves
+    # enough for the others; and how many steeper columns are eliminated on their own.
+    steep, total, eliminated = 1e12, 1e15, 30
+    # The share of a step that the solution of a system may miss.
+    tol = 1e-13
+
+
+class InteriorPointLimits:
+    """The interior point method for piecewise-linear losses."""
+
+    # Numbers of X of which a standardised copy may be made.
+    copied = 2**25
+    # The share of the way to the nearest bound that a step takes, and the step that rounding stops.
+    to_bound, stuck = 0.995, 1e-8
+    # How much smaller a gap the path reaches than `tol` asks: it tells which parameters are zero.
+    further = 1e3
+    # The least distance of a dual variable from its bounds.
+    tiny = 1e-18
+    # A parameter is at a kink that is nearer than this share of the dual variable's distance from
+    # its bounds.
+    near = 1e-3
+    # The diagonals that are added to a matrix that is singular but for rounding.
+    dampings = (0.0, *10.0 ** np.arange(-15.0, -5.0))
+    # The mean complementarity product at which a path ends.
+    reached = 1e-15
+
+
+class NewtonLimits:
+    """Newton's method."""
+
+    # The share of a step that the solution of a system may miss: where a bound needs it exact; far
+    # from the minimum, where less is lost; and with a non-smooth penalty, where less would leave
+    # the active set open.
+    exact, forcing, proximal = 1e-10, 0.5, 1e-6
+    # The damping of a step grows tenfold, from the first one to the largest.
+    first_damping, largest_damping = 1e-3, 1e6
+    # Steps below this share are damped next time, below this one at once.
+    short, shortest = 0.25, 0.05
+    # The slope that is left after a step is more than rounding where it is this share of what it
+    # was, and this share of the rounding of values.
+    falling, certain = 0.1, 0.01
+    # The share of a predicted decrease that may be left behind a step for its Hessian to be used
+    # again.
+    reused = 0.1
+    # The share of the squared gradient that may lie in the null space of a Hessian: rows far from
+    # their targets have no curvature, and a slope all the same.
+    null_space = 1e-4
+    # The share of the first squared gradient that is no more than rounding.
+    rounding = 1e-20
+    # The share of the objective below which a decrease may be rounding, which no damping helps.
+    hidden = 1e-13
+
+
+class ActiveSet:
+    """The active-set method for quadratics with l1 and bounds."""
+
+    # Sweeps of coordinate descent that find an active set, and the active sets that may be found.
+    sweeps, rounds = 10, 200
+    # The coordinates of a working set, at least, and as a multiple of the free ones.
+    least, growth = 64, 2
+    # The damping of a solve, and the curvature below which it decreases no further.
+    damping, least_damped = 1e-12, 1e-3
+    # The coordinates that may become active before the others are factorised anew.
+    held = 100
+    # Squared steps this small, as a share of the point's size, are rounding.
+    rounding = 1e-26
+
+
+class Gap:
+    """Duality gaps."""
+
+    # Multiplications for a Hessian up to which a fit tells its gap unasked, and what a Newton step
+    # takes beside its multiplications.
+    affordable, step = 3e8, 1e6
+    # Products with a Hessian that is not factorised, for a step.
+    products = 100
+    # Multiplications that take as long as a proximal Newton step, per cube of the parameters: 9 ms
+    # for 41, 170 ms for 121 (squared_hinge, 25 rows, alpha=1e-6, the elastic net).
+    proximal_step = 100.0
+    # Newton steps that may lead to better dual variables.
+    steps = 50
+    # A bound is good enough where this share of the gap, or of the objective, lies below the
+    # minimum.
+    enough, small = 0.05, 1e-6
+    # A predicted decrease above this share of the objective is one from afar.
+    far = 0.1
+    # A gap that is this share of the objective is hardly more than rounding.
+    negligible = 1e-13
+    # Sums that must be zero may be this share of their terms: rounding and inexact solves.
+    balanced = 1e-7
+    # What dual variables may be shrunk by to get from just outside the conjugate's domain into it.
+    shrunk = (1.0, 1.0 - 1e-9, 1.0 - 1e-7)
+    # A penalty's curvature, where that of all is 1, from which nothing follows: in units of targets
+    # of 1e-140 or 1e140, say. A bound without it is as true.
+    faint = np.finfo(float).eps ** 2
+    # The rounding of a sum that a bound allows for, as a share of its terms.
+    rounding = 32 * np.finfo(float).eps
+    # The same for the sums of a gradient, whose terms' rounding is as often above as below zero.
+    rounded = 2 * np.finfo(float).eps
+
+
+class Auto:
+    """How the solvers follow one another."""
+
+    # As near as `tol` would have it to the minimum of a smoothed loss.
+    smoothed_tol = 1e-4
+    # The gap that may be left, in units of what `tol` says of the gradient, and the share of the
+    # possible decrease that is no plateau.
+    left, no_plateau = 100.0, 1e-9
+
+
+class Work:
+    """What whole descents take."""
+
+    # Passes of first-order methods on raw tables: 150 to 2 000 to 1e-6 of the minimum with L-BFGS
+    # in the diagonal metric (brca 552, cells 1 771, leaf_flavia 2 060).
+    first_order_passes = 2000
+    # Steps of Newton's method, and products with a Hessian that is not factorised for each.
+    newton_steps, products = 20, 50
+    # Iterations of the interior point method.
+    interior_point_steps = 20
+
+    @staticmethod
+    def of_pass(objective):
+        """Return the multiplications of a pass for the value and the gradient."""
+        return 4.0 * objective.problem.n * objective.metric.inverse.size
+
+
+def factorised_size(objective):
+    """Return the number of parameters of the Hessians that are factorised, and how many there are.
+
+    That of all outputs together for a softmax, if it is small enough; (0, 0) where there are too
+    many parameters.
+    """
+    k, p = objective.shape
+    largest = (
+        Factorisation.largest_proximal if objective.proximal else Factorisation.largest_joint
+    )
+    if k > 1 and objective.problem.is_multiclass and k * p <= largest:
+        return k * p, 1
+    return (p, k) if p <= Factorisation.largest else (0, 0)
+
+
+def sampled_rows(objective):
+    """Return the rows of a sample that stands for all in a factorised Hessian; None for all."""
+    size, blocks = factorised_size(objective)
+    n, enough = objective.problem.n, _enough_rows(size)
+    cheap = n * size**2 * blocks <= Factorisation.sampled_from
+    if objective.loss.constant_hessian or cheap or n <= enough:
+        return None
+    return np.sort(np.random.default_rng(0).choice(n, enough, replace=False))
+
+
+def _enough_rows(size):
+    return max(Factorisation.sampled_rows, Factorisation.sampled_rows_per_parameter * size)
+
+
+def hessian_work(objective):
+    """Return the multiplications for a factorised Hessian; inf where there are too many parameters.
+
+    It is made of a sample of many rows.
+    """
+    size, blocks = factorised_size(objective)
+    if not size:
+        return np.inf
+    n, squares = objective.problem.n, float(size) ** 2 * blocks
+    is_sampled = not objective.loss.constant_hessian and n * squares > Factorisation.sampled_from
+    return (min(n, _enough_rows(size)) if is_sampled else n) * squares
+
+
+def passes_per_hessian(objective):
+    """Return how many passes take as long as a Hessian; 0 for Hessians that are cheap."""
+    if objective.loss.constant_hessian or objective.proximal:
+        return 0.0
+    work = hessian_work(objective)
+    passes = work / (LBFGSStart.as_fast * 4.0 * objective.problem.n * objective.metric.inverse.size)
+    return passes if work > LBFGSStart.hessian_work else 0.0
