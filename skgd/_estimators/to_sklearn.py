@@ -8,6 +8,7 @@ from sklearn import linear_model, multioutput, svm
 from sklearn.base import ClassifierMixin, clone
 
 from skgd import losses
+from skgd._utils.sklearn_compat import constructor_parameters, set_fitted_loss
 from skgd.losses import make_loss
 from skgd.penalties import L1, L2, ElasticNet, make_penalty
 
@@ -63,7 +64,7 @@ class Terms:
 
     def make(self, kind, **settings):
         """Return an unfitted estimator with the settings and the shared parameters that it has."""
-        taken = kind._get_param_names()
+        taken = constructor_parameters(kind)
         shared = {name: value for name, value in self.shared.items() if name in taken}
         return kind(**shared, **settings)
 
@@ -108,10 +109,10 @@ def _support_vectors(kind, name, **settings):
 def _log_link(kind):
     def make(loss, terms):
         model = terms.make(kind, alpha=terms.l2, **loss.get_params())
-        if "link" in kind._get_param_names():
+        if "link" in constructor_parameters(kind):
             model.set_params(link="log")
         # Made by its fit, and read by its predict.
-        model._base_loss = model._get_loss()
+        set_fitted_loss(model)
         return model
     return make
 

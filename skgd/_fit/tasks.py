@@ -4,6 +4,7 @@ from functools import cache
 from math import inf
 
 from skgd._fit import checkpoint
+from skgd._utils.sklearn_compat import callback_context
 from skgd.callbacks import PrintProgress
 
 # What may change between a fit that was stopped and the one that goes on from its checkpoint.
@@ -76,7 +77,7 @@ class FitTasks:
         """Tell that the fit begins; return the state from which it shall go on, or None."""
         if not self.callbacks:
             return None
-        self.context = self.estimator._init_callback_context(max_subtasks=self.estimator.max_iter)
+        self.context = callback_context(self.estimator, self.estimator.max_iter)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
         if not self.keepers:
             return None

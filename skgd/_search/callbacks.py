@@ -9,6 +9,7 @@ from functools import cache
 
 from skgd._fit.tasks import FitTasks
 from skgd._search.scoring import shallow_copy
+from skgd._utils.sklearn_compat import callback_context, propagation_depth
 
 
 class SearchTasks:
@@ -30,7 +31,7 @@ class SearchTasks:
         self.root = self.search_context = None
         self.evaluations = {}
         if self.listening:
-            self.root = search._init_callback_context(max_subtasks=1 + (search.refit is not False))
+            self.root = callback_context(search, 1 + (search.refit is not False))
             self.root.call_on_fit_task_begin(estimator=search, **self.data)
 
     def begin_search(self, n_candidates, n_splits):
@@ -62,7 +63,7 @@ class SearchTasks:
             for callback in getattr(self.search, "_skl_callbacks", ())
             if hasattr(callback, "max_propagation_depth")
         ]  # fmt: skip
-        return any(limit is None or self.root._propagation_depth < limit for limit in limits)
+        return any(limit is None or propagation_depth(self.root) < limit for limit in limits)
 
     def end_search(self):
         """Tell that the candidates are evaluated."""

@@ -30,6 +30,7 @@ from skgd._search.scoring import Scoring
 from skgd._search.trials import Trial, train
 from skgd._utils.checks import check_n_jobs, check_sparse
 from skgd._utils.linalg import one_thread
+from skgd._utils.sklearn_compat import parameter_constraints
 from skgd._utils.threads import ALONE, Threads
 from skgd.optimizers import Optimizer
 
@@ -112,7 +113,7 @@ class GDSearchCV(BaseSearchCV):
     """
 
     _required_parameters = ["estimator", "param_grid"]
-    _parameter_constraints = BaseSearchCV._parameter_constraints | {
+    _parameter_constraints = parameter_constraints(BaseSearchCV) | {
         "param_grid": [dict, list],
         "n_iter": [Integral, None],
         "race": ["boolean"],

@@ -12,6 +12,7 @@ from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _Passthroug
 from sklearn.model_selection._validation import _score
 
 from skgd._estimators.classifier import GDClassifier
+from skgd._utils.sklearn_compat import scorers_by_name
 from skgd.losses import make_loss
 
 # Numbers of X and decision values that are taken at once, and the fewest rows.
@@ -171,7 +172,7 @@ class Scoring:
     def __init__(self, scorer, scoring, error_score):
         self.scorer, self.error_score = scorer, error_score
         several = isinstance(scorer, _MultimetricScorer)
-        self.scorers = scorer._scorers if several else {"score": scorer}
+        self.scorers = scorers_by_name(scorer) if several else {"score": scorer}
         if isinstance(scoring, dict):
             self.names = dict(scoring)
         elif several:

@@ -328,13 +328,13 @@ class Warmup(Schedule):
 
     def bound(self, total_steps, steps_per_epoch):
         own = super().bound(total_steps, steps_per_epoch)
-        own.then = own._following().bound(
+        own.then = own.following().bound(
             max(1, total_steps - self._checked_steps()), steps_per_epoch
         )
         return own
 
     def rates(self, t):
-        t, steps, then = np.asarray(t), self._checked_steps(), self._following()
+        t, steps, then = np.asarray(t), self._checked_steps(), self.following()
         first = checked_rates(then, np.zeros(1, dtype=np.intp))
         rising = np.minimum(t + 1.0, steps) / max(steps, 1) * first
         return np.where(t < steps, rising, checked_rates(then, np.maximum(t - steps, 0)))
@@ -344,9 +344,9 @@ class Warmup(Schedule):
 
     def settled(self, t):
         steps = self._checked_steps()
-        return t >= steps and self._following().settled(t - steps)
+        return t >= steps and self.following().settled(t - steps)
 
-    def _following(self):
+    def following(self):
         then = self.then
         if not (is_finite(then) and then >= 0 or isinstance(then, Schedule) or callable(then)):
             error = ValueError if isinstance(then, str) or is_number(then) else TypeError
