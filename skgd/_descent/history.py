@@ -65,11 +65,15 @@ class Baseline:
         Its coefficients and intercepts.
     scale : float
         The unit of the objective, which is above zero where that of the model is not.
+    is_homogeneous : bool
+        Whether twice the coefficients have twice the loss: then neither the objective of the model,
+        at zero margins, nor a rise tells anything.
     """
 
     objectives: np.ndarray
     model: tuple | None = None
     scale: float = 0.0
+    is_homogeneous: bool = False
 
     @cached_property
     def objective(self):
@@ -78,7 +82,7 @@ class Baseline:
     @cached_property
     def is_exact(self):
         """Whether the model is exact, but for rounding."""
-        return abs(self.objective) <= NOTHING * self.scale
+        return not self.is_homogeneous and abs(self.objective) <= NOTHING * self.scale
 
     @cached_property
     def ceiling(self):
@@ -113,9 +117,6 @@ class History:
     baseline : Baseline
     is_partial : bool
         Whether the run is one epoch of a stream, whose rows may be harder than those before.
-    is_homogeneous : bool
-        Whether twice the coefficients have twice the loss: then neither the objective of the start
-        nor a rise tells anything.
     validation : Validation or None
     tasks : FitTasks or None
         Who is told of each epoch.
@@ -136,7 +137,6 @@ class History:
     patience: int
     baseline: Baseline
     is_partial: bool = False
-    is_homogeneous: bool = False
     validation: object = None
     tasks: object = None
     attributes: object = None
@@ -216,9 +216,9 @@ class History:
     @property
     def divergence_bound(self):
         """The objective above which a run has diverged."""
-        if self.is_homogeneous:
-            return np.inf
         baseline = self.baseline
+        if baseline.is_homogeneous:
+            return np.inf
         known = filter(math.isfinite, (baseline.objective, self.start_objective))
         largest = max(map(abs, known), default=0.0)
         # A few rows of a stream may have no spread of their own.
@@ -229,7 +229,7 @@ class History:
     @property
     def end_bound(self):
         """The objective above which a run has ended worse than it began."""
-        if self.is_partial or self.is_homogeneous:
+        if self.is_partial or self.baseline.is_homogeneous:
             return self.divergence_bound
         worst = max(self.baseline.objective, self.start_objective)
         slack = WORSE if self.baseline.is_exact else NEGLIGIBLE
@@ -250,7 +250,7 @@ class History:
     def start(self, coef, intercept, objective):
         """Count the starting point in as the first candidate for the best iterate."""
         self.start_objective = objective
-        if np.isfinite(objective) and not self.is_homogeneous:
+        if np.isfinite(objective) and not self.baseline.is_homogeneous:
             self.best, self.best_objective = (coef, intercept), objective
 
     def begin_epoch(self):
@@ -360,6 +360,12 @@ class History:
         """Return the parameters to begin again with after a divergence."""
         self.stop = self.diverged_at = None
         return self.best
+
+    def take_back(self):
+        """Forget the last epoch, which is taken again."""
+        self.stop = self.diverged_at = None
+        for values in self.table.values():
+            values.pop()
 
     def kept(self, coef, intercept, *, is_noisy):
         """Return the iterate to keep, mostly the last one, and its row of the table.

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from skgd._descent.history import NEGLIGIBLE
-from skgd._descent.solution import Stop
+from skgd._descent.solution import Solution, Stop
 from skgd._fit.build_objective import build_objective
-from skgd._solvers import duality_gap
+from skgd._solvers import duality_gap, row_space
 from skgd._solvers.costs import Gap
 from skgd.optimizers import LBFGS, AcceleratedGradient
 from skgd.schedules import checked_rates
@@ -79,11 +79,11 @@ class Accuracy:
         if solution is None or solution.lower_bound is None or not solution.lower_bound.is_tight:
             objective = self.centred_objective()
             solution = solution if objective is run.objective else None
-        allowance = duality_gap.Allowance()
-        if not is_asked:
-            allowance = self._allowance()
-            if allowance.steps < 1:
-                return np.nan
+        allowance = duality_gap.Allowance() if is_asked else self._allowance()
+        if allowance.steps < 1:
+            return np.nan
+        if is_asked and row_space.suits(objective):
+            solution = Solution(None, reduced=row_space.in_row_space(objective))
         self.optimality = duality_gap.duality_gap(
             objective, self.coef, self.intercept, solution, allowance
         )
@@ -206,6 +206,8 @@ class Accuracy:
             f"{type(self.plan.optimizer).__name__}.update, which must neither rebind w nor return "
             "it"
         ) if rates.any() else "the learning rate is 0 at each of them: pass a larger one"
+        if not rates.any() and self.plan.schedule.ran_to_its_end(steps.t):
+            remedy += ", as by a min_rate above 0: the schedule has come to its end"
         raise ValueError(
             f"learning_rate={self.settings.learning_rate!r} with optimizer="
             f"{self.settings.optimizer!r}: no update step has changed the coefficients, "

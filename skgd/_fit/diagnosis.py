@@ -173,8 +173,11 @@ class Diagnosis:
             )
         if plan.schedule is None:
             return f"Pass {self._other_settings()}a larger alpha."
-        automatic = run.automatic_schedule(False, np.random.default_rng(0))
-        rate = min(self.history.table["learning_rate"][-1] / 10, automatic.rate)
+        rate = self.history.table["learning_rate"][-1] / 10
+        if not run.is_partial:  # whose automatic rate follows the rows of all calls
+            rate = min(rate, run.automatic_schedule(False, np.random.default_rng(0)).rate)
+        if not 0.0 < rate < np.inf:
+            return "Pass learning_rate='auto' and precondition='auto', or a larger alpha."
         if plan.preconditioned:
             other = "" if self.settings.has_automatic_rate else " or learning_rate='auto'"
             return f"Pass learning_rate={rate:.1g}{other}."

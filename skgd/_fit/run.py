@@ -143,8 +143,8 @@ class Run:
         return History(
             max_iter=1 if self.is_partial else settings.max_iter,
             tol=None if self.is_partial else settings.tol, patience=settings.n_iter_no_change,
-            baseline=Baseline(objectives, constant, scale), is_partial=self.is_partial,
-            is_homogeneous=self.loss.homogeneous,
+            baseline=Baseline(objectives, constant, scale, self.loss.homogeneous),
+            is_partial=self.is_partial,
             validation=None if validation is None else validation(self.make_problem, constant),
             tasks=tasks if tasks is not None and tasks.has_listeners else None,
             attributes=self.epoch_attributes,
@@ -195,7 +195,7 @@ class Run:
         if history.stop is not None:
             return self.start
         if plan.takes_steps:
-            return train_steps(self.state.steps, objective, plan, history)
+            return self._take_steps()
         x = objective.metric.from_raw(*self.start).ravel()
         if plan.optimizer is None:
             self.solution = auto.solve(objective, x, history)
@@ -208,6 +208,22 @@ class Run:
         if not history.n_iter:
             enter_end(objective, x, history)
         return objective.raw(x)
+
+    def _take_steps(self):
+        """Train by steps, those of a stream anew where its automatic rate was too high for them."""
+        history, plan, steps = self.history, self.plan, self.state.steps
+        epochs, end = steps.epochs, train_steps(steps, self.objective, plan, history)
+        while (
+            self.is_partial and history.stop == Stop.DIVERGED and history.best is not None
+            and not history.is_halted and plan.schedule.recover(diverged=True)
+        ):  # fmt: skip
+            parameters, steps.t = self.steps_began
+            steps.epochs = epochs
+            steps.start_from(parameters)
+            steps.state[:], steps.table = 0.0, None
+            history.take_back()
+            end = train_steps(steps, self.objective, plan, history)
+        return end
 
     def _begin_steps(self):
         state, metric, plan = self.state, self.objective.metric, self.plan

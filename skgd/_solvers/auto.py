@@ -6,7 +6,14 @@ whether it suits an objective, what it costs (see `costs`), and how it minimises
 
 from dataclasses import replace
 
-from skgd._solvers import first_order, interior_point, row_space, second_order, smoothing
+from skgd._solvers import (
+    duality_gap,
+    first_order,
+    interior_point,
+    row_space,
+    second_order,
+    smoothing,
+)
 
 SOLVERS = interior_point, second_order, smoothing, first_order
 
@@ -37,4 +44,9 @@ def solve(objective, x, history):
         solution = solve(reduced, reduced.coordinates(*objective.raw(x)), history)
         x = objective.metric.from_raw(*reduced.model(solution.x)).ravel()
         return replace(solution, x=x, reduced=reduced)
-    return choose(objective).minimise(objective, x, history)
+    solver = choose(objective)
+    solution = solver.minimise(objective, x, history)
+    if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
+        history.resume()
+        return smoothing.minimise(objective, solution.x, history)
+    return solution

@@ -174,6 +174,8 @@ class Gap:
     faint = np.finfo(float).eps ** 2
     # The rounding of a sum that a bound allows for, as a share of its terms.
     rounding = 32 * np.finfo(float).eps
+    # Parameters whose rounding is bounded by the inverse Hessian where their penalty is too small.
+    few_faint = 16
     # The same for the sums of a gradient, whose terms' rounding is as often above as below zero.
     rounded = 2 * np.finfo(float).eps
 

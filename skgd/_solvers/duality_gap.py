@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skgd._descent.solution import Stop
 from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import interior_point, newton
 from skgd._solvers.active_set import SeparablePenalty
@@ -138,13 +139,45 @@ def _quadratic_gap(objective, hessian, x):
     diag = objective.penalty_hessian_diag
     floor = np.where(diag > Gap.faint, diag, np.finfo(float).eps)
     hidden = np.abs(residual).reshape(shape) + Gap.rounded * objective.gradient_terms(x)
-    squares = (step * (point.gradient + residual)).reshape(shape) + hidden**2 / floor
-    roots = np.sqrt(np.maximum(squares.sum(axis=1), 0.0))
-    roots += Gap.rounded * np.sqrt(objective.smoothness * unit) * objective.margin_size(x)
     values = objective.with_penalty(point.losses, point.raw[0])
+    lengths = _hidden_lengths(hessian, hidden, floor, (unit * np.abs(values))[:, None])
+    squares = (step * (point.gradient + residual)).reshape(shape).sum(axis=1) + lengths**2
+    roots = np.sqrt(np.maximum(squares, 0.0))
+    roots += Gap.rounded * np.sqrt(objective.smoothness * unit) * objective.margin_size(x)
     gap = 0.5 * roots**2 / unit + Gap.rounding * values
     # No squares are below zero.
     return float(np.sum(np.where(gap < values, gap, values)))
+
+
+def _hidden_lengths(hessian, hidden, floor, sizes):
+    """Return for each output the root of ``r' H^-1 r`` for a residual of which the sizes are known.
+
+    Parameters
+    ----------
+    hessian : Hessian
+    hidden : array of shape (n_outputs, n_parameters)
+    floor : array of shape (n_outputs, n_parameters)
+        What H is at least.
+    sizes : array of shape (n_outputs, 1)
+        Those of the objective.
+    """
+    squares, lengths = hidden**2 / floor, np.zeros(hidden.shape)
+    # Beside a column that depends on others its own small penalty bounds nothing.
+    faint = squares > Gap.rounding * sizes
+    if np.count_nonzero(faint) <= Gap.few_faint:
+        for j in np.flatnonzero(faint):
+            inverse = min(_inverse_at(hessian, j, floor.ravel()), 1.0 / floor.flat[j])
+            lengths.flat[j], squares.flat[j] = hidden.flat[j] * np.sqrt(inverse), 0.0
+    return np.sqrt(squares.sum(axis=1)) + lengths.sum(axis=1)
+
+
+def _inverse_at(hessian, j, floor):
+    """Return a bound on a diagonal element of the inverse of a Hessian that is at least a floor."""
+    unit = np.zeros(len(floor))
+    unit[j] = 1.0
+    step = hessian.solve(unit, 0.0)
+    residual = unit - hessian.product(step)
+    return float(step @ (unit + residual) + np.sum(residual**2 / floor))
 
 
 def _gap(objective, x, values, solution, allowance):
@@ -400,11 +433,24 @@ def confirmation(objective, history, smooth=None):
     def confirm(x):
         bound.improve_at(x, smooth)
         values = objective.values(*objective.raw(x))[1]
-        possible = float(np.sum(history.constant_objectives - values))
+        possible = float(np.sum(history.baseline.objectives - values))
         bound.is_tight = bound.gap(values) <= history.tol * possible
         return bound.is_tight
 
     return bound, confirm
+
+
+def is_stuck(objective, solution, history):
+    """Tell whether rounding has ended an interior point method far from the minimum."""
+    if history.stop not in (None, Stop.PRECISION) or solution.dual is None:
+        return False
+    if history.tol is None or not knows_gap(objective):
+        return False
+    bound = LowerBound(objective)
+    bound.improve(solution.dual, np.abs(solution.x).reshape(objective.shape))
+    values = objective.values(*objective.raw(solution.x))[1]
+    possible = float(np.sum(history.baseline.objectives - values))
+    return bound.gap(values) > history.tol * possible
 
 
 def knows_conjugate(loss):

@@ -55,7 +55,7 @@ def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None, 
     if solver.misses_null_space:
         x = train_full_batch(LBFGS(), objective, x, history, reported=reported)
         solution = Solution(x, hessian=hessian)
-    elif not on_path and history.stop_reason == Stop.TOL:
+    elif not on_path and history.stop == Stop.TOL:
         solution = _leave_plateau(objective, solution, solver.hessian, history)
     history.finish(Stop.PRECISION)
     return solution
@@ -63,7 +63,7 @@ def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None, 
 
 def _warm_start(newton, objective, x, history, reported):
     """Return a point that cheaper steps than Newton's lead to, and ready them for it."""
-    start_value = float(objective.metric.unit @ history.constant_objectives)
+    start_value = float(objective.metric.unit @ history.baseline.objectives)
     x, newton.hessian = descend_on_subsamples(objective, x, start_value)
     passes = passes_per_hessian(objective)
     if newton.hessian is None and passes:
@@ -88,7 +88,7 @@ def _leave_plateau(objective, solution, hessian, history):
     known = hessian is not None and hessian.objective.problem.n == objective.problem.n
     if not cheap and not (known and hessian.is_exact):
         return solution
-    start_value = float(objective.metric.unit @ history.constant_objectives)
+    start_value = float(objective.metric.unit @ history.baseline.objectives)
     bound = duality_gap.LowerBound(objective)
     share = max(Auto.left * history.tol**2, Auto.no_plateau)
     observe = duality_gap.observer(
