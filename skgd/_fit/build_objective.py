@@ -4,7 +4,8 @@ import numpy as np
 
 from skgd._objective.metric import diagonal_metric, identity_metric
 from skgd._objective.objective import Objective
-from skgd.penalties import L2, BoxRule
+from skgd.penalties import L2
+from skgd.penalties.separable import BoxRule
 
 
 def build_objective(settings, problem, plan, moments, target_moments, shared):
@@ -30,7 +31,7 @@ def build_objective(settings, problem, plan, moments, target_moments, shared):
     def metric_and_curvatures():
         mean, spread = target_scales(settings, target_moments, problem.k, plan.preconditioned)
         smoothness, unit = settings.loss.scales(mean, spread)
-        diag = np.zeros(problem.d) if penalty is None else penalty.hessian_diag(problem.d)
+        diag = np.zeros(problem.d) if penalty is None else penalty.curvature(problem.d)
         penalty_curvature = alpha[:, None] * np.asarray(diag, dtype=float)
         if not plan.preconditioned:
             metric = identity_metric(problem.d, problem.k, settings.fit_intercept)

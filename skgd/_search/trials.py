@@ -2,7 +2,7 @@
 
 import time
 
-from thalvingback import format_exc
+from traceback import format_exc
 
 from skgd._descent.solution import Stop
 from skgd._estimators.validation import make_validation
@@ -171,15 +171,15 @@ class Group:
         return [Group([trial], ALONE) for trial in self.trials if trial.run is not None]
 
 
-def train(trials, threads, halving=None, monitor=ObjectiveMonitor):
+def train(trials, threads, race=None, monitor=ObjectiveMonitor):
     """Train candidates on folds; each trial ends with a model or an error.
 
     Parameters
     ----------
     trials : list of Trial
     threads : Threads
-    halving : callable or None
-        ``halving(epoch, trials)`` returns after each epoch the trials that leave.
+    race : callable or None
+        ``race(epoch, trials)`` returns after each epoch the trials that leave.
     monitor : class
         Of what evaluates the objectives.
     """
@@ -198,5 +198,5 @@ def train(trials, threads, halving=None, monitor=ObjectiveMonitor):
     while groups:
         epoch += 1
         groups = [rest for group in groups for rest in group.epoch()]
-        for trial in halving(epoch, trials) if halving is not None else []:
+        for trial in race(epoch, trials) if race is not None else []:
             trial.leave()

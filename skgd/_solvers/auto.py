@@ -48,5 +48,6 @@ def solve(objective, x, history):
     solution = solver.minimise(objective, x, history)
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
         history.resume()
-        return smoothing.minimise(objective, solution.x, history)
+        smoothed = smoothing.minimise(objective, solution.x, history)
+        return replace(smoothed, dual=solution.dual)
     return solution
