@@ -12,6 +12,8 @@ import numpy as np
 STEPS, PARAMETERS, DECAY = 200, 5, 0.1
 RATE, EPOCHS, STEPS_PER_EPOCH = 0.3, 10, 6
 
+TESTS = Path(__file__).parent
+
 
 # ---- step rules ---------------------------------------------------------------------------------
 
@@ -146,8 +148,10 @@ def rates(torch):
 def main():
     import torch
 
-    for name, record in (("torch_sequences", sequences), ("torch_schedules", rates)):
-        np.savez_compressed(Path(__file__).with_name(f"{name}.npz"), **record(torch))
+    for folder, name, record in (
+        ("optimizers", "torch_sequences", sequences), ("schedules", "torch_schedules", rates)
+    ):
+        np.savez_compressed(TESTS / folder / f"{name}.npz", **record(torch))
 
 
 if __name__ == "__main__":

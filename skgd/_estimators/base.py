@@ -188,12 +188,12 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             best = history.best if history.best is not None else run.start
             vars(self).update(run.final_attributes(*best))
             raise
-        Accuracy(run).check_moved()
+        found = Accuracy(run).check_moved()
         vars(self).update(run.final_attributes(coef, intercept))
         names = getattr(self, "feature_names_in_", None)
         diagnosis = Diagnosis(run, *self._raw_model(*coef.shape), names)
         self.optimality_ = diagnosis.accuracy.duality_gap()
-        for category, message in diagnosis.warnings():
+        for category, message in found + diagnosis.warnings():
             warnings.warn(message, category)
 
     @np.errstate(all="ignore")

@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from skgd._descent.history import NEGLIGIBLE
 from skgd._descent.solution import Solution, Stop
@@ -183,33 +184,44 @@ class Accuracy:
         return bool(direction.any() and then < now)
 
     def check_moved(self):
-        """Raise where no step has changed anything, though the gradient is not zero."""
+        """Raise where no step has changed anything, though the gradient is not zero.
+
+        Returns
+        -------
+        list of (category, message)
+            What to warn of where that may be meant.
+        """
         run, steps, history = self.run, self.run.state.steps, self.history
         if run.steps_began is None or not history.n_iter or history.stop == Stop.DIVERGED:
-            return
+            return []
         began, t = run.steps_began
         if steps.t == t or not np.array_equal(steps.parameters, began):
-            return
+            return []
         rates = checked_rates(self.plan.schedule, np.arange(t, max(steps.t, t + FEW_STEPS)))
         # On a stream, steps below rounding may be wanted, and rates that begin with zero.
         if run.is_partial and rates.any() and (not rates[0] or rates.max() < ROUNDED_AWAY):
-            return
+            return []
         x, objective = began.ravel(), run.objective
         gradient, losses, _ = objective.losses_and_gradients(*objective.raw(x))
         size = float(objective.metric.unit @ (
             np.abs(losses) + np.abs(history.baseline.objectives)
         ))  # fmt: skip
         if objective.decrement(x, gradient) <= FLAT * size:
-            return
+            return []
         remedy = (
             "pass a larger learning_rate, or change w in place (w -= ...) in "
             f"{type(self.plan.optimizer).__name__}.update, which must neither rebind w nor return "
             "it"
         ) if rates.any() else "the learning rate is 0 at each of them: pass a larger one"
-        if not rates.any() and self.plan.schedule.ran_to_its_end(steps.t):
+        has_ended = not rates.any() and self.plan.schedule.ran_to_its_end(steps.t)
+        if has_ended:
             remedy += ", as by a min_rate above 0: the schedule has come to its end"
-        raise ValueError(
+        message = (
             f"learning_rate={self.settings.learning_rate!r} with optimizer="
             f"{self.settings.optimizer!r}: no update step has changed the coefficients, "
             f"though the gradient is not zero; {remedy}."
         )
+        if not (has_ended and run.is_partial):
+            raise ValueError(message)
+        # A stream that has outlasted its schedule keeps a model that is of use.
+        return [(ConvergenceWarning, message)]

@@ -176,11 +176,12 @@ class Diagnosis:
         rate = self.history.table["learning_rate"][-1] / 10
         if not run.is_partial:  # whose automatic rate follows the rows of all calls
             rate = min(rate, run.automatic_schedule(False, np.random.default_rng(0)).rate)
+        automatic = [] if self.settings.has_automatic_rate else ["learning_rate='auto'"]
         if not 0.0 < rate < np.inf:
-            return "Pass learning_rate='auto' and precondition='auto', or a larger alpha."
+            others = automatic + ["precondition='auto'"] * (not plan.preconditioned)
+            return f"Pass {', or '.join([*others, 'a larger alpha'])}."
         if plan.preconditioned:
-            other = "" if self.settings.has_automatic_rate else " or learning_rate='auto'"
-            return f"Pass learning_rate={rate:.1g}{other}."
+            return f"Pass {' or '.join([f'learning_rate={rate:.1g}', *automatic])}."
         sizes = np.sqrt(run.problem.moments().variance(about_mean=False))
         largest = int(np.argmax(sizes))
         column = largest if self.names is None else repr(str(self.names[largest]))

@@ -1,7 +1,6 @@
 """Candidates of a search on the folds of a cross-validation, trained in as few passes as may be."""
 
 import time
-
 from traceback import format_exc
 
 from skgd._descent.solution import Stop
