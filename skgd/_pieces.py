@@ -9,8 +9,9 @@ from functools import cache, wraps
 
 from skgd._checks import check_flag, is_finite, is_number, shown
 
-# Parameters whose default is a number, and which take other things too.
-MORE_THAN_NUMBERS = {"quantile", "epochs", "then"}
+# Parameters whose default is a number, and which say themselves what they take: other things too,
+# or integers alone.
+MORE_THAN_NUMBERS = {"quantile", "epochs", "then", "every"}
 # What other libraries pass to an optimizer, and where it goes.
 ELSEWHERE = dict.fromkeys(
     ("lr", "eta0", "eta", "learning_rate", "learning_rate_init", "step_size"), "the learning rate "

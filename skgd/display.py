@@ -13,7 +13,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skgd._checks import check_weights, is_number
-from skgd.callbacks import Callback, FitTasks
+from skgd.callbacks import Callback
+from skgd.fit_tasks import FitTasks
 from skgd.learning_rate import drawn_rows, find_learning_rate
 from skgd.run import Memory, Run, Sample
 
