@@ -6,11 +6,13 @@ makes the problem, the plan, the metric and the start from them, and descends.
 
 import copy
 import time
+import warnings
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from skgd import auto, automatic_rate, certificate
 from skgd._checks import given_start, make_generator
@@ -625,13 +627,18 @@ class Run:
                 f"pass a larger learning_rate, or change w in place (w -= ...) in {optimizer}."
                 "update, which must neither rebind w nor return it"
             ) if rates.any() else "the learning rate is 0 at each of them: pass a larger one"
-            if not rates.any() and self.plan.schedule.ran_to_its_end(steps.t):
+            ended = not rates.any() and self.plan.schedule.ran_to_its_end(steps.t)
+            if ended:
                 remedy += ", as by a min_rate above 0: the schedule has come to its end"
-            raise ValueError(
+            message = (
                 f"learning_rate={self.estimator.learning_rate!r} with optimizer="
                 f"{self.estimator.optimizer!r}: no update step has changed the coefficients, "
                 f"though the gradient is not zero; {remedy}."
             )
+            if not (ended and self.partial):
+                raise ValueError(message)
+            # A stream that has outlasted its schedule keeps a model that is of use.
+            warnings.warn(message, ConvergenceWarning)
 
     def _is_trained(self):
         """Whether the start knows more than the best constant model, which bounds may move."""
@@ -821,10 +828,11 @@ class Run:
                 replace(self.memory.steps, generator=np.random.default_rng(0)), self.record,
                 trained=False,
             ).rate)  # fmt: skip
+        given = not isinstance(self.estimator.learning_rate, str)
         if not 0.0 < rate < np.inf:
-            return "Pass learning_rate='auto' and precondition='auto', or a larger alpha."
+            others = [AUTOMATIC] * given + ["precondition='auto'"] * (not plan.preconditioned)
+            return f"Pass {', or '.join([*others, 'a larger alpha'])}."
         if plan.preconditioned:
-            given = not isinstance(self.estimator.learning_rate, str)
             return f"Pass learning_rate={rate:.1g}{' or ' + AUTOMATIC if given else ''}."
         moments = Moments.of(problem.rows, problem.weights)
         sizes = np.sqrt(moments.variance(about_mean=False))
