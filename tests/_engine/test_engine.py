@@ -8,7 +8,7 @@ from scipy import sparse, special
 
 from skgd import GDClassifier
 from skgd._engine import (
-    Problem,
+    DataTerm,
     Sweep,
     cache_aligned,
     chunk_starts,
@@ -132,7 +132,7 @@ def assert_close(got, wanted):
 @pytest.mark.parametrize("k", [1, 2, 5, 9, 45])
 def test_a_full_pass_is_what_numpy_computes(layout, k, tmp_path):
     X, y, s = raw(), targets(N, k), weights(N)
-    problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(k), k)
+    problem = DataTerm(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(k), k)
     got = value_and_gradient(problem, *coefficients(k))
     assert_close(got, expected(X, y, s, *coefficients(k)))
     assert problem.n == N and problem.d == D and problem.weight_sum == s.sum()
@@ -143,7 +143,7 @@ def test_a_full_pass_is_what_numpy_computes(layout, k, tmp_path):
 def test_the_blocks_of_64_rows_have_no_seams(kind, n, tmp_path):
     for d in (1, 3, 8, 131, 515):
         X, y = raw(n, d), targets(n, 2)
-        problem = Problem(LAYOUTS[kind](X, tmp_path), y, None, SquaredError().compiled(2), 2)
+        problem = DataTerm(LAYOUTS[kind](X, tmp_path), y, None, SquaredError().compiled(2), 2)
         got = value_and_gradient(problem, *coefficients(2, d))
         for a, b in zip(got, expected(X, y, None, *coefficients(2, d)), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-11)
@@ -158,7 +158,7 @@ def test_the_tiles_of_many_outputs_have_no_seams(k):
             # Whole numbers, whose sums are exact in any order.
             X, y = generator.integers(-9, 10, (n, d)) / 1.0, np.zeros((n, k))
             w, z = np.ascontiguousarray(coef[:, :d]), np.empty((n, k))
-            problem = Problem(X, y, None, SquaredError().compiled(k), k)
+            problem = DataTerm(X, y, None, SquaredError().compiled(k), k)
             _, *gradient = value_and_gradient(problem, w, intercept, margins=z)
             wanted = X @ w.T + intercept
             np.testing.assert_array_equal(z, wanted)
@@ -177,7 +177,7 @@ def test_log_losses_of_each_output_are_those_of_numpy(k):
         def _rule(self, n_outputs):
             return LogLoss()._rule(1)
 
-    problem = Problem(X, y, s, OneVersusRest().compiled(k), k)
+    problem = DataTerm(X, y, s, OneVersusRest().compiled(k), k)
     got = value_and_gradient(problem, *coefficients(k))
     assert_close(got, expected(X, y, s, *coefficients(k), "log"))
 
@@ -186,7 +186,7 @@ def test_log_losses_of_each_output_are_those_of_numpy(k):
 @pytest.mark.parametrize("layout", ["C", "CSR"])
 def test_class_codes_give_the_softmax(layout, k, tmp_path):
     X, s, codes = raw(), weights(N), np.random.default_rng(3).integers(0, k, N).astype(float)
-    problem = Problem(LAYOUTS[layout](X, tmp_path), codes, s, LogLoss().compiled(k), k)
+    problem = DataTerm(LAYOUTS[layout](X, tmp_path), codes, s, LogLoss().compiled(k), k)
     got = value_and_gradient(problem, *coefficients(k))
     assert_close(got, expected(X, codes, s, *coefficients(k), "softmax"))
 
@@ -195,8 +195,8 @@ def test_class_codes_are_plus_one_for_the_class_and_minus_one_for_the_others():
     X, codes = raw(), np.random.default_rng(3).integers(0, 5, N).astype(float)
     signs = np.where(codes[:, None] == np.arange(5), 1.0, -1.0)
     rule = Huber().compiled(5)
-    by_code = value_and_gradient(Problem(X, codes, None, rule, 5), *coefficients(5))
-    by_sign = value_and_gradient(Problem(X, signs, None, rule, 5), *coefficients(5))
+    by_code = value_and_gradient(DataTerm(X, codes, None, rule, 5), *coefficients(5))
+    by_sign = value_and_gradient(DataTerm(X, signs, None, rule, 5), *coefficients(5))
     for a, b in zip(by_code, by_sign, strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -204,8 +204,8 @@ def test_class_codes_are_plus_one_for_the_class_and_minus_one_for_the_others():
 def test_a_weight_is_a_repetition_and_zero_an_absence():
     X, y, s = raw(), targets(N, 2), np.random.default_rng(1).integers(0, 4, N)
     rule, rows = SquaredError().compiled(2), np.repeat(np.arange(N), s)
-    weighted = value_and_gradient(Problem(X, y, s.astype(float), rule, 2), *coefficients(2))
-    repeated = value_and_gradient(Problem(X[rows], y[rows], None, rule, 2), *coefficients(2))
+    weighted = value_and_gradient(DataTerm(X, y, s.astype(float), rule, 2), *coefficients(2))
+    repeated = value_and_gradient(DataTerm(X[rows], y[rows], None, rule, 2), *coefficients(2))
     assert_close(weighted, repeated)
 
 
@@ -213,13 +213,13 @@ def test_a_row_of_weight_zero_may_have_an_infinite_loss():
     X, y, s = raw(), targets(N, 1), np.ones(N)
     y[3], s[3] = np.inf, 0.0
     got = value_and_gradient(
-        Problem(X, y, s, SquaredError().compiled(), 1), *coefficients(1)
+        DataTerm(X, y, s, SquaredError().compiled(), 1), *coefficients(1)
     )
     assert_close(got, expected(np.delete(X, 3, 0), np.delete(y, 3, 0), None, *coefficients(1)))
 
 
 def test_without_gradient_the_values_are_the_same():
-    problem = Problem(raw(), targets(N, 2), weights(N), SquaredError().compiled(2), 2)
+    problem = DataTerm(raw(), targets(N, 2), weights(N), SquaredError().compiled(2), 2)
     both = value_and_gradient(problem, *coefficients(2))
     values, coef_gradient, intercept_gradient = value_and_gradient(
         problem, *coefficients(2), gradient=False
@@ -232,7 +232,7 @@ def test_without_gradient_the_values_are_the_same():
 @pytest.mark.parametrize("k", [1, 2, 19])
 def test_the_margins_are_written_where_asked(layout, k, tmp_path):
     X, margins, rows = raw(), np.empty((N, k)), np.arange(0, N, 3)
-    problem = Problem(
+    problem = DataTerm(
         LAYOUTS[layout](X, tmp_path), targets(N, k), None, SquaredError().compiled(k), k
     )
     coef, intercept = coefficients(k)
@@ -251,7 +251,7 @@ def test_a_subset_is_the_rows_in_any_order_and_number(layout, n_rows, tmp_path):
     X, y, s = raw(), targets(N, 2), weights(N)
     rows = np.random.default_rng(4).integers(0, N, n_rows)
     s[rows[0]] = 1.0
-    problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(2), 2)
+    problem = DataTerm(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(2), 2)
     got = value_and_gradient(problem, *coefficients(2), subset=rows)
     assert_close(got, expected(X[rows], y[rows], s[rows], *coefficients(2)))
 
@@ -260,7 +260,7 @@ def test_a_subset_is_the_rows_in_any_order_and_number(layout, n_rows, tmp_path):
 @pytest.mark.parametrize("k", [2, 5])
 def test_any_number_of_threads_gives_the_same_bits(k, layout, monkeypatch, tmp_path):
     X, y, s = raw(1500), targets(1500, k), weights(1500)
-    problem = Problem(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(k), k)
+    problem = DataTerm(LAYOUTS[layout](X, tmp_path), y, s, SquaredError().compiled(k), k)
     at_once = value_and_gradient(problem, *coefficients(k))
     monkeypatch.setattr("skgd._engine.rows.CHUNK", 500)
     assert len(chunk_starts(problem.rows, 1500)) > 8
@@ -281,12 +281,12 @@ def test_the_chunks_depend_on_the_data_alone_and_cover_it():
 
 def test_a_matrix_without_any_number_is_a_matrix_of_zeros():
     X, y = sparse.csr_array((N, D)), targets(N, 1)
-    got = value_and_gradient(Problem(X, y, None, SquaredError().compiled(), 1), *coefficients(1))
+    got = value_and_gradient(DataTerm(X, y, None, SquaredError().compiled(), 1), *coefficients(1))
     assert_close(got, expected(np.zeros((N, D)), y, None, *coefficients(1)))
 
 
 def test_the_arrays_are_kept_alive_by_the_problem():
-    problem = Problem(raw(), targets(N, 1), weights(N), SquaredError().compiled(), 1)
+    problem = DataTerm(raw(), targets(N, 1), weights(N), SquaredError().compiled(), 1)
     junk = [np.full((N, D), np.nan) for _ in range(20)]
     got = value_and_gradient(problem, *coefficients(1))
     assert_close(got, expected(raw(), targets(N, 1), weights(N), *coefficients(1)))
@@ -294,7 +294,7 @@ def test_the_arrays_are_kept_alive_by_the_problem():
 
 
 def test_with_loss_keeps_rows_targets_and_weights():
-    problem = Problem(raw(), targets(N, 1), weights(N), AbsoluteError().compiled(), 1)
+    problem = DataTerm(raw(), targets(N, 1), weights(N), AbsoluteError().compiled(), 1)
     got = value_and_gradient(problem.with_loss(SquaredError().compiled()), *coefficients(1))
     assert_close(got, expected(raw(), targets(N, 1), weights(N), *coefficients(1)))
 
@@ -302,7 +302,7 @@ def test_with_loss_keeps_rows_targets_and_weights():
 def test_nan_is_not_hidden():
     X = raw()
     X[150, 2] = np.nan
-    problem = Problem(X, targets(N, 1), None, SquaredError().compiled(), 1)
+    problem = DataTerm(X, targets(N, 1), None, SquaredError().compiled(), 1)
     assert all(np.isnan(part).all() for part in value_and_gradient(problem, *coefficients(1)))
 
 
@@ -336,7 +336,7 @@ class BreaksLater(Squares):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_a_python_loss_is_called_back(k, n_threads, monkeypatch):
     monkeypatch.setattr("skgd._engine.rows.CHUNK", 1)
-    problem = Problem(raw(), targets(N, k), weights(N), Squares().compiled(k), k)
+    problem = DataTerm(raw(), targets(N, k), weights(N), Squares().compiled(k), k)
     got = value_and_gradient(problem, *coefficients(k), n_threads=n_threads)
     assert_close(got, expected(raw(), targets(N, k), weights(N), *coefficients(k)))
 
@@ -344,7 +344,7 @@ def test_a_python_loss_is_called_back(k, n_threads, monkeypatch):
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_the_error_of_a_python_loss_reaches_the_user(n_threads, monkeypatch):
     monkeypatch.setattr("skgd._engine.rows.CHUNK", 1)
-    problem = Problem(raw(), targets(N, 1), None, Broken().compiled(), 1)
+    problem = DataTerm(raw(), targets(N, 1), None, Broken().compiled(), 1)
     with pytest.raises(ArithmeticError, match="mine"):
         value_and_gradient(problem, *coefficients(1), n_threads=n_threads)
 
@@ -423,7 +423,7 @@ def sweep_and_reference(X, seen, k, metric_kind, fit_intercept, l1_ratio, moment
     optimizer = SGD(momentum=momentum)
     state, average = np.zeros((k, optimizer.slots, u.shape[1])), np.zeros(u.shape)
     sweep = Sweep(
-        Problem(seen, y, s, SquaredError().compiled(k), k),
+        DataTerm(seen, y, s, SquaredError().compiled(k), k),
         ElasticNet(l1_ratio).compiled(), [optimizer.compiled() for _ in range(k)],
         u, state, alpha, metric, reference.scale, average,
     )  # fmt: skip
@@ -499,7 +499,7 @@ def test_a_coordinate_without_curvature_stays_where_it_is(optimizer, l1_ratio):
     assert np.flatnonzero(metric.inverse[0] == 0).tolist() == [2]
     u = np.full((1, D + 1), 0.5)
     Sweep(
-        Problem(X, targets(N, 1), None, SquaredError().compiled(), 1),
+        DataTerm(X, targets(N, 1), None, SquaredError().compiled(), 1),
         ElasticNet(l1_ratio).compiled(), [optimizer.compiled()], u,
         np.zeros((1, optimizer.slots, D + 1)), np.full(1, 0.1), metric, 1.0,
     ).run(np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.1), 0)  # fmt: skip
@@ -521,7 +521,7 @@ def test_two_sweeps_go_on_where_one_would():
     for cuts in ([0, 10], [0, 3, 4, 10]):
         u, average, state = np.zeros((2, D + 1)), np.zeros((2, D + 1)), np.zeros((2, 2, D + 1))
         sweep = Sweep(
-            Problem(X, targets(N, 2), None, SquaredError().compiled(2), 2), L2().compiled(),
+            DataTerm(X, targets(N, 2), None, SquaredError().compiled(2), 2), L2().compiled(),
             [Adam().compiled(), Adam().compiled()], u, state, np.full(2, 0.1),
             metric_of("diagonal", X, 2, True), 1.0, average,
         )  # fmt: skip
@@ -539,7 +539,7 @@ def test_a_step_along_the_full_gradient_is_a_batch_of_all_rows(metric, l1_ratio)
     X, s = raw(), weights(N)
     by_batch, reference, u, average = sweep_and_reference(X, X, 2, metric, True, l1_ratio, 0.0, s)
     by_pass, _, v, v_average = sweep_and_reference(X, X, 2, metric, True, l1_ratio, 0.0, s)
-    problem = Problem(X, targets(N, 2), s, SquaredError().compiled(2), 2)
+    problem = DataTerm(X, targets(N, 2), s, SquaredError().compiled(2), 2)
     by_batch.run(np.arange(N), np.array([0, N]), np.array([0.01]), 0, 0)
     d = reference.metric
     coef, intercept = d.to_raw(reference.u)
@@ -557,14 +557,14 @@ def test_each_output_has_its_own_rule_and_alpha():
     order, bounds, rates = np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.02)
     alpha, metric = np.array([0.5, 0.0]), identity_metric(D, 2, False)
     Sweep(
-        Problem(X, y, None, SquaredError().compiled(2), 2), L2().compiled(),
+        DataTerm(X, y, None, SquaredError().compiled(2), 2), L2().compiled(),
         [rule.compiled() for rule in rules], together, state, alpha, metric, 1.0,
     ).run(order, bounds, rates, 0)  # fmt: skip
     for c, rule in enumerate(rules):
         alone, state = np.zeros((1, D)), np.zeros((1, 1, D))
         column = np.ascontiguousarray(y[:, c : c + 1])
         Sweep(
-            Problem(X, column, None, SquaredError().compiled(), 1), L2().compiled(),
+            DataTerm(X, column, None, SquaredError().compiled(), 1), L2().compiled(),
             [rule.compiled()], alone, state, alpha[c : c + 1], identity_metric(D, 1, False), 1.0,
         ).run(order, bounds, rates, 0)  # fmt: skip
         np.testing.assert_array_equal(together[c], alone[0])
@@ -593,7 +593,7 @@ def small_sweep(optimizer, penalty, loss, u, k=2, X=None, n_threads=1):
     state = np.zeros((k, optimizer.slots, u.shape[1]))
     X = raw() if X is None else X
     return Sweep(
-        Problem(X, targets(N, k), None, loss.compiled(k), k), penalty.compiled(),
+        DataTerm(X, targets(N, k), None, loss.compiled(k), k), penalty.compiled(),
         [optimizer.compiled() for _ in range(k)], u, state, np.full(k, 0.1),
         metric_of("diagonal", X, k, u.shape[1] > D), 1.0, n_threads=n_threads,
     )  # fmt: skip
@@ -667,7 +667,7 @@ def test_the_error_of_a_python_loss_stops_the_sweep(n_threads, monkeypatch):
 def test_positive_keeps_every_coefficient_above_zero():
     X, u = raw(), np.full((1, D + 1), -1.0)
     Sweep(
-        Problem(X, targets(N, 1), None, SquaredError().compiled(), 1),
+        DataTerm(X, targets(N, 1), None, SquaredError().compiled(), 1),
         BoxRule(0.0, None, L2().compiled()), [SGD().compiled()], u, np.zeros((1, 0, D + 1)),
         np.full(1, 0.1), metric_of("diagonal", X, 1, True), 1.0,
     ).run(np.arange(N), np.arange(0, N + 1, 10), np.full(20, 0.05), 0)  # fmt: skip
@@ -759,9 +759,9 @@ def test_a_bad_problem_is_refused(bad):
         "X": raw(), "targets": targets(N, 2), "weights": None, "loss": SquaredError().compiled(2),
         "n_outputs": 2,
     }  # fmt: skip
-    assert Problem(**good).n == N
+    assert DataTerm(**good).n == N
     with pytest.raises(refused):
-        Problem(**(good | BAD_PROBLEM[bad]))
+        DataTerm(**(good | BAD_PROBLEM[bad]))
 
 
 BAD_PASS = {
@@ -790,7 +790,7 @@ BAD_PASS = {
 
 @pytest.mark.parametrize("bad", BAD_PASS)
 def test_a_bad_pass_is_refused(bad):
-    problem = Problem(raw(), targets(N, 2), None, SquaredError().compiled(2), 2)
+    problem = DataTerm(raw(), targets(N, 2), None, SquaredError().compiled(2), 2)
     good = {"coef": np.zeros((2, D)), "intercept": np.zeros(2)}
     with pytest.raises(refused):
         value_and_gradient(problem, **(good | BAD_PASS[bad]))
@@ -798,7 +798,7 @@ def test_a_bad_pass_is_refused(bad):
 
 def good_sweep():
     return {
-        "problem": Problem(raw(), targets(N, 2), None, SquaredError().compiled(2), 2),
+        "problem": DataTerm(raw(), targets(N, 2), None, SquaredError().compiled(2), 2),
         "penalty": L1().compiled(), "rules": [Adam().compiled(), Adam().compiled()],
         "parameters": np.zeros((2, D + 1)), "state": np.zeros((2, 2, D + 1)),
         "alpha": np.zeros(2), "metric": identity_metric(D, 2, True), "weight_scale": 1.0,

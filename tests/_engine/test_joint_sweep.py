@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from skgd._engine import JointSweep, DataTerm, Sweep, joint_losses, rows_of, value_and_gradient
+from skgd._engine import DataTerm, JointSweep, Sweep, joint_losses, rows_of, value_and_gradient
 from skgd._objective.metric import Moments, diagonal_metric, identity_metric
 from skgd._utils.threads import ALONE, Threads
 from skgd.losses import Huber, LogLoss, Loss, SquaredError
@@ -27,7 +27,7 @@ class Absolute(Loss):
 def make_sweep(rows, X, targets, k, loss, seed, optimizer, penalty, preconditioned, average):
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 3, size=N).astype(float)
-    problem = Problem(rows, targets, weights, loss.compiled(k), k)
+    problem = DataTerm(rows, targets, weights, loss.compiled(k), k)
     metric = identity_metric(D, k, True)
     if preconditioned:
         moments = Moments.of(rows, weights)
@@ -106,7 +106,7 @@ def test_models_pass_over_the_rows_that_do_not_count_for_them(k):
         rows, made = rows_of(X), []
         for weights in masks:
             parameters = np.zeros((k, D + 1))
-            problem = Problem(rows, targets, weights, SquaredError().compiled(k), k)
+            problem = DataTerm(rows, targets, weights, SquaredError().compiled(k), k)
             rules = [Adam().compiled() for _ in range(k)]
             sweep = Sweep(
                 problem, L2().compiled(), rules, parameters, np.zeros((k, 2, D + 1)),
@@ -136,7 +136,7 @@ def wide_models(X, threads):
     for penalty in penalties:
         parameters = 0.1 * np.random.default_rng(2).normal(size=(2, WIDE + 1))
         sweep = Sweep(
-            Problem(rows, targets, None, SquaredError().compiled(2), 2), penalty.compiled(),
+            DataTerm(rows, targets, None, SquaredError().compiled(2), 2), penalty.compiled(),
             [Adam().compiled() for _ in range(2)], parameters, np.zeros((2, 2, WIDE + 1)),
             np.full(2, 0.01), metric, 1.0,
         )  # fmt: skip
@@ -164,7 +164,7 @@ def make_problems(X, weighted):
     y, codes = rng.normal(size=(N, 1)), rng.integers(0, 3, N).astype(float)
     weights = rng.integers(0, 3, size=N).astype(float) if weighted else None
     pieces = [(y, SquaredError(), 1), (y, Absolute(), 1), (codes, LogLoss(), 3), (y, Huber(), 1)]
-    return [Problem(rows, targets, weights, loss.compiled(k), k) for targets, loss, k in pieces]
+    return [DataTerm(rows, targets, weights, loss.compiled(k), k) for targets, loss, k in pieces]
 
 
 @pytest.mark.parametrize("layout", layouts())

@@ -139,7 +139,7 @@ def test_many_outputs_take_the_steps_of_each_alone(
 
 def test_a_step_costs_what_its_row_has_and_not_what_the_matrix_has():
     wide = random_array((50, 10_000), density=1e-3, format="csr", rng=GENERATOR)
-    problem = Problem(wide, np.ones((50, 5)), None, SquaredError().compiled(5), 5)
+    problem = DataTerm(wide, np.ones((50, 5)), None, SquaredError().compiled(5), 5)
     sweep = Sweep(
         problem, L2().compiled(), 5 * [SGD().compiled()], np.zeros((5, 10_001)),
         np.zeros((5, 0, 10_001)), np.full(5, 0.1), identity_metric(10_000, 5, True), 1.0,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize
-
 from skgd._quadratic import sweep_coordinates
+
 from skgd._solvers.active_set import Kinks, minimise
 
 RNG = np.random.default_rng(0)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from skgd._quadratic import scale_rows
 from sklearn.linear_model import Ridge
 
 from skgd import GDClassifier, GDRegressor
 from skgd._engine import value_and_gradient
-from skgd._quadratic import scale_rows
 from skgd._solvers import auto, hessian, lbfgs_start, newton, row_space, warm_start, woodbury
 from skgd.penalties import L1, L2
 

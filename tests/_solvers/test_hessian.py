@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from skgd._solvers.lbfgs_start import DiagonalCurvature
 
 from skgd._engine import DataTerm
 from skgd._objective.metric import Moments, diagonal_metric
 from skgd._objective.objective import Objective
 from skgd._solvers.active_set import Kinks
 from skgd._solvers.hessian import Curvature
-from skgd._solvers.lbfgs_start import DiagonalCurvature
 from skgd._solvers.newton import LARGEST_DAMPING, Newton, _Steps, evaluate, search
 from skgd._utils.linalg import solver
 from skgd.losses import LogLoss, SquaredError, SquaredHinge
@@ -30,7 +30,7 @@ def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False
         targets = RNG.integers(0, k, N).astype(float)
     else:
         targets = RNG.choice([-1.0, 1.0], (N, 1))
-    problem = Problem(X, targets, weights, loss.compiled(k), k)
+    problem = DataTerm(X, targets, weights, loss.compiled(k), k)
     moments = Moments.of(problem.rows, weights)
     hessian_diag = np.tile(alpha * penalty.curvature(D), (k, 1))
     curvature, unit = np.full(k, loss.smoothness), np.ones(k)
