@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._checks import (
@@ -18,22 +17,18 @@ from skgd._checks import (
     out_of_range,
 )
 from skgd._pieces import check_types
-from skgd.callbacks import CallbackSupportMixin, FitTasks, with_callbacks
+from skgd.callbacks import CallbackSupportMixin, with_callbacks
+from skgd.fit_tasks import FitTasks
 from skgd.losses import by_name, make_loss
 from skgd.optimizers import make_optimizer
 from skgd.penalties import make_penalty
-from skgd.record import warn_diverged
+from skgd.report import tell
 from skgd.run import Memory, Run, Sample
 from skgd.schedules import as_schedule
 from skgd.state import all_or_nothing
 from skgd.validation import split
 
 FLOATS = (np.float64, np.float32)
-# A run of steps that stopped falling warns where more than this share of what the objective has
-# fallen may be missing.
-FAR = 0.05
-# A squared gradient above this share of the best constant model's objective is no rounding.
-STEEP = 1e-6
 
 
 def takes_batches(estimator):
@@ -208,8 +203,9 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             raise
         run.check_moved()
         self._set_attributes(coef, intercept, run)
-        self.optimality_ = run.certificate(*self._raw_attributes(*coef.shape))
-        self._tell(run)
+        model = self._raw_attributes(*coef.shape)
+        self.optimality_ = run.certificate(*model)
+        tell(self, run, model)
 
     @np.errstate(all="ignore")
     def optimality(self, X, y, sample_weight=None):
@@ -315,99 +311,6 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
         self._weight_sum, self.optimality_ = 0.0, np.nan
         self._memory = memory.state()
-
-    def _tell(self, run):
-        """Warn of what the user should know of a run."""
-        record = run.record
-        self._tell_of_columns(run)
-        if run.without_minimum(*self._raw_attributes(run.problem.k, run.problem.d)):
-            warnings.warn(
-                f"alpha={self.alpha!r} and penalty={self.penalty!r}: the classes can be separated "
-                "without an error, so the minimum is at infinite coefficients, which are large "
-                "here and would grow with max_iter; pass a penalty with alpha > 0.",
-                ConvergenceWarning,
-            )
-        elif record.stop_reason == "diverged":
-            names = getattr(self, "feature_names_in_", None)
-            warn_diverged(record, run.place(), run.remedy(names), self.on_divergence)
-        elif record.stop_reason == "max_iter" and record.tol is not None:
-            self._tell_of_more_epochs(run.plan)
-        elif record.stop_reason == "precision":
-            self._tell_of_a_slope(run)
-        elif run.in_doubt:
-            self._tell_of_what_is_missing(run)
-        elif run.may_be_far:
-            self._tell_of_a_plateau(run)
-
-    def _tell_of_columns(self, run):
-        beyond = np.flatnonzero(run.objective.metric.beyond)
-        if beyond.size:
-            columns = getattr(self, "feature_names_in_", np.arange(run.problem.d))[beyond]
-            warnings.warn(
-                f"X: squares of the numbers in the columns {columns.tolist()} are beyond the range "
-                "of doubles, so these columns were left out: multiply or divide them by a power of "
-                "ten.",
-                UserWarning,
-            )
-
-    def _tell_of_more_epochs(self, plan):
-        if plan.takes_steps and plan.schedule.ran_to_its_end(self.t_):
-            return
-        rate_given = plan.takes_steps and not isinstance(self.learning_rate, str)
-        advice = ", or learning_rate='auto'" if rate_given else ""
-        warnings.warn(
-            f"max_iter={self.max_iter} was reached before tol={self.tol}: pass a larger max_iter "
-            f"or tol{advice}.",
-            ConvergenceWarning,
-        )
-
-    def _tell_of_a_slope(self, run):
-        slope = self.history_["gradient_norm"][-1]
-        worth = run.record.worth(run.objective.metric.unit)
-        smooth = run.loss.smooth and not run.objective.proximal
-        if smooth and slope**2 > STEEP * worth:
-            warnings.warn(
-                f"No step lowers the objective, and yet its gradient has the length {slope:.2g} in "
-                "the metric: check the gradients of the loss and the penalty, or set smooth = "
-                "False in a loss with kinks.",
-                ConvergenceWarning,
-            )
-
-    def _tell_of_what_is_missing(self, run):
-        fallen = run.record.constant_objective - self.history_["objective"][-1]
-        above, missing = "up to", self.optimality_
-        if not np.isfinite(missing):
-            model = self._raw_attributes(run.problem.k, run.problem.d)
-            above, missing = "at least", run.further_fall(*model)
-        if missing > FAR * max(fallen, 0.0) + run.negligible:
-            warnings.warn(
-                f"The objective stopped falling (tol={self.tol}, n_iter_no_change="
-                f"{self.n_iter_no_change}) {above} {missing:.2g} above its minimum, after a fall "
-                f"of {fallen:.2g}: pass {self._closer(run.plan)}.",
-                ConvergenceWarning,
-            )
-
-    def _closer(self, plan):
-        """Say what brings a run of steps closer to the minimum and is not set already."""
-        advice = [] if len(plan.bounds) == 2 else ["a larger batch_size"]
-        advice.append("a smaller tol")
-        if make_optimizer(self.optimizer) is not None:
-            advice.append("optimizer='auto'")
-        elif not isinstance(self.batch_size, str):
-            advice.append("batch_size='auto'")
-        return ", or ".join(filter(None, (", ".join(advice[:-1]), advice[-1])))
-
-    def _tell_of_a_plateau(self, run):
-        fallen = run.record.constant_objective - self.history_["objective"][-1]
-        share, missing = max(FAR, self.tol or 0.0), self.optimality_
-        if missing > share * max(fallen, 0.0) + run.negligible:
-            warnings.warn(
-                f"The objective stopped falling at {self.history_['objective'][-1]:.3g}, after a "
-                f"fall of {fallen:.2g}, and may be up to {missing:.2g} above its minimum: pass a "
-                "larger alpha, or X without values that are far larger than the others of their "
-                "columns, as a QuantileTransformer makes it.",
-                ConvergenceWarning,
-            )
 
     # ---- after the fit --------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ from functools import cache, wraps
 
 from skgd._checks import check_flag, is_finite, is_number, shown
 
-# Parameters whose default is a number, and which take other things too.
-MORE_THAN_NUMBERS = {"quantile", "epochs", "then"}
+# Parameters whose default is a number, and which say themselves what they take: other things too,
+# or integers alone.
+MORE_THAN_NUMBERS = {"quantile", "epochs", "then", "every"}
 # What other libraries pass to an optimizer, and where it goes.
 ELSEWHERE = dict.fromkeys(
     ("lr", "eta0", "eta", "learning_rate", "learning_rate_init", "step_size"), "the learning rate "
@@ -103,6 +104,15 @@ def parameter_names(cls):
 def snake_case(name):
     """Return the name of a class as users write it: "log_loss" for LogLoss, "sgd" for SGD."""
     return re.sub("(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def name_by_package(package):
+    """Let the public classes of a package be known by it, not by the file that they are in.
+
+    Pickles and checkpoints have that name, and what a user of skops trusts.
+    """
+    for name in package["__all__"]:
+        package[name].__module__ = package["__name__"]
 
 
 def check_complete(piece, root, *signatures):

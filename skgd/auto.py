@@ -33,10 +33,7 @@ def solve(objective, loss, X, x, record):
     method sees no curvature, L-BFGS goes on. Many rows are sampled for the start, and more columns
     than rows are descended in the span of the rows.
     """
-    space = None
-    curved = loss.has_hessian or loss.smoothing is not None
-    if loss.convex and curved and not takes_dual(objective, loss):
-        space = in_row_space(objective, loss, X)
+    space = row_space(objective, loss, X)
     if space is not None:
         objective.space = space
         x = solve(space, loss, space.X, space.coordinates(*objective.raw(x)), record)
@@ -44,8 +41,10 @@ def solve(objective, loss, X, x, record):
     if takes_hinges(objective, loss):
         if record.start_objective > 0.0:  # hinges are never below zero
             x = train_full_batch(InteriorPoint(loss, X), objective, x, record)
-        record.stop_reason = record.stop_reason or "precision"
-        return x
+        if not _is_stuck(objective, loss, X, x, record):
+            record.stop_reason = record.stop_reason or "precision"
+            return x
+        record.stop_reason = None
     losses, inner = smoothing_path(objective, loss), objective
     for smooth in losses:
         so_far, inner = inner.passes, objective
@@ -74,6 +73,27 @@ def solve(objective, loss, X, x, record):
         if record.stop_reason not in ("tol", "precision"):
             break
     return x
+
+
+def row_space(objective, loss, X):
+    """Return the objective in the span of the rows; None where that has no advantage."""
+    curved = loss.has_hessian or loss.smoothing is not None
+    if not (loss.convex and curved) or takes_dual(objective, loss):
+        return None
+    return in_row_space(objective, loss, X)
+
+
+def _is_stuck(objective, loss, X, x, record):
+    """Tell whether rounding has ended an interior point method far from the minimum."""
+    if record.stop_reason not in (None, "precision") or objective.slopes is None:
+        return False
+    if record.tol is None or not certificate.knows_gap(objective, loss):
+        return False
+    bound = certificate.LowerBound(objective, loss, X)
+    bound.improve(objective.slopes, np.abs(x).reshape(bound.hessian_diag.shape))
+    values = objective.values(*objective.raw(x))[1]
+    possible = float(np.sum(record.constant_objectives - values))
+    return bound.distance(values) > record.tol * possible
 
 
 def _approach(newton, objective, loss, X, x, record):

@@ -87,19 +87,27 @@ class Curvatures:
         return self.objective.penalty_hessian_diag[0]
 
     @cached_property
-    def mean(self):
+    def _largest(self):
+        """The largest curvature of the sample's mean objective, by power iterations; or 0."""
         sample, weights = self._sample
         v, largest = self.generator.normal(size=len(self._penalty)), 0.0
         for _ in range(20):
             v = sample.transposed(weights * sample.times(v)) + self._penalty * v
             largest = float(np.linalg.norm(v))
             if largest == 0.0:
-                return 1.0
+                break
             v /= largest
+        return largest
+
+    @cached_property
+    def mean(self):
+        largest = 1.1 * self._largest
+        if largest == 0.0:
+            return 1.0
         if self.on_stream:
             # Of few rows the largest curvature is more by about what a batch of them leaves of one.
-            return max(1.1 * largest - self.typical / len(weights), 0.0)
-        return 1.1 * largest
+            return max(largest - self.typical / len(self._rows), 0.0)
+        return largest
 
     @cached_property
     def least(self):
@@ -118,7 +126,7 @@ class Curvatures:
             return max(1.0, np.count_nonzero(metric.inverse[0]) - float(self._penalty.sum()))
         sample, weights = self._sample
         single = 2.0 * float(weights @ sample.squares()) + float(self._penalty.max())
-        return max(single, self.mean / 1.1)
+        return max(single, self._largest) or 1.0
 
     @cached_property
     def single(self):

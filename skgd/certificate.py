@@ -53,6 +53,8 @@ SHRUNK = (1.0, 1.0 - 1e-9, 1.0 - 1e-7)
 FAINT = np.finfo(float).eps ** 2
 # The rounding of a sum that a bound allows for, as a share of its terms.
 ROUNDING = 32 * np.finfo(float).eps
+# Parameters whose rounding is bounded by the Hessian's inverse where their penalty is too small to.
+FEW_FAINT = 16
 # The same for the sums of a gradient, whose terms' rounding is as often above as below zero.
 ROUNDED = 2 * np.finfo(float).eps
 
@@ -165,13 +167,32 @@ def _of_quadratic(objective, curvature, x):
     hessian_diag = objective.penalty_hessian_diag
     floor = np.where(hessian_diag > FAINT, hessian_diag, np.finfo(float).eps)
     hidden = np.abs(left).reshape(shape) + ROUNDED * objective.gradient_terms(x)
-    squares = (move * (point.gradient + left)).reshape(shape) + hidden**2 / floor
-    roots = np.sqrt(np.maximum(squares.sum(axis=1), 0.0))
-    roots += ROUNDED * np.sqrt(objective.curvature * unit) * objective.margin_size(x)
     values = objective.with_penalty(point.losses, point.raw[0])
+    rest = hidden**2 / floor
+    # Next to a column that depends on others its own small penalty bounds nothing.
+    faint = rest > ROUNDING * (unit * np.abs(values))[:, None]
+    lengths = np.zeros(shape)
+    if np.count_nonzero(faint) <= FEW_FAINT:
+        for j in np.flatnonzero(faint):
+            inverse = _inverse_at(curvature, j, floor.ravel())
+            lengths.flat[j] = hidden.flat[j] * np.sqrt(min(inverse, 1.0 / floor.flat[j]))
+            rest.flat[j] = 0.0
+    lengths = np.sqrt(rest.sum(axis=1)) + lengths.sum(axis=1)
+    squares = (move * (point.gradient + left)).reshape(shape).sum(axis=1) + lengths**2
+    roots = np.sqrt(np.maximum(squares, 0.0))
+    roots += ROUNDED * np.sqrt(objective.curvature * unit) * objective.margin_size(x)
     distance = 0.5 * roots**2 / unit + ROUNDING * values
     # No squares are below zero.
     return float(np.sum(np.where(distance < values, distance, values)))
+
+
+def _inverse_at(curvature, j, floor):
+    """Return a bound on a diagonal element of the inverse of a Hessian that is at least a floor."""
+    unit = np.zeros(len(floor))
+    unit[j] = 1.0
+    move = curvature.solve(unit, 0.0)
+    left = unit - curvature.product(move)
+    return float(move @ (unit + left) + np.sum(left**2 / floor))
 
 
 def _of_slopes(objective, loss, X, x, values, allowance):

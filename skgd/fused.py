@@ -6,7 +6,7 @@ from traceback import format_exc
 
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd.callbacks import FitTasks
+from skgd.fit_tasks import FitTasks
 from skgd.fleet import JointRun, shared_pass_key
 from skgd.run import Memory, Run
 from skgd.scores import shallow_copy

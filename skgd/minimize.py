@@ -134,12 +134,19 @@ def _take_steps(optimizer, schedule, function, x, run):
         value, g[:] = function.value_and_gradient(x)
         schedule.observe(value)
         t += 1
-    if t and np.array_equal(x, start) and function.steepness(x, g) > 0.0:
+    if not t or not np.array_equal(x, start) or function.steepness(x, g) == 0.0:
+        return
+    # From zero, where nothing is rounded away, the same step goes somewhere if any does.
+    near, state = np.zeros(len(x)), np.zeros(state.shape)
+    rule.bind(near, g, state)
+    rule.apply(near, g, state, float(checked_rates(schedule, np.arange(t)).max()), 0)
+    if not near.any():
         raise ValueError(
             f"learning_rate and optimizer={optimizer!r}: {t} update steps have not changed x, "
             "though a derivative is not zero; pass a larger learning_rate, or change w in place "
             "(w -= ...) in update, which must neither rebind w nor return it."
         )
+    run.stalls(t)
 
 
 class _Function:
@@ -298,6 +305,14 @@ class _Run:
             result.path = np.array(self.path).reshape(-1, *shape)
             result.path_fun = np.array(self.path_fun)
         return result
+
+    def stalls(self, n_steps):
+        """Say that no step was long enough to change x."""
+        if self.status in (0, 1):
+            self._stop(
+                3, f"{n_steps} update steps were rounded away, each less than half a unit in the "
+                "last place of x: pass a larger learning_rate, or an x0 nearer to zero.",
+            )  # fmt: skip
 
     def _stop(self, status, message):
         self.status, self.message = status, message

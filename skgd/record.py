@@ -117,8 +117,11 @@ class Record:
 
     @cached_property
     def is_exact(self):
-        """Whether the best constant model is exact, but for rounding."""
-        return abs(self.constant_objective) <= NOTHING * self.scale
+        """Whether the best constant model is exact, but for rounding.
+
+        That of a homogeneous loss, at zero margins, is no model.
+        """
+        return not self.homogeneous and abs(self.constant_objective) <= NOTHING * self.scale
 
     @cached_property
     def ceiling(self):
@@ -290,6 +293,12 @@ class Record:
         """Return the parameters to begin again with after an explosion."""
         self.stop_reason = self.exploded_at = None
         return self.best
+
+    def take_back(self):
+        """Forget the last epoch, which is taken again."""
+        self.stop_reason = self.exploded_at = None
+        for values in self.history.values():
+            values.pop()
 
     def state(self):
         """Return what another record needs to resume from here, as arrays and numbers."""

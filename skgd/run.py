@@ -6,11 +6,13 @@ makes the problem, the plan, the metric and the start from them, and descends.
 
 import copy
 import time
+import warnings
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from joblib import effective_n_jobs
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from skgd import auto, automatic_rate, certificate
 from skgd._checks import given_start, make_generator
@@ -557,7 +559,7 @@ class Run:
         if record.stop_reason is not None:
             return self.start
         if plan.takes_steps:
-            return train_steps(self.memory.steps, objective, plan, record)
+            return self._take_steps()
         x = objective.metric.from_raw(*self.start).ravel()
         if plan.optimizer is None:
             x = auto.solve(objective, self.loss, self.sample.X, x, record)
@@ -569,6 +571,23 @@ class Run:
         if not record.n_iter:
             enter_end(objective, x, record)
         return objective.raw(x)
+
+    def _take_steps(self):
+        """Train by steps, those of a stream anew where its automatic rate was too high for them."""
+        memory, record, plan = self.memory, self.record, self.plan
+        steps, epochs = memory.steps, memory.steps.epochs
+        ended = train_steps(steps, self.objective, plan, record)
+        while (
+            self.partial and record.stop_reason == "diverged" and record.best is not None
+            and not record.halted and plan.schedule.recover(diverged=True)
+        ):  # fmt: skip
+            parameters, steps.t = self.steps_began
+            steps.epochs = epochs
+            steps.start_from(parameters)
+            steps.state[:], steps.table = 0.0, None
+            record.take_back()
+            ended = train_steps(steps, self.objective, plan, record)
+        return ended
 
     def _begin_steps(self):
         memory, metric, plan = self.memory, self.objective.metric, self.plan
@@ -616,11 +635,18 @@ class Run:
                 f"pass a larger learning_rate, or change w in place (w -= ...) in {optimizer}."
                 "update, which must neither rebind w nor return it"
             ) if rates.any() else "the learning rate is 0 at each of them: pass a larger one"
-            raise ValueError(
+            ended = not rates.any() and self.plan.schedule.ran_to_its_end(steps.t)
+            if ended:
+                remedy += ", as by a min_rate above 0: the schedule has come to its end"
+            message = (
                 f"learning_rate={self.estimator.learning_rate!r} with optimizer="
                 f"{self.estimator.optimizer!r}: no update step has changed the coefficients, "
                 f"though the gradient is not zero; {remedy}."
             )
+            if not (ended and self.partial):
+                raise ValueError(message)
+            # A stream that has outlasted its schedule keeps a model that is of use.
+            warnings.warn(message, ConvergenceWarning)
 
     def _is_trained(self):
         """Whether the start knows more than the best constant model, which bounds may move."""
@@ -674,7 +700,11 @@ class Run:
         if bound is None or not bound.tight:
             objective = self._whole_objective()
         allowance = certificate.Allowance()
-        if not asked:
+        if asked:
+            objective.space = objective.space or auto.row_space(
+                objective, self.loss, self.sample.X
+            )
+        else:
             allowance = self._allowance()
             if allowance.steps < 1:
                 return np.nan
@@ -799,14 +829,18 @@ class Run:
             )
         if plan.schedule is None:
             return f"Pass {self._other_than_set()}a larger alpha."
-        automatic = automatic_rate.automatic_schedule(
-            plan.optimizer, self.objective, X, plan, self.start,
-            replace(self.memory.steps, generator=np.random.default_rng(0)), self.record,
-            trained=False,
-        )
-        rate = min(self.record.history["learning_rate"][-1] / 10, automatic.rate)
+        rate = self.record.history["learning_rate"][-1] / 10
+        if not self.partial:  # whose automatic rate follows the rows of all calls
+            rate = min(rate, automatic_rate.automatic_schedule(
+                plan.optimizer, self.objective, X, plan, self.start,
+                replace(self.memory.steps, generator=np.random.default_rng(0)), self.record,
+                trained=False,
+            ).rate)  # fmt: skip
+        given = not isinstance(self.estimator.learning_rate, str)
+        if not 0.0 < rate < np.inf:
+            others = [AUTOMATIC] * given + ["precondition='auto'"] * (not plan.preconditioned)
+            return f"Pass {', or '.join([*others, 'a larger alpha'])}."
         if plan.preconditioned:
-            given = not isinstance(self.estimator.learning_rate, str)
             return f"Pass learning_rate={rate:.1g}{' or ' + AUTOMATIC if given else ''}."
         moments = Moments.of(problem.rows, problem.weights)
         sizes = np.sqrt(moments.variance(about_mean=False))

@@ -7,7 +7,7 @@ The fit of a search has the tasks "search", in which each candidate on each fold
 from contextlib import ExitStack, contextmanager
 from functools import cache
 
-from skgd.callbacks import FitTasks
+from skgd.fit_tasks import FitTasks
 from skgd.scores import shallow_copy
 
 

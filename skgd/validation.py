@@ -28,14 +28,19 @@ def split(sample, fraction, random_state, *, stratified):
         Whether each side gets its share of every class.
     """
     rows, others = np.arange(len(sample.y), dtype=np.intp), np.empty(0, dtype=np.intp)
-    if sample.weights is not None:
-        # Rows without weight, which may be all of a class, tell nothing of a model.
-        rows, others = np.flatnonzero(sample.weights), np.flatnonzero(sample.weights == 0)
+    weights = sample.weights
+    if weights is not None and stratified:
+        # A class without weight tells nothing of a model, and may be too small for two sides.
+        codes = np.unique(sample.y, return_inverse=True)[1]
+        counted = np.bincount(codes, weights=weights)[codes] > 0
+        rows, others = np.flatnonzero(counted), np.flatnonzero(~counted)
     try:
         train, test = train_test_split(
             rows, test_size=float(fraction), stratify=sample.y[rows] if stratified else None,
             random_state=random_state,
         )
+        if weights is not None and not (weights[train].any() and weights[test].any()):
+            raise ValueError("one side would have no weight.")
     except ValueError as error:
         warnings.warn(
             f"early_stopping=True: no validation set was split off, because {error} All rows were "

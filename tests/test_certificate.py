@@ -149,11 +149,12 @@ def test_squared_error_needs_no_bound():
     exact = Ridge(0.1 * len(Y), solver="svd").fit(X, targets)
     init = exact.coef_ + 0.1 * rng.normal(size=exact.coef_.shape), exact.intercept_
     model = GDRegressor(
-        alpha=0.1, init=init, optimizer="sgd", learning_rate=0.0, max_iter=1, tol=None
+        alpha=0.1, init=init, optimizer="sgd", learning_rate=1e-6, max_iter=1, tol=None
     ).fit(X, targets)
     assert np.isnan(model.optimality_)  # many times the cost of an epoch
-    moved = init[0] - exact.coef_
-    expected = 0.5 * np.mean((X @ moved.T) ** 2, axis=0).sum() + 0.05 * (moved**2).sum()
+    moved = model.coef_ - exact.coef_
+    margins = X @ moved.T + model.intercept_ - exact.intercept_
+    expected = 0.5 * np.mean(margins**2, axis=0).sum() + 0.05 * (moved**2).sum()
     assert_allclose(model.optimality(X, targets), expected, rtol=1e-10)
 
 

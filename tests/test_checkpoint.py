@@ -99,9 +99,14 @@ SCHEDULES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
-@pytest.mark.parametrize("optimizer, batch_size", [("sgd", 1), ("adam", 32), ("svrg", 1)])
+RULES = [("sgd", 1), ("adam", 32), ("svrg", 1)]
+
+
+# Every pair of an optimizer, a schedule and early stopping.
+@pytest.mark.parametrize("optimizer, batch_size, schedule, early_stopping", [
+    (*rule, schedule, bool((i + j) % 2))
+    for i, rule in enumerate(RULES) for j, schedule in enumerate(SCHEDULES)
+], ids=str)  # fmt: skip
 def test_schedules_and_early_stopping_resume_to_the_bit(
     optimizer, batch_size, schedule, early_stopping, tmp_path
 ):

@@ -285,7 +285,7 @@ WIDE = np.zeros((3, 4))
         (GDRegressor(), DIABETES, (np.zeros(10), [0, 0]), r"intercept of shape \(2,\)"),
         (GDRegressor(), DIABETES, (np.zeros(10), []), r"intercept of shape \(0,\)"),
         (GDRegressor(), DIABETES, np.zeros(10), "pass 'zeros', 'random', or"),
-        (GDRegressor(), DIABETES, "ones", "init='ones': pass 'zeros'"),
+        (GDRegressor(), DIABETES, "ones", "init='ones': pass one of 'zeros'"),
     ],
 )
 def test_a_start_of_other_shapes_is_an_error_that_says_the_shapes(estimator, data, init, shapes):

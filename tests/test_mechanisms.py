@@ -150,6 +150,26 @@ def test_a_wide_table_is_as_good_in_the_span_of_its_rows(loss):
     assert model.n_iter_ < 40
 
 
+def test_an_interior_point_method_that_rounding_ends_is_not_the_last_word():
+    X, y = rows("absolute_error", (25, 120), 3)
+    weights = np.random.default_rng(2).integers(0, 3, len(y))
+    # Its slopes bound the minimum 0.038 below its end.
+    model = GDRegressor("absolute_error", alpha=0.05, positive=True).fit(X, y, weights)
+    assert model.stop_reason_ == "tol"
+    assert model.optimality_ <= 1e-4
+    model.set_params(fit_intercept=False).fit(X, y, weights)
+    assert model.converged_ and model.optimality_ <= 1e-4
+
+
+@pytest.mark.parametrize("loss", ["log_cosh", "absolute_error"])
+def test_on_request_the_bound_of_a_wide_table_is_that_of_the_fit(loss):
+    X, y = rows(loss, (25, 120), 1)
+    model = GDRegressor(loss, alpha=0.05).fit(X, y)
+    bound = model.optimality(X, y)
+    assert bound <= 1e-4
+    np.testing.assert_allclose(bound, model.optimality_, rtol=0.1, atol=1e-6)
+
+
 def test_hinge_on_a_wide_table_ends_where_liblinear_does():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(60, 1700))

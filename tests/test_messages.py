@@ -47,8 +47,7 @@ ZERO, FLAG, NOTHING = {"0"}, {"True"}, {"None"}
 RIGHT = {
     **dict.fromkeys(("alpha", "tol", "threshold", "weight_decay", "momentum_decay"), ZERO),
     **dict.fromkeys(("l1_ratio", "epsilon", "gamma", "momentum", "dampening", "rho"), ZERO),
-    **dict.fromkeys(("beta_1", "beta_2", "eps", "rate", "min_rate", "rising", "steps"), ZERO),
-    **dict.fromkeys(("learning_rate", "then"), ZERO),
+    **dict.fromkeys(("beta_1", "beta_2", "eps", "min_rate", "rising", "steps"), ZERO),
     **dict.fromkeys(("fit_intercept", "positive", "shuffle", "early_stopping"), FLAG),
     **dict.fromkeys(("warm_start", "amsgrad", "centered", "keep_path"), FLAG),
     **dict.fromkeys(("penalty", "precondition", "scoring", "weights", "groups"), NOTHING),
@@ -198,10 +197,9 @@ OWN = {
     ("Step", "epochs"): {"array", "list"},
     ("find_learning_rate", "epochs"): set(),
     ("ReduceOnPlateau", "threshold"): ZERO,
-    ("ReduceOnPlateau", "rate"): set(),
     ("EarlyStopping", "patience"): set(),
     ("EarlyStopping", "scoring"): {"None", "text"},
-    ("minimize", "learning_rate"): ZERO | NOTHING,
+    ("minimize", "learning_rate"): NOTHING,
     ("Box", "penalty"): NOTHING,
 }  # fmt: skip
 

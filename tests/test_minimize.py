@@ -589,6 +589,13 @@ def test_a_function_without_a_minimum_is_no_success(kind, unit):
         assert_array_equal(result.jac, -unit)
 
 
+@pytest.mark.parametrize("tol", [1e-6, None])
+def test_steps_that_are_rounded_away_are_no_success(tol):
+    result = minimize(lambda x: -x.sum(), [1e16], jac=lambda x: -np.ones(1), tol=tol, max_iter=9)
+    assert not result.success and result.status == 3
+    assert "rounded away" in result.message and "larger learning_rate" in result.message
+
+
 @pytest.mark.parametrize("kind", [kind for kind in [*RULES, *SOLVERS] if kind.__name__ != "LBFGS"])
 def test_a_derivative_within_narrow_bounds_counts_in_full(kind):
     settings = {"jac": lambda x: -np.ones(1), "optimizer": kind(), "bounds": [(0, 1e-7)]}

@@ -313,7 +313,7 @@ def test_bad_bounds_are_errors_when_compiled(box):
 
 
 def test_bounds_of_the_wrong_length_are_errors():
-    with pytest.raises(ValueError, match="bounds have 2 numbers and X has 6 features"):
+    with pytest.raises(ValueError, match="bounds, have 2 numbers and X has 6 features"):
         Box([0.0, 1.0], 2.0).prox(coefficients(), 0.1)
 
 

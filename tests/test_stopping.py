@@ -305,11 +305,13 @@ def test_a_loss_with_kinks_that_says_so_is_not_told_of():
         def gradient(self, y, z):
             return np.sign(z - y)
 
+    # The signs of an odd number of rows never add up to zero, wherever the descent ends.
+    X, y = DIABETES[0][:21, :1], DIABETES[1][:21]
     with pytest.warns(ConvergenceWarning, match="smooth = False"):
-        model = GDRegressor(Absolute()).fit(*DIABETES)
+        model = GDRegressor(Absolute()).fit(X, y)
     Absolute.smooth = False
-    lowest = GDRegressor("absolute_error").fit(*DIABETES).history_["objective"][-1]
-    for fitted in (model, GDRegressor(Absolute()).fit(*DIABETES)):
+    lowest = GDRegressor("absolute_error").fit(X, y).history_["objective"][-1]
+    for fitted in (model, GDRegressor(Absolute()).fit(X, y)):
         assert fitted.history_["objective"][-1] == pytest.approx(lowest, rel=1e-3)
 
 
@@ -561,7 +563,7 @@ def test_what_hist_gradient_boosting_refuses_as_validation_set_is_refused(argume
             assert "y_val is provided, but X_val was not provided" in str(caught.value)
 
 
-def test_early_stopping_does_not_end_a_kinked_loss_at_its_smooth_stand_ins():
+def test_early_stopping_does_not_end_a_kinked_loss_at_its_smoothing_path():
     X, y = DIABETES
     model = GDRegressor(loss="absolute_error", early_stopping=True, random_state=0).fit(X, y)
     whole = GDRegressor(loss="absolute_error").fit(X, y)
@@ -575,7 +577,7 @@ def test_a_warm_start_after_early_stopping_goes_on_from_the_best_weights():
         optimizer="adam", learning_rate=0.3, early_stopping=True, warm_start=True, random_state=0
     ).fit(*CANCER)
     best = model.history_["validation_loss"].min()
-    model.set_params(learning_rate=0.0, max_iter=1, tol=None).fit(*CANCER)
+    model.set_params(learning_rate=1e-12, max_iter=1, tol=None).fit(*CANCER)
     assert model.history_["validation_loss"][0] == pytest.approx(best, rel=1e-6)
 
 
@@ -835,7 +837,7 @@ def test_a_warm_start_may_begin_or_end_the_averaging(optimizer):
     }  # fmt: skip
     once = GDClassifier(max_iter=6, **settings).fit(*IRIS)
     model = GDClassifier(max_iter=2, **settings).fit(*IRIS).set_params(average=True).fit(*IRIS)
-    late = GDClassifier(max_iter=4, average=model.t_ // 2, **settings).fit(*IRIS)
+    late = GDClassifier(max_iter=4, average=model.t_ // 2 + 1, **settings).fit(*IRIS)
     assert_allclose(model.coef_, late.coef_, rtol=1e-10)
     assert_allclose(model.set_params(average=False).fit(*IRIS).coef_, once.coef_, rtol=1e-10)
 

@@ -39,7 +39,7 @@ MODELS = {
     "stopped early": GDClassifier(optimizer="momentum", early_stopping=True),
     "plateau": GDRegressor(optimizer="sgd", learning_rate=ReduceOnPlateau(0.05, patience=0)),
     "objects": GDClassifier(
-        Focal(), optimizer=Adam(), penalty=ElasticNet(), learning_rate=Warmup(9, then=Cosine(0.01))
+        Focal(), optimizer=Adam(), penalty=ElasticNet(), learning_rate=Warmup(9, Cosine(0.01, 1e-4))
     ),
     "bounds": GDRegressor(penalty=Box(0, 1), optimizer="adam", learning_rate=0.01),
     "groups": GDRegressor(penalty=GroupLasso([[0, 1], [2]])),

@@ -11,10 +11,10 @@ from sklearn.linear_model import SGDClassifier, SGDRegressor
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 
-from skgd import GDClassifier, GDRegressor, GDSearchCV, minimize
-from skgd.losses import Poisson, Tweedie
+from skgd import DivergenceWarning, GDClassifier, GDRegressor, GDSearchCV, minimize
+from skgd.losses import Loss, Poisson, Tweedie
 from skgd.optimizers import SGD, Optimizer
-from skgd.schedules import Constant
+from skgd.schedules import Constant, Cosine
 
 RAW = np.geomspace(1e-3, 1e6, 10)
 
@@ -96,7 +96,7 @@ def test_counts_that_begin_with_zeros_recover(loss, layout):
 
 @pytest.mark.filterwarnings("ignore::skgd.DivergenceWarning")
 def test_rows_of_counts_that_begin_with_zeros_recover():
-    X, y = counts(300)
+    X, y = counts(150)
     y[:20] = 0.0
     model = learned(GDRegressor("poisson", random_state=0), X, y, 1, len(y))
     assert model.predict(X).mean() == pytest.approx(y.mean(), rel=0.2)
@@ -201,6 +201,15 @@ def test_a_stream_may_begin_with_a_rate_of_zero():
     assert learned(model, X, y, 1, 100).score(X, y) > 0.5
 
 
+def test_a_stream_that_outlasts_its_schedule_is_told_so():
+    X, y, _ = rows(100, 3)
+    model = GDRegressor(learning_rate=Cosine(0.1), max_iter=3, tol=None).fit(X, y)
+    before = model.coef_
+    with pytest.warns(ConvergenceWarning, match="min_rate above 0: the schedule has come to its"):
+        model.partial_fit(X, y)
+    assert_allclose(model.coef_, before, rtol=1e-12)
+
+
 # ---- counts and averages ------------------------------------------------------------------------
 
 @pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs"])
@@ -284,3 +293,34 @@ def test_unaligned_buffers_are_the_same_data(estimator, layout, dtype):
         ])  # fmt: skip
     for actual, expected in zip(*models, strict=True):
         assert_allclose(actual, expected, rtol=0)
+
+
+# ---- streams that diverge -----------------------------------------------------------------------
+
+class Quartic(Loss):
+    def value(self, y, z):
+        return (y - z) ** 4 / 4
+
+    def gradient(self, y, z):
+        return (z - y) ** 3
+
+
+def test_a_stream_takes_a_rate_that_it_stands_by_itself():
+    # Nothing is known of the loss's curvature, which grows with the residuals.
+    X, y, _ = rows(60, 4)
+    model = GDRegressor(Quartic(), random_state=0)
+    for calls in range(1, 9):
+        model.partial_fit(X, y)
+        assert model.t_ == 60 * calls and model.n_iter_ == calls
+        assert len(model.history_["epoch"]) == 1
+    assert model.score(X, y) > 0.5
+
+
+@pytest.mark.parametrize("rate", [1e4, 1e300])
+@pytest.mark.parametrize("precondition", ["auto", None])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_what_a_stream_is_advised_is_never_a_rate_of_zero(optimizer, precondition, rate):
+    X, y, _ = rows(60, 4)
+    model = GDRegressor(optimizer=optimizer, learning_rate=rate, precondition=precondition)
+    with pytest.warns(DivergenceWarning, match=r"learning_rate=[0-9.e+]*[1-9]"):
+        model.partial_fit(X, y)

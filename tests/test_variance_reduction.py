@@ -167,9 +167,9 @@ def test_averaging_gives_the_mean_of_the_iterates():
     path = [GDRegressor(max_iter=k, **settings).fit(X, y).coef_ for k in (1, 2)]
     model = GDRegressor(average=True, max_iter=1, **settings).fit(X, y)
     assert np.all(np.abs(model.coef_) < np.abs(path[1]).max())
-    late = GDRegressor(average=7, max_iter=2, **settings).fit(X, y)
+    late = GDRegressor(average=8, max_iter=2, **settings).fit(X, y)
     assert not np.array_equal(late.coef_, path[1])
-    last = GDRegressor(average=9, max_iter=2, **settings).fit(X, y)
+    last = GDRegressor(average=10, max_iter=2, **settings).fit(X, y)
     np.testing.assert_allclose(last.coef_, path[1], rtol=1e-12)
 
 

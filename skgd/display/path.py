@@ -7,8 +7,9 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd._checks import check_weights
-from skgd.callbacks import Callback, FitTasks
+from skgd.callbacks import Callback
 from skgd.display.base import COLORS, Display, named
+from skgd.fit_tasks import FitTasks
 from skgd.learning_rate import drawn_rows
 from skgd.run import Memory, Run, Sample
 

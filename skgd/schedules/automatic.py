@@ -41,6 +41,7 @@ class Decaying(Schedule):
     partial = True
     rate = 0.0
     noise = 1.0
+    factor = 1.0
     estimated_at = 0
 
     def __init__(self, first, share):
@@ -82,7 +83,13 @@ class Decaying(Schedule):
 
     def rates(self, t):
         fallen = (1.0 + (np.asarray(t) - self.first) / self.steps) ** -self.power
-        return self.rate / self.noise * np.maximum(fallen, LEAST_SHARE)
+        return self.factor * self.rate / self.noise * np.maximum(fallen, LEAST_SHARE)
+
+    def recover(self, diverged):
+        if self.factor < HOPELESS or not diverged:
+            return False
+        self.factor /= 4
+        return True
 
 
 class Watched(Schedule):

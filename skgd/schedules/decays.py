@@ -282,9 +282,11 @@ class OneCycle(_Annealing):
 
     def rates(self, t):
         t, last, highest = np.asarray(t, dtype=float), self.end - 1.0, number(self, "rate")
-        rising = number(self, "rising")
+        rising = self.rising
+        if not is_number(rising):
+            raise TypeError(f"rising={shown(rising)} of OneCycle: pass a number from 0 to 1.")
         if not 0 <= rising <= 1:
-            raise ValueError(f"rising={self.rising!r} of OneCycle: pass a number from 0 to 1.")
+            raise ValueError(f"rising={shown(rising)} of OneCycle: pass a number from 0 to 1.")
         first = highest / positive(self, "start_divisor")
         lowest = first / positive(self, "end_divisor")
         top, tiny = rising * self.end - 1.0, 1e-9
@@ -348,10 +350,10 @@ class Warmup(Schedule):
 
     def _following(self):
         then = self.then
-        if not (is_finite(then) and then >= 0 or isinstance(then, Schedule) or callable(then)):
+        if not (is_finite(then) and then > 0 or isinstance(then, Schedule) or callable(then)):
             error = ValueError if isinstance(then, str) or is_number(then) else TypeError
             raise error(
-                f"then={shown(then)} of Warmup: pass a finite number >= 0, a Schedule, or a "
+                f"then={shown(then)} of Warmup: pass a finite number above 0, a Schedule, or a "
                 "function of an array of step numbers."
             )
         return as_schedule(then)
@@ -361,9 +363,11 @@ class Warmup(Schedule):
             raise TypeError(
                 f"steps={shown(self.steps)} of Warmup: pass an integer, the number of update steps."
             )
-        if not 0 <= self.steps <= sys.maxsize:
+        if self.steps < 0:
+            raise ValueError(f"steps={shown(self.steps)} of Warmup: pass an integer >= 0.")
+        if self.steps > sys.maxsize:
             raise ValueError(
-                f"steps={shown(self.steps)} of Warmup: pass an integer from 0 to {sys.maxsize}."
+                f"steps={shown(self.steps)} of Warmup: pass an integer <= {sys.maxsize}."
             )
         return int(self.steps)
 
