@@ -35,3 +35,5 @@ def test_pickles_that_name_the_public_path(path):
         thing = pickle.loads(f"c{path}\n{name}\n.".encode())
         assert thing is getattr(module, name)
         assert pickle.loads(pickle.dumps(thing)) is thing
+        if path != "skgd":
+            assert thing.__module__ == path

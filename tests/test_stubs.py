@@ -25,12 +25,13 @@ STUBS, COMPILED = modules(".pyi"), list(modules(".pyx"))
 
 def public(module):
     """Return the module's public names: those of __all__, or all its own without an underscore."""
-    own = {
+    if hasattr(module, "__all__"):
+        return {name: getattr(module, name) for name in module.__all__}
+    return {
         name: thing
         for name, thing in vars(module).items()
         if getattr(thing, "__module__", None) == module.__name__ and not name.startswith("_")
     }
-    return {name: own[name] for name in getattr(module, "__all__", own)}
 
 
 def stub(name):
@@ -143,8 +144,9 @@ def test_attributes_of_a_class(name, thing):
         attribute for attribute, member in vars(thing).items()
         if not attribute.startswith("_") and (inspect.isclass(member) or not callable(member))
     }  # fmt: skip
-    bases = [base for base in thing.__mro__ if base.__name__ in STUBBED.get(base.__module__, ())]
-    listed = [stub_attributes(STUBBED[base.__module__][base.__name__]) for base in bases]
+    stubs = {name: node for definitions in STUBBED.values() for name, node in definitions.items()}
+    bases = [base for base in thing.__mro__ if base.__module__.startswith("skgd.")]
+    listed = [stub_attributes(stubs[base.__name__]) for base in bases if base.__name__ in stubs]
     assert own <= set().union(*listed)
     given = {parameter for parameter, _ in parameters(thing.__init__)}
     assert {each for each in listed[0] if not hasattr(thing, each)} <= given

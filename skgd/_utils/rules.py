@@ -106,6 +106,15 @@ def snake_case(name):
     return re.sub("(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower()
 
 
+def name_by_package(package):
+    """Let the public classes of a package be known by it, not by the file that they are in.
+
+    Pickles and checkpoints have that name, and what a user of skops trusts.
+    """
+    for name in package["__all__"]:
+        package[name].__module__ = package["__name__"]
+
+
 def check_complete(piece, root, *signatures):
     """Raise for a user's subclass of the base class ``root`` that lacks a method."""
     if type(piece).Rule is None:

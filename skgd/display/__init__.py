@@ -4,6 +4,7 @@ They follow scikit-learn's convention: ``from_...`` makes and draws one, ``plot(
 again, ``ax_``, ``figure_`` and ``lines_`` are what was drawn. matplotlib is needed only to draw.
 """
 
+from skgd._pieces import name_by_package
 from skgd.display import descent, learning_rate, path
 from skgd.display.base import COLORS
 from skgd.display.descent import *
@@ -11,3 +12,4 @@ from skgd.display.learning_rate import *
 from skgd.display.path import *
 
 __all__ = [*descent.__all__, *learning_rate.__all__, *path.__all__]
+name_by_package(globals())

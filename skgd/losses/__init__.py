@@ -16,7 +16,7 @@ from functools import cache
 
 from skgd._utils.checks import shown
 from skgd._utils.names import check_choice
-from skgd._utils.rules import snake_case
+from skgd._utils.rules import name_by_package, snake_case
 from skgd.losses import base, classification, deviances, piecewise_linear, regression
 from skgd.losses.base import *
 from skgd.losses.classification import *
@@ -55,6 +55,9 @@ def by_name(task):
     """
     kinds = [globals()[name] for name in __all__ if name not in ("Loss", "by_name")]
     return {snake_case(kind.__name__): kind for kind in kinds if kind.task == task}
+
+
+name_by_package(globals())
 
 
 def make_loss(loss, task, owner):

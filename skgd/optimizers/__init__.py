@@ -8,7 +8,7 @@ No optimizer holds a learning rate: that is the estimator's.
 
 from skgd._utils.checks import shown
 from skgd._utils.names import check_choice
-from skgd._utils.rules import check_types, snake_case
+from skgd._utils.rules import check_types, name_by_package, snake_case
 from skgd.optimizers import adam, adaptive, base, full_batch, step_rules, variance_reduced
 from skgd.optimizers.adam import *
 from skgd.optimizers.adaptive import *
@@ -25,6 +25,8 @@ __all__ = [
     *variance_reduced.__all__,
     *full_batch.__all__,
 ]
+
+name_by_package(globals())
 
 # Each public optimizer by its name in snake_case, and what goes by names of their own.
 OPTIMIZERS = {

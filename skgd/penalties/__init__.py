@@ -6,12 +6,14 @@ estimator's ``alpha`` multiplies it; the penalty object carries its shape.
 
 from skgd._utils.checks import shown
 from skgd._utils.names import check_choice
+from skgd._utils.rules import name_by_package
 from skgd.penalties import base, groups, separable
 from skgd.penalties.base import *
 from skgd.penalties.groups import *
 from skgd.penalties.separable import *
 
 __all__ = [*base.__all__, *separable.__all__, *groups.__all__]
+name_by_package(globals())
 
 
 def make_penalty(penalty, l1_ratio):

@@ -10,9 +10,11 @@ because the rate is still to fall: pass ``max_iter`` or ``epochs`` with `Cosine`
 `OneCycle`; 10 to 50 epochs are common.
 """
 
+from skgd._pieces import name_by_package
 from skgd.schedules import base, decays
 from skgd.schedules.base import *
 from skgd.schedules.base import all_checked_rates, as_schedule, checked_rates, same_rates
 from skgd.schedules.decays import *
 
 __all__ = [*base.__all__, *decays.__all__]
+name_by_package(globals())

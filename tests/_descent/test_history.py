@@ -563,7 +563,7 @@ def test_what_hist_gradient_boosting_refuses_as_validation_set_is_refused(argume
             assert "y_val is provided, but X_val was not provided" in str(caught.value)
 
 
-def test_early_stopping_does_not_end_a_kinked_loss_at_its_smooth_stand_ins():
+def test_early_stopping_does_not_end_a_kinked_loss_at_its_smoothing_path():
     X, y = DIABETES
     model = GDRegressor(loss="absolute_error", early_stopping=True, random_state=0).fit(X, y)
     whole = GDRegressor(loss="absolute_error").fit(X, y)
