@@ -163,6 +163,6 @@ def test_names_of_a_page_are_names_in_the_code(page):
 def test_files_of_a_page_are_there(page):
     found = re.findall(r"``?((?:[\w.]+/)+[\w.]*|\w+\.(?:pyx?|pxd|rst|md|toml))``?", PAGES[page])
     for name in found:
-        if not name.startswith(("test", "docs/_build")):
+        if not name.startswith(("tests/", "docs/_build")):
             base = code.ROOT if (code.ROOT / name.split("/")[0]).exists() else DOCS.parent
             assert (base / name).exists() or list(code.ROOT.rglob(name)), name
