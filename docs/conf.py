@@ -8,7 +8,7 @@ from pathlib import Path
 
 import skgd
 
-sys.path.insert(0, str(Path(__file__).parent))  # for gallery_style.py
+sys.path.insert(0, str(Path(__file__).parent))  # for gallery_style.py and draw_architecture.py
 
 project = "skgd"
 author = "the skgd developers"
@@ -76,6 +76,13 @@ def write_api_reference(app, config):
     page.write_text("\n".join(lines) + "\n")
 
 
+def write_picture_of_packages(app, config):
+    """Draw the picture of docs/architecture.rst from the imports in the code."""
+    from draw_architecture import draw
+
+    draw(Path(app.srcdir, "_static"))
+
+
 def skip_member(app, what, name, thing, skip, options):
     """Leave out what scikit-learn adds to each estimator, and the compiled halves of the pieces."""
     module = getattr(getattr(thing, "fget", thing), "__module__", None)
@@ -86,6 +93,7 @@ def skip_member(app, what, name, thing, skip, options):
 
 def setup(app):
     app.connect("config-inited", write_api_reference)
+    app.connect("config-inited", write_picture_of_packages)
     app.connect("autodoc-skip-member", skip_member)
     return {"parallel_read_safe": True}
 

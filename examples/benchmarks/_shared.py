@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import Problem
+from skgd._engine import DataTerm
 from skgd.losses import LogLoss
 
 # Seconds.
@@ -67,10 +67,10 @@ def csr(n, d, stored):
 
 
 def gradient_data(n, d, dtype=np.float64):
-    """Return the engine's problem, X, the targets and coefficients to take the gradient at."""
+    """Return the engine's data term, X, the targets and coefficients to take the gradient at."""
     X, y = dense(n, d, 2, dtype)
-    problem = Problem(X, 2.0 * y[:, None] - 1.0, None, LogLoss().compiled(1), 1)
-    return problem, X, y, np.random.default_rng(1).normal(size=(1, d)) / np.sqrt(d)
+    data_term = DataTerm(X, 2.0 * y[:, None] - 1.0, None, LogLoss().compiled(1), 1)
+    return data_term, X, y, np.random.default_rng(1).normal(size=(1, d)) / np.sqrt(d)
 
 
 def alternate(functions, repetitions, calls=1):

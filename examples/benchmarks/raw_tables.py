@@ -96,26 +96,26 @@ def newton(Z, y, k, scale, exact):
     """Return the minimum over standardised columns by damped Newton steps."""
     (n, d), m = Z.shape, 1 if k == 2 else k
     Y = (y == 1)[:, None].astype(float) if m == 1 else np.eye(k)[y]
-    U, bend = np.zeros((m, d + 1)), np.append(ALPHA / scale**2, 0.0)
+    U, penalty_diag = np.zeros((m, d + 1)), np.append(ALPHA / scale**2, 0.0)
     Z = np.column_stack([Z, np.ones(n)]) if exact else sparse.hstack([Z, np.ones((n, 1))]).tocsr()
 
     def value(U, z):
-        return float(losses(z, y, k).mean() + 0.5 * np.sum(bend * U**2))
+        return float(losses(z, y, k).mean() + 0.5 * np.sum(penalty_diag * U**2))
 
     z = np.zeros((n, m))
     f, first, size, damping = value(U, z), constant_model(y, k), None, 1e-15
     ends = time.perf_counter() + SECONDS
     while time.perf_counter() < ends:
         p = expit(z) if m == 1 else softmax(z, axis=1)
-        g = (Z.T @ (p - Y)).T / n + bend * U
+        g = (Z.T @ (p - Y)).T / n + penalty_diag * U
         norm = np.sqrt(np.sum(g**2))
         size = size or norm
         if norm <= 1e-12 or (not exact and norm <= 1e-9 * size):
             return U, True
         if exact:
-            step, damping = factorised(hessian(Z, p, bend), g, damping)
+            step, damping = factorised(hessian(Z, p, penalty_diag), g, damping)
         else:
-            step = conjugate(Z, p, bend, g, min(0.1, np.sqrt(norm / size)))
+            step = conjugate(Z, p, penalty_diag, g, min(0.1, np.sqrt(norm / size)))
         decrement, t, move = float(np.sum(g * step)), 1.0, Z @ step.T
         while t > 1e-6 and not value(U - t * step, z - t * move) < f - 1e-4 * t * decrement:
             t /= 2
@@ -126,7 +126,7 @@ def newton(Z, y, k, scale, exact):
     return U, False
 
 
-def hessian(Z, p, bend):
+def hessian(Z, p, penalty_diag):
     (n, q), m = Z.shape, p.shape[1]
     H = np.zeros((m, q, m, q))
     for c in range(m):
@@ -134,7 +134,7 @@ def hessian(Z, p, bend):
             weight = p[:, c] * ((c == e) - p[:, e]) / n
             H[c, :, e] = (Z * weight[:, None]).T @ Z
             H[e, :, c] = H[c, :, e].T
-        H[c, np.arange(q), c, np.arange(q)] += bend
+        H[c, np.arange(q), c, np.arange(q)] += penalty_diag
     return H.reshape(m * q, m * q)
 
 
@@ -149,12 +149,12 @@ def factorised(H, g, damping):
             damping *= 10
 
 
-def conjugate(Z, p, bend, g, tol):
+def conjugate(Z, p, penalty_diag, g, tol):
     def product(v):
         V = v.reshape(g.shape)
         move = p * (Z @ V.T)
         move -= p * (move.sum(axis=1, keepdims=True) if p.shape[1] > 1 else move)
-        return ((Z.T @ move).T / len(p) + bend * V).ravel()
+        return ((Z.T @ move).T / len(p) + penalty_diag * V).ravel()
 
     A = LinearOperator((g.size, g.size), matvec=product, dtype=float)
     return cg(A, g.ravel(), rtol=tol, maxiter=300)[0].reshape(g.shape)

@@ -21,7 +21,7 @@ from sklearn.svm import LinearSVC
 
 from skgd import GDClassifier, GDRegressor
 from skgd._objective.objective import Objective
-from skgd._solvers import auto, duality_gap, newton
+from skgd._solvers import duality_gap, newton, row_space
 
 
 class Cell(NamedTuple):
@@ -81,20 +81,20 @@ def support_vectors(alpha):
     return lambda X, y: GDClassifier("hinge", alpha=alpha), peer
 
 
-class Unwary(newton._Steps):  # noqa: SLF001
-    """Newton steps that take the Hessian of a sample for one without kinks."""
+class Unwary(newton._Iteration):  # noqa: SLF001
+    """Newton steps that reuse the Hessian of a sample in spite of a non-smooth penalty."""
 
-    def __init__(self, owner, *rest):
-        super().__init__(owner, *rest)
-        self.brisk = owner.curvature is not None
+    def __init__(self, solver, *more):
+        super().__init__(solver, *more)
+        self.is_reused = solver.hessian is not None
 
 
 CLIPPED_PROX = Objective.prox
 UNCLIPPED = (
     Objective, "prox", lambda self, x, step: x if step == 0.0 else CLIPPED_PROX(self, x, step)
 )  # fmt: skip
-KINKS = (newton, "_Steps", Unwary)
-ALL_COLUMNS = (auto, "in_row_space", lambda objective, loss, X: None)
+REUSED_HESSIAN = (newton, "_Iteration", Unwary)
+ALL_COLUMNS = (row_space, "in_row_space", lambda objective: None)
 CELLS = [
     Cell("lasso positive CSR 20000x30000", ("CSR", 20_000, 30_000, "numbers"), *lasso(True),
          UNCLIPPED),
@@ -102,7 +102,7 @@ CELLS = [
          UNCLIPPED),
     Cell("lasso dense 200x5000", ("dense", 200, 5_000, "numbers"), *lasso(False)),
     Cell("l1 log_loss dense 100000x50", ("dense", 100_000, 50, "classes"), *l1_logistic(1e-2),
-         KINKS),
+         REUSED_HESSIAN),
     Cell("hinge l2 dense 200x5000", ("dense", 200, 5_000, "classes"), *support_vectors(1e-4),
          ALL_COLUMNS),
     Cell("hinge l2 dense 20000x50", ("dense", 20_000, 50, "classes"), *support_vectors(1e-4)),
@@ -138,7 +138,7 @@ def measure(model, X, y, repetitions):
 
 def measure_before(cell, model, X, y):
     """Return what `measure` does once, with the old fault put back."""
-    faults = [cell.before, (duality_gap, "knows_gap", lambda objective, loss: False)]
+    faults = [cell.before, (duality_gap, "knows_gap", lambda objective: False)]
     now = [getattr(owner, name) for owner, name, _ in faults]
     try:
         for owner, name, replacement in faults:

@@ -4,8 +4,8 @@
 
 FOLDER is that of ``raw_tables.py``. A line a set and rule, and in it, for each batch size, the
 missing share of the possible decrease after at most 100 epochs, (F - F*) / (F0 - F*) in per cent,
-where F0 belongs to the best constant model and F* to the automatic solver; "~" marks sets where its
-certificate cannot vouch for F*. After a share stands why the run stopped and after how many epochs,
+where F0 belongs to the best constant model and F* to the automatic solver; "~" marks sets where no
+duality gap confirms F*. After a share stands why the run stopped and after how many epochs,
 then "*" where the share is above 5 % and a warning told of it, or "!" where nothing did: a silent
 bad answer. Runs that would change more than ``--work`` numbers are left out ("-"), and what a set
 would do after ``--seconds``. In the end the shares of good runs, rule by rule and in all.
@@ -41,7 +41,7 @@ BAR = 0.05
 
 
 def minimum(make, X, y, k):
-    """Return the least objective, and whether the certificate says so."""
+    """Return the least objective, and whether the duality gap confirms it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = make(tol=1e-6).fit(X, y)
