@@ -4,6 +4,7 @@ from skgd._descent.history import DivergenceWarning
 from skgd._estimators.classifier import GDClassifier
 from skgd._estimators.regressor import GDRegressor
 from skgd._search.gd_search_cv import GDSearchCV
+from skgd._utils.rules import name_by_package
 from skgd.display import DescentDisplay, LearningRateDisplay, PathDisplay
 from skgd.minimize import minimize
 from skgd.rate_test import RateTest, find_learning_rate
@@ -20,5 +21,6 @@ __all__ = [
     "find_learning_rate",
     "minimize",
 ]
+name_by_package(globals())
 
 __version__ = "0.1.0"

@@ -1,4 +1,14 @@
-"""TODO"""
+"""Callbacks: what a fit tells after each epoch, and what can stop it.
+
+They follow scikit-learn's protocol (``sklearn.callback``, SLEP 23), so ``ProgressBar`` and
+``ScoringMonitor`` of scikit-learn and the classes here go together::
+
+    GDClassifier().set_callbacks(TimeLimit(60), ScoringMonitor(scoring="accuracy")).fit(X, y)
+
+A task named "epoch" is one unit of ``max_iter``. A callback that returns True at its end stops the
+fit, with ``stop_reason_`` "callback". Where a callback asks for the ``fitted_estimator``, it gets a
+copy that predicts, with the coefficients and the ``history_`` up to there.
+"""
 
 import os
 from dataclasses import dataclass, field
@@ -8,7 +18,7 @@ from numbers import Real
 import numpy as np
 from sklearn.metrics import check_scoring
 
-from skgd._fit import checkpoint
+from skgd._utils import checkpoint
 from skgd._utils.checks import check_count, check_place, is_finite, is_number, shown
 
 try:

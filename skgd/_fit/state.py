@@ -12,39 +12,16 @@ import numpy as np
 from skgd._descent.stochastic import Steps
 from skgd._objective.metric import Metric
 from skgd._problem import Moments
+from skgd._utils.plain import copied, is_plain
 from skgd.schedules import Schedule, as_schedule
 from skgd.schedules.automatic import made_from
 
-# Kinds of arrays that a file can hold without a pickle.
-PLAIN_KINDS = "biufcSU"
 BIT_GENERATORS = {
     kind.__name__: kind
     for kind in (
         np.random.PCG64, np.random.PCG64DXSM, np.random.MT19937, np.random.Philox, np.random.SFC64
     )
 }  # fmt: skip
-
-
-def is_plain(value):
-    """Return whether a value is made of arrays, numbers and strings only."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.dtype.kind in PLAIN_KINDS
-    if isinstance(value, dict):
-        return all(isinstance(key, str) and is_plain(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def copied(value):
-    """Return a value whose arrays are copies, which a run may write to."""
-    if isinstance(value, np.ndarray):
-        return np.array(value)
-    if isinstance(value, dict):
-        return {key: copied(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(map(copied, value))
-    return value
 
 
 def generator_state(generator):

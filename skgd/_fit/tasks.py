@@ -3,7 +3,7 @@
 from functools import cache
 from math import inf
 
-from skgd._fit import checkpoint
+from skgd._utils import checkpoint
 from skgd._utils.sklearn_compat import callback_context
 from skgd.callbacks import PrintProgress
 

@@ -4,7 +4,7 @@ They follow scikit-learn's convention: ``from_...`` makes and draws one, ``plot(
 again, ``ax_``, ``figure_`` and ``lines_`` are what was drawn. matplotlib is needed only to draw.
 """
 
-from skgd._pieces import name_by_package
+from skgd._utils.rules import name_by_package
 from skgd.display import descent, learning_rate, path
 from skgd.display.base import COLORS
 from skgd.display.descent import *

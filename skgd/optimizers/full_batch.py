@@ -51,7 +51,7 @@ class FullBatchOptimizer(Minimizer):
         ----------
         objective : object
             ``objective.value_and_gradient(x)`` of the smooth part; where ``objective.proximal``,
-            ``objective.rest(x)`` is the value of the part that is not smooth and
+            ``objective.nonsmooth_value(x)`` is the value of the part that is not smooth and
             ``objective.prox(x, step)`` its proximal point.
         x : array of shape (n_parameters,)
             The start, in the coordinates of the metric.
@@ -113,7 +113,7 @@ class GradientDescent(FullBatchOptimizer):
         shrink, grow = _backtracking(self.shrink, self.grow)
         step = objective.first_step
         value, gradient = objective.value_and_gradient(x)
-        while not monitor(x, value + objective.rest(x), gradient, step):
+        while not monitor(x, value + objective.nonsmooth_value(x), gradient, step):
             step *= grow
             while True:
                 candidate = objective.prox(x - step * gradient, step)
@@ -171,7 +171,7 @@ class AcceleratedGradient(FullBatchOptimizer):
         step, q, z = objective.first_step, 1.0, x
         value, gradient = objective.value_and_gradient(x)
         value_z, gradient_z = value, gradient
-        while not monitor(x, value + objective.rest(x), gradient, step):
+        while not monitor(x, value + objective.nonsmooth_value(x), gradient, step):
             step *= grow
             while True:
                 candidate = objective.prox(z - step * gradient_z, step)
@@ -228,7 +228,7 @@ class BarzilaiBorwein(FullBatchOptimizer):
         memory, shrink = self.memory, _backtracking(self.shrink, 1.0)[0]
         step, short = objective.first_step, False
         smooth, gradient = objective.value_and_gradient(x)
-        values = [smooth + objective.rest(x)]
+        values = [smooth + objective.nonsmooth_value(x)]
         while not monitor(x, values[-1], gradient, step):
             while True:
                 candidate = objective.prox(x - step * gradient, step)
@@ -237,7 +237,7 @@ class BarzilaiBorwein(FullBatchOptimizer):
                 if not square > 0.0:
                     return x
                 smooth, new_gradient = objective.value_and_gradient(candidate)
-                value = smooth + objective.rest(candidate)
+                value = smooth + objective.nonsmooth_value(candidate)
                 highest = max(values)
                 # Where rounding hides the decrease, the formula for the step is left alone.
                 slack = 1e-14 * abs(highest)

@@ -10,7 +10,7 @@ because the rate is still to fall: pass ``max_iter`` or ``epochs`` with `Cosine`
 `OneCycle`; 10 to 50 epochs are common.
 """
 
-from skgd._pieces import name_by_package
+from skgd._utils.rules import name_by_package
 from skgd.schedules import base, decays
 from skgd.schedules.base import *
 from skgd.schedules.base import all_checked_rates, as_schedule, checked_rates, same_rates

@@ -15,7 +15,7 @@ import joblib
 import numpy as np
 from scipy import sparse
 
-from skgd._fit.state import is_plain
+from skgd._utils.plain import is_plain
 
 FORMAT = b"skgd checkpoint 1\n"
 CHECKSUM = len(hashlib.sha256().hexdigest()) + 1
