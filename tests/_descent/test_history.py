@@ -319,7 +319,7 @@ def test_a_loss_with_kinks_that_says_so_is_not_told_of():
 def test_a_loss_that_is_not_a_number_at_the_start_is_what_the_warning_tells_of(part):
     lost = type("Lost", (Slow,), {part: lambda self, y, z: np.full(z.shape, np.nan)})
     model = GDRegressor(lost(), learning_rate=0.1)
-    with pytest.warns(DivergenceWarning, match="not finite at the start: mend the loss"):
+    with pytest.warns(DivergenceWarning, match="not finite at the start: fix the loss"):
         model.fit(*DIABETES)
     assert np.all(np.isfinite(model.coef_))
 

@@ -11,9 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd import GDClassifier, GDRegressor
 from skgd._descent.smoothness import Curvatures
-from skgd._fit.run import Run
-from skgd._fit.sample import Sample
-from skgd._fit.state import Memory
+from skgd._estimators.base import fitted_run
+from skgd._solvers.costs import Gap
 from skgd.optimizers import SGD, Adagrad, Adam, Adamax, Lion, RMSprop
 from skgd.schedules.automatic import Watched
 
@@ -183,8 +182,8 @@ def test_a_descent_begins_at_the_best_constant_model(optimizer):
     assert model.history_["objective"][0] < entropy(y)
 
 
-def test_biased_steps_are_told_where_no_certificate_is_affordable(monkeypatch):
-    monkeypatch.setattr("skgd._solvers.duality_gap.AFFORDABLE", 0.0)
+def test_biased_steps_are_told_where_no_duality_gap_is_affordable(monkeypatch):
+    monkeypatch.setattr(Gap, "affordable", 0.0)
     X, y = rare()
     model = GDClassifier(optimizer="rmsprop", batch_size=1, random_state=0)
     with pytest.warns(ConvergenceWarning, match="stopped falling .* at least .* above its minimum"):
@@ -198,7 +197,7 @@ def test_biased_steps_are_told_where_no_certificate_is_affordable(monkeypatch):
 
 @pytest.mark.parametrize("penalty", ["l2", "l1"])
 def test_the_further_fall_is_below_what_is_missing(penalty, monkeypatch):
-    monkeypatch.setattr("skgd._solvers.duality_gap.AFFORDABLE", 0.0)
+    monkeypatch.setattr(Gap, "affordable", 0.0)
     X, y = CANCER
     least = GDClassifier(penalty=penalty, tol=1e-8).fit(X, y).history_["objective"][-1]
     model = GDClassifier(
@@ -227,10 +226,9 @@ def curvatures(intercept):
             optimizer="sgd", batch_size=8, fit_intercept=intercept, random_state=0
         )  # fmt: skip
         model.fit(X, y)
-        sample = Sample(rows, y, y[:, None].copy(), None, 1)
-        run = Run(model, sample, None, Memory.empty(X.shape[1], 1), False, None)
+        run = fitted_run(model, rows, y)
         start = np.zeros((1, X.shape[1])), np.array([y.mean() + 10.0])
-        found.append(Curvatures(run.objective, rows, run.plan, start, np.random.default_rng(0)))
+        found.append(Curvatures(run.objective, run.plan, start, np.random.default_rng(0)))
     return found
 
 

@@ -16,7 +16,8 @@ from skgd._engine import (
     shuffle,
     value_and_gradient,
 )
-from skgd._objective.metric import Moments, diagonal_metric, identity_metric
+from skgd._objective.metric import diagonal_metric, identity_metric
+from skgd._problem import Moments
 from skgd.losses import AbsoluteError, Huber, LogLoss, Loss, SquaredError
 from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty

@@ -5,7 +5,8 @@ import pytest
 from scipy import sparse
 
 from skgd._engine import DataTerm, JointSweep, Sweep, joint_losses, rows_of, value_and_gradient
-from skgd._objective.metric import Moments, diagonal_metric, identity_metric
+from skgd._objective.metric import diagonal_metric, identity_metric
+from skgd._problem import Moments
 from skgd._utils.threads import ALONE, Threads
 from skgd.losses import Huber, LogLoss, Loss, SquaredError
 from skgd.optimizers import SGD, Adam

@@ -1,12 +1,12 @@
-"""The minimum of a quadratic with kinks: sweeps over the coordinates, and solves on a face."""
+"""The minimum of a quadratic plus l1 and bounds: coordinate descent, and solves on a face."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize
-from skgd._quadratic import sweep_coordinates
 
-from skgd._solvers.active_set import Kinks, minimise
+from skgd._solvers.active_set import SeparablePenalty, active_set_qp
+from skgd._solvers.coordinate_descent import sweep_coordinates
 
 RNG = np.random.default_rng(0)
 
@@ -37,7 +37,7 @@ def test_a_sweep_keeps_the_gradient_and_leaves_flat_coordinates():
 
 
 def unbounded(l1):
-    return Kinks(l1, np.full(len(l1), -np.inf), np.full(len(l1), np.inf))
+    return SeparablePenalty(l1, np.full(len(l1), -np.inf), np.full(len(l1), np.inf))
 
 
 @pytest.mark.parametrize("lower, upper", [(-np.inf, np.inf), (0.0, np.inf), (-0.1, 0.2)])
@@ -47,12 +47,14 @@ def test_the_minimum_is_exact_where_columns_are_many_and_their_kinks_span_scales
 ):
     rng = np.random.default_rng(seed)
     A, y = rng.normal(size=(12, 60)) / np.sqrt(12), rng.normal(size=12)
-    kinks = Kinks(10.0 ** rng.integers(-12, 1, 60), np.full(60, lower), np.full(60, upper))
-    v = minimise(A.T @ A, -A.T @ y, np.zeros(60), kinks, 0.0)
+    penalty = SeparablePenalty(
+        10.0 ** rng.integers(-12, 1, 60), np.full(60, lower), np.full(60, upper)
+    )
+    v = active_set_qp(A.T @ A, -A.T @ y, np.zeros(60), penalty, 0.0)
     # What the slope leaves at a kink, and at the others nothing.
     slope = A.T @ (A @ v - y)
-    low = slope + np.where(v > 0, kinks.l1, -kinks.l1)
-    high = slope + np.where(v < 0, -kinks.l1, kinks.l1)
+    low = slope + np.where(v > 0, penalty.l1, -penalty.l1)
+    high = slope + np.where(v < 0, -penalty.l1, penalty.l1)
     assert np.all((low <= 1e-12) | (v == lower))
     assert np.all((high >= -1e-12) | (v == upper))
     assert np.all((lower <= v) & (v <= upper))
@@ -60,5 +62,5 @@ def test_the_minimum_is_exact_where_columns_are_many_and_their_kinks_span_scales
 
 def test_coordinates_without_curvature_stay():
     hessian, x = np.diag([2.0, 0.0]), np.array([0.0, 3.0])
-    v = minimise(hessian, np.array([-4.0, 1.0]), x, unbounded(np.array([1.0, 1.0])), 1e-10)
+    v = active_set_qp(hessian, np.array([-4.0, 1.0]), x, unbounded(np.array([1.0, 1.0])), 1e-10)
     assert_allclose(v, [1.5, 3.0], rtol=1e-11)

@@ -9,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
 from skgd import GDClassifier, GDRegressor, losses
+from skgd._engine import value_and_gradient
+from skgd._solvers.costs import Gap
 from skgd.losses import (
     AbsoluteError,
     EpsilonInsensitive,
@@ -177,7 +179,7 @@ def test_raw_columns_and_units_do_not_loosen_it():
 
 
 def test_too_much_work_is_left_to_a_request(monkeypatch):
-    monkeypatch.setattr("skgd._solvers.duality_gap.AFFORDABLE", 1e3)
+    monkeypatch.setattr(Gap, "affordable", 1e3)
     model = GDClassifier(optimizer="lbfgs").fit(CANCER_X, CANCER)
     assert np.isnan(model.optimality_)
     assert 0 <= model.optimality(CANCER_X, CANCER) < 1e-6
@@ -279,3 +281,21 @@ def test_the_conjugate_of_a_softmax_is_an_entropy():
     assert_allclose(LogLoss().conjugate(y, slope), expected, rtol=1e-12)
     assert LogLoss().conjugate(y, np.array([[-1.0, 0.5, 0.4]])) == np.inf
     assert LogLoss().conjugate(y, np.array([[-1.5, 0.5, 1.0]])) == np.inf
+
+
+def test_a_duality_gap_at_rounding_looks_at_few_points(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    model = GDClassifier(tol=1e-12).fit(X, X[:, 0] + rng.logistic(size=300) > 0)
+    calls = []
+
+    def counted(*args, **kwargs):
+        calls.append(1)
+        return value_and_gradient(*args, **kwargs)
+
+    monkeypatch.setattr("skgd._problem.problem.value_and_gradient", counted)
+    assert model.optimality(X, X[:, 0] > 0) >= 0.0
+    del calls[:]
+    y = model.predict(X)
+    assert model.fit(X, y, sample_weight=np.ones(300)).optimality_ < 1e-10
+    assert len(calls) < 60

@@ -4,15 +4,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from skgd._solvers.lbfgs_start import DiagonalCurvature
 
-from skgd._engine import DataTerm
-from skgd._objective.metric import Moments, diagonal_metric
+from skgd._objective.metric import diagonal_metric
 from skgd._objective.objective import Objective
-from skgd._solvers.active_set import Kinks
-from skgd._solvers.hessian import Curvature
-from skgd._solvers.newton import LARGEST_DAMPING, Newton, _Steps, evaluate, search
-from skgd._utils.linalg import solver
+from skgd._problem import Problem
+from skgd._solvers.active_set import SeparablePenalty
+from skgd._solvers.costs import Factorisation
+from skgd._solvers.hessian import DiagonalHessian, Hessian
 from skgd.losses import LogLoss, SquaredError, SquaredHinge
 from skgd.penalties import L1, L2, Box, ElasticNet
 
@@ -30,15 +28,15 @@ def make_objective(loss, k, X, penalty, alpha=0.1, weighted=True, positive=False
         targets = RNG.integers(0, k, N).astype(float)
     else:
         targets = RNG.choice([-1.0, 1.0], (N, 1))
-    problem = DataTerm(X, targets, weights, loss.compiled(k), k)
-    moments = Moments.of(problem.rows, weights)
+    problem = Problem(X, targets, weights, loss, k)
     hessian_diag = np.tile(alpha * penalty.curvature(D), (k, 1))
-    curvature, unit = np.full(k, loss.smoothness), np.ones(k)
+    smoothness, unit = np.full(k, loss.smoothness), np.ones(k)
     if positive:
         penalty = Box(0.0, None, penalty)
     return Objective(
         problem, penalty.compiled(), np.full(k, alpha),
-        diagonal_metric(moments, curvature, hessian_diag, unit, True), curvature, hessian_diag,
+        diagonal_metric(problem.moments(), smoothness, hessian_diag, unit, True), smoothness,
+        hessian_diag,
     )  # fmt: skip
 
 
@@ -50,8 +48,8 @@ def test_the_hessian_is_the_derivative_of_the_gradient(loss, k, make):
     objective = make_objective(loss, k, make(X), L2(weights=[1.0, 0.0, 2.0, 1.0]))
     size = k * (D + 1)
     x = RNG.normal(size=size)
-    curvature = Curvature(objective, loss, make(X), x)
-    assert curvature.exact
+    curvature = Hessian(objective, x)
+    assert curvature.is_exact
     expected = np.empty((size, size))
     for j, step in enumerate(1e-5 * np.eye(size)):
         up, down = (objective.value_and_gradient(x + s * step)[1] for s in (1, -1))
@@ -84,7 +82,7 @@ def test_the_hessian_is_the_derivative_of_the_gradient(loss, k, make):
 def test_the_diagonal_alone_is_that_of_the_hessian(loss, k, make):
     objective = make_objective(loss, k, make(X), L2(weights=[1.0, 0.0, 2.0, 1.0]))
     x = RNG.normal(size=k * (D + 1))
-    diagonal = DiagonalCurvature(objective, loss, make(X), x)
+    diagonal = DiagonalHessian(objective, x)
     products = np.array([diagonal.product(v) for v in np.eye(len(x))])
     assert_allclose(1.0 / diagonal.precondition(np.ones(len(x))), np.diag(products), rtol=1e-9)
 
@@ -94,50 +92,18 @@ def test_conjugate_gradients_solve_what_a_sample_cannot(loss, k, monkeypatch):
     objective = make_objective(loss, k, X, L2())
     x, gradient = RNG.normal(size=(2, k * (D + 1)))
     gradient = objective.value_and_gradient(x)[1]
-    exact = Curvature(objective, loss, X, x).solve(gradient, 1e-12)
-    monkeypatch.setattr("skgd._solvers.hessian.CHEAP_HESSIAN", 0)
-    monkeypatch.setattr("skgd._solvers.hessian.SAMPLED_ROWS", 30)
-    monkeypatch.setattr("skgd._solvers.hessian.SAMPLED_ROWS_PER_PARAMETER", 1)
-    sampled = Curvature(objective, loss, X, x)
-    assert not sampled.exact
+    exact = Hessian(objective, x).solve(gradient, 1e-12)
+    monkeypatch.setattr(Factorisation, "sampled_from", 0)
+    monkeypatch.setattr(Factorisation, "sampled_rows", 30)
+    monkeypatch.setattr(Factorisation, "sampled_rows_per_parameter", 1)
+    sampled = Hessian(objective, x)
+    assert not sampled.is_exact
     product = sampled.product(sampled.solve(gradient, 1e-12))
     assert_allclose(product, gradient, atol=1e-9)
     assert_allclose(sampled.product(exact), gradient, atol=1e-9)
 
 
-def test_a_damping_that_hides_a_fall_is_left(monkeypatch):
-    # An earlier step may have needed it: with it the next one would be lost in rounding.
-    def found(*args):
-        return search(*args) if args[-1] > 1e-12 else (0.0, None)
-
-    monkeypatch.setattr("skgd._solvers.newton.search", found)
-    loss, objective = LogLoss(), make_objective(LogLoss(), 1, X, L2())
-    minimum = Newton(loss, X).solve(objective, np.zeros(D + 1), lambda *_: False)
-    x = minimum + 3e-6
-    value, gradient = evaluate(objective, x)
-    steps = _Steps(Newton(loss, X), objective, None, gradient)
-    steps.damping = LARGEST_DAMPING / 10
-    length, point = steps.take(x, value, gradient)
-    assert length == 1.0
-    assert_allclose(point[0], minimum, atol=1e-9)
-
-
-def test_a_system_is_solved_where_it_bends_and_left_alone_where_it_is_flat():
-    A = RNG.normal(size=(6, 3)) * [1e-8, 1.0, 1e6]
-    hessian = A.T @ A
-    solution = RNG.normal(size=3) / [1e-8, 1.0, 1e6]
-    assert_allclose(solver(hessian)(hessian @ solution), solution, rtol=1e-9)
-    flat = np.zeros((4, 4))
-    flat[:3, :3] = hessian
-    assert_allclose(solver(flat)(flat @ np.append(solution, 1.0))[:3], solution, rtol=1e-9)
-    assert solver(flat)(np.ones(4))[3] == 0
-    twice = np.block([[hessian, hessian], [hessian, hessian]])
-    image = twice @ np.append(solution, solution)
-    assert_allclose(twice @ solver(twice)(image), image, rtol=1e-6)
-
-
-# ---- kinks --------------------------------------------------------------------------------------
-
+# ---- proximal steps -----------------------------------------------------------------------------
 
 @pytest.mark.parametrize(
     "penalty, positive",
@@ -147,14 +113,14 @@ def test_a_system_is_solved_where_it_bends_and_left_alone_where_it_is_flat():
 @pytest.mark.parametrize("loss, k", [(SquaredHinge(), 1), (LogLoss(), 3)], ids=str)
 def test_the_target_of_a_step_is_the_minimum_of_the_model(loss, k, penalty, positive):
     objective = make_objective(loss, k, X, penalty, positive=positive)
-    kinks = Kinks.of(objective)
-    x = kinks.clip(RNG.normal(size=k * (D + 1)))
+    separable = SeparablePenalty.of(objective)
+    x = separable.clip(RNG.normal(size=k * (D + 1)))
     gradient = objective.value_and_gradient(x)[1]
-    curvature = Curvature(objective, loss, X, x)
-    target = curvature.target(x, gradient, kinks, 0.0)
-    assert np.all((target >= kinks.lower) & (target <= kinks.upper))
+    hessian = Hessian(objective, x)
+    target = hessian.proximal_step(x, gradient, separable, 0.0)
+    assert np.all((target >= separable.lower) & (target <= separable.upper))
     # No move from the target lowers the model: its proximal gradient step goes nowhere.
-    slope = gradient + curvature.blocks[0] @ (target - x)
+    slope = gradient + hessian.blocks[0] @ (target - x)
     moved = objective.prox(target - slope, 1.0)
-    assert_allclose(kinks.clip(moved), target, atol=1e-10)
-    assert np.any(target[np.isfinite(kinks.lower) | (kinks.l1 > 0)] == 0)
+    assert_allclose(separable.clip(moved), target, atol=1e-10)
+    assert np.any(target[np.isfinite(separable.lower) | (separable.l1 > 0)] == 0)

@@ -527,7 +527,7 @@ class Quadratic:
         r = self.X @ x - self.y
         return 0.5 * r @ r / len(r), self.X.T @ r / len(r)
 
-    def rest(self, x):
+    def nonsmooth_value(self, x):
         return self.alpha * np.abs(x).sum()
 
     def prox(self, x, step):
@@ -546,7 +546,7 @@ class Monitor:
         if self.objective is None:
             return np.linalg.norm(gradient) < self.tol
         smooth, slope = self.objective.value_and_gradient(x)
-        assert value == pytest.approx(smooth + self.objective.rest(x), rel=1e-14)
+        assert value == pytest.approx(smooth + self.objective.nonsmooth_value(x), rel=1e-14)
         np.testing.assert_allclose(gradient, slope, rtol=1e-12, atol=1e-14)
         return np.linalg.norm(x - self.objective.prox(x - gradient, 1.0)) < self.tol
 

@@ -1,0 +1,18 @@
+"""Rows in preconditioned coordinates, times numbers."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skgd._problem.row_products import scale_rows
+
+
+def test_scaled_rows_are_those_of_numpy():
+    rng = np.random.default_rng(0)
+    rows, mean, scale = rng.normal(size=(5, 3)), rng.normal(size=3), rng.normal(size=4)
+    factors, out = rng.normal(size=(5, 2)), np.empty((5, 8))
+    scale_rows(rows, mean, scale, factors, out)
+    expected = np.column_stack([rows - mean, np.ones(5)]) * scale
+    assert_allclose(out.reshape(5, 2, 4), factors[:, :, None] * expected[:, None])
+    with pytest.raises(ValueError, match="scale: got 5 numbers for 3 columns"):
+        scale_rows(rows, mean, np.ones(5), factors, np.empty((5, 10)))
