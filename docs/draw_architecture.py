@@ -19,22 +19,22 @@ SUFFIXES = ".py", ".pyx", ".pxd"
 # From the lowest level to the highest. A package imports from lower levels only.
 LEVELS = (
     ("_utils",),
-    ("losses", "penalties", "schedules"),
+    ("losses", "penalties", "schedules", "callbacks"),
     ("optimizers", "minimize"),
     ("_engine",),
     ("_problem",),
     ("_objective",),
     ("_descent",),
     ("_solvers",),
-    ("_fit", "callbacks"),
+    ("_fit",),
     ("_estimators",),
     ("_search", "rate_test"),
     ("display",),
     ("__init__",),
 )
 # Packages on one level that import each other: `Minimizer.minimizer` returns a method made of
-# `minimize`; `Checkpoint` writes the file of `_fit.checkpoint`, and `_fit.tasks` prints progress.
-PAIRS = {frozenset(("optimizers", "minimize")), frozenset(("_fit", "callbacks"))}
+# `minimize`.
+PAIRS = {frozenset(("optimizers", "minimize"))}
 
 PACKAGES = tuple(name for level in LEVELS for name in level)
 # C headers and inlined C functions are compiled into whoever names them; they are not imported.
@@ -118,6 +118,7 @@ PURPOSES = {
     "losses": "values, gradients, Hessians, conjugates",
     "penalties": "values, gradients, proximal operators",
     "schedules": "the learning rate as a function of the step",
+    "callbacks": "what a fit tells after each epoch",
     "optimizers": "how one step is taken",
     "minimize": "the optimizers on any function",
     "_engine": "compiled passes over the rows",
@@ -126,7 +127,6 @@ PURPOSES = {
     "_descent": "the two outer loops, and why they stop",
     "_solvers": "what \"auto\" chooses from, and duality gaps",
     "_fit": "one call of fit, and what to tell its user",
-    "callbacks": "what a fit tells after each epoch",
     "_estimators": "check, fit, give attributes back",
     "_search": "many fits in one pass",
     "rate_test": "short runs at many learning rates",
