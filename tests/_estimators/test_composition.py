@@ -459,7 +459,7 @@ def test_a_descent_that_begins_where_nothing_is_finite_is_an_error(method, optim
         return np.full(z.shape, np.nan)
 
     loss = type("Mine", (MyHuber,), {method: nothing})()
-    with pytest.raises(ValueError, match="At the start of the descent .* nan.*mend the loss"):
+    with pytest.raises(ValueError, match="At the start of the descent .* nan.*fix the loss"):
         GDRegressor(loss, optimizer=optimizer).fit(*DIABETES)
 
 

@@ -9,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-import skgd.checkpoint
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -17,6 +16,7 @@ from sklearn.datasets import load_iris
 from sklearn.utils import shuffle
 
 from skgd import GDClassifier, GDRegressor
+from skgd._utils import checkpoint
 from skgd.callbacks import Callback, Checkpoint, EarlyStopping
 from skgd.losses import LogLoss
 from skgd.optimizers import Optimizer
@@ -219,7 +219,7 @@ def test_a_kill_between_the_last_epoch_and_the_end_resumes_at_the_end(tol, tmp_p
     model = GDClassifier(optimizer="adam", max_iter=4, tol=tol, random_state=0)
     whole = clone(model).fit(*IRIS)
     with monkeypatch.context() as patch:
-        patch.setattr(skgd.checkpoint, "remove", lambda path: None)
+        patch.setattr(checkpoint, "remove", lambda path: None)
         clone(model).set_callbacks(Checkpoint(tmp_path / "fit")).fit(*IRIS)
     assert os.listdir(tmp_path) == ["fit"]
     again = clone(model).set_callbacks(Checkpoint(tmp_path / "fit")).fit(*IRIS)
@@ -276,7 +276,7 @@ def test_nothing_in_a_file_is_executed(stopped, tmp_path, monkeypatch):
     np.savez(tmp_path / "forged.npz", json=np.array([Bomb()], dtype=object))
     content = (tmp_path / "forged.npz").read_bytes()
     path.write_bytes(
-        skgd.checkpoint.FORMAT + skgd.checkpoint.checksum(content) + content
+        checkpoint.FORMAT + checkpoint.checksum(content) + content
     )  # fmt: skip
     with pytest.raises(ValueError, match="not a checkpoint of a fit"):
         model.fit(*IRIS)
@@ -371,9 +371,9 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_the_checkpoint_of_other_data_is_refused(change, kind, whole, tmp_path, monkeypatch):
     if not whole:
-        monkeypatch.setattr(skgd.checkpoint, "WHOLE", 10)
-        monkeypatch.setattr(skgd.checkpoint, "SAMPLED_ROWS", 3)
-        monkeypatch.setattr(skgd.checkpoint, "BLOCK", 500)
+        monkeypatch.setattr(checkpoint, "WHOLE", 10)
+        monkeypatch.setattr(checkpoint, "SAMPLED_ROWS", 3)
+        monkeypatch.setattr(checkpoint, "BLOCK", 500)
     s = np.ones(len(Y))
     model = GDClassifier(optimizer="adam", max_iter=4, tol=None, random_state=0)
     model.set_callbacks(Checkpoint(tmp_path / "fit"), Stop(2)).fit(kind(X), Y, s)
