@@ -18,8 +18,9 @@ from skgd._problem.expansion import Expansion
 from skgd._problem.moments import Moments
 from skgd._problem.scaled_rows import ScaledRows, dense_scaled_rows, margins_of
 
-# Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each.
-KEPT = 2**23
+# Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each. Where they are more,
+# so many are worked out at a time: 8 MB.
+KEPT, PART = 2**23, 2**20
 # Numbers of a block of rows whose squared norms are taken together.
 NORMS = 2**15
 
@@ -107,8 +108,8 @@ class Problem:
         return signed_targets(self.targets[part], self.k)
 
     def row_parts(self):
-        """Return slices of rows whose numbers, one for each output, may be kept."""
-        step = max(1, KEPT // self.k)
+        """Return slices of rows whose numbers, one for each output, are in memory together."""
+        step = self.n if self.n * self.k <= KEPT else max(1, PART // self.k)
         return [slice(start, min(start + step, self.n)) for start in range(0, self.n, step)]
 
     def rows_at(self, part):
