@@ -334,29 +334,8 @@ class Loss(BaseEstimator):
         sample_weight : array of shape (n_samples,)
             The weight of each row.
         """
-        result, rule = np.empty(y.shape[1]), self.compiled()
-        for c, column in enumerate(y.T):
-            targets = np.ascontiguousarray(column)[:, None]
-
-            def slope(b):
-                gradient = rule.apply("gradient", targets, np.full(targets.shape, b))
-                return sample_weight @ gradient[:, 0]
-
-            centre = float(np.average(column, weights=sample_weight))
-            width = max(float(np.ptp(column)), 1e-12 * (abs(centre) + 1))
-            low, high = centre - width, centre + width
-            for _ in range(30):
-                if slope(low) > 0:
-                    low -= 2 * (high - low)
-                elif slope(high) < 0:
-                    high += 2 * (high - low)
-                else:
-                    break
-            if slope(low) * slope(high) < 0:
-                result[c] = optimize.brentq(slope, low, high, xtol=1e-12 * width)
-            else:
-                result[c] = 0.5 * (low + high)
-        return result
+        rule = self.compiled()
+        return np.array([_least_constant(rule, column, sample_weight) for column in y.T])
 
     def piecewise_linear(self, y):
         """Return (position, low, high) for targets of shape (n_samples, n_outputs).
@@ -473,3 +452,26 @@ class Loss(BaseEstimator):
         if what == "value" and self.is_multiclass(n_outputs):
             return result[:, 0].copy()
         return np.ascontiguousarray(result).reshape(z.shape)
+
+
+def _least_constant(rule, column, sample_weight):
+    """Return the constant margin with the least weighted loss for the targets of one output."""
+    targets = np.ascontiguousarray(column)[:, None]
+
+    def derivative(b):
+        gradient = rule.apply("gradient", targets, np.full(targets.shape, b))
+        return sample_weight @ gradient[:, 0]
+
+    centre = float(np.average(column, weights=sample_weight))
+    width = max(float(np.ptp(column)), 1e-12 * (abs(centre) + 1))
+    low, high = centre - width, centre + width
+    for _ in range(30):
+        if derivative(low) > 0:
+            low -= 2 * (high - low)
+        elif derivative(high) < 0:
+            high += 2 * (high - low)
+        else:
+            break
+    if derivative(low) * derivative(high) < 0:
+        return optimize.brentq(derivative, low, high, xtol=1e-12 * width)
+    return 0.5 * (low + high)
