@@ -140,8 +140,8 @@ class DivergenceMonitor(ObjectiveMonitor):
             own = overrides(type(run.loss), Loss, {"value", "gradient"})
             self.calm[run] = (
                 history.tol is None and history.validation is None and history.tasks is None
-                and not told and not history.is_homogeneous and not history.baseline.model[0].any()
-                and not own and np.isfinite(run.loss.lipschitz(run.problem.k))
+                and not told and not own and np.isfinite(run.loss.lipschitz(run.problem.k))
+                and not history.baseline.is_homogeneous and not history.baseline.model[0].any()
             )  # fmt: skip
         return self.calm[run]
 

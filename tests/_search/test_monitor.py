@@ -72,7 +72,7 @@ def test_second_moments_are_those_of_numpy(weighted, dtype):
                          ids=str)  # fmt: skip
 def test_only_runs_whose_objectives_are_bounded_are_not_looked_at(load, loss, monkeypatch):
     X, y = sample(load)
-    bounds, passed_over, watched = [], [], monitor.WatchForExplosions
+    bounds, passed_over, watched = [], [], monitor.DivergenceMonitor
     upper_bounds, safe = watched._upper_bounds, watched._safe
 
     def spy_on_bounds(self, runs, ends, *form):
@@ -92,7 +92,7 @@ def test_only_runs_whose_objectives_are_bounded_are_not_looked_at(load, loss, mo
     GDSearchCV(clone(MODEL).set_params(loss=loss), {**RATES, "alpha": [0.0, 0.1]}, cv=3).fit(
         X, y, sample_weight=weights
     )
-    limits = np.array([run.record.bound for run, *_ in bounds])
+    limits = np.array([run.history.divergence_bound for run, *_ in bounds])
     values, uppers = np.array([pair for _, *pair in bounds]).T
     known = np.isfinite(uppers)
     assert np.all(values[known] <= (1 + 1e-12) * uppers[known])
@@ -139,7 +139,7 @@ def test_no_more_is_kept_unseen_than_there_is_room_for(monkeypatch, entries):
 
 def test_runs_that_have_left_are_not_kept(monkeypatch):
     X, y = sample(load_wine)
-    gone, checked, leave, look = [], [], trials.Trial.leave, monitor.WatchForExplosions.look
+    gone, checked, leave, look = [], [], trials.Trial.leave, monitor.DivergenceMonitor.look
 
     def spy_on_leave(entry):
         gone.append(weakref.ref(entry.run))
@@ -151,6 +151,6 @@ def test_runs_that_have_left_are_not_kept(monkeypatch):
         return look(self, runs, ends)
 
     monkeypatch.setattr(trials.Trial, "leave", spy_on_leave)
-    monkeypatch.setattr(monitor.WatchForExplosions, "look", spy_on_look)
+    monkeypatch.setattr(monitor.DivergenceMonitor, "look", spy_on_look)
     GDSearchCV(MODEL, {"learning_rate": np.logspace(-7, 0, 40)}, cv=3).fit(X, y)
     assert checked and all(checked)
