@@ -177,7 +177,7 @@ class _Function:
         """Return the point of the bounds that is nearest to x, whatever the step was."""
         return np.clip(x, *self.bounds) if self.proximal else x
 
-    def rest(self, x):
+    def nonsmooth_value(self, x):
         return 0.0
 
     def steepness(self, x, gradient):

@@ -95,7 +95,7 @@ class MineSteps(FullBatchOptimizer):
 
     def solve(self, objective, x, monitor):
         value, gradient = objective.value_and_gradient(x)
-        while not monitor(x, value + objective.rest(x), gradient, self.step):
+        while not monitor(x, value + objective.nonsmooth_value(x), gradient, self.step):
             x = objective.prox(x - self.step * gradient, self.step)
             value, gradient = objective.value_and_gradient(x)
         return x
