@@ -6,6 +6,7 @@ rule of its own: where it overrides a method, a rule calls that method back.
 
 import inspect
 import re
+import sys
 from functools import cache, wraps
 
 from skgd._utils.checks import check_flag, is_finite, is_number, shown
@@ -109,10 +110,12 @@ def snake_case(name):
 def name_by_package(package):
     """Let the public classes of a package be known by it, not by the file that they are in.
 
-    Pickles and checkpoints have that name, and what a user of skops trusts.
+    Pickles and checkpoints have that name, and what a user of skops trusts. A class that is known
+    by a package of its own keeps that name.
     """
     for name in package["__all__"]:
-        package[name].__module__ = package["__name__"]
+        if not hasattr(sys.modules[package[name].__module__], "__path__"):
+            package[name].__module__ = package["__name__"]
 
 
 def check_complete(piece, root, *signatures):

@@ -45,7 +45,7 @@ MODELS = {
     "groups": GDRegressor(penalty=GroupLasso([[0, 1], [2]])),
 }
 # What skops has to be told to trust: the estimator, and the objects that the user has passed.
-ESTIMATORS = {"skgd._estimators.classifier.GDClassifier", "skgd._estimators.regressor.GDRegressor"}
+ESTIMATORS = {"skgd.GDClassifier", "skgd.GDRegressor"}
 PASSED = {
     "several quantiles": {"skgd.losses.Quantile"},
     "plateau": {"skgd.schedules.ReduceOnPlateau"},
