@@ -151,6 +151,29 @@ cdef class PythonLossRule(LossRule):
             return self.call(self.loss.hessian, k, m, y, z, out)
 
 
+def _least_constant(rule, column, sample_weight):
+    """Return the constant margin with the least weighted loss for the targets of one output."""
+    targets = np.ascontiguousarray(column)[:, None]
+
+    def derivative(b):
+        gradient = rule.apply("gradient", targets, np.full(targets.shape, b))
+        return sample_weight @ gradient[:, 0]
+
+    centre = float(np.average(column, weights=sample_weight))
+    width = max(float(np.ptp(column)), 1e-12 * (abs(centre) + 1))
+    low, high = centre - width, centre + width
+    for _ in range(30):
+        if derivative(low) > 0:
+            low -= 2 * (high - low)
+        elif derivative(high) < 0:
+            high += 2 * (high - low)
+        else:
+            break
+    if derivative(low) * derivative(high) < 0:
+        return optimize.brentq(derivative, low, high, xtol=1e-12 * width)
+    return 0.5 * (low + high)
+
+
 class Loss(BaseEstimator):
     """Base class of the losses; subclass it to write your own.
 
@@ -452,26 +475,3 @@ class Loss(BaseEstimator):
         if what == "value" and self.is_multiclass(n_outputs):
             return result[:, 0].copy()
         return np.ascontiguousarray(result).reshape(z.shape)
-
-
-def _least_constant(rule, column, sample_weight):
-    """Return the constant margin with the least weighted loss for the targets of one output."""
-    targets = np.ascontiguousarray(column)[:, None]
-
-    def derivative(b):
-        gradient = rule.apply("gradient", targets, np.full(targets.shape, b))
-        return sample_weight @ gradient[:, 0]
-
-    centre = float(np.average(column, weights=sample_weight))
-    width = max(float(np.ptp(column)), 1e-12 * (abs(centre) + 1))
-    low, high = centre - width, centre + width
-    for _ in range(30):
-        if derivative(low) > 0:
-            low -= 2 * (high - low)
-        elif derivative(high) < 0:
-            high += 2 * (high - low)
-        else:
-            break
-    if derivative(low) * derivative(high) < 0:
-        return optimize.brentq(derivative, low, high, xtol=1e-12 * width)
-    return 0.5 * (low + high)
