@@ -1,39 +1,18 @@
 """When a run stops, what it says then, and what it gives back."""
 
-import os
-import pickle
 import re
-import signal
-import threading
-import time
-import tracemalloc
-from contextlib import ExitStack
-from fractions import Fraction
 
 import numpy as np
 import pandas as pd
 import pytest
-from joblib import Parallel, delayed
-from joblib.externals.loky import ProcessPoolExecutor
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
-from sklearn import config_context
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from skgd import DivergenceWarning, GDClassifier, GDRegressor
-from skgd._utils.linalg import one_thread
-from skgd.callbacks import Callback, TimeLimit
 from skgd.losses import Loss
-from skgd.optimizers import Adam
 
 DIABETES = load_diabetes(return_X_y=True, scaled=False)
 CANCER = load_breast_cancer(return_X_y=True)
@@ -47,7 +26,6 @@ FULL_BATCH = ["gradient_descent", "accelerated_gradient", "lbfgs"]
 
 
 # ---- tol and max_iter ---------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("optimizer", STEP_RULES)
 @pytest.mark.parametrize("batch_size", [16, "full"])
@@ -184,7 +162,6 @@ def test_the_path_does_not_depend_on_the_units_of_the_columns(optimizer):
 
 # ---- history ------------------------------------------------------------------------------------
 
-
 @pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs", "accelerated_gradient"])
 def test_history_has_one_entry_an_epoch_under_each_key(optimizer):
     model = GDClassifier(optimizer=optimizer, tol=None, max_iter=4, random_state=0).fit(*IRIS)
@@ -219,7 +196,6 @@ def test_one_epoch_more_extends_the_history_and_changes_none_of_it():
 
 
 # ---- divergence ---------------------------------------------------------------------------------
-
 
 def constant_objective(task, y):
     if task == "classification":
@@ -333,445 +309,17 @@ def test_divergence_raises_where_that_is_wanted(estimator, data):
         estimator.fit(*data)
 
 
-# ---- early stopping -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("settings", [{}, {"batch_size": 16}, {"scoring": "accuracy"}])
-def test_early_stopping_on_a_split_watches_the_validation_set(settings):
-    model = GDClassifier(
-        optimizer="adam", learning_rate=0.1, early_stopping=True, random_state=0, **settings
-    ).fit(*CANCER)
-    history = model.history_
-    assert model.stop_reason_ == "early_stopping"
-    assert model.converged_
-    assert np.all(np.isfinite(history["validation_loss"]))
-    assert np.all(np.isfinite(history["validation_score"])) == ("scoring" in settings)
-    best, waited = np.inf, 0
-    if "scoring" in settings:
-        for k, score in enumerate(history["validation_score"]):
-            waited = 0 if -score < best - 1e-4 else waited + 1
-            best = min(best, -score)
-            assert (waited == 5) == (k + 1 == model.n_iter_)
-
-
-def test_early_stopping_on_given_rows_gives_the_best_weights_back():
-    X, X_val, y, y_val = train_test_split(*CANCER, test_size=60, random_state=1)
-    model = GDClassifier(
-        optimizer="adam", learning_rate=0.3, batch_size="full", early_stopping=True
-    ).fit(X, y, X_val=X_val, y_val=y_val)
-    losses = model.history_["validation_loss"]
-    assert model.stop_reason_ == "early_stopping"
-    assert log_loss(y_val, model.predict_proba(X_val)) == pytest.approx(losses.min(), rel=1e-9)
-    assert losses[-1] > losses.min()
-    loss = log_loss(y, model.predict_proba(X))
-    assert model.history_["loss"][np.argmin(losses)] == pytest.approx(loss, rel=1e-9)
-
-
-def test_early_stopping_weights_the_validation_rows():
-    X, X_val, y, y_val = train_test_split(*CANCER, test_size=60, random_state=1)
-    s = np.random.default_rng(0).integers(0, 3, 60).astype(float)
-    model = GDClassifier(optimizer="adam", learning_rate=0.3, early_stopping=True, random_state=0)
-    model.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=s)
-    loss = log_loss(y_val, model.predict_proba(X_val), sample_weight=s)
-    assert model.history_["validation_loss"].min() == pytest.approx(loss, rel=1e-9)
-
-
-def test_early_stopping_works_for_regression_with_a_score():
-    X, X_val, y, y_val = train_test_split(*DIABETES, test_size=60, random_state=1)
-    model = GDRegressor(
-        optimizer="adam", learning_rate=0.1, early_stopping=True, scoring="r2", random_state=0
-    ).fit(X, y, X_val=X_val, y_val=y_val)
-    scores = model.history_["validation_score"]
-    assert model.score(X_val, y_val) == pytest.approx(scores.max(), rel=1e-9)
-
-
-SPLIT = {
-    "newton": (GDClassifier(), CANCER),
-    "l1": (GDClassifier(penalty="l1", alpha=0.01), CANCER),
-    "softmax": (GDClassifier(optimizer="adam", batch_size=16), IRIS),
-    "one row": (GDClassifier(optimizer="sgd", batch_size=1, learning_rate=0.001), CANCER),
-    "full": (GDClassifier(optimizer="sgd", batch_size="full"), CANCER),
-    "share": (GDClassifier(optimizer="adam", batch_size=0.1, learning_rate=0.01), CANCER),
-    "balanced": (GDClassifier(optimizer="adam", class_weight="balanced"), CANCER),
-    "average": (GDRegressor(optimizer="sgd", average=True, learning_rate=0.01), DIABETES),
-    "huber": (GDRegressor(loss="huber"), DIABETES),
-    "in order": (GDRegressor(optimizer="adam", shuffle=False), DIABETES),
-}
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix], ids=["dense", "sparse"])
-@pytest.mark.parametrize("model, data", SPLIT.values(), ids=SPLIT)
-def test_a_split_trains_as_if_its_rows_had_been_passed(model, data, form, weighted):
-    X, y = data
-    X = form(X)
-    s = np.random.default_rng(0).integers(0 if weighted else 1, 3 if weighted else 2, len(y))
-    model = clone(model).set_params(
-        early_stopping=True, validation_fraction=0.2, max_iter=6, tol=None, random_state=0
-    )
-    split = clone(model).fit(X, y, sample_weight=s if weighted else None)
-    train, test = map(np.sort, train_test_split(
-        np.arange(len(y)), test_size=0.2, stratify=y if is_classifier(model) else None,
-        random_state=0,
-    ))  # fmt: skip
-    given = model.fit(
-        X[train], y[train], s[train] if weighted else None,
-        X_val=X[test], y_val=y[test], sample_weight_val=s[test],
-    )  # fmt: skip
-    assert_allclose(split.coef_, given.coef_, rtol=1e-6, atol=1e-9)
-    assert split.n_iter_ == given.n_iter_
-    assert split.t_ == given.t_
-    for key in ("loss", "objective", "validation_loss"):
-        assert_allclose(split.history_[key], given.history_[key], rtol=1e-7)
-
-
-@pytest.mark.parametrize("mapped", [False, True])
-@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam"}, {"optimizer": "lbfgs"}], ids=str)
-def test_a_split_copies_no_rows(settings, mapped, tmp_path):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(30_000, 50))
-    y = X[:, 0] + rng.normal(size=len(X))
-    if mapped:
-        np.save(tmp_path / "X.npy", X)
-        X = np.load(tmp_path / "X.npy", mmap_mode="r")
-    model = GDRegressor(max_iter=3, tol=None, random_state=0, **settings)
-    peaks = []
-    for early_stopping in (False, True):
-        tracemalloc.start()
-        model.set_params(early_stopping=early_stopping).fit(X, y)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
-    assert np.all(np.isfinite(model.history_["validation_loss"]))
-    assert peaks[1] < peaks[0] + 0.25 * X.nbytes
-
-
-def test_a_split_holds_out_the_same_share_of_each_class():
-    X, y = CANCER
-    rows = np.append(np.flatnonzero(y == 0)[:20], np.flatnonzero(y == 1)[:300])
-    seen = []
-
-    def scoring(estimator, X, y):
-        seen.append(np.bincount(y))
-        return 0.0
-
-    model = GDClassifier(early_stopping=True, scoring=scoring, random_state=0)
-    model.fit(X[rows], y[rows])
-    assert_array_equal(seen[0], [2, 30])
-
-
-def test_class_weights_count_in_the_validation_loss():
-    X, X_val, y, y_val = train_test_split(*CANCER, test_size=60, random_state=1)
-    model = GDClassifier(
-        optimizer="adam", learning_rate=0.3, early_stopping=True, random_state=0,
-        class_weight={0: 5.0},
-    ).fit(X, y, X_val=X_val, y_val=y_val)  # fmt: skip
-    loss = log_loss(
-        y_val, model.predict_proba(X_val), sample_weight=np.where(y_val == 0, 5.0, 1.0)
-    )
-    assert model.history_["validation_loss"].min() == pytest.approx(loss, rel=1e-9)
-
-
-@pytest.mark.parametrize("fraction", [np.float32(0.25), Fraction(1, 4)], ids=repr)
-def test_the_validation_fraction_may_be_any_real_number(fraction):
-    settings = {"early_stopping": True, "random_state": 0, "max_iter": 3, "tol": None}
-    model = GDClassifier(optimizer="adam", **settings)
-    expected = model.set_params(validation_fraction=0.25).fit(*IRIS).coef_
-    assert_array_equal(model.set_params(validation_fraction=fraction).fit(*IRIS).coef_, expected)
-
-
-def test_early_stopping_works_without_tol():
-    model = GDClassifier(
-        optimizer="adam", learning_rate=0.3, early_stopping=True, tol=None, random_state=0
-    ).fit(*CANCER)
-    best = int(np.argmin(model.history_["validation_loss"]))
-    assert model.stop_reason_ == "early_stopping"
-    assert model.n_iter_ == best + 1 + 5
-
-
-def test_the_training_loss_does_not_stop_a_run_that_is_validated():
-    X, X_val, y, y_val = train_test_split(*CANCER, test_size=100, random_state=1)
-    scores = iter(np.arange(40.0))
-    model = GDClassifier(
-        optimizer="adam", early_stopping=True, tol=0.5, max_iter=40, random_state=0,
-        scoring=lambda estimator, X, y: next(scores),
-    )  # fmt: skip
-    with pytest.warns(ConvergenceWarning, match="max_iter=40"):
-        model.fit(X, y, X_val=X_val, y_val=y_val)
-    assert model.n_iter_ == 40
-
-
-@pytest.mark.parametrize("n_iter_no_change", [1, 4])
-def test_patience_is_n_iter_no_change(n_iter_no_change):
-    scores = iter([0.1, 0.5, 0.3, 0.7, 0.7, 0.7, 0.2, 0.7, 0.8])
-    model = GDClassifier(
-        optimizer="adam", early_stopping=True, n_iter_no_change=n_iter_no_change, random_state=0,
-        scoring=lambda estimator, X, y: next(scores),
-    ).fit(*CANCER)  # fmt: skip
-    assert model.n_iter_ == {1: 3, 4: 8}[n_iter_no_change]
-
-
-@pytest.mark.parametrize("learning_rate", [0.1, 0.3])
-def test_the_entry_of_the_best_epoch_is_that_of_the_coefficients(learning_rate):
-    X, X_val, y, y_val = train_test_split(*CANCER, test_size=60, random_state=1)
-    model = GDClassifier(
-        optimizer="adam", learning_rate=learning_rate, early_stopping=True, batch_size=32,
-        random_state=0,
-    ).fit(X, y, X_val=X_val, y_val=y_val)  # fmt: skip
-    best = int(np.argmin(model.history_["validation_loss"]))
-    assert best < model.n_iter_ - 1
-    loss = log_loss(y, model.predict_proba(X))
-    assert model.history_["loss"][best] == pytest.approx(loss, rel=1e-9)
-    assert model.history_["loss"][-1] != pytest.approx(loss, rel=1e-9)
-
-
-def test_x_val_goes_through_a_pipeline():
-    X, X_val, y, y_val = train_test_split(*CANCER, test_size=100, random_state=1)
-    settings = {"optimizer": "adam", "early_stopping": True, "random_state": 0}
-    scaler = StandardScaler().fit(X)
-    alone = GDClassifier(**settings).fit(
-        scaler.transform(X), y, X_val=scaler.transform(X_val), y_val=y_val
-    )
-    with config_context(enable_metadata_routing=True):
-        model = GDClassifier(**settings).set_fit_request(X_val=True, y_val=True)
-        pipeline = Pipeline(
-            [("scaler", StandardScaler()), ("model", model)], transform_input=["X_val"]
-        ).fit(X, y, X_val=X_val, y_val=y_val)
-    assert_array_equal(pipeline[-1].coef_, alone.coef_)
-    assert_array_equal(pipeline[-1].history_["validation_loss"], alone.history_["validation_loss"])
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"X_val": CANCER[0]},
-        {"y_val": CANCER[1]},
-        {"X_val": CANCER[0], "y_val": CANCER[1][1:]},
-        {"X_val": CANCER[0][:, 1:], "y_val": CANCER[1]},
-        {"X_val": CANCER[0], "y_val": CANCER[1] + 7},
-        {"X_val": CANCER[0], "y_val": CANCER[1], "sample_weight_val": np.ones(3)},
-    ],
-    ids=["half", "other half", "lengths", "columns", "labels", "weights"],
-)
-def test_what_hist_gradient_boosting_refuses_as_validation_set_is_refused(arguments):
-    for model in (HistGradientBoostingClassifier(early_stopping=True),
-                  GDClassifier(early_stopping=True)):
-        with pytest.raises(ValueError) as caught:
-            model.fit(*CANCER, **arguments)
-        if "y_val" not in arguments:
-            assert "X_val is provided, but y_val was not provided" in str(caught.value)
-        if "X_val" not in arguments:
-            assert "y_val is provided, but X_val was not provided" in str(caught.value)
-
-
-def test_early_stopping_does_not_end_a_kinked_loss_at_its_smoothing_path():
-    X, y = DIABETES
-    model = GDRegressor(loss="absolute_error", early_stopping=True, random_state=0).fit(X, y)
-    whole = GDRegressor(loss="absolute_error").fit(X, y)
-    assert model.history_["loss"].min() < 1.03 * whole.history_["loss"].min()
-    error, least = (np.abs(fitted.predict(X) - y).mean() for fitted in (model, whole))
-    assert error < 1.05 * least
-
-
-def test_a_warm_start_after_early_stopping_goes_on_from_the_best_weights():
-    model = GDClassifier(
-        optimizer="adam", learning_rate=0.3, early_stopping=True, warm_start=True, random_state=0
-    ).fit(*CANCER)
-    best = model.history_["validation_loss"].min()
-    model.set_params(learning_rate=1e-12, max_iter=1, tol=None).fit(*CANCER)
-    assert model.history_["validation_loss"][0] == pytest.approx(best, rel=1e-6)
-
-
-def test_without_early_stopping_nothing_is_validated():
-    history = GDClassifier(optimizer="adam", random_state=0).fit(*CANCER).history_
-    assert np.all(np.isnan(history["validation_loss"]))
-    assert np.all(np.isnan(history["validation_score"]))
-
-
-def test_a_validation_set_without_early_stopping_is_an_error():
-    X, y = CANCER
-    with pytest.raises(ValueError, match="early_stopping=True"):
-        GDClassifier().fit(X, y, X_val=X, y_val=y)
-
-
-def test_half_a_validation_set_is_an_error():
-    X, y = CANCER
-    with pytest.raises(ValueError, match="y_val"):
-        GDClassifier(early_stopping=True).fit(X, y, X_val=X)
-
-
-def test_a_split_that_would_leave_a_class_out_is_not_made():
-    X, y = CANCER
-    rows = np.append(np.flatnonzero(y == 0)[:1], np.flatnonzero(y == 1)[:30])
-    with pytest.warns(UserWarning, match="early_stopping=True.*X_val"):
-        model = GDClassifier(early_stopping=True, alpha=1.0).fit(X[rows], y[rows])
-    assert np.all(np.isnan(model.history_["validation_loss"]))
-    assert model.converged_
-
-
-# ---- Ctrl-C -------------------------------------------------------------------------------------
-
-
 class Slow(Loss):
-    """Half the squared residual, in a Python loop that a signal must get through."""
+    """Half the squared residual, in Python."""
 
     def value(self, y, z):
         return 0.5 * (z - y) ** 2
 
     def gradient(self, y, z):
         return z - y
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"optimizer": "sgd", "learning_rate": 1e-5, "batch_size": 1},
-        {"optimizer": "adam", "learning_rate": 1e-5, "batch_size": 64},
-        {"optimizer": "sgd", "learning_rate": 1e-5, "batch_size": "full"},
-        {"optimizer": "gradient_descent"},
-        {"optimizer": "lbfgs", "loss": "huber"},
-        {"optimizer": "auto", "penalty": "l1", "loss": "log_cosh"},
-        {"optimizer": "adam", "learning_rate": 1e-5, "batch_size": 64, "loss": Slow()},
-        {"optimizer": "gradient_descent", "loss": Slow()},
-    ],
-    ids=str,
-)
-def test_ctrl_c_is_answered_at_once_and_leaves_a_model(settings):
-    X, y = DIABETES
-    X, y = np.tile(X, (800, 1)), np.tile(y, 800)
-    model = GDRegressor(tol=None, max_iter=10**9, random_state=0, **settings)
-    sent = []
-
-    def send():
-        sent.append(time.perf_counter())
-        signal.raise_signal(signal.SIGINT)
-
-    timer = threading.Timer(0.15, send)
-    timer.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            model.fit(X, y)
-        waited = time.perf_counter() - sent[0]
-    finally:
-        timer.cancel()
-    assert waited < 0.2
-    assert model.stop_reason_ == "interrupted"
-    assert not model.converged_
-    assert np.all(np.isfinite(model.predict(X)))
-
-
-def test_an_interrupted_fit_keeps_its_best_epoch_and_says_so():
-    class Interrupting(Callback):
-        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-            seen.append(fitted_estimator)
-            if context.task_id == 7:
-                raise KeyboardInterrupt
-
-    seen = []
-    model = GDRegressor(optimizer="adam", learning_rate=0.5, tol=None, random_state=0)
-    with pytest.raises(KeyboardInterrupt) as caught:
-        model.set_callbacks(Interrupting()).fit(*DIABETES)
-    assert caught.value.__notes__ == [
-        "GDRegressor keeps the best coefficients so far; stop_reason_ is 'interrupted'."
-    ]
-    best = int(np.argmin(model.history_["objective"]))
-    assert_array_equal(model.coef_, seen[best].coef_)
-    assert model.n_iter_ == len(model.history_["objective"]) == 8
-    assert model.stop_reason_ == "interrupted"
-    assert GDRegressor().fit(*DIABETES).score(*DIABETES) > 0.5
-
-
-@pytest.mark.parametrize("settings", [{"batch_size": 1, "optimizer": "sgd"}, {"batch_size": 64}])
-def test_a_fit_in_a_thread_does_not_block_others(settings):
-    X, y = np.tile(DIABETES[0], (500, 1)), np.tile(DIABETES[1], 500)
-    model = GDRegressor(
-        learning_rate=1e-5, tol=None, max_iter=10**6, **settings
-    ).set_callbacks(TimeLimit(0.5))  # fmt: skip
-    thread = threading.Thread(target=model.fit, args=(X, y))
-    thread.start()
-    turns = 0
-    while thread.is_alive():
-        time.sleep(1e-3)
-        turns += 1
-    assert turns > 50
-    assert model.stop_reason_ == "callback"
-
-
-def test_fits_in_threads_give_what_they_give_alone():
-    models = [
-        GDClassifier(optimizer="adam", batch_size=16, tol=None, max_iter=30, random_state=k)
-        for k in range(4)
-    ]
-    together = Parallel(n_jobs=4, backend="threading")(
-        delayed(clone(model).fit)(*IRIS) for model in models
-    )
-    for model, other in zip(models, together, strict=True):
-        assert_array_equal(model.fit(*IRIS).coef_, other.coef_)
-
-
-def test_fits_at_the_same_time_leave_blas_its_threads():
-    def threads():
-        libraries = ThreadpoolController().select(user_api="blas").info()
-        return [library["num_threads"] for library in libraries]
-
-    one, other = ExitStack(), ExitStack()
-    with threadpool_limits(2, "blas"):
-        before = threads()
-        one.enter_context(one_thread())
-        other.enter_context(one_thread())
-        one.close()
-        assert set(threads()) == {1}
-        other.close()
-        assert threads() == before == [2] * len(before)
-
-
-class Deadly(Loss):
-    """Kills its process, if the file that it is given is there."""
-
-    def __init__(self, path=None):
-        self.path = path
-
-    def value(self, y, z):
-        return 0.5 * (z - y) ** 2
-
-    def gradient(self, y, z):
-        if self.path is not None and os.path.exists(self.path):
-            os.remove(self.path)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return z - y
-
-
-def fit_and_write(model, X, y, path):
-    with open(path, "wb") as file:
-        pickle.dump(model.fit(X, y), file)
-
-
-def test_a_worker_that_is_killed_loses_nothing_of_the_others(tmp_path):
-    mine = tmp_path / "kill"
-    mine.touch()
-    # A given rate: what BLAS rounds depends on its threads, of which workers have fewer.
-    settings = {
-        "optimizer": "sgd", "learning_rate": 0.1, "batch_size": "full", "tol": None, "max_iter": 20
-    }  # fmt: skip
-    models = [GDRegressor(loss="huber", alpha=a, **settings) for a in (0.1, 1.0)]
-    models.append(GDRegressor(loss=Deadly(str(mine)), **settings))
-    with ProcessPoolExecutor(1) as pool:
-        futures = [
-            pool.submit(fit_and_write, model, *DIABETES, tmp_path / f"{k}")
-            for k, model in enumerate(models)
-        ]
-        with pytest.raises(TerminatedWorkerError):
-            futures[2].result()
-    for k, model in enumerate(models):
-        if k < 2:
-            found = pickle.loads((tmp_path / f"{k}").read_bytes())
-            assert_allclose(found.coef_, model.fit(*DIABETES).coef_, rtol=1e-10)
-    assert (tmp_path / "2").read_bytes() == b""
-    # The process that started the worker can go on with the same object.
-    assert models[2].fit(*DIABETES).stop_reason_ == "max_iter"
 
 
 # ---- the HTML representation --------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("epochs", [10, 1000])
 def test_a_long_history_does_not_clutter_the_html(epochs):
@@ -781,66 +329,7 @@ def test_a_long_history_does_not_clutter_the_html(epochs):
     assert len(html) < 1.02 * len(model.set_params(max_iter=1).fit(*DIABETES)._repr_html_()) + 500
 
 
-# ---- warm starts --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_warm_start_goes_on_where_the_last_fit_ended(optimizer):
-    settings = {
-        "optimizer": optimizer, "learning_rate": 0.01, "batch_size": 16, "tol": None,
-        "shuffle": False,
-    }  # fmt: skip
-    once = GDClassifier(max_iter=6, **settings).fit(*IRIS)
-    twice = GDClassifier(max_iter=3, warm_start=True, **settings).fit(*IRIS).fit(*IRIS)
-    assert_allclose(twice.coef_, once.coef_, rtol=1e-10)
-
-
-def test_a_warm_start_of_a_solved_problem_has_little_to_do():
-    model = GDClassifier(alpha=1e-2, warm_start=True).fit(*CANCER)
-    assert model.n_iter_ > 2
-    assert model.fit(*CANCER).n_iter_ <= 1
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"optimizer": "adam"}, {"optimizer": Adam(amsgrad=True)}, {"optimizer": "sgd"},
-     {"optimizer": "lbfgs", "learning_rate": "auto", "batch_size": "auto"},
-     {"fit_intercept": False}, {"loss": "squared_hinge"}, {"precondition": None}],
-    ids=str,
-)  # fmt: skip
-def test_a_warm_start_of_another_kind_of_run_takes_nothing_but_the_coefficients(change):
-    settings = {
-        "optimizer": "momentum", "learning_rate": 1e-4, "batch_size": 16, "tol": None,
-        "shuffle": False, "max_iter": 3,
-    }  # fmt: skip
-    model = GDClassifier(warm_start=True, **settings).fit(*IRIS)
-    start = model.coef_.copy(), model.intercept_.copy()
-    other = GDClassifier(init=start, **settings).set_params(**change).fit(*IRIS)
-    model = model.set_params(**change).fit(*IRIS)
-    assert_allclose(model.coef_, other.coef_, rtol=1e-9)
-    assert model.n_iter_ == other.n_iter_
-    assert model.t_ == other.t_
-
-
-def test_a_warm_start_with_other_labels_says_what_to_pass():
-    X, y = IRIS
-    model = GDClassifier(warm_start=True).fit(X[:100], y[:100])
-    with pytest.raises(ValueError, match=r"labels \[2\].*, or fit anew with warm_start=False"):
-        model.fit(X, y)
-
-
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-def test_a_warm_start_may_begin_or_end_the_averaging(optimizer):
-    settings = {
-        "optimizer": optimizer, "learning_rate": 0.01, "batch_size": 16, "tol": None,
-        "shuffle": False, "warm_start": True,
-    }  # fmt: skip
-    once = GDClassifier(max_iter=6, **settings).fit(*IRIS)
-    model = GDClassifier(max_iter=2, **settings).fit(*IRIS).set_params(average=True).fit(*IRIS)
-    late = GDClassifier(max_iter=4, average=model.t_ // 2 + 1, **settings).fit(*IRIS)
-    assert_allclose(model.coef_, late.coef_, rtol=1e-10)
-    assert_allclose(model.set_params(average=False).fit(*IRIS).coef_, once.coef_, rtol=1e-10)
-
+# ---- classes that can be separated --------------------------------------------------------------
 
 @pytest.mark.parametrize(
     "settings", [{"alpha": 0.0}, {"penalty": None}, {"penalty": None, "loss": "focal"}], ids=str

@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
@@ -14,7 +13,6 @@ from skgd._descent.smoothness import Curvatures
 from skgd._estimators.base import fitted_run
 from skgd._solvers.costs import Gap
 from skgd.optimizers import SGD, Adagrad, Adam, Adamax, Lion, RMSprop
-from skgd.schedules.automatic import Watched
 
 CANCER, DIABETES = load_breast_cancer(return_X_y=True), load_diabetes(return_X_y=True)
 RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
@@ -110,33 +108,6 @@ def test_the_step_along_signs_is_the_least_of_a_parabola():
     values = [objective.value_and_gradient(x + length * move)[0] for length in lengths]
     assert values[0] == pytest.approx(values[2], rel=1e-9)
     assert values[1] < values[0]
-
-
-@pytest.mark.parametrize("memory, steps_per_epoch", [(1, 1), (1, 50), (10, 1), (10, 50)])
-def test_a_rate_follows_the_objective(memory, steps_per_epoch):
-    schedule = Watched(0.1, True, memory, best=9.0, highest=9.0).bound(10**6, steps_per_epoch)
-
-    def rate(objective):
-        schedule.observe(objective)
-        return schedule.rates(np.array([0]))[0]
-
-    first = rate(8.0)
-    assert first > 0.1
-    growth = rate(7.0) / first
-    # A rule that goes on along its gradients shows late what a rate does.
-    assert growth == pytest.approx(1.2 if memory <= steps_per_epoch else 1.2 ** memory**-0.5)
-    patience = max(4, 2 * memory // steps_per_epoch)
-    flat = np.array([rate(7.0) for _ in range(patience)])
-    assert_allclose(flat[:-1], growth * first)
-    assert_allclose(flat[-1], growth * first / 2)
-    assert rate(6.0) == pytest.approx(growth * flat[-1])
-
-
-def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
-    schedule = Watched(0.1, True, 1, best=9.0, highest=9.0).bound(10**6, 1)
-    schedule.observe(9.1)
-    assert schedule.rates(np.array([0]))[0] == 0.1
-    assert not schedule.settled(1)
 
 
 @pytest.mark.parametrize(

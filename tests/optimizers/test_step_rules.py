@@ -1,4 +1,4 @@
-"""Step rules against torch, their step sizes against closed forms, full-batch solvers likewise."""
+"""Step rules against torch and papers, and their step sizes against closed forms."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -7,25 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import record_torch
-from scipy import optimize
-from sklearn.base import clone
-from sklearn.linear_model import Lasso
 
 from skgd import GDRegressor, optimizers
 from skgd.optimizers import (
     LBFGS,
     OPTIMIZERS,
     SGD,
-    AcceleratedGradient,
     Adadelta,
     Adagrad,
     Adam,
     Adamax,
     AdamW,
-    BarzilaiBorwein,
     DoG,
     FullBatchOptimizer,
-    GradientDescent,
     Lion,
     NAdam,
     Optimizer,
@@ -348,94 +342,6 @@ def test_adamw_decays_the_coefficients_and_not_the_intercept():
         np.testing.assert_allclose(model.coef_, 0.95 * start[0], rtol=1e-9)
 
 
-# ---- a user's own rule --------------------------------------------------------------------------
-
-class Plain(Optimizer):
-    def update(self, w, g, state, rate, t):
-        w -= rate * g
-
-
-class HeavyBall(Optimizer):
-    slots = 1
-
-    def __init__(self, momentum=0.9):
-        self.momentum = momentum
-
-    def update(self, w, g, state, rate, t):
-        state[0] = self.momentum * state[0] + g
-        w -= rate * state[0]
-        return rate / (1 - self.momentum)
-
-
-class ClippedAdam(Adam):
-    def update(self, w, g, state, rate, t):
-        return super().update(w, np.clip(g, -1, 1), state, rate, t)
-
-
-class ClippedTo(Adam):
-    """With a hyperparameter of its own."""
-
-    def __init__(self, *, limit=1.0, beta_1=0.9, beta_2=0.999, eps=1e-8, amsgrad=False):
-        super().__init__(beta_1=beta_1, beta_2=beta_2, eps=eps, amsgrad=amsgrad)
-        self.limit = limit
-
-    def update(self, w, g, state, rate, t):
-        return super().update(w, np.clip(g, -self.limit, self.limit), state, rate, t)
-
-
-@pytest.mark.parametrize(("user", "ours"), [(Plain(), SGD()), (HeavyBall(), SGD(momentum=0.9))])
-def test_a_python_rule_takes_the_same_steps_through_the_compiled_one(user, ours, torch):
-    rule, w, g = user.compiled(), torch["start"].copy(), np.zeros(5)
-    state, expected = new_state(user, 5), path_of(ours, torch, ours.update)
-    expected_step = ours.update(np.zeros(5), np.ones(5), new_state(ours, 5), 0.1, 1)
-    rule.bind(w, g, state)
-    for t in range(200):
-        g[:] = torch["gradients"][t]
-        rule.apply(w, g, state, torch["rates"][t], t)
-        np.testing.assert_allclose(w, expected[t], rtol=1e-13, atol=1e-13)
-    np.testing.assert_array_equal(rule.apply(w, g, state, 0.1, 1), expected_step)
-
-
-@pytest.mark.parametrize("user", [ClippedAdam(), ClippedTo(limit=1.0), clone(ClippedTo())])
-def test_a_subclass_of_adam_may_call_its_update(user, torch):
-    clipped = dict(torch, gradients=np.clip(torch["gradients"], -1, 1))
-    path = path_of(user, torch, user.update)
-    np.testing.assert_array_equal(path, path_of(Adam(), clipped, Adam().update))
-
-
-def test_a_subclass_without_an_update_keeps_the_compiled_rule():
-    class Renamed(Adam):
-        pass
-
-    assert type(Renamed().compiled()) is type(Adam().compiled())
-    assert type(ClippedAdam().compiled()) is not type(Adam().compiled())
-
-
-def test_the_error_of_a_python_rule_reaches_the_user():
-    class Broken(Optimizer):
-        def update(self, w, g, state, rate, t):
-            raise ArithmeticError("mine")
-
-    with pytest.raises(ArithmeticError, match="mine"):
-        Broken().compiled().apply(np.zeros(2), np.zeros(2), np.zeros((0, 2)), 0.1, 0)
-
-
-def test_a_python_rule_may_not_return_steps_of_another_length():
-    class Wrong(Optimizer):
-        def update(self, w, g, state, rate, t):
-            return np.ones(len(w) + 1)
-
-    rule, (w, g, state) = Wrong().compiled(), (np.zeros(2), np.zeros(2), np.zeros((0, 2)))
-    rule.bind(w, g, state)
-    with pytest.raises(ValueError):
-        rule.apply(w, g, state, 0.1, 0)
-
-
-def test_a_rule_without_update_is_an_error():
-    with pytest.raises(TypeError, match="update"):
-        type("Empty", (Optimizer,), {})().compiled()
-
-
 # ---- what does not fit --------------------------------------------------------------------------
 
 @every_rule
@@ -493,153 +399,7 @@ def test_nesterov_needs_momentum_without_dampening(options):
         SGD(nesterov=True, **options).compiled()
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        *(kind(shrink=bad) for kind in (GradientDescent, AcceleratedGradient)
-          for bad in (0.0, 1.0, -1.0, np.nan)),
-        *(kind(grow=bad) for kind in (GradientDescent, AcceleratedGradient)
-          for bad in (0.5, np.inf, np.nan)),
-        *(kind(memory=bad) for kind in (LBFGS, BarzilaiBorwein) for bad in (0, -1, 2.5, np.nan)),
-        *(BarzilaiBorwein(shrink=bad) for bad in (0.0, 1.0, -1.0, np.nan)),
-    ],
-    ids=repr,
-)  # fmt: skip
-def test_bad_hyperparameters_of_full_batch_solvers_are_errors(optimizer):
-    with pytest.raises((ValueError, TypeError), match="shrink|grow|memory"):
-        optimizer.solve(Quadratic(), np.ones(5), Monitor(1e-9))
-
-
-# ---- full-batch solvers -------------------------------------------------------------------------
-
-class Quadratic:
-    """The mean squared residual of random rows, with l1 on request."""
-
-    first_step = 1.0
-
-    def __init__(self, alpha=0.0, n=40, d=5):
-        generator = np.random.default_rng(0)
-        self.X = generator.normal(size=(n, d)) * np.linspace(0.5, 2, d)
-        self.y = self.X @ np.array([2, 0, 0, -1, 0.5]) + generator.normal(size=n)
-        self.alpha, self.proximal = alpha, alpha > 0
-
-    def value_and_gradient(self, x):
-        r = self.X @ x - self.y
-        return 0.5 * r @ r / len(r), self.X.T @ r / len(r)
-
-    def nonsmooth_value(self, x):
-        return self.alpha * np.abs(x).sum()
-
-    def prox(self, x, step):
-        return np.sign(x) * np.maximum(np.abs(x) - step * self.alpha, 0)
-
-
-class Monitor:
-    """Stops at a small step of the proximal gradient, and fails where a descent has no end."""
-
-    def __init__(self, tol, objective=None):
-        self.tol, self.objective, self.values = tol, objective, []
-
-    def __call__(self, x, value, gradient, step):
-        self.values.append(value)
-        assert step > 0 and len(self.values) < 2000
-        if self.objective is None:
-            return np.linalg.norm(gradient) < self.tol
-        smooth, slope = self.objective.value_and_gradient(x)
-        assert value == pytest.approx(smooth + self.objective.nonsmooth_value(x), rel=1e-14)
-        np.testing.assert_allclose(gradient, slope, rtol=1e-12, atol=1e-14)
-        return np.linalg.norm(x - self.objective.prox(x - gradient, 1.0)) < self.tol
-
-
-class Rosenbrock(Quadratic):
-    proximal, alpha = False, 0.0
-
-    def __init__(self):
-        pass
-
-    def value_and_gradient(self, x):
-        return optimize.rosen(x), optimize.rosen_der(x)
-
-
-@pytest.mark.parametrize("kind", FULL_BATCH)
-def test_full_batch_solvers_reach_the_minimum_of_a_quadratic(kind):
-    problem = Quadratic()
-    monitor = Monitor(1e-12, problem)
-    x = kind().solve(problem, np.zeros(5), monitor)
-    np.testing.assert_allclose(x, np.linalg.lstsq(problem.X, problem.y)[0], rtol=1e-10)
-    assert monitor.values[-1] < monitor.values[0]
-
-
-@pytest.mark.parametrize("kind", FULL_BATCH)
-def test_the_first_step_may_be_far_too_long_or_too_short(kind):
-    for first_step in (1e8, 1e-4):
-        problem = Quadratic()
-        problem.first_step = first_step
-        x = kind().solve(problem, np.zeros(5), Monitor(1e-12))
-        np.testing.assert_allclose(x, np.linalg.lstsq(problem.X, problem.y)[0], rtol=1e-10)
-
-
-@pytest.mark.parametrize("kind", [AcceleratedGradient, BarzilaiBorwein, LBFGS])
-def test_faster_solvers_find_the_end_of_a_curved_valley(kind):
-    x = kind().solve(Rosenbrock(), np.array([-1.2, 1.0]), Monitor(1e-9))
-    np.testing.assert_allclose(x, [1, 1], rtol=1e-7)
-
-
-def test_gradient_descent_never_goes_up():
-    problem = Quadratic(alpha=0.1)
-    monitor = Monitor(1e-6, problem)
-    GradientDescent().solve(problem, np.ones(5), monitor)
-    assert len(monitor.values) > 10 and np.all(np.diff(monitor.values) <= 1e-14)
-
-
-@pytest.mark.parametrize("kind", [GradientDescent, AcceleratedGradient, BarzilaiBorwein])
-@pytest.mark.parametrize("alpha", [0.01, 0.3, 100.0])
-def test_proximal_solvers_reach_the_lasso_of_scikit_learn(kind, alpha):
-    problem = Quadratic(alpha)
-    x = kind().solve(problem, np.full(5, 0.7), Monitor(1e-13, problem))
-    lasso = Lasso(alpha, fit_intercept=False, tol=1e-15, max_iter=10_000)
-    coef = lasso.fit(problem.X, problem.y).coef_
-    np.testing.assert_allclose(x, coef, rtol=1e-9, atol=1e-12)
-    np.testing.assert_array_equal(x == 0, coef == 0)
-
-
-def test_barzilai_and_borweins_steps_are_those_of_the_formulas():
-    problem, steps = Quadratic(), []
-
-    def monitor(x, value, gradient, step):
-        steps.append((x, gradient, step))
-        return len(steps) > 6
-
-    BarzilaiBorwein().solve(problem, np.ones(5), monitor)
-    for i in range(1, 7):
-        s, y = steps[i][0] - steps[i - 1][0], steps[i][1] - steps[i - 1][1]
-        expected = s @ s / (s @ y) if i % 2 else s @ y / (y @ y)
-        assert steps[i][2] == pytest.approx(expected, rel=1e-12)
-
-
-def test_lbfgs_says_that_it_needs_a_smooth_penalty():
-    with pytest.raises(ValueError, match="smooth"):
-        LBFGS().solve(Quadratic(alpha=0.1), np.zeros(5), Monitor(1e-9))
-
-
-@pytest.mark.parametrize("kind", FULL_BATCH)
-def test_a_start_that_satisfies_the_monitor_is_returned_as_it_is(kind):
-    start = np.full(5, 3.0)
-    x = kind().solve(Quadratic(), start, lambda *arguments: True)
-    np.testing.assert_array_equal(x, np.full(5, 3.0))
-
-
-@pytest.mark.parametrize("kind", FULL_BATCH)
-def test_the_start_is_not_written_to(kind):
-    start = np.zeros(5)
-    kind().solve(Quadratic(), start, Monitor(1e-9))
-    np.testing.assert_array_equal(start, np.zeros(5))
-
-
-def test_a_full_batch_solver_without_solve_is_an_error():
-    with pytest.raises(NotImplementedError, match="solve"):
-        FullBatchOptimizer().solve(Quadratic(), np.zeros(5), Monitor(1))
-
+# ---- hyperparameters and ranges -----------------------------------------------------------------
 
 def test_no_optimizer_holds_a_learning_rate():
     for kind in STEP_RULES + FULL_BATCH:

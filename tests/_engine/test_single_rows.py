@@ -1,15 +1,15 @@
-"""Single sparse rows: steps that touch a row's own coefficients, the penalty caught up with."""
+"""Steps along single rows."""
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 from sklearn.linear_model import LogisticRegression
 
-from skgd import GDClassifier, GDRegressor, optimizers
+from skgd import GDClassifier, GDRegressor
 from skgd._engine import DataTerm, Sweep
 from skgd._objective.metric import identity_metric
 from skgd.losses import SquaredError
-from skgd.optimizers import SGD, Optimizer
+from skgd.optimizers import SGD
 from skgd.penalties import L2
 
 GENERATOR = np.random.default_rng(0)
@@ -145,42 +145,3 @@ def test_a_step_costs_what_its_row_has_and_not_what_the_matrix_has():
         np.zeros((5, 0, 10_001)), np.full(5, 0.1), identity_metric(10_000, 5, True), 1.0,
     )  # fmt: skip
     assert sweep.work(1) < sweep.work(2) / 100
-
-
-# ---- batches of rows with many columns, in tiles ------------------------------------------------
-
-WIDE = random_array((90, 1400), density=0.02, format="csr", rng=GENERATOR)
-RULES = [
-    kind for kind in (getattr(optimizers, name) for name in optimizers.__all__)
-    if issubclass(kind, Optimizer) and kind is not Optimizer and kind.takes_batches
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("index", [np.int32, np.int64])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("penalty", ["l2", "l1", L2(weights=np.arange(1400.0))])
-def test_batches_in_tiles_give_what_dense_rows_give(penalty, dtype, index):
-    rows = WIDE.astype(dtype)
-    rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
-    check_beside_dense(rows, penalty=penalty, optimizer="adam", average=True)
-
-
-@pytest.mark.parametrize("optimizer", RULES, ids=lambda optimizer: optimizer.__name__)
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("precondition", [None, "diagonal"])
-def test_each_optimizer_takes_tiles(optimizer, fit_intercept, precondition):
-    check_beside_dense(
-        WIDE, optimizer=optimizer(), fit_intercept=fit_intercept, precondition=precondition
-    )
-
-
-def check_beside_dense(rows, **params):
-    """Compare a fit of three classes on sparse rows with that on the same rows in full."""
-    y = np.random.default_rng(0).integers(0, 3, rows.shape[0])
-    weights = np.random.default_rng(1).integers(0, 3, rows.shape[0]).astype(float)
-    model = GDClassifier(batch_size=20, learning_rate=1e-3, max_iter=2, tol=None, random_state=0,
-                         **params)  # fmt: skip
-    got = model.fit(rows, y, sample_weight=weights).coef_
-    expected = model.fit(rows.toarray(), y, sample_weight=weights).coef_
-    tolerance = 1e-9 if rows.dtype == np.float64 else 1e-4
-    np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * abs(expected).max())

@@ -1,0 +1,34 @@
+"""Automatic rates follow the objective."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from skgd.schedules.automatic import Watched
+
+
+@pytest.mark.parametrize("memory, steps_per_epoch", [(1, 1), (1, 50), (10, 1), (10, 50)])
+def test_a_rate_follows_the_objective(memory, steps_per_epoch):
+    schedule = Watched(0.1, True, memory, best=9.0, highest=9.0).bound(10**6, steps_per_epoch)
+
+    def rate(objective):
+        schedule.observe(objective)
+        return schedule.rates(np.array([0]))[0]
+
+    first = rate(8.0)
+    assert first > 0.1
+    growth = rate(7.0) / first
+    # A rule that goes on along its gradients shows late what a rate does.
+    assert growth == pytest.approx(1.2 if memory <= steps_per_epoch else 1.2 ** memory**-0.5)
+    patience = max(4, 2 * memory // steps_per_epoch)
+    flat = np.array([rate(7.0) for _ in range(patience)])
+    assert_allclose(flat[:-1], growth * first)
+    assert_allclose(flat[-1], growth * first / 2)
+    assert rate(6.0) == pytest.approx(growth * flat[-1])
+
+
+def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
+    schedule = Watched(0.1, True, 1, best=9.0, highest=9.0).bound(10**6, 1)
+    schedule.observe(9.1)
+    assert schedule.rates(np.array([0]))[0] == 0.1
+    assert not schedule.settled(1)
