@@ -177,8 +177,6 @@ class History:
         """Whether an epoch that has not been entered yet is the last one."""
         return self.n_iter + 1 >= self.max_iter
 
-    # ---- why a descent stops --------------------------------------------------------------------
-
     def finish(self, stop):
         """Say why the descent stopped, unless that is known."""
         self.stop = self.stop or stop
@@ -236,16 +234,9 @@ class History:
         return worst + WORSE * abs(worst) + slack * self.baseline.scale
 
     @property
-    def epoch_bound(self):
-        """The objective above which the next epoch to be entered is the end of a diverged run."""
-        return self.end_bound if self.is_last_epoch else self.divergence_bound
-
-    @property
     def has_risen(self):
         """Whether the last epoch led to a point that is worse than no model."""
         return not self.objective <= self.end_bound
-
-    # ---- rows -----------------------------------------------------------------------------------
 
     def start(self, coef, intercept, objective):
         """Count the starting point in as the first candidate for the best iterate."""
@@ -334,8 +325,6 @@ class History:
         for key, values in self.table.items():
             values.append(entries.get(key, np.nan))
 
-    # ---- the best iterate -----------------------------------------------------------------------
-
     def compare(self, coef, intercept, objective):
         """Keep the best iterate and count the epochs since it was clearly better than before."""
         if objective < self.best_objective:
@@ -392,8 +381,6 @@ class History:
         if is_noisy and self.n_iter and self.objective > self.best_objective:
             return *self.best, -1
         return coef, intercept, -1
-
-    # ---- checkpoints ----------------------------------------------------------------------------
 
     def state(self):
         """Return what another history needs to resume from here, as arrays and numbers."""

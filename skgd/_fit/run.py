@@ -81,8 +81,6 @@ class Run:
             self.start, self.first_rate = resumed["start"], resumed["first_rate"]
             self.history.restore(resumed["history"])
 
-    # ---- the preparations -----------------------------------------------------------------------
-
     def shared(self, what, make, *more):
         """Return what runs share that have the same class weights, and more in common."""
         return self.sample.once((what, self.weighting, *more), make)
@@ -165,8 +163,6 @@ class Run:
         else:
             start = metric.settled(*start)
         return self.objective.feasible(*start)
-
-    # ---- the course -----------------------------------------------------------------------------
 
     def begin(self):
         """Enter the start into the history and make ready for the first step."""

@@ -114,7 +114,7 @@ class DivergenceMonitor(ObjectiveMonitor):
         found = super().look([run for run in runs if run not in safe], ends)
         exploded = [
             run for run, (_, values) in found.items()
-            if run.history.unmonitored and not values.sum() <= run.history.epoch_bound
+            if run.history.unmonitored and not values.sum() <= _next_bound(run.history)
         ]  # fmt: skip
         self.threads.map(self._look_back, exploded)
         return found
@@ -191,6 +191,11 @@ class DivergenceMonitor(ObjectiveMonitor):
         for end, loss in zip(unmonitored, losses.reshape(-1, problem.k), strict=True):
             run.history.compare(*end, run.objective.with_penalty(loss, end[0]).sum())
         unmonitored.clear()
+
+
+def _next_bound(history):
+    """Return the objective above which the next epoch is the end of a diverged run."""
+    return history.end_bound if history.is_last_epoch else history.divergence_bound
 
 
 def second_moments(X, rows, weights):
