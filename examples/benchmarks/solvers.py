@@ -15,13 +15,14 @@ from typing import NamedTuple
 import numpy as np
 from _shared import read_options
 from scipy import sparse
+from scipy.signal import lfilter
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.svm import LinearSVC
 
 from skgd import GDClassifier, GDRegressor
 from skgd._objective.objective import Objective
-from skgd._solvers import duality_gap, newton, row_space
+from skgd._solvers import costs, duality_gap, newton, row_space, warm_start
 
 
 class Cell(NamedTuple):
@@ -36,10 +37,15 @@ class Cell(NamedTuple):
 
 @cache
 def table(kind, n, d, task):
-    """Return X and the targets of a dense or a CSR table whose first columns count."""
+    """Return X and the targets of a table whose first columns count.
+
+    Neighbouring columns of a "correlated" table are nearly equal.
+    """
     rng = np.random.default_rng(0)
     if kind == "CSR":
         X = sparse.random(n, d, density=min(1.0, 30 / d), format="csr", random_state=0)
+    elif kind == "correlated":
+        X = lfilter([1.0], [1.0, -0.98], rng.normal(size=(n, d)), axis=1)
     else:
         X = rng.normal(size=(n, d))
     z = X @ (rng.normal(size=d) * (np.arange(d) < max(50, d // 100)))
@@ -73,6 +79,14 @@ def l1_logistic(alpha):
     return lambda X, y: GDClassifier(penalty="l1", alpha=alpha), peer
 
 
+def l2_logistic(alpha):
+    """Return the estimators of logistic regression with l2, whose peer is L-BFGS."""
+    def peer(X, y):
+        return LogisticRegression(C=1 / (alpha * len(y)), max_iter=10_000)
+
+    return lambda X, y: GDClassifier(alpha=alpha), peer
+
+
 def support_vectors(alpha):
     """Return the estimators of the linear support vector machine."""
     def peer(X, y):
@@ -94,6 +108,8 @@ UNCLIPPED = (
     Objective, "prox", lambda self, x, step: x if step == 0.0 else CLIPPED_PROX(self, x, step)
 )  # fmt: skip
 REUSED_HESSIAN = (newton, "_Iteration", Unwary)
+ENTIRE_START = (warm_start.GradientStart, "_passes_left", staticmethod(lambda squares, used: 0.0))
+FULL_HESSIAN = (costs.Factorisation, "sampled_from", np.inf)
 ALL_COLUMNS = (row_space, "in_row_space", lambda objective: None)
 CELLS = [
     Cell("lasso positive CSR 20000x30000", ("CSR", 20_000, 30_000, "numbers"), *lasso(True),
@@ -103,6 +119,10 @@ CELLS = [
     Cell("lasso dense 200x5000", ("dense", 200, 5_000, "numbers"), *lasso(False)),
     Cell("l1 log_loss dense 100000x50", ("dense", 100_000, 50, "classes"), *l1_logistic(1e-2),
          REUSED_HESSIAN),
+    Cell("l2 log_loss correlated 10000x300", ("correlated", 10_000, 300, "classes"),
+         *l2_logistic(1e-4), ENTIRE_START),
+    Cell("l2 log_loss correlated 60000x500", ("correlated", 60_000, 500, "classes"),
+         *l2_logistic(1e-4), FULL_HESSIAN),
     Cell("hinge l2 dense 200x5000", ("dense", 200, 5_000, "classes"), *support_vectors(1e-4),
          ALL_COLUMNS),
     Cell("hinge l2 dense 20000x50", ("dense", 20_000, 50, "classes"), *support_vectors(1e-4)),

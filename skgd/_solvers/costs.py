@@ -39,8 +39,12 @@ class LBFGSStart:
     as_fast = 3.0
     # The passes that it may take: the price of so many Hessians, and at most.
     hessians, most_passes = 4.0, 100
-    # It ends where `steps` steps bring less than a share of the decrease so far.
-    slow, steps = 1e-3, 10
+    # It ends once the squared gradient, at the rate of the last `steps` steps, will not fall to
+    # this share of the first one within those passes. CPU time of whole fits of log_loss, in units
+    # of that without the start: 0.98 on correlated 10 000 x 300 (2.3 with an end on slow decreases
+    # alone), 1.3 on Toeplitz (7.1), 0.97 with three strong factors (6.8), 0.80 on independent
+    # columns (0.74); 0.76 and 0.19 on correlated and independent 8 000 x 600 (1.5, 0.16).
+    enough, steps = 1e-6, 4
     # As near as `tol` would have it to where Newton's method is fast.
     near = 3e-4
 

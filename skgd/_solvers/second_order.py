@@ -67,10 +67,11 @@ def _warm_start(newton, objective, x, history, reported):
     x, newton.hessian = descend_on_subsamples(objective, x, start_value)
     passes = passes_per_hessian(objective)
     if newton.hessian is None and passes:
+        start = GradientStart(passes)
         x = train_full_batch(
-            GradientStart(passes), objective, x, history, reported=reported, enough=LBFGSStart.near
+            start, objective, x, history, reported=reported, enough=LBFGSStart.near
         )
-        newton.products_first = True
+        newton.products_first = not start.is_slow
     return x
 
 

@@ -91,20 +91,36 @@ class GradientStart(FullBatchOptimizer):
     ----------
     passes : float
         The passes that cost as much as a Hessian.
+
+    Attributes
+    ----------
+    is_slow : bool
+        Whether the last descent ended because it would take too many passes.
     """
 
     def __init__(self, passes):
-        self.passes = passes
+        self.passes, self.is_slow = passes, False
 
     def solve(self, objective, x, monitor):
-        last = objective.passes + min(Limits.hessians * self.passes, Limits.most_passes)
-        values = []
+        first = objective.passes
+        most = min(Limits.hessians * self.passes, Limits.most_passes)
+        squares = []
 
         def ends(x, value, gradient, length):
-            values.append(value)
-            slow = len(values) > Limits.steps and (
-                values[-1 - Limits.steps] - value <= Limits.slow * (values[0] - value)
-            )
-            return monitor(x, value, gradient, length) or slow or objective.passes >= last
+            squares.append(float(gradient @ gradient))
+            used = objective.passes - first
+            self.is_slow = used + self._passes_left(squares, used) > most
+            return monitor(x, value, gradient, length) or self.is_slow
 
         return LBFGS().solve(objective, x, ends)
+
+    @staticmethod
+    def _passes_left(squares, used):
+        """Return how many passes the squared gradient will take to its goal at its last rate."""
+        if len(squares) <= Limits.steps or not squares[-1] > 0.0:
+            return 0.0
+        rate = np.log(squares[-1 - Limits.steps] / squares[-1]) / Limits.steps
+        distance = np.log(squares[-1] / (Limits.enough * squares[0]))
+        if distance <= 0.0:
+            return 0.0
+        return distance / rate * used / (len(squares) - 1) if rate > 0.0 else np.inf
