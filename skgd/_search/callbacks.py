@@ -88,7 +88,7 @@ class SearchTasks:
             self.root.call_on_fit_task_end(estimator=self.search, **self.data)
 
     @contextmanager
-    def evaluating(self, given, pairs, entries):
+    def evaluating(self, given, pairs, trials):
         """Tell of candidates that are evaluated together.
 
         Parameters
@@ -96,7 +96,7 @@ class SearchTasks:
         given : Given
         pairs : list of tuple
             The numbers of a candidate and of a split.
-        entries : list of Trial
+        trials : list of Trial
             Those of the pairs that can be trained.
         """
         if not self.listening:
@@ -104,10 +104,10 @@ class SearchTasks:
             return
         rows = {number: self._rows(given, number) for number in {number for _, number in pairs}}
         with ExitStack() as links:
-            for entry in entries if self.reach_candidates else []:
-                context = self.evaluation(entry.candidate, entry.fold.number)
-                entry.tasks = EntryTasks(entry.estimator, given.weights is not None)
-                links.enter_context(context.propagate_callback_context(entry.tasks.estimator))
+            for trial in trials if self.reach_candidates else []:
+                context = self.evaluation(trial.candidate, trial.fold.number)
+                trial.tasks = TrialTasks(trial.estimator, given.weights is not None)
+                links.enter_context(context.propagate_callback_context(trial.tasks.estimator))
             for pair in pairs:
                 self.evaluation(*pair).call_on_fit_task_begin(
                     estimator=self.search, **rows[pair[1]]
@@ -128,7 +128,7 @@ class SearchTasks:
         return {"X": lambda: taken()[0], "y": lambda: taken()[1], "metadata": _metadata(weights)}
 
 
-class EntryTasks:
+class TrialTasks:
     """What the callbacks of a search hear of a fit that shares its passes.
 
     Parameters

@@ -267,13 +267,13 @@ class GDSearchCV(BaseSearchCV):
                     raise
                 failed = _failed(format_exc(), scoring, self.return_train_score)
                 out |= {(i, number): dict(failed) for i in estimators}
-        entries = [
+        trials = [
             Trial(i, _last_step(estimator), fold, strict)
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
         pairs = [(i, number) for number in numbers for i in estimators]
-        told = tasks.evaluating(folds.given, pairs, entries)
+        told = tasks.evaluating(folds.given, pairs, trials)
         # The products are small for BLAS.
         with told, one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
             race = None
@@ -281,37 +281,37 @@ class GDSearchCV(BaseSearchCV):
                 race = Halving(scoring, metric if isinstance(metric, str) else None, threads)
             # A scorer of the user's own may look at the history, and count on one after the other.
             monitor = DivergenceMonitor if scoring.needs_answers_alone else ObjectiveMonitor
-            train(entries, threads, race, monitor)
+            train(trials, threads, race, monitor)
             threads = threads if scoring.needs_answers_alone else ALONE
             jobs = [
                 (fold, share) for fold in made
-                for share in threads.share([each for each in entries if each.fold is fold])
+                for share in threads.share([each for each in trials if each.fold is fold])
             ]  # fmt: skip
             for results in threads.map(lambda job: self._results(*job, scoring), jobs):
                 out |= results
         return out
 
-    def _results(self, fold, entries, scoring):
+    def _results(self, fold, trials, scoring):
         """Return the results of the candidates on a fold."""
         out = {}
-        fitted = [entry for entry in entries if entry.model is not None]
-        for entry in entries:
-            out[entry.candidate, fold.number] = {
-                **_failed(entry.error, scoring, self.return_train_score),
-                "fit_time": entry.seconds, "stop_reason": entry.stop_reason,
+        fitted = [trial for trial in trials if trial.model is not None]
+        for trial in trials:
+            out[trial.candidate, fold.number] = {
+                **_failed(trial.error, scoring, self.return_train_score),
+                "fit_time": trial.seconds, "stop_reason": trial.stop_reason,
             }  # fmt: skip
-            if entry.score is not None:  # by the race
-                out[entry.candidate, fold.number]["test_scores"] = entry.score
-                out[entry.candidate, fold.number]["score_time"] = entry.score_time
+            if trial.score is not None:  # by the race
+                out[trial.candidate, fold.number]["test_scores"] = trial.score
+                out[trial.candidate, fold.number]["score_time"] = trial.score_time
         for name in fold.parts:
-            chosen = [entry for entry in fitted if name != "test" or entry.score is None]
+            chosen = [trial for trial in fitted if name != "test" or trial.score is None]
             if not chosen:
                 continue
             started = time.perf_counter()
-            scores = fold.scores([entry.model for entry in chosen], scoring, name)
+            scores = fold.scores([trial.model for trial in chosen], scoring, name)
             seconds = (time.perf_counter() - started) / len(chosen)
-            for entry, score in zip(chosen, scores, strict=True):
-                result = out[entry.candidate, fold.number]
+            for trial, score in zip(chosen, scores, strict=True):
+                result = out[trial.candidate, fold.number]
                 result[f"{name}_scores"] = score
                 result["score_time"] += seconds if name == "test" else 0.0
         return out
