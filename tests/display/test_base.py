@@ -2,48 +2,20 @@
 
 import subprocess
 import sys
-import warnings
 
 import pytest
+from display_cases import quietly
 from matplotlib import pyplot as plt
 from numpy.testing import assert_array_equal
-from scipy.optimize import rosen, rosen_der
-from sklearn.datasets import load_breast_cancer, load_wine
-from sklearn.exceptions import ConvergenceWarning
+from scipy.optimize import rosen
+from sklearn.datasets import load_wine
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skgd import DescentDisplay, GDClassifier, LearningRateDisplay, PathDisplay, minimize
 
-CANCER = load_breast_cancer(return_X_y=True)
 WINE = load_wine(return_X_y=True)
-
-
-def quietly(function, *args, **settings):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return function(*args, **settings)
-
-
-def fitted(optimizer="adam", **settings):
-    settings = {"max_iter": 20, "batch_size": 64, "random_state": 0} | settings
-    return quietly(GDClassifier(optimizer=optimizer, **settings).fit, *CANCER)
-
-
-@pytest.fixture(scope="module")
-def models():
-    return {name: fitted(name) for name in ("sgd", "adam", "adagrad")}
-
-
-@pytest.fixture(scope="module")
-def results():
-    return {
-        name: minimize(
-            rosen, [-1.2, 1.0], jac=rosen_der, optimizer=name, learning_rate=1e-3, max_iter=100
-        )
-        for name in ("sgd", "momentum")
-    }
 
 
 @pytest.fixture(params=["descent", "rates", "search", "contours", "curve"])

@@ -1,13 +1,13 @@
 """Curves of descents."""
 
-import warnings
 
 import numpy as np
 import pytest
+from display_cases import CANCER, fitted, labels_of, quietly
 from matplotlib.colors import to_hex
 from numpy.testing import assert_array_equal
-from sklearn.datasets import load_breast_cancer, load_wine
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.datasets import load_wine
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
@@ -15,33 +15,12 @@ from sklearn.preprocessing import StandardScaler
 
 from skgd import DescentDisplay, GDClassifier
 
-CANCER = load_breast_cancer(return_X_y=True)
 WINE = load_wine(return_X_y=True)
-
-
-def quietly(function, *args, **settings):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return function(*args, **settings)
-
-
-def fitted(optimizer="adam", **settings):
-    settings = {"max_iter": 20, "batch_size": 64, "random_state": 0} | settings
-    return quietly(GDClassifier(optimizer=optimizer, **settings).fit, *CANCER)
-
-
-@pytest.fixture(scope="module")
-def models():
-    return {name: fitted(name) for name in ("sgd", "adam", "adagrad")}
 
 
 @pytest.fixture(scope="module")
 def validated():
     return fitted(early_stopping=True)
-
-
-def labels_of(display):
-    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
 
 
 @pytest.mark.parametrize(

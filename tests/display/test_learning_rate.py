@@ -1,41 +1,20 @@
 """Pictures of range tests and of searches over rates."""
 
-import warnings
 
 import numpy as np
 import pytest
+from display_cases import labels_of, quietly
 from numpy.testing import assert_array_equal
-from scipy.optimize import rosen, rosen_der
 from sklearn.datasets import load_wine
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skgd import GDClassifier, LearningRateDisplay, minimize
+from skgd import GDClassifier, LearningRateDisplay
 from skgd.schedules import Cosine
 
 WINE = load_wine(return_X_y=True)
-
-
-def quietly(function, *args, **settings):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return function(*args, **settings)
-
-
-@pytest.fixture(scope="module")
-def results():
-    return {
-        name: minimize(
-            rosen, [-1.2, 1.0], jac=rosen_der, optimizer=name, learning_rate=1e-3, max_iter=100
-        )
-        for name in ("sgd", "momentum")
-    }
-
-
-def labels_of(display):
-    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
 
 
 def test_the_picture_of_a_range_test():

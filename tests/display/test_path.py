@@ -2,31 +2,17 @@
 
 import numpy as np
 import pytest
+from display_cases import CANCER, labels_of
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.optimize import rosen, rosen_der
+from scipy.optimize import rosen
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
+from sklearn.datasets import load_diabetes, load_wine
 
 from skgd import GDClassifier, GDRegressor, PathDisplay, find_learning_rate, minimize
 from skgd.callbacks import Callback
 
-CANCER = load_breast_cancer(return_X_y=True)
 DIABETES = load_diabetes(return_X_y=True, scaled=False)
 WINE = load_wine(return_X_y=True)
-
-
-@pytest.fixture(scope="module")
-def results():
-    return {
-        name: minimize(
-            rosen, [-1.2, 1.0], jac=rosen_der, optimizer=name, learning_rate=1e-3, max_iter=100
-        )
-        for name in ("sgd", "momentum")
-    }
-
-
-def labels_of(display):
-    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
 
 
 # ---- paths --------------------------------------------------------------------------------------

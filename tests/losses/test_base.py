@@ -4,25 +4,11 @@ import re
 
 import numpy as np
 import pytest
+from loss_cases import CLASSES, PUBLIC, sample
 from scipy import optimize
 
 from skgd import GDRegressor, losses
 from skgd.losses import Hinge, Huber, Loss, SquaredError
-
-CLASSES = [
-    found
-    for name in losses.__all__
-    if isinstance(found := getattr(losses, name), type)
-    and issubclass(found, Loss)
-    and found.Rule is not None
-]
-PUBLIC = [found() for found in CLASSES]
-
-
-def sample(loss, shape, seed=0):
-    """Targets and margins; random margins do not meet the kinks."""
-    return loss.sample_targets(shape, seed), np.random.default_rng(seed + 1).normal(0, 2, shape)
-
 
 # ---- a user's own loss --------------------------------------------------------------------------
 

@@ -2,20 +2,11 @@
 
 import numpy as np
 import pytest
+from loss_cases import difference, sample
 from sklearn import metrics
 
 from skgd import GDRegressor
 from skgd.losses import Gamma, Poisson, Tweedie
-
-
-def sample(loss, shape, seed=0):
-    """Targets and margins; random margins do not meet the kinks."""
-    return loss.sample_targets(shape, seed), np.random.default_rng(seed + 1).normal(0, 2, shape)
-
-
-def difference(function, z, width=1e-5):
-    return (function(z + width) - function(z - width)) / (2 * width)
-
 
 X = np.random.default_rng(0).normal(3.0, 1.0, (60, 4)) * [1.0, 1e3, 1e-3, 10.0]
 

@@ -2,38 +2,17 @@
 
 import numpy as np
 import pytest
+from loss_cases import PUBLIC, SMOOTHED, curved_loss, difference, sample
 from scipy import optimize, special
 from sklearn import metrics
 from sklearn.base import clone
 
 from skgd import GDClassifier, GDRegressor, losses
-from skgd.losses import Huber, LogLoss, Loss, Poisson, by_name
-
-CLASSES = [
-    found
-    for name in losses.__all__
-    if isinstance(found := getattr(losses, name), type)
-    and issubclass(found, Loss)
-    and found.Rule is not None
-]
-PUBLIC = [found() for found in CLASSES]
-SMOOTHED = [loss.smoothed(0.3) for loss in PUBLIC if not loss.smooth]
+from skgd.losses import Huber, LogLoss, Poisson, by_name
 
 every_loss = pytest.mark.parametrize("loss", PUBLIC + SMOOTHED, ids=repr)
 public_loss = pytest.mark.parametrize("loss", PUBLIC, ids=repr)
 rough_loss = pytest.mark.parametrize("loss", [a for a in PUBLIC if not a.smooth], ids=repr)
-curved_loss = pytest.mark.parametrize(
-    "loss", [a for a in PUBLIC + SMOOTHED if a.has_hessian], ids=repr
-)
-
-
-def sample(loss, shape, seed=0):
-    """Targets and margins; random margins do not meet the kinks."""
-    return loss.sample_targets(shape, seed), np.random.default_rng(seed + 1).normal(0, 2, shape)
-
-
-def difference(function, z, width=1e-5):
-    return (function(z + width) - function(z - width)) / (2 * width)
 
 
 @curved_loss

@@ -1,32 +1,12 @@
 """A user's own step rule, alone and derived from ours."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
+from rule_paths import new_state, path_of
 from sklearn.base import clone
 
 from skgd.optimizers import SGD, Adam, Optimizer
-
-
-@pytest.fixture(scope="module")
-def torch():
-    """What record_torch.py recorded."""
-    with np.load(Path(__file__).with_name("torch_sequences.npz")) as file:
-        return dict(file)
-
-
-def new_state(rule, d):
-    return np.zeros((rule.slots, d))
-
-
-def path_of(rule, torch, apply, l2=0.0):
-    w = torch["start"].copy()
-    state, path = new_state(rule, len(w)), []
-    for t, (g, rate) in enumerate(zip(torch["gradients"], torch["rates"], strict=True)):
-        apply(w, g + l2 * w, state, rate, t)
-        path.append(w.copy())
-    return np.array(path)
 
 
 class Plain(Optimizer):

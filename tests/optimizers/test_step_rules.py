@@ -2,11 +2,11 @@
 
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
 import record_torch
+from rule_paths import new_state, path_of
 
 from skgd import GDRegressor, optimizers
 from skgd.optimizers import (
@@ -81,26 +81,6 @@ def distinct(pieces):
 every_rule = pytest.mark.parametrize(
     "rule", distinct([*(kind() for kind in STEP_RULES), *RECORDED.values()]), ids=repr
 )
-
-
-@pytest.fixture(scope="module")
-def torch():
-    """What record_torch.py recorded."""
-    with np.load(Path(__file__).with_name("torch_sequences.npz")) as file:
-        return dict(file)
-
-
-def new_state(rule, d):
-    return np.zeros((rule.slots, d))
-
-
-def path_of(rule, torch, apply, l2=0.0):
-    w = torch["start"].copy()
-    state, path = new_state(rule, len(w)), []
-    for t, (g, rate) in enumerate(zip(torch["gradients"], torch["rates"], strict=True)):
-        apply(w, g + l2 * w, state, rate, t)
-        path.append(w.copy())
-    return np.array(path)
 
 
 # ---- against torch ------------------------------------------------------------------------------

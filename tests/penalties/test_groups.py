@@ -2,15 +2,9 @@
 
 import numpy as np
 import pytest
+from penalty_cases import WEIGHTS, D, coefficients
 
 from skgd.penalties import L1, GroupLasso
-
-WEIGHTS = np.array([1.0, 0.0, 2.5, 0.3, 1.0, 4.0])
-D = len(WEIGHTS)
-
-
-def coefficients(seed=0):
-    return np.random.default_rng(seed).normal(0, 1.5, D)
 
 
 def test_with_one_step_a_group_shrinks_along_its_direction():
