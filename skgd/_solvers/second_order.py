@@ -9,7 +9,15 @@ from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
 from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import duality_gap, newton
-from skgd._solvers.costs import Auto, Gap, LBFGSStart, Work, hessian_work, passes_per_hessian
+from skgd._solvers.costs import (
+    Auto,
+    Gap,
+    LBFGSStart,
+    Work,
+    hessian_work,
+    is_factorised_cheaply,
+    passes_per_hessian,
+)
 from skgd._solvers.newton import Newton
 from skgd._solvers.warm_start import GradientStart, descend_on_subsamples
 from skgd.optimizers import LBFGS
@@ -71,7 +79,7 @@ def _warm_start(newton, objective, x, history, reported):
         x = train_full_batch(
             start, objective, x, history, reported=reported, enough=LBFGSStart.near
         )
-        newton.products_first = not start.is_slow
+        newton.products_first = not (start.is_slow and is_factorised_cheaply(objective))
     return x
 
 
