@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skgd.fit_tasks import FitTasks
 from skgd.fleet import Pass, meeting
+from skgd.report import tell
 from skgd.run import Memory, Run
 from skgd.scores import shallow_copy
 from skgd.threads import ALONE
@@ -107,7 +108,8 @@ class Entry:
             if self.estimator.on_divergence == "raise":  # otherwise stop_reason tells
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", ConvergenceWarning)
-                    self.model._tell(run)
+                    model = self.model._raw_attributes(run.problem.k, run.problem.d)
+                    tell(self.model, run, model)
             if self.tasks is not None:
                 self.tasks.end(self.model)
         except Exception:
