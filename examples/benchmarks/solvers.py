@@ -10,6 +10,7 @@ stop reason. The objective of all is skgd's, so the lower one is nearer to the m
 import time
 import warnings
 from functools import cache
+from inspect import getattr_static
 from typing import NamedTuple
 
 import numpy as np
@@ -39,13 +40,16 @@ class Cell(NamedTuple):
 def table(kind, n, d, task):
     """Return X and the targets of a table whose first columns count.
 
-    Neighbouring columns of a "correlated" table are nearly equal.
+    Neighbouring columns of a "correlated" table are nearly equal; three factors make most of
+    the columns of "factors".
     """
     rng = np.random.default_rng(0)
     if kind == "CSR":
         X = sparse.random(n, d, density=min(1.0, 30 / d), format="csr", random_state=0)
     elif kind == "correlated":
         X = lfilter([1.0], [1.0, -0.98], rng.normal(size=(n, d)), axis=1)
+    elif kind == "factors":
+        X = 5 * rng.normal(size=(n, 3)) @ rng.normal(size=(3, d)) + rng.normal(size=(n, d))
     else:
         X = rng.normal(size=(n, d))
     z = X @ (rng.normal(size=d) * (np.arange(d) < max(50, d // 100)))
@@ -109,6 +113,7 @@ UNCLIPPED = (
 )  # fmt: skip
 REUSED_HESSIAN = (newton, "_Iteration", Unwary)
 ENTIRE_START = (warm_start.GradientStart, "_passes_left", staticmethod(lambda squares, used: 0.0))
+NO_START = (costs.LBFGSStart, "hessian_work", np.inf)
 FULL_HESSIAN = (costs.Factorisation, "sampled_from", np.inf)
 ALL_COLUMNS = (row_space, "in_row_space", lambda objective: None)
 CELLS = [
@@ -121,6 +126,10 @@ CELLS = [
          REUSED_HESSIAN),
     Cell("l2 log_loss correlated 10000x300", ("correlated", 10_000, 300, "classes"),
          *l2_logistic(1e-4), ENTIRE_START),
+    Cell("l2 log_loss factors 10000x300", ("factors", 10_000, 300, "classes"),
+         *l2_logistic(1e-4), ENTIRE_START),
+    Cell("l2 log_loss dense 10000x300", ("dense", 10_000, 300, "classes"), *l2_logistic(1e-4),
+         NO_START),
     Cell("l2 log_loss correlated 60000x500", ("correlated", 60_000, 500, "classes"),
          *l2_logistic(1e-4), FULL_HESSIAN),
     Cell("hinge l2 dense 200x5000", ("dense", 200, 5_000, "classes"), *support_vectors(1e-4),
@@ -159,7 +168,7 @@ def measure(model, X, y, repetitions):
 def measure_before(cell, model, X, y):
     """Return what `measure` does once, with the old fault put back."""
     faults = [cell.before, (duality_gap, "knows_gap", lambda objective: False)]
-    now = [getattr(owner, name) for owner, name, _ in faults]
+    now = [getattr_static(owner, name) for owner, name, _ in faults]
     try:
         for owner, name, replacement in faults:
             setattr(owner, name, replacement)
