@@ -1,11 +1,14 @@
-"""Starts that bring Newton's method most of the way for less than one of its steps.
+"""Warm starts: most of the way to the minimum for less than one step of Newton's method.
 
-On growing samples of the rows: the minimum over a sample is as far from that over all rows as its
-size makes it, so each sample is descended no further than that, and the last steps alone see all
-rows.
+On growing samples of the rows: the minimum over a sample is as far from that over all rows as the
+size of the sample makes it, so each sample is descended no further than that, and only the last
+steps see all rows.
 
-By L-BFGS, where a Hessian costs as much as many passes: where columns are alike and light-tailed
-that is most of the way, and systems that need few products are then solved without a Hessian too.
+By L-BFGS, where a Hessian costs as much as many passes. The squared gradient falls by a rate that
+the last steps show. The start ends as soon as it would not fall far enough, at that rate, within
+the passes that a few Hessians cost; Newton's method then factorises its Hessian, unless that takes
+longer than to compute it. Otherwise it solves its systems by products with the Hessian, as long as
+few of them are enough.
 
 References
 ----------
