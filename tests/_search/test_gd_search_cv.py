@@ -88,8 +88,8 @@ def test_all_kinds_of_rows_and_targets(load, weighted, make):
     X, y = sample(load)
     weights = np.random.default_rng(1).uniform(0.5, 2, len(y)) if weighted else None
     classes = y.ndim == 1 and len(np.unique(y)) < 4
-    estimator = (CLASSIFIER if classes else REGRESSOR).set_params(batch_size=5)
-    check_coefficients(clone(estimator), RATES, make(X), y, sample_weight=weights)
+    estimator = clone(CLASSIFIER if classes else REGRESSOR).set_params(batch_size=5)
+    check_coefficients(estimator, RATES, make(X), y, sample_weight=weights)
 
 
 def test_a_candidate_that_begins_again_is_its_fit():
