@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,17 +10,28 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.DOTALL | re.MULTILINE)
-PYTHON = [code for language, code in BLOCKS if language == "python"]
 SHELL = [code for language, code in BLOCKS if language == "bash"]
 
 
-@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.strip().splitlines()[-1])
-def test_python_block(code):
+RUNS = [
+    (code, text if kind == "text" else "")
+    for (language, code), (kind, text) in pairwise([*BLOCKS, ("", "")])
+    if language == "python"
+]
+
+
+@pytest.mark.parametrize(("code", "printed"), RUNS)
+def test_python_block_prints_what_the_readme_shows(code, printed, capsys):
     exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    assert capsys.readouterr().out == printed
 
 
 def test_there_are_python_blocks():
-    assert len(PYTHON) >= 3
+    assert len(RUNS) >= 3
+
+
+def test_readme_is_short():
+    assert len(README.splitlines()) < 150
 
 
 def test_shell_commands_name_what_exists():
