@@ -8,14 +8,27 @@ from pathlib import Path
 
 import skgd
 
-sys.path.insert(0, str(Path(__file__).parent))  # for gallery_style.py and draw_architecture.py
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))  # for the modules in this folder
 
 project = "skgd"
 author = "the skgd developers"
 copyright = "the skgd developers, BSD-3-Clause"
 version = release = skgd.__version__
 
-extensions = ["sphinx.ext.autosummary", "numpydoc", "sphinx_gallery.gen_gallery"]
+import draw_architecture  # noqa: E402
+import draw_choosing  # noqa: E402
+import inventories  # noqa: E402
+
+extensions = [
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+]
+intersphinx_mapping = inventories.write(DOCS)
 templates_path = ["_templates"]
 exclude_patterns = ["_build", "_templates", "sg_execution_times.rst"]
 
@@ -51,36 +64,63 @@ numpydoc_validation_checks = {
 numpydoc_validation_exclude = {r"^skgd\.[a-z_.]+\.\w+\.\w+$"}
 
 
-def public_modules():
-    """Return the modules with public names, the package first."""
-    names = [name for _, name, _ in pkgutil.iter_modules(skgd.__path__) if not name.startswith("_")]
-    modules = [skgd, *(importlib.import_module(f"skgd.{name}") for name in names)]
-    return [module for module in modules if hasattr(module, "__all__")]
+# The sections of the reference: a title, and the names or the module that it lists.
+SECTIONS = {
+    "Estimators": ("GDRegressor", "GDClassifier"),
+    "Search": ("GDSearchCV", "find_learning_rate", "RateTest"),
+    "Functions to minimise": ("minimize",),
+    "Losses": "skgd.losses",
+    "Penalties": "skgd.penalties",
+    "Optimizers": "skgd.optimizers",
+    "Schedules": "skgd.schedules",
+    "Callbacks": "skgd.callbacks",
+    "Displays": ("DescentDisplay", "LearningRateDisplay", "PathDisplay"),
+    "Warnings": ("DivergenceWarning",),
+}
+
+
+def check_sections():
+    """Raise an error if a public name or module has no section."""
+    names = {name for listed in SECTIONS.values() if isinstance(listed, tuple) for name in listed}
+    modules = {listed for listed in SECTIONS.values() if isinstance(listed, str)}
+    in_modules = {name for each in modules for name in importlib.import_module(each).__all__}
+    missing = set(skgd.__all__) - names - in_modules
+    for _, name, _ in pkgutil.iter_modules(skgd.__path__):
+        public = getattr(importlib.import_module(f"skgd.{name}"), "__all__", ())
+        if not name.startswith("_") and not {*public} <= names | in_modules:
+            missing.add(f"skgd.{name}")
+    if missing:
+        raise ValueError(f"docs/conf.py: no section of the API reference lists {sorted(missing)}")
+
+
+def section(title, listed):
+    """Return the lines of a section of the API reference."""
+    lines = ["", title, "-" * len(title), ""]
+    if isinstance(listed, str):
+        module = importlib.import_module(listed)
+        lines += [f".. module:: {listed}", "", inspect.getdoc(module).splitlines()[0], ""]
+        listed = module.__all__
+    else:
+        lines += [".. currentmodule:: skgd", ""]
+    lines += [".. autosummary::", "   :toctree:", "   :nosignatures:", ""]
+    return lines + [f"   {name}" for name in listed]
 
 
 def write_api_reference(app, config):
     """Write the page that lists the public names; autosummary writes a page for each of them."""
-    lines = ["API reference", "============="]
-    listed = set()
-    for module in public_modules():
-        names = [name for name in module.__all__ if id(getattr(module, name)) not in listed]
-        listed.update(id(getattr(module, name)) for name in names)
-        if not names:
-            continue
-        title, summary = module.__name__, inspect.getdoc(module).splitlines()[0]
-        lines += ["", title, "-" * len(title), "", f".. module:: {title}", "", summary, ""]
-        lines += [".. autosummary::", "   :toctree:", "   :nosignatures:", ""]
-        lines += [f"   {name}" for name in names]
+    check_sections()
+    lines = ["API reference", "=============", "", ".. module:: skgd"]
+    for title, listed in SECTIONS.items():
+        lines += section(title, listed)
     page = Path(app.srcdir, "api", "index.rst")
     page.parent.mkdir(exist_ok=True)
     page.write_text("\n".join(lines) + "\n")
 
 
-def write_picture_of_packages(app, config):
-    """Draw the picture of docs/architecture.rst from the imports in the code."""
-    from draw_architecture import draw
-
-    draw(Path(app.srcdir, "_static"))
+def draw_figures(app, config):
+    """Draw the figures of docs/architecture.rst and docs/choosing.rst."""
+    draw_architecture.draw(DOCS / "_static")
+    draw_choosing.draw(DOCS / "_static")
 
 
 def skip_member(app, what, name, thing, skip, options):
@@ -93,7 +133,7 @@ def skip_member(app, what, name, thing, skip, options):
 
 def setup(app):
     app.connect("config-inited", write_api_reference)
-    app.connect("config-inited", write_picture_of_packages)
+    app.connect("config-inited", draw_figures)
     app.connect("autodoc-skip-member", skip_member)
     return {"parallel_read_safe": True}
 
@@ -112,7 +152,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "reset_modules": ("matplotlib", "gallery_style.apply"),
     "image_srcset": ["2x"],
-    "download_all_examples": False,
+    "download_all_examples": True,
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
