@@ -4,10 +4,9 @@ Descending a valley
 
 How long should a step be?
 
-Gradient descent feels the slope where it stands and steps downhill. The step is the slope times a
-number that we choose, the learning rate. The simplest valley is ``x^2 / 2``. Its slope at x is x
-itself, so a step goes from x to ``x - rate * x``. Here are seven steps with four rates, all from
-the same place.
+Gradient descent steps downhill. The step is the slope times a number that we choose, the learning
+rate. The simplest valley is ``x^2 / 2``. Its slope at x is x, so a step goes from x to ``x - rate *
+x``. Here are seven steps with each of four learning rates, all from the same point.
 """
 # sphinx_gallery_thumbnail_number = 1
 
@@ -30,7 +29,7 @@ def descend(rate, steps):
                     max_iter=steps, tol=None)
 
 
-stories = {0.1: "it creeps", 0.7: "it arrives", 1.8: "it bounces", 2.1: "it explodes"}
+stories = {0.1: "it creeps", 0.7: "it converges", 1.8: "it oscillates", 2.1: "it diverges"}
 fig, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharex=True, sharey=True)
 for ax, (rate, story) in zip(axes.flat, stories.items(), strict=True):
     PathDisplay.from_result(descend(rate, 7), valley, ax=ax, limits=[(-6, 6)])
@@ -40,9 +39,9 @@ for ax, (rate, story) in zip(axes.flat, stories.items(), strict=True):
 plt.show()
 
 # %%
-# A step multiplies x by ``1 - rate``. Everything follows from that. Near 0 little changes: the walk
-# creeps. Near 1 the step leads to the bottom. Beyond 1 it leads across, to the other side. Beyond 2
-# it ends higher up than it began, the next slope is steeper still, and the walk explodes.
+# A step multiplies x by ``1 - rate``, and everything follows from that. With a rate near 0, x
+# hardly changes. With a rate of 1, the step leads to the minimum. Above 1 it overshoots. Above 2 it
+# ends higher than it began, where the slope is steeper still, and the descent diverges.
 
 rates = np.linspace(0.02, 2.4, 239)
 heights = [descend(rate, 10).fun for rate in rates]
@@ -59,8 +58,8 @@ ax.set(xlabel="learning rate", ylabel="height after 10 steps", xlim=(0, 2.6),
 plt.show()
 
 # %%
-# The best rate is one over the curvature of the valley, and twice that is the border of the
-# explosion. A steeper valley needs a smaller rate. But the ground of a real problem is curved in
-# one direction more than in another, and one rate has to do for all of them. That is the ravine of
-# chapter three. Before that, a question that comes with data: the slope is an average over all
-# rows. Must a step look at all of them? :ref:`sphx_glr_auto_examples_descent_plot_2_batches.py`
+# The best learning rate is one over the curvature, and the descent diverges at twice that. A
+# steeper valley needs a smaller rate. In a real problem the curvature differs between directions,
+# and one rate must fit all of them: chapter three. First, a question about data. The slope is an
+# average over all rows; must each step compute it from all of them?
+# :ref:`sphx_glr_auto_examples_descent_plot_2_batches.py`

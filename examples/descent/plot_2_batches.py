@@ -2,13 +2,13 @@
 Batch, stochastic and mini-batch descent
 ========================================
 
-How many rows should a step look at?
+How many rows should a step use?
 
-With data, the ground is an average: each row of the table has its own valley, and the height is the
-mean over all rows. So is the slope. A step may look at all rows, at one that is drawn by lot, or at
-a batch of some. Below are five passes over the 442 rows of the diabetes data, each way. Two columns
-make two coefficients, so the walk can be drawn on a map; the lines join places of the same height,
-and the star is the lowest one. The rates of the batches fall as the walk goes on.
+The objective is a mean over the rows of a table, and so is its gradient. A step can compute the
+gradient from all rows, from one random row, or from a mini-batch. Below are five passes over the
+442 rows of the diabetes data in each way. Two columns make two coefficients, so the path can be
+drawn on a map. Lines join points of equal height, and the star is the minimum. The learning rates
+of the two stochastic runs decay.
 """
 # sphinx_gallery_thumbnail_number = 1
 
@@ -26,7 +26,7 @@ minimum = GDRegressor(alpha=0.0).fit(X, y).coef_
 
 
 def path(batch_size, learning_rate, passes=5):
-    """Train batch by batch and note the coefficients after each step."""
+    """Train batch by batch and record the coefficients after each step."""
     rng = np.random.default_rng(0)
     model = GDRegressor(optimizer="sgd", learning_rate=learning_rate, batch_size="full", alpha=0.0,
                         fit_intercept=False, precondition=None)
@@ -59,8 +59,8 @@ plt.show()
 
 # %%
 # A step on all rows goes straight downhill, but there are only five of them. A step on one row is
-# 442 times cheaper and may point anywhere; only the mean of many such steps points downhill. A
-# batch gets most of both. The same walks again, as height above the lowest place:
+# 442 times cheaper but noisy: only the mean of many such steps points downhill. A mini-batch is in
+# between. The same runs, as height above the minimum:
 
 fig, ax = plt.subplots(figsize=(8, 4))
 lowest = 0.5 * np.mean((X @ minimum - y) ** 2)
@@ -73,8 +73,8 @@ ax.legend(loc="upper right")
 plt.show()
 
 # %%
-# One row at a time is down first, within a fraction of the first pass. Then it only dances around
-# the minimum: the noise stays as long as the rate does. All rows at once have no noise and get
-# there in the end. This is why skgd takes batches when you ask for quick learning, and all rows
-# when you ask for nothing. Next, the ground itself gets harder:
+# Single rows come down first, within a fraction of the first pass. Then they fluctuate around the
+# minimum, because the noise only vanishes with the learning rate. With all rows there is no noise,
+# and the descent converges. This is why skgd uses all rows by default, and mini-batches when you
+# pass a learning rate or a batch size. Next, a harder objective:
 # :ref:`sphx_glr_auto_examples_descent_plot_3_momentum.py`

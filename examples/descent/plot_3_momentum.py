@@ -2,16 +2,17 @@
 Momentum through a ravine
 =========================
 
-Why does plain descent crawl where one direction is steep and another is flat, and what helps?
+Why is plain gradient descent slow where one direction is steep and another is flat, and what helps?
 
 This ravine, ``(x^2 + 30 y^2) / 2``, is 30 times more curved across than along. The steep walls
-allow small steps only, or the walk explodes; and with small steps it hardly moves along the flat
+allow small steps only, or the descent diverges. With small steps it hardly moves along the flat
 floor.
 
-A heavy ball does better than a walker. It keeps its speed: pushes along the floor all point the
-same way and add up, pushes from the walls point this way and that way and cancel. That is momentum.
-Nesterov's momentum feels the slope where the ball is about to be, and brakes in time. Adam gives
-each direction a step length of its own, from the slopes that it has met there.
+A heavy ball does better. It keeps its speed: gradients along the floor point the same way and add
+up, while gradients of the walls alternate and cancel. That is momentum. Nesterov's momentum
+evaluates the gradient where the ball is about to be, and brakes in time. Adam scales each direction
+by the gradients that it has seen there. The learning rates were picked by hand, one for each
+method.
 """
 # sphinx_gallery_thumbnail_number = 1
 
@@ -55,9 +56,9 @@ for number, (ax, (name, run)) in enumerate(zip(axes, runs.items(), strict=True))
 plt.show()
 
 # %%
-# The height after each step. Adam runs straight at the lowest place and past it, because its steps
-# do not shrink with the slope. It wants a rate that falls:
-# :ref:`sphx_glr_auto_examples_choices_plot_2_schedules.py`.
+# The height after each step. Adam heads straight for the minimum and overshoots, because its steps
+# don't shrink with the slope. It ends worst here with its constant, hand-picked rate; with a
+# decaying one it converges: :ref:`sphx_glr_auto_examples_choices_plot_2_schedules.py`.
 
 fig, ax = plt.subplots(figsize=(8, 4))
 for name, run in runs.items():
@@ -67,14 +68,14 @@ ax.legend(loc="lower left")
 plt.show()
 
 # %%
-# There is another way out: stretch the map until all directions are equally steep. In a round
-# valley even the plain walk goes straight to the bottom. This is what skgd's estimators do before
-# they take a step (``precondition``), and it is why they can be given raw columns of any scale.
+# There is another way: rescale the axes until all directions are equally steep. In a round valley,
+# plain gradient descent goes straight to the minimum. This is preconditioning. skgd's estimators do
+# it by default, which is why they work on unscaled features.
 
 round_valley = minimize(lambda u: 0.5 * u @ u, np.sqrt(CURVATURE) * START, jac=lambda u: u,
                         optimizer="sgd", learning_rate=0.9, max_iter=10, tol=None)
 print(f"plain descent in a round valley: height {round_valley.fun:.0e} after 10 steps")
 
 # %%
-# Valleys and ravines have one lowest place. What if there are several?
-# :ref:`sphx_glr_auto_examples_descent_plot_4_saddles.py`
+# A ravine is steep in one direction and flat in another because of scale. Features can also differ
+# in how often they are present: :ref:`sphx_glr_auto_examples_descent_plot_4_adaptive.py`

@@ -2,10 +2,10 @@
 Local minima and saddle points
 ==============================
 
-Who gets out of a shallow hole, and who gets away from a saddle?
+Which methods leave a shallow minimum, and which leave a saddle point?
 
-A walker in fog stops where the ground is level. That may be the bottom of a small hole, while the
-deep valley is behind the next hill. Here the descent starts on the right, above the shallow hole.
+Gradient descent stops where the slope is zero. That can be a local minimum, while a deeper one is
+behind the next hill. Here the descent starts on the right, above the shallow minimum.
 """
 # sphinx_gallery_thumbnail_number = 2
 
@@ -17,7 +17,7 @@ from skgd.optimizers import SGD
 
 
 def wells(x):
-    """Two holes; the left one is the deeper."""
+    """Two minima; the left one is deeper."""
     return x[0] ** 4 / 4 - x[0] ** 2 / 2 + 0.1 * x[0]
 
 
@@ -36,12 +36,15 @@ for ax, momentum in zip(axes, (0.0, 0.8, 0.95), strict=True):
 plt.show()
 
 # %%
-# Without momentum the walk ends in the first hole. A ball with enough momentum rolls through it and
-# over the hill. That is luck, not a method: with other numbers it would roll out of the deep one.
+# Without momentum, the descent ends in the first minimum. With enough momentum it rolls through it
+# and over the hill. That is luck, not a method: with other numbers it would roll out of the deep
+# one.
 #
-# A saddle is level too, but not a hole: a way down leads off to the side, like from a mountain
-# pass. Plain descent gets slower as it comes near, because its step is as short as the slope is
-# small. Rules that divide by the size of the slope leave at their usual pace.
+# A saddle point has zero slope too, but a way down leads off to the side, as at a mountain pass.
+# The runs below start almost exactly on the ridge that leads to the saddle. Plain gradient descent
+# comes nearest and stays longest, because its step is proportional to the slope. Momentum comes
+# almost as near, but adds up the small gradients that lead away, and leaves much earlier. RMSprop
+# and Adam divide by the size of the gradient. They turn aside at full speed, before they come near.
 
 
 def saddle(p):
@@ -58,10 +61,12 @@ land = fig.add_subplot(3, 1, (1, 2), projection="3d", computed_zorder=False)
 land.plot_surface(*grid, saddle(grid), cmap="Greys", alpha=0.5, lw=0, rcount=60, ccount=60)
 land.contour(*grid, saddle(grid), levels=18, colors="0.5", linewidths=0.6, linestyles="solid")
 over = fig.add_subplot(3, 1, 3)
+runs = {}
 rates = {"momentum": (0.1, "C1"), "sgd": (0.1, "C0"), "rmsprop": (0.03, "C2"), "adam": (0.1, "C3")}
 for optimizer, (rate, color) in rates.items():
     run = minimize(saddle, [-2.0, 1e-4], jac=saddle_slope, optimizer=optimizer,
                    learning_rate=rate, max_iter=150, tol=None)
+    runs[optimizer] = run
     land.plot(*run.path.T, run.path_fun, color=color, lw=3)
     over.plot(run.path_fun, color=color, label=optimizer)
 land.plot(0, 0, 0, "k.", ms=12)
@@ -74,6 +79,14 @@ over.legend()
 plt.show()
 
 # %%
-# And linear models? With a convex loss their ground has one valley, without holes and passes: every
-# descent that goes on long enough ends at the same coefficients. What is left is how fast it gets
-# there, on real columns: :ref:`sphx_glr_auto_examples_choices_plot_1_optimizers.py`
+# How near each run comes to the saddle, and when it has left:
+
+for optimizer, run in runs.items():
+    distance = np.linalg.norm(run.path, axis=1)
+    left = np.argmax(run.path_fun < -0.5)
+    print(f"{optimizer:8} comes within {distance.min():.4f} of the saddle, left after {left} steps")
+
+# %%
+# A linear model with a convex loss has no local minima and no saddle points. Every descent
+# converges to the same coefficients, and methods differ in speed alone. For other functions, noise
+# helps as well: :ref:`sphx_glr_auto_examples_descent_plot_6_noise.py`
