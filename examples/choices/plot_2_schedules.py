@@ -2,12 +2,12 @@
 Schedules
 =========
 
-What does a falling rate buy?
+What does a decaying learning rate gain?
 
-A constant rate ends in noise, whose size grows with the rate. A rate that falls too early gets
-stuck. The schedules below make different compromises; each starts from the rate 0.3 or has it as
-its highest one. Orange is the rate over 40 epochs, blue is how far the objective is above its
-minimum, and grey are the other six.
+With a constant learning rate, the iterates fluctuate around the minimum, and the more so the larger
+the rate. A rate that decays too early stops the progress. The schedules below make different
+compromises. Each starts at 0.3 or reaches 0.3 as its maximum. Orange is the learning rate over 40
+epochs, blue is how far the objective is above its minimum, and grey are the other six.
 """
 
 import matplotlib.pyplot as plt
@@ -36,6 +36,7 @@ for schedule in schedules:
                          tol=None, random_state=0).fit(X, y)
     heights.append(model.history_["objective"] - lowest)
 
+# sphinx_gallery_start_ignore
 steps = np.arange(EPOCHS * STEPS_PER_EPOCH)
 fig, axes = plt.subplots(4, 2, figsize=(8, 8), sharex=True, sharey=True)
 for ax, schedule, height in zip(axes.flat, schedules, heights, strict=False):
@@ -55,9 +56,10 @@ axes[-1, 1].remove()
 axes[-2, 1].xaxis.set_tick_params(labelbottom=True)
 fig.supylabel("objective above the minimum")
 plt.show()
+# sphinx_gallery_end_ignore
 
 # %%
-# As long as the rate is high, the objective swings; it ends as low as the rate ends. The constant
-# rate gets nowhere. Cosine and OneCycle fall to zero exactly at the end of the run, so they must
-# know ``max_iter``: a run of 40 epochs is another run than the first 40 of 80. InverseScaling needs
-# to know nothing and is the one for ``partial_fit``.
+# While the learning rate is high, the objective fluctuates. The lower the final rate, the lower the
+# final objective; the constant rate makes no progress. Cosine and OneCycle reach zero exactly at
+# the end of the run, so they depend on ``max_iter``: a run of 40 epochs differs from the first 40
+# of 80. InverseScaling doesn't, and suits ``partial_fit``.

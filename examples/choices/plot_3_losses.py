@@ -1,11 +1,11 @@
 """
-Losses, and what an outlier does to them
-========================================
+Losses and outliers
+===================
 
-Which loss shrugs off a bad row?
+Which loss is robust to outliers?
 
-A loss says what a residual or a margin costs; its slope says how hard a row pulls. A row that pulls
-harder the farther it is off can move the whole model.
+A loss is the cost of a residual or a margin. Its slope is the influence of a row on the model. If
+the slope grows with the residual, one outlier can move the whole model.
 """
 # sphinx_gallery_thumbnail_number = 2
 
@@ -47,27 +47,27 @@ for column, losses, target, top in ((0, regression, 0.0, 5), (1, classification,
 axes[0, 0].set(title="regression", ylabel="loss")
 axes[0, 1].set(title="classification")
 axes[1, 0].set(ylabel="slope", xlabel="residual")
-axes[1, 1].set(xlabel="margin of the right class")
+axes[1, 1].set(xlabel="margin of the true class")
 plt.show()
 
 # %%
-# Twelve of 442 rows are spoilt: their targets have a digit too many. They lie far above this
-# picture; the triangles say where. The line of the squared error follows them, those of the others
-# hardly move.
+# Twelve of 442 targets are ten times too large. They lie far above this plot, at the triangles. The
+# line of the squared error follows them. The lines of the other losses hardly move.
 
 X, y = load_diabetes(return_X_y=True, scaled=False)
-bmi, spoilt = X[:, [2]], y.copy()
+bmi, corrupted = X[:, [2]], y.copy()
 rows = np.argsort(bmi[:, 0])[-200::17]
-spoilt[rows] *= 10
+corrupted[rows] *= 10
 at = np.array([[18.0], [42.0]])
 fig, ax = plt.subplots(figsize=(8, 5))
 ax.plot(bmi, y, ".", color="0.8")
-ax.plot(bmi[rows], np.full(len(rows), 640), "^", color="0.3", label="spoilt rows, up to "
-        f"{spoilt.max():.0f}")
+ax.plot(bmi[rows], np.full(len(rows), 640), "^", color="0.3", label="outliers, up to "
+        f"{corrupted.max():.0f}")
 for loss in (SquaredError(), Huber(delta=50.0), AbsoluteError(), Cauchy(scale=50.0)):
-    line = GDRegressor(loss).fit(bmi, spoilt)
+    line = GDRegressor(loss).fit(bmi, corrupted)
     ax.plot(at, line.predict(at), label=type(loss).__name__)
-ax.plot(at, GDRegressor().fit(bmi, y).predict(at), "k--", lw=1.5, label="SquaredError, none spoilt")
+clean = GDRegressor().fit(bmi, y)
+ax.plot(at, clean.predict(at), "k--", lw=1.5, label="SquaredError without outliers")
 ax.set(xlabel="body mass index", ylabel="progression of diabetes", ylim=(0, 660))
 ax.legend(loc="upper left", bbox_to_anchor=(0, 0.95))
 plt.show()

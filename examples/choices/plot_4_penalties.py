@@ -4,9 +4,9 @@ Penalties
 
 What does a penalty do to the coefficients?
 
-l2 makes all of them smaller. l1 sets many to exactly zero. A group lasso does so group by group,
-and bounds keep each within limits. The columns are standardised, so that the penalties weigh them
-alike. Grey are the coefficients without a penalty, and a dot is an exact zero.
+l2 shrinks all of them. l1 sets many to exactly zero. A group lasso does so group by group, and
+bounds keep each coefficient within limits. The columns are standardised, so that the penalties
+treat them alike. Grey bars are the coefficients without a penalty, and a dot is an exact zero.
 """
 
 import matplotlib.pyplot as plt

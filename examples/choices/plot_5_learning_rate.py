@@ -2,10 +2,10 @@
 Choosing a learning rate
 ========================
 
-Test, search, or none?
+Range test, search, or neither?
 
-A range test tries many rates in short runs. A search asks which rate predicts best. And
-without a rate, "auto" descends by a method that needs none.
+A range test tries many learning rates in short runs. A search finds the rate that predicts best.
+And "auto" needs no learning rate.
 """
 
 import time
@@ -20,16 +20,17 @@ X, y = load_breast_cancer(return_X_y=True)
 model = GDClassifier(optimizer="adam", batch_size=32, random_state=0)
 
 # %%
-# The test draws the mean objective of a short run at each rate. Small rates don't arrive, large
-# ones swing or explode. The columns are raw, and still the best rate lies where it usually lies.
+# The range test plots the mean objective of a short run at each learning rate. Small rates make
+# little progress; large ones oscillate or diverge. The columns are raw, yet the best rate is in the
+# usual range, because it is dimensionless.
 
 test = LearningRateDisplay.from_estimator(model, X, y)
 plt.show()
 
 # %%
-# The search asks for the accuracy on other rows, where the differences are smaller: a rate that is
-# half or twice as large does as well. ``GDSearchCV`` is used as ``GridSearchCV`` is, and trains all
-# rates on all folds in one pass over the data.
+# The search compares the accuracy on held-out rows, where the differences are smaller: half or
+# twice the rate does as well. ``GDSearchCV`` has the interface of ``GridSearchCV`` and trains all
+# candidates on all folds together.
 
 model.set_params(max_iter=30, tol=None)
 search = GDSearchCV(model, {"learning_rate": np.geomspace(1e-4, 1, 9)}).fit(X, y)
@@ -37,7 +38,7 @@ LearningRateDisplay.from_search(search)
 plt.show()
 
 # %%
-# What the rates lead to, beside the descent without one:
+# The descent with the suggested learning rate, and with "auto":
 
 models = {
     f"adam, rate {test.suggestion:.2g}": model.set_params(learning_rate=test.suggestion),

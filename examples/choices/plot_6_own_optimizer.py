@@ -2,10 +2,10 @@
 Your own optimizer
 ==================
 
-I have read of a rule. How do I try it?
+How do I try a step rule from a paper?
 
-One method, ``update``, which changes the parameters and the state in place. Everything else is
-there: batches, schedules, penalties, early stopping, pipelines and grid searches.
+Write one method, ``update``, which changes the parameters and the state in place. Mini-batches,
+schedules, penalties, early stopping, pipelines and grid searches work with it.
 """
 
 import matplotlib.pyplot as plt
@@ -35,7 +35,7 @@ class AdaBelief(Optimizer):
         variance += (1 - self.beta_2) * (g - mean) ** 2
         step = rate / (np.sqrt(variance / (1 - self.beta_2 ** (t + 1))) + self.eps)
         w -= step * mean / (1 - self.beta_1 ** (t + 1))
-        return step  # what a unit gradient would move: penalties such as l1 need it
+        return step  # the step for a unit gradient: penalties such as l1 need it
 
 
 X, y = load_digits(return_X_y=True)

@@ -49,10 +49,7 @@ scores = {
     name: np.array([best_score(candidates, X * 10 ** (exponents * spread)) for spread in spreads])
     for name, candidates in models.items()
 }
-
-# %%
-# Scores below the axis are drawn as hollow triangles on its lower edge.
-
+# sphinx_gallery_start_ignore
 styles = {"SGDRegressor": ("C1", "o"), "SGDRegressor, best of 8 rates": ("C3", "s"),
           "GDRegressor": ("C0", None), 'GDRegressor(optimizer="sgd")': ("C0", "D")}
 LOWEST = -0.1
@@ -73,9 +70,12 @@ ax.set(xscale="log", xlabel="largest / smallest standard deviation of a column",
        ylabel="cross-validated R²", ylim=(LOWEST, 0.53), title="The same table in other units")
 ax.minorticks_off()
 plt.show()
+# sphinx_gallery_end_ignore
 
 # %%
+# Hollow triangles are scores below the axis.
+#
 # The learning rate of ``SGDRegressor`` depends on the units of the columns. When they differ by a
-# factor of about a hundred, it diverges without a warning. A learning rate that is small enough
-# for the widest column learns nothing from the narrow ones. ``GDRegressor`` preconditions for
-# column scale, so it finds the same model at every point, with every optimizer.
+# factor of about a hundred, it diverges without a warning. A learning rate that is small enough for
+# the widest column learns nothing from the narrow ones. ``GDRegressor`` preconditions for column
+# scale, so it finds the same model at every point, with every optimizer.

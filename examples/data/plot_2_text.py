@@ -2,11 +2,11 @@
 Text with 100 000 columns
 =========================
 
-Which library does a sentence come from, and by which words can one tell?
+Which library does a sentence come from, and which words give it away?
 
-The rows are lines from the documentation of NumPy, SciPy and scikit-learn, found in the modules
-that are installed here. Each word and each pair of words is a column, of which a row has about 17
-that are not zero. X stays sparse: nothing is centred, copied or made dense.
+The rows are lines from the docstrings of the installed NumPy, SciPy and scikit-learn. Each word and
+each pair of words is a column. A row has about 17 nonzeros. X stays sparse: nothing is centred,
+copied or made dense.
 """
 
 import time
@@ -28,11 +28,13 @@ SOURCES = {
 }
 
 
+# sphinx_gallery_start_ignore
 def sentences(modules):
-    """Return the longer lines of the docstrings of all that modules have."""
+    """Return the longer lines of all docstrings in some modules."""
     docs = {getattr(thing, "__doc__", None) for m in modules for thing in vars(m).values()}
     lines = {line.strip() for doc in docs if isinstance(doc, str) for line in doc.splitlines()}
     return sorted(line for line in lines if len(line.split()) > 6 and ">>>" not in line)
+# sphinx_gallery_end_ignore
 
 
 texts = {name: sentences(modules) for name, modules in SOURCES.items()}
@@ -40,12 +42,12 @@ labels = np.repeat(list(texts), [len(lines) for lines in texts.values()])
 vectorizer = TfidfVectorizer(ngram_range=(1, 2))
 X = vectorizer.fit_transform([line for lines in texts.values() for line in lines])
 X_train, X_test, y_train, y_test = train_test_split(X, labels, random_state=0)
-print(f"{X.shape[0]} lines, {X.shape[1]} columns, {X.nnz / X.shape[0]:.0f} not zero in a row")
+print(f"{X.shape[0]} lines, {X.shape[1]} columns, {X.nnz / X.shape[0]:.0f} nonzeros per row")
 
 # %%
-# The columns of a tf-idf table all have the same unit, and most of them are zero in nearly all
-# rows. There is nothing for the metric to even out: ``precondition=None`` descends in the columns
-# as they are, as SGDClassifier does.
+# All columns of a tf-idf table have the same unit, and most are zero in nearly all rows.
+# Preconditioning has little to gain here, so ``precondition=None`` takes plain steps, as
+# SGDClassifier does.
 
 models = [
     SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=5, tol=None, random_state=0),
@@ -56,14 +58,11 @@ for model in models:
     start = time.perf_counter()
     model.fit(X_train, y_train)
     seconds, score = time.perf_counter() - start, model.score(X_test, y_test)
-    print(f"{type(model).__name__}: accuracy {score:.3f} on other lines, {seconds:.1f} s")
+    print(f"{type(model).__name__}: accuracy {score:.3f} on held-out lines, {seconds:.1f} s")
 
 # %%
-# On wide, sparse text SGDClassifier is the quicker one. What GDClassifier has instead are a softmax
-# and a rate for each coordinate.
-#
-# The largest coefficients name the words that speak for a library. (A softmax has one row of
-# coefficients for each class, and their scales compare.)
+# The largest coefficients belong to the words that are typical of a library. A softmax has one row
+# of coefficients per class, on comparable scales.
 
 words = vectorizer.get_feature_names_out()
 fig, axes = plt.subplots(1, 3, figsize=(8, 4.6), sharex=True)

@@ -2,10 +2,11 @@
 Quantile bands
 ==============
 
-Not the mean but the range: between which values do nine of ten targets lie?
+Between which values do nine out of ten targets lie?
 
-``Quantile`` has a kink; its minimiser leaves a given share of the targets below. A list of
-quantiles is fitted at once, and ``predict`` has a column for each.
+The minimum of the quantile loss has a given fraction of the targets below the prediction.
+``Quantile`` takes a list of quantiles, which are fitted together; ``predict`` then returns one
+column for each.
 """
 
 import matplotlib.pyplot as plt
@@ -27,7 +28,7 @@ grid = np.linspace(bmi.min(), bmi.max(), 200)[:, None]
 bands = model.predict(grid)
 fig, ax = plt.subplots(figsize=(8, 4.6))
 ax.plot(bmi, y, ".", color="0.6", ms=5)
-for low, high, alpha, name in ((0, 4, 0.15, "nine of ten"), (1, 3, 0.3, "every second")):
+for low, high, alpha, name in ((0, 4, 0.15, "nine out of ten"), (1, 3, 0.3, "half")):
     ax.fill_between(grid[:, 0], bands[:, low], bands[:, high], color="C0", alpha=alpha, lw=0)
     ax.text(grid[-1, 0], bands[-1, high], f" {name}", color="C0", va="center")
 ax.plot(grid, bands[:, 2], "C0")
@@ -36,7 +37,7 @@ ax.set(xlabel="body mass index", ylabel="progression of diabetes", xlim=(17, 48)
 plt.show()
 
 # %%
-# The share of the targets below each band:
+# The fraction of the targets below each quantile:
 
 shares = np.mean(y[:, None] <= model.predict(bmi), axis=0)
 for quantile, share in zip(quantiles, shares, strict=True):

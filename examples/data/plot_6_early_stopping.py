@@ -2,12 +2,12 @@
 Early stopping in a pipeline
 ============================
 
-When to stop, if the validation rows are mine and the model is the last step of a pipeline?
+How do I pass a validation set to the last step of a pipeline?
 
-With 495 columns, all squares and products of 30, and 200 rows, a model without a penalty learns the
-rows by heart. Its loss on other rows falls at first, then rises. ``fit`` takes ``X_val`` and
-``y_val`` to see that. The raw validation rows must go through the same steps as X: with metadata
-routing, ``Pipeline(transform_input=["X_val"])`` takes care of it.
+With 200 rows and 495 columns, all squares and products of 30, a model without a penalty overfits.
+Its loss on held-out rows falls at first, then rises. ``fit`` takes ``X_val`` and ``y_val`` to
+monitor that. The validation rows must go through the same steps as X: with metadata routing,
+``Pipeline(transform_input=["X_val"])`` transforms them.
 """
 
 import matplotlib.pyplot as plt
@@ -35,12 +35,12 @@ fitted = pipeline[-1]
 history = fitted.history_
 best = history["validation_loss"].argmin()
 print(f"stopped by {fitted.stop_reason_} after {fitted.n_iter_} epochs")
-print(f"weights of epoch {best + 1}, accuracy {pipeline.score(X_val, y_val):.3f}")
+print(f"coefficients of epoch {best + 1}, accuracy {pipeline.score(X_val, y_val):.3f}")
 
 fig, ax = plt.subplots(figsize=(8, 4.2))
 ax.plot(history["epoch"], history["loss"], label="loss on the 200 training rows")
 ax.plot(history["epoch"], history["validation_loss"], label="loss on the 369 validation rows")
-ax.plot(best + 1, history["validation_loss"][best], "k*", ms=15, label="the weights that are kept")
+ax.plot(best + 1, history["validation_loss"][best], "k*", ms=15, label="coefficients that are kept")
 ax.set(xlabel="epoch", ylabel="log loss", ylim=(0, None))
 ax.legend()
 plt.show()

@@ -2,11 +2,11 @@
 Probabilities and class weights
 ===============================
 
-One class is rare: should it get a larger weight?
+One class is rare. Should it get a larger weight?
 
-Is this digit an eight? One in ten is. ``class_weight="balanced"`` finds more of them, and its
-probabilities are those of a world where every second digit is an eight. Without it the
-probabilities are right, and a lower threshold finds just as many.
+One digit in ten is an eight. ``class_weight="balanced"`` finds more of them, but its probabilities
+are those of data in which every second digit is an eight. Without it the probabilities are
+calibrated, and a lower threshold finds just as many.
 """
 
 import matplotlib.pyplot as plt
@@ -37,16 +37,16 @@ for name, model in models.items():
     found = recall_score(y, probability > 0.5)
     print(f"{name:20s} Brier score {brier_score_loss(y, probability):.3f}, "
           f"finds {found:.0%} above 0.5")
-left.set(xlabel="predicted probability", ylabel="share of eights", title="can it be believed?")
-right.set(xlabel="recall", ylabel="precision", title="can it tell them apart?", ylim=(0, 1.03))
+left.set(xlabel="predicted probability", ylabel="fraction of eights", title="calibration")
+right.set(xlabel="recall", ylabel="precision", title="discrimination", ylim=(0, 1.03))
 fig.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
 
 # %%
-# The curves on the right say what thresholds can reach: the weights bring nothing that a threshold
-# would not. The price of a missed eight belongs in the threshold, ``probability > 0.1`` for
-# instance:
+# The curves on the right show what thresholds can reach: class weights gain nothing over a
+# threshold. The cost of a missed eight belongs in the threshold, for instance ``probability >
+# 0.1``:
 
 probability = cross_val_predict(models["log_loss"], X, y, cv=5, method="predict_proba")[:, 1]
 print(f"log_loss finds {recall_score(y, probability > 0.1):.0%} above 0.1")
-print(f"mean probability {np.mean(probability):.3f}, share of eights {np.mean(y):.3f}")
+print(f"mean probability {np.mean(probability):.3f}, fraction of eights {np.mean(y):.3f}")

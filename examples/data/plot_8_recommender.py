@@ -4,10 +4,9 @@ A recommender: users and items one-hot
 
 Which item is good, if each user rates only a few, and some users are generous?
 
-The mean rating of an item mixes its quality with the kindness of those who rated it. A linear model
-with one column for each user and one for each item takes the two apart. One row of X has two ones:
-the table is as wide as there are users and items, and all zeros but for those. The ratings are
-made, so that the truth is known.
+The mean rating of an item mixes its quality with the generosity of those who rated it. A linear
+model with one column per user and one per item separates the two. Each row of X has two ones; all
+other values are zero. The ratings are synthetic, so that the truth is known.
 """
 
 import matplotlib.pyplot as plt
@@ -18,13 +17,13 @@ from skgd import GDRegressor
 
 rng = np.random.default_rng(0)
 USERS, ITEMS, RATINGS = 3000, 400, 30_000
-kindness, quality = rng.normal(size=USERS), rng.normal(size=ITEMS)
+generosity, quality = rng.normal(size=USERS), rng.normal(size=ITEMS)
 
-# Kind users choose items with high numbers, the others those with low ones.
+# Generous users choose items with high numbers, the others those with low numbers.
 user = rng.integers(0, USERS, RATINGS)
-item = np.clip(ITEMS * (0.5 + 0.2 * kindness[user] + 0.15 * rng.normal(size=RATINGS)), 0, ITEMS - 1)
-item = item.astype(int)
-rating = 5 + kindness[user] + quality[item] + rng.normal(size=RATINGS)
+choice = 0.5 + 0.2 * generosity[user] + 0.15 * rng.normal(size=RATINGS)
+item = np.clip(ITEMS * choice, 0, ITEMS - 1).astype(int)
+rating = 5 + generosity[user] + quality[item] + rng.normal(size=RATINGS)
 
 encoder = OneHotEncoder()
 X = encoder.fit_transform(np.column_stack([user, item]))
@@ -42,10 +41,11 @@ for ax, name in zip(axes, ("mean rating", "coefficient"), strict=True):
     correlation = np.corrcoef(quality[known], estimate)[0, 1]
     ax.set(title=f"{name}\ncorrelation {correlation:.2f}", xlabel="true quality", ylim=(-4, 4))
 axes[0].set_ylabel("estimated quality")
-fig.colorbar(dots, ax=axes, label="number of the item: kind users to the right", location="bottom",
-             aspect=40)
+fig.colorbar(dots, ax=axes, location="bottom", aspect=40,
+             label="number of the item: generous users rate high numbers")
 plt.show()
 
 # %%
-# The mean rates items with high numbers, which kind users choose, too high. l2 with ``alpha = 1 /
-# n`` is what a mixed model assumes: effects with a standard deviation as large as the noise's.
+# The mean overrates items with high numbers, which generous users choose. An l2 penalty with
+# ``alpha = 1 / n`` corresponds to a mixed model whose effects have the standard deviation of the
+# noise.

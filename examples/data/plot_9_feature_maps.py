@@ -2,11 +2,11 @@
 Feature maps before the linear model
 ====================================
 
-Can a linear model draw a curve?
+Can a linear model fit a curve?
 
-On columns that bend, it can. Splines bend each column by itself; Nystroem's method takes distances
-to a sample of rows, which is a kernel machine at linear cost. What stays linear is the training: it
-is convex, takes batches and streams, and grows with the rows.
+Yes, on nonlinear features. Splines transform each column separately. Nystroem's method uses
+distances to a sample of rows, which approximates a kernel machine at linear cost. Training stays
+convex, works on mini-batches and streams, and takes time proportional to the rows.
 """
 
 import time
@@ -41,7 +41,7 @@ for ax, (name, model) in zip(axes, models.items(), strict=True):
 plt.show()
 
 # %%
-# Seconds of training over the rows: the kernel machine grows faster than its rows do.
+# Training time against rows: that of the kernel machine grows faster than linearly.
 
 sizes = np.array([1000, 4000, 16_000, 32_000])
 machines = {"SVC": SVC(), "Nystroem, 60 rows": models["Nystroem, 60 rows"]}

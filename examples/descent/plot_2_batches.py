@@ -43,6 +43,7 @@ ways = {
     "65 steps,\neach on 34 rows": path(34, InverseScaling(0.2)),
     "2210 steps,\neach on one row": path(1, InverseScaling(0.2)),
 }
+# sphinx_gallery_start_ignore
 grid = np.stack(np.meshgrid(np.linspace(-0.1, 0.7, 80), np.linspace(-0.1, 0.7, 80)))
 margins = np.einsum("nj,jab->nab", X, grid)
 height = 0.5 * np.mean((margins - y[:, None, None]) ** 2, axis=0)
@@ -56,6 +57,7 @@ for number, (ax, (name, coefs)) in enumerate(zip(axes, ways.items(), strict=True
     ax.set(title=name, xlabel="coefficient of bmi", aspect="equal")
 axes[0].set_ylabel("coefficient of s5")
 plt.show()
+# sphinx_gallery_end_ignore
 
 # %%
 # A step on all rows goes straight downhill, but there are only five of them. A step on one row is
