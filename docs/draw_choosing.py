@@ -19,9 +19,9 @@ ROWS = (
     ("stochastic steps that converge to the minimum", '"saga" or "svrg"', "1", '"auto"'),
     ("a stream (partial_fit), the relationship is stable", '"auto"', '"auto"', '"auto"'),
     ("a stream, the relationship drifts", '"sgd" or "adam"', '"auto"', "a constant"),
-    ("a step rule of your own", "your Optimizer", "32 to 512", "a schedule"),
+    ("a step rule of your own", "an Optimizer", "32 to 512", "a schedule"),
 )  # fmt: skip
-LEFT = 0.0, 5.1, 7.0, 8.8  # of each column, in inches
+LEFT = 0.0, 4.35, 5.95, 7.0  # of each column, in inches
 INKS = {
     "light": {"ink": "#1f2328", "line": "#57606a", "band": "#eaeef2", "code": "#0550ae"},
     "dark": {"ink": "#e6edf3", "line": "#8d96a0", "band": "#22272e", "code": "#79c0ff"},
@@ -40,13 +40,13 @@ def _draw(file, *, ink, line, band, code):
     from matplotlib.figure import Figure
 
     with rc_context({"svg.hashsalt": "skgd"}):
-        figure = Figure(figsize=(11, 0.52 * (len(ROWS) + 1)))
+        figure = Figure(figsize=(9.1, 0.5 * (len(ROWS) + 1)))
         axes = figure.add_axes((0, 0, 1, 1))
-        axes.set(xlim=(-0.15, 10.85), ylim=(len(ROWS) + 0.5, -0.6))
+        axes.set(xlim=(-0.15, 8.95), ylim=(len(ROWS) + 0.5, -0.6))
         axes.axis("off")
         for left, head in zip(LEFT, HEADS, strict=True):
             axes.text(left, 0, head, color=ink, weight="bold", va="center", fontsize=11)
-        axes.plot([-0.15, 10.85], [0.5, 0.5], color=line, lw=1)
+        axes.plot([-0.15, 8.95], [0.5, 0.5], color=line, lw=1)
         for number, row in enumerate(ROWS, start=1):
             if number % 2 == 0:
                 axes.axhspan(number - 0.5, number + 0.5, color=band, lw=0, zorder=0)
