@@ -36,7 +36,7 @@ __all__ = [
 
 @cache
 def by_name(task):
-    """Return the losses of a task by the names that the estimators take.
+    """Return the losses of a task by the names that the estimators accept.
 
     Parameters
     ----------

@@ -178,33 +178,33 @@ class Loss(BaseEstimator):
     """Base class of the losses; subclass it to write your own.
 
     A loss of your own needs ``value(y, z)`` and ``gradient(y, z)``: functions of arrays of targets
-    and margins that return an array of the same shape. With ``hessian(y, z)`` and
-    ``has_hessian = True`` the curvature of the objective is used as well.
+    and margins that return an array of the same shape. With ``hessian(y, z)`` and ``has_hessian =
+    True``, second derivatives are used as well.
 
     Attributes
     ----------
     task : {"regression", "classification"}
-        Which estimator takes the loss. Targets of a classification are -1 and +1.
+        Which estimator takes the loss. The targets of a classification are -1 and +1.
     smooth : bool
         Whether the derivative is continuous.
     convex : bool
-        Whether every minimum is the global one.
+        Whether the loss is convex in the margin.
     smoothness : float or None
-        An upper bound of the second derivative; None if there is none.
+        A bound on the second derivative; None if there is none.
     smoothing : float or None
-        The residuals over which the slope turns from one end's to the other's, 0 for a kink; None
-        where it goes on growing. Beside targets that are spread far more widely descent begins with
-        what `smoothed` returns.
+        The width over which the derivative changes from its lower to its upper limit, 0 for a kink;
+        None for an unbounded derivative. If the targets vary far more than that, descent starts
+        with what `smoothed` returns.
     homogeneous : bool
-        Whether twice the margins have twice the loss. Zero margins are a minimum then that tells
-        nothing, so that only update steps lead to a model.
+        Whether the loss doubles with the margins. Zero coefficients are then a useless minimum, and
+        only update steps lead to a model.
     separable_loss : float or None
-        The loss of a row below which the row is on its right side, for losses that fall for ever
-        on that side: classes that can be separated have no best coefficients then.
+        The loss of a row below which it is classified correctly, for losses that decrease towards
+        infinite margins. Separable classes then have no finite minimum.
     expands : bool
         Whether one target has several outputs.
     domain : str
-        The targets that the loss takes, in words; `in_domain` decides.
+        The targets for which the loss is defined, in words; `in_domain` checks them.
 
     Examples
     --------

@@ -73,12 +73,12 @@ cdef class PerceptronRule(HingeRule):
 
 
 class Perceptron(PiecewiseLinear):
-    """The loss of the perceptron: rows on the wrong side cost their distance.
+    """The loss of the perceptron: zero for correctly classified rows.
 
     ``loss(y, z) = max(0, -y z)``
 
-    Its minimum is 0 at zero coefficients, so nothing can be learned by minimising it to the end: it
-    is trained by update steps, and "auto" is SGD. The perceptron algorithm is
+    Its minimum is 0 at zero coefficients, so minimising it to convergence learns nothing. It is
+    trained by update steps, and "auto" is SGD. The perceptron algorithm is
     ``GDClassifier("perceptron", penalty=None, optimizer="sgd", learning_rate=1.0, batch_size=1,
     precondition=None)``.
 
@@ -312,7 +312,7 @@ class LogLoss(Loss):
     """The negative log-likelihood of a logistic model: sigmoid for two classes, softmax for more.
 
     ``loss(y, z) = log(1 + exp(-y z))`` for two classes, and
-    ``loss(y, z) = log(sum_c exp(z_c)) - z_y`` for three and more.
+    ``loss(y, z) = log(sum_c exp(z_c)) - z_y`` for more.
 
     Examples
     --------
@@ -437,18 +437,18 @@ cdef class FocalRule(LossRule):
 
 
 class Focal(Loss):
-    """A logistic loss in which rows that are classified well count less. Not convex.
+    """A logistic loss that down-weights well-classified rows; not convex.
 
     ``loss(y, z) = -(1 - p)^gamma log(p)`` with ``p = sigmoid(y z)``
 
-    Its sigmoid is not the probability of the class. ``predict_proba`` is: the probability for which
-    the margin is the best one, ``g(-1, z) / (g(-1, z) - g(1, z))`` with the derivative g of the
-    loss. Three and more classes are one-versus-rest.
+    The sigmoid of the margin is not the class probability. ``predict_proba`` returns the
+    probability for which the margin is optimal, ``g(-1, z) / (g(-1, z) - g(1, z))`` with the
+    derivative g of the loss. More than two classes are one-vs-rest.
 
     Parameters
     ----------
     gamma : float, default=2.0
-        How much less they count; 0 is the logistic loss.
+        The strength of the down-weighting; 0 gives the logistic loss.
 
     References
     ----------

@@ -168,8 +168,8 @@ class Poisson(_LogLink):
 
     ``loss(y, z) = exp(z) - y z + y log(y) - y``, for ``y >= 0``
 
-    ``predict`` returns the mean ``exp(z)``. Counts over different exposures are fitted as rates:
-    ``y / exposure`` with the exposures as weights.
+    ``predict`` returns the mean ``exp(z)``. Fit counts over different exposures as rates: ``y /
+    exposure`` with the exposures as sample weights.
 
     References
     ----------
@@ -201,8 +201,8 @@ class Gamma(_LogLink):
 
     ``loss(y, z) = y exp(-z) + z - log(y) - 1``, for ``y > 0``
 
-    ``predict`` returns the mean ``exp(z)``. Mean amounts of several events are fitted with the
-    numbers of events as weights.
+    ``predict`` returns the mean ``exp(z)``. Fit mean amounts of several events with the numbers of
+    events as sample weights.
 
     References
     ----------
@@ -231,12 +231,13 @@ class Tweedie(_LogLink):
     ``loss(y, z) = exp((2 - p) z) / (2 - p) - y exp((1 - p) z) / (1 - p)
     + y^(2 - p) / ((1 - p) (2 - p))`` with the power p, for ``y >= 0``, and ``y > 0`` from p = 2
 
-    Power 1 is `Poisson`, 2 is `Gamma`, 3 the inverse Gaussian; between 1 and 2 lie sums of a random
-    number of amounts, zero included. Convex for ``1 <= power <= 2`` only: above, descent ends in a
-    local minimum. Powers below 1 are refused: that of 0 is `SquaredError`.
+    Power 1 is `Poisson`, 2 is `Gamma`, 3 the inverse Gaussian; powers between 1 and 2 suit sums of
+    a random number of amounts, zeros included. The loss is convex for ``1 <= power <= 2``; above 2,
+    descent converges to a local minimum. Power 0 is `SquaredError`; other powers below 1 are not
+    supported.
 
-    ``predict`` returns the mean ``exp(z)``. Amounts over different exposures are fitted as
-    ``y / exposure`` with the exposures as weights.
+    ``predict`` returns the mean ``exp(z)``. Fit amounts over different exposures as ``y /
+    exposure`` with the exposures as sample weights.
 
     Parameters
     ----------

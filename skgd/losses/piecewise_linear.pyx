@@ -165,9 +165,9 @@ class Quantile(PiecewiseLinear):
 
     ``loss(y, z) = quantile (y - z)`` where ``z < y``, else ``(1 - quantile) (z - y)``
 
-    A list of quantiles gives one output for each: ``coef_`` has shape (n_quantiles, n_features) and
-    ``predict`` returns (n_samples, n_quantiles). Each is fitted by itself, so they may cross.
-    ``score`` is then the mean D^2 over the quantiles, that of ``sklearn.metrics.d2_pinball_score``.
+    With a list of quantiles, ``coef_`` has shape (n_quantiles, n_features) and ``predict`` returns
+    shape (n_samples, n_quantiles). The quantiles are fitted independently, so they may cross.
+    ``score`` is the mean over the quantiles of ``sklearn.metrics.d2_pinball_score``.
 
     Parameters
     ----------
@@ -256,14 +256,14 @@ class Quantile(PiecewiseLinear):
 
 
 class EpsilonInsensitive(PiecewiseLinear):
-    """The loss of support vector regression: residuals up to epsilon cost nothing.
+    """The loss of support vector regression: zero for residuals up to epsilon.
 
     ``loss(y, z) = max(0, |z - y| - epsilon)``
 
     Parameters
     ----------
     epsilon : float, default=0.1
-        In the unit of y.
+        In units of y.
 
     References
     ----------
@@ -302,14 +302,14 @@ cdef class HuberRule(TwoSidedRule):
 
 
 class Huber(Loss):
-    """Squared for small residuals, linear for large ones.
+    """Quadratic for small residuals, linear for large ones.
 
     ``loss(y, z) = r^2 / 2`` where ``|r| = |z - y| <= delta``, else ``delta (|r| - delta / 2)``
 
     Parameters
     ----------
     delta : float, default=1.35
-        Where the loss becomes linear, in the unit of y.
+        The residual at which the loss becomes linear, in units of y.
 
     References
     ----------

@@ -111,7 +111,7 @@ class SquaredEpsilonInsensitive(Loss):
     Parameters
     ----------
     epsilon : float, default=0.1
-        In the unit of y.
+        In units of y.
 
     Examples
     --------
@@ -163,7 +163,7 @@ cdef class LogCoshRule(LossRule):
 
 
 class LogCosh(Loss):
-    """Squared for small residuals and linear for large ones, with all derivatives.
+    """Quadratic for small residuals and linear for large ones, and infinitely differentiable.
 
     ``loss(y, z) = log(cosh(z - y))``
 
@@ -229,17 +229,17 @@ cdef class CauchyRule(LossRule):
 
 
 class Cauchy(Loss):
-    """The loss of residuals with heavy tails, which outliers hardly move. Not convex.
+    """A loss for heavy-tailed residuals, robust to outliers; not convex.
 
     ``loss(y, z) = scale^2 / 2 log(1 + ((z - y) / scale)^2)``
 
-    The curvature is at most 1 and may be negative: descent ends in a local minimum, near the best
-    constant where it starts.
+    The curvature is at most 1 and may be negative. Descent converges to a local minimum, from the
+    best constant.
 
     Parameters
     ----------
     scale : float, default=1.0
-        The residual beyond which a larger one pulls less, in the unit of y.
+        The residual beyond which the influence of a row decreases, in units of y.
 
     References
     ----------

@@ -123,11 +123,11 @@ class Adam(_MeanSquares):
     Parameters
     ----------
     beta_1 : float, default=0.9
-        The memory of the gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the gradient, from 0 to below 1.
     beta_2 : float, default=0.999
-        The memory of the squared gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the squared gradient, from 0 to below 1.
     eps : float, default=1e-8
-        Keeps the division finite; outside of the square root.
+        Added to the denominator, outside the square root, for numerical stability.
     amsgrad : bool, default=False
         Whether to divide by the largest v so far.
 
@@ -177,21 +177,21 @@ class AdamW(_MeanSquares):
     ``w = (1 - rate weight_decay) w``, then a step of :class:`Adam`. The intercept does not decay.
     The definition is that of ``torch.optim.AdamW``.
 
-    This is the one rule whose descent does not end at the minimiser of the estimator's objective.
-    The decay acts besides ``alpha``, and other than a penalty it is not divided by Adam's
-    denominators: coefficients with large gradients are shrunk more, relative to their steps, than
-    an l2 penalty would. Take :class:`Adam` and ``alpha`` for the minimiser.
+    This is the only rule that doesn't converge to the minimum of the estimator's objective. The
+    decay acts in addition to ``alpha``. Unlike a penalty, it isn't divided by Adam's denominators,
+    so coefficients with large gradients shrink more than with an l2 penalty. Use :class:`Adam` and
+    ``alpha`` for the minimiser.
 
     Parameters
     ----------
     beta_1 : float, default=0.9
-        The memory of the gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the gradient, from 0 to below 1.
     beta_2 : float, default=0.999
-        The memory of the squared gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the squared gradient, from 0 to below 1.
     eps : float, default=1e-8
-        Keeps the division finite; outside of the square root.
+        Added to the denominator, outside the square root, for numerical stability.
     weight_decay : float, default=0.01
-        The share of the coefficients that a step takes away, times the learning rate.
+        The decay of the coefficients per step, relative to the learning rate.
     amsgrad : bool, default=False
         Whether to divide by the largest v so far.
 
@@ -237,7 +237,7 @@ cdef class AdamaxRule(MeansRule):
 
 
 class Adamax(_Means):
-    """Adam with the largest gradient, slowly forgotten, in place of the mean of the squares.
+    """Adam with a decaying maximum of the gradients in place of the mean of their squares.
 
     ``m = beta_1 m + (1 - beta_1) g``, ``u = max(beta_2 u, |g| + eps)``, ``w = w - rate m_hat / u``
     with ``m_hat = m / (1 - beta_1^(t+1))``. The definition is that of ``torch.optim.Adamax``.
@@ -245,11 +245,11 @@ class Adamax(_Means):
     Parameters
     ----------
     beta_1 : float, default=0.9
-        The memory of the gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the gradient, from 0 to below 1.
     beta_2 : float, default=0.999
-        The memory of the largest gradient, from 0 to below 1.
+        The decay rate of the largest gradient, from 0 to below 1.
     eps : float, default=1e-8
-        Keeps the division finite.
+        Added to the denominator for numerical stability.
 
     References
     ----------
@@ -307,7 +307,7 @@ cdef class NAdamRule(MeansRule):
 
 
 class NAdam(_MeanSquares):
-    """Adam with Nesterov's look ahead and a momentum that grows slowly.
+    """Adam with Nesterov's momentum, which grows slowly.
 
     ``m = beta_1 m + (1 - beta_1) g``, ``v = beta_2 v + (1 - beta_2) g^2``,
     ``w = w - rate ((1 - mu_t) / (1 - mu_1...mu_t) g + mu_(t+1) / (1 - mu_1...mu_(t+1)) m) /
@@ -317,11 +317,11 @@ class NAdam(_MeanSquares):
     Parameters
     ----------
     beta_1 : float, default=0.9
-        The memory of the gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the gradient, from 0 to below 1.
     beta_2 : float, default=0.999
-        The memory of the squared gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the squared gradient, from 0 to below 1.
     eps : float, default=1e-8
-        Keeps the division finite; outside of the square root.
+        Added to the denominator, outside the square root, for numerical stability.
     momentum_decay : float, default=0.004
         How fast the momentum grows from half of ``beta_1`` to all of it.
 
@@ -377,22 +377,21 @@ cdef class RAdamRule(MeansRule):
 
 
 class RAdam(_MeanSquares):
-    """Adam whose first steps wait until the squared gradients are known well enough.
+    """Adam whose first steps ignore the squared gradients until their mean is reliable.
 
     ``rho_t = rho - 2 (t+1) beta_2^(t+1) / (1 - beta_2^(t+1))`` with ``rho = 2/(1 - beta_2) - 1`` is
-    the number of gradients that the mean of squares has seen. Up to 5 of them,
-    ``w = w - rate m_hat``; then ``w = w - rate r m_hat sqrt(1 - beta_2^(t+1)) / (sqrt(v) + eps)``
-    with ``r^2 = (rho_t - 4)(rho_t - 2) rho / ((rho - 4)(rho - 2) rho_t)``. The definition is that
-    of ``torch.optim.RAdam``.
+    the number of gradients in the mean of squares. Up to 5, ``w = w - rate m_hat``; then ``w = w -
+    rate r m_hat sqrt(1 - beta_2^(t+1)) / (sqrt(v) + eps)`` with ``r^2 = (rho_t - 4)(rho_t - 2) rho
+    / ((rho - 4)(rho - 2) rho_t)``. The definition is that of ``torch.optim.RAdam``.
 
     Parameters
     ----------
     beta_1 : float, default=0.9
-        The memory of the gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the gradient, from 0 to below 1.
     beta_2 : float, default=0.999
-        The memory of the squared gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the squared gradient, from 0 to below 1.
     eps : float, default=1e-8
-        Keeps the division finite; outside of the square root.
+        Added to the denominator, outside the square root, for numerical stability.
 
     References
     ----------
@@ -436,7 +435,7 @@ cdef class YogiRule(MeansRule):
 
 
 class Yogi(_MeanSquares):
-    """Adam whose denominators change by small amounts, down as slowly as up.
+    """Adam whose denominators decrease as slowly as they increase.
 
     ``m = beta_1 m + (1 - beta_1) g``, ``v = v - (1 - beta_2) sign(v - g^2) g^2``,
     ``w = w - rate m / (sqrt(v) + eps)``: the paper's Algorithm 2, without corrections for the start
@@ -445,11 +444,11 @@ class Yogi(_MeanSquares):
     Parameters
     ----------
     beta_1 : float, default=0.9
-        The memory of the gradient's mean, from 0 to below 1.
+        The decay rate of the running mean of the gradient, from 0 to below 1.
     beta_2 : float, default=0.999
         One minus the share by which v may change, from 0 to below 1.
     eps : float, default=1e-3
-        Keeps the division finite; outside of the square root.
+        Added to the denominator, outside the square root, for numerical stability.
 
     References
     ----------

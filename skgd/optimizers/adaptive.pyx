@@ -45,7 +45,7 @@ class Adagrad(Optimizer):
     Parameters
     ----------
     eps : float, default=1e-10
-        Keeps the division finite.
+        Added to the denominator for numerical stability.
 
     References
     ----------
@@ -117,11 +117,11 @@ class RMSprop(Optimizer):
     rho : float, default=0.99
         The memory of the running mean, from 0 to below 1.
     momentum : float, default=0.0
-        The share of the last step that is kept, from 0 to below 1.
+        The momentum coefficient, from 0 to below 1.
     centered : bool, default=False
         Whether to divide by the standard deviation of the gradient.
     eps : float, default=1e-8
-        Keeps the division finite; outside of the square root.
+        Added to the denominator, outside the square root, for numerical stability.
 
     References
     ----------

@@ -126,31 +126,31 @@ class Optimizer(Minimizer):
     Attributes
     ----------
     slots : int
-        The number of arrays of state, each shaped like the parameters and zero at first.
+        The number of state arrays, each shaped like the parameters and initially zero.
     takes_batches : bool
-        Whether a step may be taken on a part of the rows.
+        Whether a step may use a batch of the rows.
     takes_streams : bool
-        Whether ``partial_fit`` may be called, with rows that are not seen again.
+        Whether ``partial_fit`` may be called, with rows that are seen only once.
     snapshots : int or None
-        None for steps along the gradients of batches. A number stands for estimates of the gradient
-        whose noise dies out: the epochs from one time to the next that all rows' slopes are taken,
-        0 for row by row.
+        None for plain gradients of batches. A number means variance reduction: the epochs between
+        full gradients, 0 for a table that is updated row by row.
     first_rate : float
-        What ``learning_rate="auto"`` begins with on batches of 256.
+        The first learning rate of ``learning_rate="auto"`` for batches of 256.
     stream_batch : int or None
-        What ``batch_size="auto"`` stands for in ``partial_fit`` with ``learning_rate="auto"``,
-        where rows pass once; None is what it stands for in ``fit``.
+        The batch size of ``batch_size="auto"`` in ``partial_fit`` with ``learning_rate="auto"``;
+        None means the same as in ``fit``.
     sign_step_factor : float or None
-        For rules whose first steps go along the signs of the gradient: the largest automatic rate
-        on batches, in units of how far along the signs of a batch's gradient its objective is
-        least. A descent along all rows' gradients begins with a third of it.
+        For rules whose first steps follow the signs of the gradient: the largest automatic rate on
+        batches, as a multiple of the best step along the signs of a batch's gradient. Full-batch
+        descent starts with a third of it.
     second_moment_window : float
-        The least share of the steps for which a rule's mean of squared gradients has a memory.
+        The smallest fraction of steps that a running mean of squared gradients can remember, ``1 -
+        beta_2``.
     momentum_horizon : float
-        The steps for which the rule goes on along a gradient: ``1 / (1 - momentum)``.
+        The number of steps over which the rule still moves along an old gradient, ``1 / (1 -
+        momentum)``.
     plain_rate : float
-        What ``learning_rate=None`` means in :func:`skgd.minimize`, where nothing is known of the
-        function.
+        The meaning of ``learning_rate=None`` in :func:`skgd.minimize`.
 
     Examples
     --------

@@ -21,8 +21,8 @@ class FullBatchOptimizer(Minimizer):
     Attributes
     ----------
     descends : bool
-        Whether the objective falls on the way, so that one that is far above the start's tells of
-        an explosion.
+        Whether the objective decreases during a run, so that a value far above the first one means
+        divergence.
 
     Examples
     --------
@@ -83,15 +83,15 @@ def _decreases_enough(at, gradient, value, new_gradient, move, step):
 class GradientDescent(FullBatchOptimizer):
     """Full gradient descent with a backtracking line search.
 
-    ``x = prox(x - step g)`` with the step halved until the objective falls as far as a parabola of
-    curvature ``1 / step`` promises, and tried longer again at each iteration.
+    ``x = prox(x - step g)`` with the step halved until the objective decreases as far as a
+    quadratic model of curvature ``1 / step`` predicts. Each iteration first tries a longer step.
 
     Parameters
     ----------
     shrink : float, default=0.5
         The factor of each backtracking, between 0 and 1.
     grow : float, default=1.5
-        The factor by which the next iteration's first trial is longer, at least 1.
+        The factor by which the next iteration's first trial step grows, at least 1.
 
     References
     ----------
@@ -140,14 +140,14 @@ class AcceleratedGradient(FullBatchOptimizer):
     """Nesterov's accelerated gradient, proximal, with backtracking and restarts.
 
     ``x_next = prox(z - step grad(z))``, ``z = x_next + (q - 1)/q_next (x_next - x)`` with
-    ``q_next = (1 + sqrt(1 + 4 q^2))/2``; the momentum starts anew when it points uphill.
+    ``q_next = (1 + sqrt(1 + 4 q^2))/2``; the momentum restarts when it points uphill.
 
     Parameters
     ----------
     shrink : float, default=0.5
         The factor of each backtracking, between 0 and 1.
     grow : float, default=1.05
-        The factor by which the next iteration's first trial is longer, at least 1.
+        The factor by which the next iteration's first trial step grows, at least 1.
 
     References
     ----------
@@ -194,16 +194,16 @@ class AcceleratedGradient(FullBatchOptimizer):
 
 
 class BarzilaiBorwein(FullBatchOptimizer):
-    """Proximal gradient descent whose step lengths come from the last step's curvature.
+    """Proximal gradient descent with step lengths from the curvature along the last step.
 
     ``x = prox(x - step g)``; then, with s the change of x and y that of g, ``step = s.s / s.y`` and
-    ``s.y / y.y`` in turn. The objective may rise for a while: a step is shortened only where it is
-    above the largest of the last few values.
+    ``s.y / y.y`` alternately. The objective may increase temporarily: a step is shortened only if
+    the objective exceeds the largest of the last few values.
 
     Parameters
     ----------
     memory : int, default=10
-        The number of last values that a step is held against.
+        The number of last values that a step is compared with.
     shrink : float, default=0.5
         The factor of each backtracking, between 0 and 1.
 
@@ -254,7 +254,7 @@ class BarzilaiBorwein(FullBatchOptimizer):
 
 
 class LBFGS(FullBatchOptimizer):
-    """The limited-memory BFGS method of scipy, for smooth objectives.
+    """The limited-memory BFGS method of SciPy, for smooth objectives.
 
     Parameters
     ----------

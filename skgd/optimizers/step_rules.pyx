@@ -55,7 +55,7 @@ cdef class SGDRule(Rule):
 
 
 class SGD(Optimizer):
-    """Gradient descent, with momentum on request.
+    """Gradient descent, optionally with momentum.
 
     ``s = momentum s + (1 - dampening) g``, ``w = w - rate s``; the first step takes ``s = g``. With
     nesterov, ``w = w - rate (g + momentum s)``. The definition is that of ``torch.optim.SGD``.
@@ -63,11 +63,11 @@ class SGD(Optimizer):
     Parameters
     ----------
     momentum : float, default=0.0
-        The share of the last step that is kept, from 0 to below 1.
+        The momentum coefficient, from 0 to below 1.
     nesterov : bool, default=False
-        Whether to look ahead along the momentum.
+        Whether to use Nesterov's momentum.
     dampening : float, default=0.0
-        The share by which the new gradient is reduced.
+        The dampening of the new gradient.
 
     References
     ----------
@@ -140,17 +140,17 @@ cdef class LionRule(Rule):
 
 
 class Lion(Optimizer):
-    """Steps of one size, along the sign of a mean of gradients.
+    """Steps of equal size, along the sign of a mean of gradients.
 
     ``w = w - rate sign(beta_1 m + (1 - beta_1) g)``, then ``m = beta_2 m + (1 - beta_2) g``. Good
-    rates are 3 to 10 times smaller than Adam's. The paper's weight decay is left to ``alpha``.
+    rates are 3 to 10 times smaller than Adam's. Use ``alpha`` in place of the paper's weight decay.
 
     Parameters
     ----------
     beta_1 : float, default=0.9
         The share of the mean in the direction of a step, from 0 to below 1.
     beta_2 : float, default=0.99
-        The memory of the mean, from 0 to below 1.
+        The decay rate of the mean, from 0 to below 1.
 
     References
     ----------
@@ -223,7 +223,7 @@ cdef class RpropRule(Rule):
 
 
 class Rprop(Optimizer):
-    """A step size of its own for each coordinate, from the signs of its gradients alone.
+    """A step size for each coordinate, adapted by the signs of its gradients alone.
 
     Where the gradient kept its sign, the size grows by ``etas[1]``; where it changed, it shrinks by
     ``etas[0]`` and the coordinate waits for one step. ``w = w - size sign(g)``. The learning rate

@@ -8,22 +8,21 @@ __all__ = ["SVRG", "SAGA"]
 
 
 class SVRG(Optimizer):
-    """Gradient descent on batches without their noise: a snapshot corrects each of them.
+    """Stochastic gradient descent with variance reduction by a snapshot.
 
     ``w = w - rate (g_B(w) - g_B(v) + g(v))`` with ``g_B`` a batch's gradient and v the parameters
-    of a snapshot, at which the gradient ``g(v)`` of all rows was taken. The first epoch, before
-    there is a snapshot, is plain gradient descent, as the paper advises. On a strongly convex
-    objective the descent converges linearly at a constant rate.
+    of a snapshot, at which the full gradient ``g(v)`` was computed. The first epoch, before there
+    is a snapshot, is plain gradient descent, as the paper advises. On a strongly convex objective
+    it converges linearly at a constant learning rate.
 
-    Of the snapshot one slope is remembered for each row and output; nothing of it is computed
-    twice. A step changes all features, on sparse rows too: the batch "auto" has about as many
-    numbers as there are features. The rate "auto" comes from the batch's size, the longest row and
-    the least curvature.
+    One slope per row and output of the snapshot is stored. A step changes all coefficients, on
+    sparse rows too. With "auto", a batch has about as many stored values as there are features, and
+    the learning rate follows from the batch size, the largest row norm and the smallest curvature.
 
     Parameters
     ----------
     every : int, default=2
-        The epochs from one snapshot to the next; a snapshot reads all rows once.
+        The epochs between snapshots; a snapshot reads all rows once.
 
     References
     ----------
@@ -62,17 +61,17 @@ class SVRG(Optimizer):
 
 
 class SAGA(Optimizer):
-    """Gradient descent on batches without their noise: each row corrects itself.
+    """Stochastic gradient descent with variance reduction by a table of gradients.
 
-    ``w = w - rate (g_B(w) - h_B + h)`` with ``g_B`` a batch's gradient, ``h_B`` what it was when
-    its rows were last visited, and h the mean of that over all rows; then the batch's rows are
-    entered anew. The first epoch, in which each row is visited for the first time, is plain
-    gradient descent. On a strongly convex objective the descent converges linearly at a constant
-    rate.
+    ``w = w - rate (g_B(w) - h_B + h)`` with ``g_B`` a batch's gradient, ``h_B`` its value when its
+    rows were last visited, and h the mean of these values over all rows. The rows of the batch are
+    then updated in the table. The first epoch, in which each row is visited for the first time, is
+    plain gradient descent. On a strongly convex objective it converges linearly at a constant
+    learning rate.
 
-    One slope is remembered for each row and output. A step changes all features, on sparse rows
-    too: the batch "auto" has about as many numbers as there are features. The rate "auto" comes
-    from the batch's size, the longest row and the least curvature.
+    One slope per row and output is stored. A step changes all coefficients, on sparse rows too.
+    With "auto", a batch has about as many stored values as there are features, and the learning
+    rate follows from the batch size, the largest row norm and the smallest curvature.
 
     References
     ----------

@@ -166,9 +166,9 @@ def checked_number(result, method):
 class Penalty(BaseEstimator):
     """Base class of the penalties; subclass it to write your own.
 
-    A penalty of your own needs ``value(coef)`` and, for the part that is smooth,
-    ``gradient(coef)``, for the part that is not, ``prox(coef, step)``. ``coef`` is one row of
-    coefficients, of shape (n_features,).
+    A penalty of your own needs ``value(coef)``, ``gradient(coef)`` for its smooth part and
+    ``prox(coef, step)`` for its non-smooth part. ``coef`` is one row of coefficients, of shape
+    (n_features,).
 
     Examples
     --------

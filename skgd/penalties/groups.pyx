@@ -185,17 +185,17 @@ def checked_groups(groups):
 
 
 class GroupLasso(Penalty):
-    """The sum of the lengths of groups of coefficients, which are zero together or not at all.
+    """The sum of the norms of groups of coefficients: a group is zero as a whole or not at all.
 
     ``penalty(w) = sum_g sqrt(size_g) sqrt(sum_(j in g) v_j^2 w_j^2)``
 
-    The root of a group's size makes groups of different sizes alike, as in the paper.
+    The square root of the group size makes groups of different sizes comparable, as in the paper.
 
     Parameters
     ----------
     groups : list of lists of int, default=None
-        The columns of each group, which may not overlap. A column that no group names is a group of
-        its own, penalised as by :class:`L1`; so None is L1.
+        The columns of each group, which may not overlap. A column in no group is a group of its
+        own, penalised as in :class:`L1`; None means L1.
     weights : array of shape (n_features,), default=None
         The weight v_j >= 0 of each feature; None means 1, and 0 leaves a feature free.
 

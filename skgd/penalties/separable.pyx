@@ -98,14 +98,14 @@ cdef class ElasticNetRule(WeightedRule):
 
 
 class ElasticNet(Penalty):
-    """A mixture of l1 and l2.
+    """A combination of l1 and l2.
 
     ``penalty(w) = l1_ratio * sum_j v_j |w_j| + (1 - l1_ratio)/2 * sum_j v_j w_j^2``
 
     Parameters
     ----------
     l1_ratio : float, default=0.15
-        The share of l1, from 0 to 1.
+        The weight of l1, from 0 to 1.
     weights : array of shape (n_features,), default=None
         The weight v_j >= 0 of each feature; None means 1.
 
@@ -132,7 +132,7 @@ class ElasticNet(Penalty):
 
 
 class L2(ElasticNet):
-    """Half the squared length of the coefficients.
+    """Half the squared Euclidean norm of the coefficients.
 
     ``penalty(w) = sum_j v_j w_j^2 / 2``
 
@@ -291,18 +291,17 @@ def checked_bound(name, bound):
 
 
 class Box(Penalty):
-    """Bounds on the coefficients, alone or together with a penalty.
+    """Bounds on the coefficients, with or without another penalty.
 
-    ``lower_j <= w_j <= upper_j``; the value is infinite outside and the penalty's inside. The
-    intercept is free.
+    ``lower_j <= w_j <= upper_j``; the value is infinite outside the bounds, and that of the penalty
+    inside. The intercept is unbounded.
 
     Parameters
     ----------
     lower, upper : float or array of shape (n_features,), default=None
-        The bounds, which may be infinite; None means no bound. Coefficients of several outputs have
-        the same ones.
+        The bounds, which may be infinite; None means no bound. All outputs share them.
     penalty : Penalty, default=None
-        The penalty inside of the bounds; None means no penalty.
+        The penalty inside the bounds; None means no penalty.
 
     References
     ----------

@@ -5,9 +5,8 @@ The name of an argument says its unit: ``epochs`` counts epochs, ``steps`` updat
 run has bound, an epoch is one step. Where ``epochs`` is None, a schedule that ends does so with the
 run, after ``max_iter`` epochs.
 
-A run whose schedule has an end does not stop for want of progress (``tol``) before that end,
-because the rate is still to fall: pass ``max_iter`` or ``epochs`` with `Cosine`, `Polynomial` and
-`OneCycle`; 10 to 50 epochs are common.
+A run doesn't stop by ``tol`` before its schedule has ended. With `Cosine`, `Polynomial` and
+`OneCycle`, pass ``max_iter`` or ``epochs``; 10 to 50 epochs are common.
 """
 
 from skgd._utils.rules import name_by_package

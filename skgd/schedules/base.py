@@ -14,8 +14,8 @@ __all__ = ["Schedule", "Constant"]
 class Schedule(BaseEstimator):
     """Base class of the schedules; subclass it to write your own.
 
-    A schedule of your own needs ``rates(t)``. A run works on its own copy, to which it adds
-    ``total_steps`` and ``steps_per_epoch``, and which it tells the objective after each epoch.
+    A schedule of your own needs ``rates(t)``. A run works on its own copy, with the attributes
+    ``total_steps`` and ``steps_per_epoch``, and passes it the objective after each epoch.
 
     Examples
     --------

@@ -29,7 +29,7 @@ __all__ = [
 
 
 class InverseScaling(Schedule):
-    """A rate that falls with a power of the step number.
+    """A learning rate that decays with a power of the step number.
 
     ``rate(t) = rate / (t + 1)^power``
 
@@ -38,7 +38,7 @@ class InverseScaling(Schedule):
     rate : float, default=0.01
         The first rate.
     power : float, default=0.5
-        How fast the rate falls.
+        The exponent of the decay.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class InverseScaling(Schedule):
 
 
 class Exponential(Schedule):
-    """A rate that falls by the same factor in each epoch, a little at each step.
+    """A learning rate that decays by the same factor in each epoch, a little at each step.
 
     ``rate(t) = rate factor^(t / steps_per_epoch)``
 
@@ -69,7 +69,7 @@ class Exponential(Schedule):
     rate : float, default=0.01
         The first rate.
     factor : float, default=0.95
-        What an epoch leaves of the rate, above 0.
+        The factor of each epoch, above 0.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class Exponential(Schedule):
 
 
 class Step(Schedule):
-    """A rate that drops at once, every so many epochs or at the epochs of a list.
+    """A learning rate that drops at regular intervals or at given epochs.
 
     ``rate(t) = rate factor^k`` after k drops; ``torch.optim.lr_scheduler.StepLR``, and
     ``MultiStepLR`` for a list.
@@ -98,9 +98,10 @@ class Step(Schedule):
     rate : float, default=0.01
         The first rate.
     factor : float, default=0.1
-        What a drop leaves of the rate, above 0.
+        The factor of each drop, above 0.
     epochs : float or list of float, default=30
-        The epochs from drop to drop, or the epochs, from 0, that begin with a drop.
+        The number of epochs between drops, or a list of the epochs, counted from 0, that start with
+        a drop.
 
     Examples
     --------
@@ -165,7 +166,7 @@ class _Annealing(Schedule):
 
 
 class Polynomial(_Annealing):
-    """A rate that falls to its end like a power of what is left of the run: linear by default.
+    """A learning rate that decays with a power of the remaining part of the run: linear by default.
 
     ``rate(t) = min_rate + (rate - min_rate) (1 - t / end)^power``, and min_rate after the end;
     ``torch.optim.lr_scheduler.PolynomialLR``, Keras's ``PolynomialDecay``.
@@ -200,7 +201,7 @@ class Polynomial(_Annealing):
 
 
 class Cosine(_Annealing):
-    """A rate that falls to its end along half a cosine: slowly, fast, slowly.
+    """A learning rate that decays along half a cosine: slowly, fast, slowly.
 
     ``rate(t) = min_rate + (rate - min_rate) (1 + cos(pi t / end)) / 2``, and min_rate after the
     end; ``torch.optim.lr_scheduler.CosineAnnealingLR``, Keras's ``CosineDecay``.
@@ -239,7 +240,7 @@ class Cosine(_Annealing):
 
 
 class OneCycle(_Annealing):
-    """A rate that rises from low to its highest value and falls to nearly nothing, in one run.
+    """A learning rate that increases to its maximum and then decays to nearly zero.
 
     From ``rate / start_divisor`` up to ``rate`` in the first ``rising`` share of the steps, then
     down to ``rate / start_divisor / end_divisor`` at the last one, both along half a cosine;
@@ -250,7 +251,7 @@ class OneCycle(_Annealing):
     rate : float, default=0.01
         The highest rate.
     rising : float, default=0.3
-        The share of the steps in which the rate rises, from 0 to 1.
+        The fraction of the steps in which the rate increases, from 0 to 1.
     start_divisor : float, default=25.0
         The highest rate divided by the first, above 0.
     end_divisor : float, default=10000.0
@@ -298,7 +299,7 @@ class OneCycle(_Annealing):
 
 
 class Warmup(Schedule):
-    """A rate that rises in equal steps to the first rate of another schedule, which follows.
+    """A learning rate that increases linearly to the first rate of another schedule, which follows.
 
     ``rate(t) = first (t + 1) / steps`` for ``t < steps``, where first is the other schedule's rate
     at its step 0; then that schedule, which counts its own steps from 0 and ends with the run.
@@ -373,23 +374,23 @@ class Warmup(Schedule):
 
 
 class ReduceOnPlateau(Schedule):
-    """A rate that falls when the objective stops falling.
+    """A learning rate that decays when the objective stops decreasing.
 
     After more than ``patience`` epochs in a row in which the objective F did not come below
     ``F_best - threshold |F_best|``, the rate is multiplied by ``factor``. The definition is that of
-    ``torch.optim.lr_scheduler.ReduceLROnPlateau``. A run does not stop for want of progress before
-    the rate has come down to ``min_rate``.
+    ``torch.optim.lr_scheduler.ReduceLROnPlateau``. A run doesn't stop by ``tol`` before the rate
+    has reached ``min_rate``.
 
     Parameters
     ----------
     rate : float, default=0.01
         The first rate.
     factor : float, default=0.1
-        What a reduction leaves of the rate, between 0 and 1.
+        The factor of each reduction, between 0 and 1.
     patience : int, default=5
-        The epochs without progress that are waited for.
+        The number of epochs without improvement before a reduction.
     threshold : float, default=1e-4
-        The progress that counts, relative to the objective.
+        The improvement that counts, relative to the objective.
     min_rate : float, default=1e-6
         The lowest rate.
 
