@@ -118,7 +118,7 @@ PURPOSES = {
     "losses": "values, gradients, Hessians, conjugates",
     "penalties": "values, gradients, proximal operators",
     "schedules": "the learning rate as a function of the step",
-    "callbacks": "what a fit tells after each epoch",
+    "callbacks": "notifications after each epoch",
     "optimizers": "how one step is taken",
     "minimize": "the optimizers on any function",
     "_engine": "compiled passes over the rows",

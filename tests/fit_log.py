@@ -1,4 +1,4 @@
-"""A callback that keeps what a fit tells it, and that may stop the fit."""
+"""A callback that records its notifications, and that may stop the fit."""
 
 import numpy as np
 

@@ -91,7 +91,7 @@ class MineSteps(FullBatchOptimizer):
 
 
 class MineSaw(Schedule):
-    """Falls and starts anew.
+    """Falls and starts again.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Fits that were stopped or killed go on from a checkpoint as if nothing had happened."""
+"""Fits that were stopped or killed resume from a checkpoint as if nothing had happened."""
 
 import os
 import shutil

@@ -190,7 +190,7 @@ def test_class_weights_are_sample_weights(settings, loss):
 
 
 def test_a_falling_rate_goes_on_falling_in_partial_fit():
-    """SGDRegressor's "adaptive" rate starts anew at each call of partial_fit."""
+    """SGDRegressor's "adaptive" rate restarts at each call of partial_fit."""
     settings = {"learning_rate": InverseScaling(0.1, power=0.5), "batch_size": 16}
     whole = GDRegressor(max_iter=3, tol=None, random_state=0, **settings).fit(*DIABETES)
     parts = GDRegressor(random_state=0, **settings)

@@ -181,5 +181,5 @@ def test_a_worker_that_is_killed_loses_nothing_of_the_others(tmp_path):
             found = pickle.loads((tmp_path / f"{k}").read_bytes())
             assert_allclose(found.coef_, model.fit(*DIABETES).coef_, rtol=1e-10)
     assert (tmp_path / "2").read_bytes() == b""
-    # The process that started the worker can go on with the same object.
+    # The process that started the worker can continue with the same object.
     assert models[2].fit(*DIABETES).stop_reason_ == "max_iter"

@@ -69,7 +69,7 @@ def words(n_rows, n_words, rng):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "adagrad"])
-def test_rare_columns_do_not_make_the_descent_explode(optimizer):
+def test_rare_columns_do_not_make_the_descent_diverge(optimizer):
     X, y = words(1000, 5000, np.random.default_rng(0))
     least = GDClassifier(tol=1e-6).fit(X, y).history_["objective"][-1]
     model = fitted(GDClassifier(optimizer=optimizer, max_iter=120, random_state=0), X, y)

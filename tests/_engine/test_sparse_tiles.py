@@ -23,19 +23,19 @@ RULES = [
 def test_batches_in_tiles_give_what_dense_rows_give(penalty, dtype, index):
     rows = WIDE.astype(dtype)
     rows.indices, rows.indptr = rows.indices.astype(index), rows.indptr.astype(index)
-    check_beside_dense(rows, penalty=penalty, optimizer="adam", average=True)
+    check_against_dense(rows, penalty=penalty, optimizer="adam", average=True)
 
 
 @pytest.mark.parametrize("optimizer", RULES, ids=lambda optimizer: optimizer.__name__)
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("precondition", [None, "diagonal"])
 def test_each_optimizer_takes_tiles(optimizer, fit_intercept, precondition):
-    check_beside_dense(
+    check_against_dense(
         WIDE, optimizer=optimizer(), fit_intercept=fit_intercept, precondition=precondition
     )
 
 
-def check_beside_dense(rows, **params):
+def check_against_dense(rows, **params):
     """Compare a fit of three classes on sparse rows with that on the same rows in full."""
     y = np.random.default_rng(0).integers(0, 3, rows.shape[0])
     weights = np.random.default_rng(1).integers(0, 3, rows.shape[0]).astype(float)

@@ -73,7 +73,7 @@ ALPHA = 0.3
 
 
 def problem_of(classification):
-    """Return 61 rows whose weights differ, and the gradient at START worked out in NumPy."""
+    """Return 61 rows whose weights differ, and the gradient at START computed in NumPy."""
     load = load_breast_cancer if classification else load_diabetes
     X, y = load(return_X_y=True)
     X = StandardScaler().fit_transform(X)[:61, :5]

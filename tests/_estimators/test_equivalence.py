@@ -138,7 +138,7 @@ def test_l1_log_loss_is_sparse_logistic_regression(name, l1_ratio):
 def test_l1_log_loss_on_raw_columns_is_sparse_logistic_regression(name):
     X, y = labelled(name, standardise=False)
     # saga stalls where columns lie far from zero or differ much in scale: the widest are left out,
-    # and it gets centred ones, which changes nothing but the intercept.
+    # and it gets centred ones, which changes only the intercept.
     X = X[:, X.std(axis=0) < 4]
     oracle = LogisticRegression(
         C=0.1, l1_ratio=1.0, solver="saga", tol=1e-13, max_iter=100_000, random_state=0

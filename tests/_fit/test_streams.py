@@ -102,7 +102,7 @@ def test_rows_of_counts_that_begin_with_zeros_recover():
     assert model.predict(X).mean() == pytest.approx(y.mean(), rel=0.2)
 
 
-def test_an_output_that_begins_with_zeros_recovers_beside_another():
+def test_an_output_that_begins_with_zeros_recovers_next_to_another():
     X, y = counts()
     Y = np.column_stack([y, np.where(np.arange(len(y)) < 200, 0.0, y)])
     model = learned(GDRegressor("poisson", random_state=0), X, Y, 50, len(y))
@@ -119,7 +119,7 @@ def test_a_warm_start_from_zeros_recovers(optimizer):
     assert model.predict(X).mean() == pytest.approx(y.mean(), rel=0.03)
 
 
-def test_rare_counts_do_not_explode():
+def test_rare_counts_do_not_diverge():
     X, _ = counts()
     y = np.random.default_rng(1).poisson(0.03 * np.exp(0.5 * X[:, 0])).astype(float)
     with warnings.catch_warnings():
@@ -306,7 +306,7 @@ class Quartic(Loss):
 
 
 def test_a_stream_takes_a_rate_that_it_stands_by_itself():
-    # Nothing is known of the loss's curvature, which grows with the residuals.
+    # Nothing is known about the loss's curvature, which grows with the residuals.
     X, y, _ = rows(60, 4)
     model = GDRegressor(Quartic(), random_state=0)
     for calls in range(1, 9):

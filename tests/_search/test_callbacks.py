@@ -1,7 +1,7 @@
 """Callbacks of searches: the tasks of GridSearchCV, whether candidates share their passes or not.
 
 The cases are those of scikit-learn's own tests (sklearn/model_selection/tests/test_search.py), with
-candidates that are trained together besides.
+candidates that are trained together, too.
 """
 
 from collections import Counter
@@ -122,7 +122,7 @@ def test_a_callback_that_only_listens_changes_nothing(race, make):
     assert_array_equal(told["stop_reason"], plain["stop_reason"])
     assert_array_equal(searches[1].best_estimator_.coef_, searches[0].best_estimator_.coef_)
     assert not hasattr(searches[1].best_estimator_, "_skl_callbacks")
-    # Each fit and each epoch that begins ends, of candidates that leave the race, too.
+    # Each fit and each epoch that begins ends, of candidates that are dropped, too.
     assert recorder.counts("begin") == recorder.counts("end")
     assert all(told["fitted"].predict(make(X)).shape == Y.shape
                for told in recorder.told("end", "epoch"))  # fmt: skip

@@ -357,5 +357,5 @@ def test_a_race_of_many_candidates_keeps_its_leaders_and_the_winner():
     )
     scores = whole.cv_results_["mean_test_score"]
     assert scores.max() - scores[raced.best_index_] <= 1e-3 * abs(scores.max())
-    # After 4 of 8 epochs a third of the doublings is to come: so many lead by score, or by loss.
+    # After 4 of 8 epochs a third of the doublings is to come: that many lead by score, or by loss.
     assert (raced.cv_results_["stop_reason"] == "max_iter").sum() <= 2 * np.ceil(128 / 3)

@@ -1,4 +1,4 @@
-"""Runs at whose objectives nobody looks: the bound that allows it, and what comes of explosions."""
+"""Runs at whose objectives nobody looks: the bound that allows it, and what divergence leads to."""
 
 import gc
 import weakref

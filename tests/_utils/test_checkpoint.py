@@ -40,7 +40,7 @@ class Stop(Callback):
         self.epochs = epochs
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        # Nobody is told of an epoch that has exploded.
+        # Nobody is notified of an epoch that has diverged.
         return context.task_name == "epoch" and fitted_estimator.n_iter_ >= self.epochs
 
 
@@ -268,7 +268,7 @@ class Bomb:
 
 def test_nothing_in_a_file_is_executed(stopped, tmp_path, monkeypatch):
     model, path = stopped
-    monkeypatch.setenv("BOMB", str(tmp_path / "exploded"))
+    monkeypatch.setenv("BOMB", str(tmp_path / "triggered"))
     path.write_bytes(pickle.dumps(Bomb()))
     with pytest.raises(ValueError, match="not a checkpoint of a fit"):
         model.fit(*IRIS)
@@ -280,7 +280,7 @@ def test_nothing_in_a_file_is_executed(stopped, tmp_path, monkeypatch):
     )  # fmt: skip
     with pytest.raises(ValueError, match="not a checkpoint of a fit"):
         model.fit(*IRIS)
-    assert not (tmp_path / "exploded").exists()
+    assert not (tmp_path / "triggered").exists()
 
 
 KILLED = """

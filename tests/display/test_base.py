@@ -43,7 +43,7 @@ def test_a_display_draws_on_the_axes_that_it_is_given(make):
     assert ax.get_xlabel() and ax.get_ylabel()
 
 
-def test_a_legend_of_an_own_figure_stands_beside_the_axes(make):
+def test_a_legend_of_an_own_figure_stands_next_to_the_axes(make):
     display = make(None)
     display.figure_.canvas.draw()
     axes, legend = display.ax_.get_window_extent(), display.ax_.get_legend().get_window_extent()

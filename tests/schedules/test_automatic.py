@@ -18,7 +18,7 @@ def test_a_rate_follows_the_objective(memory, steps_per_epoch):
     first = rate(8.0)
     assert first > 0.1
     growth = rate(7.0) / first
-    # A rule that goes on along its gradients shows late what a rate does.
+    # A rule that keeps moving along its gradients shows late what a rate does.
     assert growth == pytest.approx(1.2 if memory <= steps_per_epoch else 1.2 ** memory**-0.5)
     patience = max(4, 2 * memory // steps_per_epoch)
     flat = np.array([rate(7.0) for _ in range(patience)])

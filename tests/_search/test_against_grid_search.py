@@ -1,4 +1,4 @@
-"""The search beside those of scikit-learn: the same results, and the same protocols."""
+"""The search against those of scikit-learn: the same results, and the same protocols."""
 
 import warnings
 
