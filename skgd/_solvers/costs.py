@@ -73,8 +73,10 @@ class RowSpace:
     # The same for losses that are not smooth, whose other way is a smoothing path: hinge on
     # 1000 x 5000 takes 36 s along it.
     affordable_nonsmooth = 1e10
-    # The size of the smallest column, as a share of the largest, from which QR needs no pivots.
-    even = 1e-3
+    # The size of the smallest column, as a share of the largest, from which QR needs no pivots,
+    # and a Cholesky factor of the products of rows may do. Its smallest pivot, as a share of the
+    # largest product: the basis is orthonormal to the rounding over that.
+    even, least_pivot = 1e-3, 1e-6
 
 
 class WoodburyLimits:
