@@ -116,6 +116,7 @@ def enter_end(objective, x, history):
     coef, intercept = objective.raw(x)
     losses, objectives = objective.values(coef, intercept)
     history.add_end(
-        lambda: (coef, intercept), step=1, passes=objective.passes, losses=losses, objectives=objectives,
+        lambda: (coef, intercept), step=1, passes=objective.passes, losses=losses,
+        objectives=objectives,
         decrement=objective.decrement(x, gradient), unit=objective.metric.unit, rate=0.0,
     )  # fmt: skip
