@@ -24,6 +24,13 @@ class Factorisation:
     sampled_from, sampled_rows, sampled_rows_per_parameter = 3e8, 8192, 20
 
 
+class Compression:
+    """Dense rows that are mostly zero, which solvers read as CSR."""
+
+    # Numbers of X from which a copy pays, and the share of them that may differ from zero.
+    least, share = 1e5, 0.1
+
+
 class Products:
     """Newton systems that are solved by products with the Hessian."""
 
