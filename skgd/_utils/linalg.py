@@ -62,7 +62,7 @@ def solver(hessian):
     """
     hessian_diag = hessian.diagonal()
     live = hessian_diag > 0
-    if not live.all():
+    if not live.all() or not live.size:
         return _live_solver(hessian, live)
     scale = 1.0 / np.sqrt(hessian_diag)
     regular = hessian * scale[:, None] * scale
