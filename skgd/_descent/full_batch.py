@@ -62,17 +62,18 @@ class _Monitor:
         if decrement is None:
             decrement = objective.decrement(x, gradient)
         losses, objectives = self._values(x)
+        x = x.copy()
         if self.is_first:
             self._check_start(objectives, decrement)
             history.waited_validation = 0
             stops = history.is_flat(decrement, unit, objectives, self.ignores_tol)
         else:
             stops = history.add(
-                *objective.model(x), step=history.n_iter + 1, passes=objective.passes,
+                lambda: objective.model(x), step=history.n_iter + 1, passes=objective.passes,
                 losses=losses, objectives=objectives, decrement=decrement, unit=unit, rate=step,
                 bound=self.bound, ignores_tol=self.ignores_tol,
             )  # fmt: skip
-        self.is_first, self.x = False, x.copy()
+        self.is_first, self.x = False, x
         if history.stop == Stop.TOL and self.confirm is not None:
             stops = self._is_confirmed(x, decrement)
         if not stops and self.enough:
@@ -115,6 +116,7 @@ def enter_end(objective, x, history):
     coef, intercept = objective.raw(x)
     losses, objectives = objective.values(coef, intercept)
     history.add_end(
-        coef, intercept, step=1, passes=objective.passes, losses=losses, objectives=objectives,
+        lambda: (coef, intercept), step=1, passes=objective.passes, losses=losses,
+        objectives=objectives,
         decrement=objective.decrement(x, gradient), unit=objective.metric.unit, rate=0.0,
     )  # fmt: skip

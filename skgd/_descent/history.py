@@ -124,6 +124,8 @@ class History:
         ``attributes(coef, intercept)``: those of an estimator that is fitted up to there.
     stop : Stop or None
         Why the descent stopped; written by the methods of this class alone.
+    best_model : callable or None
+        Returns the coefficients and intercepts of the best iterate.
     is_cut_short : bool
         Whether the last epoch diverged at a rate that would be cut if there were another one.
     is_halted : bool
@@ -143,7 +145,7 @@ class History:
     table: dict = field(default_factory=lambda: {key: [] for key in COLUMNS})
     stop: Stop | None = None
     best_objective: float = np.inf
-    best: tuple | None = None
+    best_model: object = None
     best_validation: float = np.inf
     best_validated: tuple | None = None
     validated_at: int = -1
@@ -157,6 +159,15 @@ class History:
     start_objective: float = 0.0
     is_halted: bool = False
     unmonitored: list = field(default_factory=list)
+
+    @property
+    def best(self):
+        """The coefficients and intercepts of the best iterate; None where there is none yet."""
+        return None if self.best_model is None else self.best_model()
+
+    @best.setter
+    def best(self, model):
+        self.best_model = None if model is None else lambda: model
 
     @property
     def n_iter(self):
@@ -242,7 +253,7 @@ class History:
         """Count the starting point in as the first candidate for the best iterate."""
         self.start_objective = objective
         if np.isfinite(objective) and not self.baseline.is_homogeneous:
-            self.best, self.best_objective = (coef, intercept), objective
+            self.best_model, self.best_objective = lambda: (coef, intercept), objective
 
     def begin_epoch(self):
         """Tell the tasks that an epoch begins."""
@@ -250,14 +261,15 @@ class History:
             self.tasks.begin_epoch()
 
     def add(
-        self, coef, intercept, *, step, passes, losses, objectives, decrement, unit, rate,
+        self, model, *, step, passes, losses, objectives, decrement, unit, rate,
         patience=None, bound=None, ignores_tol=False,
     ):  # fmt: skip
         """Enter an epoch and return whether the run stops.
 
         Parameters
         ----------
-        coef, intercept : array
+        model : callable
+            Returns the coefficients and the intercepts, which may take longer than the epoch.
         step, passes : int
             Update steps and passes over the rows so far.
         losses, objectives : array of shape (n_outputs,)
@@ -276,7 +288,7 @@ class History:
         objective = float(objectives.sum())
         validation_loss = validation_score = np.nan
         if self.validation is not None:
-            validation_loss, validation_score = self.validation(coef, intercept)
+            validation_loss, validation_score = self.validation(*model())
         self._append(
             step=step, passes=passes, loss=losses.sum(), objective=objective,
             gradient_norm=np.sqrt(decrement), learning_rate=rate, validation_loss=validation_loss,
@@ -286,25 +298,25 @@ class History:
         if not math.isfinite(objective) or objective > bound:
             self.stop, self.diverged_at = Stop.DIVERGED, step
             # Callbacks see what the fit would keep, which predicts finite numbers.
-            self.is_halted = self._end_epoch(*(self.best or self.baseline.model))
+            self.is_halted = self._end_epoch(lambda: self.best or self.baseline.model)
             return True
-        self.compare(coef, intercept, objective)
+        self.compare(model, objective)
         if self.validation is not None and self._stops_early(
-            coef, intercept, validation_loss, validation_score
+            model, validation_loss, validation_score
         ):
             self.stop = Stop.EARLY_STOPPING
         elif self.n_iter >= self.max_iter:
             self.stop = Stop.MAX_ITER
         elif not self.is_flat(decrement, unit, objectives, ignores_tol):
             self._stall(patience)
-        if self._end_epoch(coef, intercept):
+        if self._end_epoch(model):
             self.stop = Stop.CALLBACK
         return self.stop is not None
 
-    def add_end(self, coef, intercept, **entries):
+    def add_end(self, model, **entries):
         """Enter the end of a descent that had nothing to do; why it stopped stays."""
         stop = self.stop
-        self.add(coef, intercept, **entries)
+        self.add(model, **entries)
         if self.stop != Stop.CALLBACK:
             self.stop = stop
 
@@ -313,10 +325,10 @@ class History:
         self._append(step=step, passes=passes, learning_rate=rate)
         self.unmonitored.append((coef, intercept))
 
-    def _end_epoch(self, coef, intercept):
+    def _end_epoch(self, model):
         """Tell of the end of an epoch; return whether a callback wants to stop."""
         return self.tasks is not None and self.tasks.end_epoch(
-            self.table, lambda: self.attributes(coef, intercept)
+            self.table, lambda: self.attributes(*model())
         )
 
     def _append(self, **entries):
@@ -325,23 +337,23 @@ class History:
         for key, values in self.table.items():
             values.append(entries.get(key, np.nan))
 
-    def compare(self, coef, intercept, objective):
+    def compare(self, model, objective):
         """Keep the best iterate and count the epochs since it was clearly better than before."""
         if objective < self.best_objective:
-            self.best, self.best_objective = (coef, intercept), objective
+            self.best_model, self.best_objective = model, objective
         possible = max(self.baseline.ceiling - self.best_objective, 0.0)
         if self.waited_from - self.best_objective > (self.tol or 0.0) * possible:
             self.waited, self.waited_from = 0, self.best_objective
         else:
             self.waited += 1
 
-    def _stops_early(self, coef, intercept, loss, score):
+    def _stops_early(self, model, loss, score):
         measure = loss if np.isnan(score) else -score
         improvement = self.best_validation - measure
         significant = improvement > self.validation.least_change(loss, self.tol or 0.0)
         self.waited_validation = 0 if significant else self.waited_validation + 1
         if improvement > 0:
-            self.best_validation, self.best_validated = measure, (coef, intercept)
+            self.best_validation, self.best_validated = measure, model()
             self.validated_at = self.n_iter - 1
         return self.waited_validation >= self.patience
 

@@ -208,7 +208,7 @@ def enter(epoch, steps, objective, schedule, history, patience):
     # Before callbacks are told, who may keep the run's state.
     schedule.observe(epoch.values.sum())
     history.add(
-        epoch.coef, epoch.intercept, step=steps.t, passes=passes, losses=epoch.losses,
+        lambda: (epoch.coef, epoch.intercept), step=steps.t, passes=passes, losses=epoch.losses,
         objectives=epoch.values, decrement=epoch.decrement, unit=objective.metric.unit,
         rate=epoch.rate,
         patience=patience if schedule.settled(steps.t) else None,

@@ -98,8 +98,24 @@ class Objective:
 
     def values(self, coef, intercept, subset=None):
         """Return the loss and the objective of raw coefficients, output by output."""
-        losses = self.problem.losses(coef, intercept, subset)
+        if subset is None and self._is_last(coef, intercept):
+            losses = self.last[0].losses.copy()
+        else:
+            losses = self.problem.losses(coef, intercept, subset)
         return losses, self.with_penalty(losses, coef)
+
+    def _is_last(self, coef, intercept):
+        """Tell whether raw coefficients are those of the last point."""
+        last = self.last[0]
+        return last is not None and bool(
+            np.array_equal(last.raw[1], intercept) and np.array_equal(last.raw[0], coef)
+        )
+
+    def parameters(self, coef, intercept):
+        """Return the parameters of raw coefficients: of the last point, the same to the bit."""
+        if self._is_last(coef, intercept):
+            return self.last[0].x
+        return self.metric.from_raw(coef, intercept).ravel()
 
     def with_penalty(self, losses, coef):
         """Return the objective of each output from its loss."""

@@ -17,6 +17,7 @@ from skgd._problem.dual_point import DualPoint
 from skgd._problem.expansion import Expansion
 from skgd._problem.moments import Moments
 from skgd._problem.scaled_rows import ScaledRows, dense_scaled_rows, margins_of
+from skgd._utils.checks import canonical
 
 # Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each. Where they are more,
 # so many are worked out at a time: 8 MB.
@@ -76,6 +77,21 @@ class Problem:
     def with_features(self, X):
         """Return the same targets and weights with other features."""
         return Problem(X, self.targets, self.weights, self.loss, self.k, counter=self.counter)
+
+    def compressed(self, largest_share):
+        """Return the same rows as a CSR matrix; self where more than a share is not zero.
+
+        Numbers of a tenth of the rows tell soon where it is much more.
+        """
+        X, size = self.X, self.X.shape[0] * self.X.shape[1]
+        if self.is_sparse or np.count_nonzero(X[::10]) > 0.2 * largest_share * size:
+            return self
+        if np.count_nonzero(X) > largest_share * size:
+            return self
+        return Problem(
+            canonical(sparse.csr_matrix(X)), self.targets, self.weights, self.loss, self.k,
+            n_threads=self.n_threads, counter=self.counter,
+        )  # fmt: skip
 
     def take(self, rows):
         """Return the problem of the rows with given numbers: a copy."""

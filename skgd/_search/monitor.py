@@ -189,7 +189,7 @@ class DivergenceMonitor(ObjectiveMonitor):
         terms = len(unmonitored) * [problem.data_term]
         losses = joint_losses(terms, coefs, intercepts, self._rows(problem))
         for end, loss in zip(unmonitored, losses.reshape(-1, problem.k), strict=True):
-            run.history.compare(*end, run.objective.with_penalty(loss, end[0]).sum())
+            run.history.compare(lambda end=end: end, run.objective.with_penalty(loss, end[0]).sum())
         unmonitored.clear()
 
 

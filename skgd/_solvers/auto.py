@@ -14,6 +14,7 @@ from skgd._solvers import (
     second_order,
     smoothing,
 )
+from skgd._solvers.costs import Compression
 
 SOLVERS = interior_point, second_order, smoothing, first_order
 
@@ -44,6 +45,7 @@ def solve(objective, x, history):
         solution = solve(reduced, reduced.coordinates(*objective.raw(x)), history)
         x = objective.metric.from_raw(*reduced.model(solution.x)).ravel()
         return replace(solution, x=x, reduced=reduced)
+    objective = _compressed(objective)
     solver = choose(objective)
     solution = solver.minimise(objective, x, history)
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
@@ -51,3 +53,12 @@ def solve(objective, x, history):
         smoothed = smoothing.minimise(objective, solution.x, history)
         return replace(smoothed, dual=solution.dual)
     return solution
+
+
+def _compressed(objective):
+    """Return the objective over CSR rows where dense ones are mostly zero."""
+    problem = objective.problem
+    if problem.n * problem.d < Compression.least:
+        return objective
+    compressed = problem.compressed(Compression.share)
+    return objective if compressed is problem else replace(objective, problem=compressed)

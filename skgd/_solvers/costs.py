@@ -24,6 +24,13 @@ class Factorisation:
     sampled_from, sampled_rows, sampled_rows_per_parameter = 3e8, 8192, 20
 
 
+class Compression:
+    """Dense rows that are mostly zero, which solvers read as CSR."""
+
+    # Numbers of X from which a copy pays, and the share of them that may differ from zero.
+    least, share = 1e5, 0.1
+
+
 class Products:
     """Newton systems that are solved by products with the Hessian."""
 
@@ -73,8 +80,10 @@ class RowSpace:
     # The same for losses that are not smooth, whose other way is a smoothing path: hinge on
     # 1000 x 5000 takes 36 s along it.
     affordable_nonsmooth = 1e10
-    # The size of the smallest column, as a share of the largest, from which QR needs no pivots.
-    even = 1e-3
+    # The size of the smallest column, as a share of the largest, from which QR needs no pivots,
+    # and a Cholesky factor of the products of rows may do. Its smallest pivot, as a share of the
+    # largest product: the basis is orthonormal to the rounding over that.
+    even, least_pivot = 1e-3, 1e-6
 
 
 class WoodburyLimits:

@@ -115,7 +115,7 @@ def duality_gap(objective, coef, intercept, solution=None, allowance=None):
         return outside + duality_gap(reduced, *inside, rest, allowance)
     # Bounds that single precision has moved are no reason for an infinite objective.
     coef, intercept = objective.feasible(coef, intercept)
-    x = objective.metric.from_raw(coef, intercept).ravel()
+    x = objective.parameters(coef, intercept)
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         if objective.loss.constant_hessian and not objective.proximal:
             hessian = solution.hessian if solution is not None else None

@@ -3,8 +3,8 @@
 With a squared penalty on every coefficient, and the rows A centred and in units in which the
 penalty is ``|v|^2 / 2``, the minimum lies in the span of the rows.
 
-Row-space reduction, for any loss: ``A' = Q R`` gives the same objective in ``t = Q' v`` over the
-rows ``R'``.
+Row-space reduction, for any loss: with an orthonormal basis Q of the span, `row_span`, the same
+objective in ``t = Q' v`` has the rows ``A Q``.
 
 The Woodbury identity, for squared errors, whose Hessian is ``A'A + I``::
 
@@ -16,11 +16,11 @@ eliminated on their own, by a bordered system. Rounding is corrected by conjugat
 References
 ----------
 Hastie and Tibshirani, Efficient quadratic regularization for expression arrays, 2004.
-Cox and Higham, Stability of Householder QR factorization for weighted least squares problems, 1998.
 Saunders, Gammerman and Vovk, Ridge regression learning algorithm in dual variables, 1998.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -29,7 +29,8 @@ from skgd._objective.metric import diagonal_metric
 from skgd._objective.objective import Objective
 from skgd._solvers.costs import RowSpace, WoodburyLimits
 from skgd._solvers.hessian import Hessian
-from skgd._utils.linalg import one_thread, solver
+from skgd._solvers.row_span import span_of
+from skgd._utils.linalg import solver
 from skgd.penalties import L2
 
 
@@ -48,44 +49,49 @@ class RowSpaceObjective(Objective):
 
     Attributes
     ----------
-    basis : array of shape (n_samples, n_features)
-        ``Q'``, divided by the roots of the penalty's second derivative.
+    span : GramSpan or QRSpan
+        That of the centred rows, divided by the roots of the penalty's second derivative.
     centre : array of shape (n_features,)
         The mean that the rows were centred with.
     penalty_diag : array of shape (n_features,)
         The penalty's second derivative.
     """
 
-    basis: np.ndarray | None = None
+    span: object = None
     centre: np.ndarray | None = None
     penalty_diag: np.ndarray | None = None
 
+    @cached_property
+    def roots(self):
+        """The roots of the penalty's second derivative."""
+        return np.sqrt(self.penalty_diag)
+
     def coordinates(self, coef, intercept):
         """Return the parameters of the nearest model in the span of the rows."""
-        inner = (coef * self.penalty_diag) @ self.basis.T
+        inner = self.span.coordinates(coef * self.roots)
         if self.shape[1] > self.problem.d:
             intercept = intercept + coef @ self.centre
         return self.metric.from_raw(inner, intercept).ravel()
 
     def model(self, x):
         coef, intercept = self.raw(x)
-        coef = coef @ self.basis
+        coef = self.span.vectors(coef) / self.roots
         if self.shape[1] > self.problem.d:
             intercept = intercept - coef @ self.centre
         return coef, intercept
 
     def distance_from_span(self, coef):
         """Return the penalty that a model has for being out of the span of the rows."""
-        outside = coef - (((coef * self.penalty_diag) @ self.basis.T) @ self.basis)
-        excess = np.sum(self.penalty_diag * outside * (2.0 * coef - outside))
-        return max(0.5 * float(excess), 0.0)
+        v = coef * self.roots
+        outside = v - self.span.vectors(self.span.coordinates(v))
+        return max(0.5 * float(np.sum(outside * (2.0 * v - outside))), 0.0)
 
 
 def suits(objective):
     """Tell whether an objective has fewer coordinates in the span of its rows."""
     n, d, loss = objective.problem.n, objective.problem.d, objective.loss
     has_solver = loss.has_hessian or loss.smoothing is not None
-    if not (loss.convex and has_solver) or woodbury_suits(objective):
+    if not (loss.convex and has_solver):
         return False
     affordable = RowSpace.affordable if loss.smooth else RowSpace.affordable_nonsmooth
     small = n < d and d > RowSpace.few and n**2 * d <= affordable
@@ -93,35 +99,27 @@ def suits(objective):
 
 
 def in_row_space(objective):
-    """Return the objective in the span of the rows; None where X is not finite after centring."""
+    """Return the objective in the span of the rows.
+
+    None where X is not finite after centring, and where squared errors need more digits than the
+    products of rows have: the Woodbury identity has them.
+    """
     problem, metric, diag = objective.problem, objective.metric, objective.penalty_curvature[0]
-    scale = np.sqrt(diag)
-    columns = np.asarray(problem.dense_rows(), dtype=float).T
-    columns = (columns - metric.mean[:, None]) / scale[:, None]
-    columns[metric.inverse[0, :problem.d] == 0] = 0.0
-    # Large columns first, and pivots: then each column has its own relative precision.
-    sizes = np.abs(columns).max(axis=1)
-    order = np.argsort(-sizes, kind="stable")
-    if not np.all(np.isfinite(columns[order[0]])):
+    d, has_intercept = problem.d, objective.shape[1] > problem.d
+    rows = np.subtract(problem.dense_rows(), metric.mean, dtype=float)
+    rows /= np.sqrt(diag)
+    rows[:, metric.inverse[0, :d] == 0] = 0.0
+    span = span_of(rows, is_centred=has_intercept, may_use_qr=not woodbury_suits(objective))
+    if span is None:
         return None
-    even = sizes[sizes > 0].min(initial=np.inf) >= RowSpace.even * sizes[order[0]]
-    with one_thread():
-        Q, R, *pivots = linalg.qr(
-            columns[order], mode="economic", pivoting=not even, overwrite_a=True,
-            check_finite=False,
-        )  # fmt: skip
-    n, d = problem.n, problem.d
-    rows, basis = np.empty((n, n)), np.empty((n, d))
-    rows[pivots[0] if pivots else slice(None)], basis[:, order] = R.T, Q.T
-    basis /= scale
-    reduced, ones = problem.with_features(rows), np.ones((problem.k, n))
+    reduced, ones = problem.with_features(span.rows), np.ones((problem.k, span.rows.shape[1]))
     return RowSpaceObjective(
         problem=reduced, penalty=L2().compiled(), alpha=np.ones(problem.k),
         metric=diagonal_metric(
-            reduced.moments(), objective.smoothness, ones, metric.unit, objective.shape[1] > d
+            reduced.moments(), objective.smoothness, ones, metric.unit, has_intercept
         ),
         smoothness=objective.smoothness, penalty_curvature=ones,
-        keeps_margins=objective.keeps_margins, basis=basis, centre=metric.mean, penalty_diag=diag,
+        keeps_margins=objective.keeps_margins, span=span, centre=metric.mean, penalty_diag=diag,
     )  # fmt: skip
 
 

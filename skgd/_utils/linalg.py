@@ -61,11 +61,11 @@ def solver(hessian):
     Directions without curvature are left alone: along them the gradient is nothing but rounding.
     """
     hessian_diag = hessian.diagonal()
-    scale = np.zeros(len(hessian_diag))
-    np.divide(1.0, np.sqrt(np.abs(hessian_diag)), out=scale, where=hessian_diag > 0)
+    live = hessian_diag > 0
+    if not live.all() or not live.size:
+        return _live_solver(hessian, live)
+    scale = 1.0 / np.sqrt(hessian_diag)
     regular = hessian * scale[:, None] * scale
-    if not len(hessian_diag):
-        return lambda row: row
     # LAPACK itself: around it SciPy's functions take longer than a small system.
     factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)
     if not failed and factor.diagonal().min() > SINGULAR**0.5:
@@ -74,3 +74,18 @@ def solver(hessian):
     bent = values > SINGULAR * values[-1]
     vectors, values = vectors[:, bent], values[bent]
     return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))
+
+
+def _live_solver(hessian, live):
+    """Return a solver that leaves directions whose own curvature is not above 0 alone."""
+    columns = np.flatnonzero(live)
+    if not len(columns):
+        return np.zeros_like
+    solve = solver(hessian[np.ix_(columns, columns)])
+
+    def solve_live(row):
+        result = np.zeros(row.shape)
+        result[columns] = solve(row[columns])
+        return result
+
+    return solve_live

@@ -18,6 +18,8 @@ from sklearn.linear_model import Lasso
 from sklearn.svm import LinearSVC
 
 from skgd import GDClassifier, GDRegressor
+from skgd._problem import Problem
+from skgd._solvers.costs import Compression
 from skgd.callbacks import TimeLimit
 from skgd.penalties import L2, Box, GroupLasso
 
@@ -227,3 +229,26 @@ def test_a_certificate_takes_no_longer_than_the_fit():
     model.set_params(max_iter=100).set_callbacks(TimeLimit(0)).fit(X, y)
     assert model.n_iter_ == 1
     assert np.isnan(model.optimality_)
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(200) % 3], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("kind", [GDRegressor, GDClassifier])
+def test_dense_rows_that_are_mostly_zero_end_where_others_do(kind, weights, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 20)) * (rng.random((200, 20)) < 0.08)
+    z = X @ rng.normal(size=20) + 0.3 * rng.normal(size=200)
+    y, asked = (z if kind is GDRegressor else np.digitize(z, [-0.3, 0.3])), []
+    compressed = Problem.compressed
+    monkeypatch.setattr(
+        Problem, "compressed", lambda *a: asked.append(compressed(*a).is_sparse) or compressed(*a)
+    )
+    model = kind(tol=1e-10)
+    fits = []
+    for least in (0, np.inf):
+        monkeypatch.setattr(Compression, "least", least)
+        fits.append(model.fit(X, y, sample_weight=weights).coef_)
+    assert asked == [True]
+    np.testing.assert_allclose(*fits, rtol=1e-6, atol=1e-8)
+    monkeypatch.setattr(Compression, "least", 0)
+    model.fit(X + (rng.random(X.shape) < 0.2), y)
+    assert asked == [True, False]

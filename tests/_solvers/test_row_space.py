@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from skgd import GDClassifier, GDRegressor
-from skgd._solvers import row_space
+from skgd._solvers import row_space, row_span
 from skgd._solvers.costs import Gap
 from skgd.penalties import L1, L2
 
@@ -54,7 +54,7 @@ def test_equations_over_the_rows_have_the_solution(largest, fit_intercept, make,
     model = GDRegressor(
         penalty=L2(weights=alphas / 0.1), alpha=0.1, tol=1e-10, fit_intercept=fit_intercept
     )
-    monkeypatch.setattr(row_space, "in_row_space", None)
+    monkeypatch.setattr(row_space, "in_row_space", lambda objective: None)
     monkeypatch.setattr(Gap, "affordable", 0.0)  # what a descent knows costs nothing
     y = np.column_stack([NUMBERS, 1e6 + 1e3 * NUMBERS**2])
     model.fit(make(X), y, sample_weight=weights)
@@ -72,6 +72,38 @@ def test_equations_over_the_rows_have_the_solution(largest, fit_intercept, make,
     assert_allclose(*np.linalg.norm(sizes, axis=2), rtol=1e-8)
     assert model.converged_
     assert 0.0 <= model.optimality_ <= 1e-12 * np.var(y)
+
+
+EVEN = RNG.normal(size=(N, D)) + np.linspace(-5.0, 5.0, D)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    "kind, y", [(GDRegressor, NUMBERS), (GDRegressor, np.column_stack([NUMBERS, NUMBERS**2])),
+                (GDClassifier, CLASSES > 0), (GDClassifier, CLASSES)],
+    ids=["numbers", "2 outputs", "2 classes", "3 classes"],
+)  # fmt: skip
+def test_even_columns_need_no_orthogonal_basis(kind, y, fit_intercept, make, monkeypatch):
+    model = kind(alpha=0.01, tol=1e-10, fit_intercept=fit_intercept)
+    weights = np.arange(N) % 3 + 1.0
+    monkeypatch.setattr(row_span.QRSpan, "of", None)
+    short = dict(vars(model.fit(make(EVEN), y, sample_weight=weights)))
+    monkeypatch.setattr(row_space, "in_row_space", lambda objective: None)
+    long = dict(vars(model.fit(make(EVEN), y, sample_weight=weights)))
+    assert_allclose(short["coef_"], long["coef_"], rtol=1e-6, atol=1e-9)
+    assert_allclose(short["intercept_"], long["intercept_"], rtol=1e-6, atol=1e-8)
+    assert 0.0 <= short["optimality_"] <= 1e-9 * np.var(y)
+
+
+@pytest.mark.parametrize("change", [0.0, 1e-9, 1e-5])
+def test_rows_that_are_nearly_the_same_keep_their_digits(change):
+    X = EVEN.copy()
+    X[1] = X[0] * (1.0 + change)
+    classes = (CLASSES > 0).astype(int)
+    expected = LogisticRegression(C=1 / (0.01 * N), solver="newton-cholesky", tol=1e-12)
+    model = GDClassifier(alpha=0.01, tol=1e-10).fit(X, classes)
+    assert_allclose(model.coef_, expected.fit(X, classes).coef_, rtol=1e-6, atol=1e-9)
 
 
 def test_more_columns_than_rows_reach_an_exact_solution():

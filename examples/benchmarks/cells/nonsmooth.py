@@ -1,0 +1,63 @@
+"""Penalties that are not smooth."""
+
+import numpy as np
+from sklearn.linear_model import Lasso
+
+from cells.base import Cell, logistic
+from cells.tables import made
+from skgd import GDClassifier, GDRegressor
+from skgd._objective.objective import Objective
+from skgd._solvers import newton
+
+
+def share_of_largest(share, X, y):
+    """Return a share of the least alpha for which all coefficients of the lasso are zero."""
+    return share * np.abs(X.T @ (y - y.mean())).max() / len(y)
+
+
+def lasso(table, share=0.05, *, positive=False, without=None):
+    """Return the cell of the lasso."""
+    def ours(X, y):
+        return GDRegressor(
+            penalty="l1", positive=positive, alpha=share_of_largest(share, X, y)
+        )  # fmt: skip
+
+    def peer(X, y, **options):
+        return Lasso(share_of_largest(share, X, y), positive=positive, max_iter=10_000, **options)
+
+    penalty = "l1 positive" if positive else "l1"
+    return Cell("squared_error", penalty, table, ours, {"Lasso": peer}, without)
+
+
+def l1_log_loss(table, alpha=1e-4, without=None):
+    """Return the cell of sparse logistic regression."""
+    peers = {"liblinear": logistic(alpha, "liblinear", l1_ratio=1.0, intercept_scaling=10.0)}
+    return Cell(
+        "log_loss", "l1", table, lambda X, y: GDClassifier(penalty="l1", alpha=alpha), peers,
+        without,
+    )  # fmt: skip
+
+
+class Unwary(newton._Iteration):  # noqa: SLF001
+    """Newton steps that reuse the Hessian of a sample in spite of a non-smooth penalty."""
+
+    def __init__(self, solver, *more):
+        super().__init__(solver, *more)
+        self.is_reused = solver.hessian is not None
+
+
+CLIPPED_PROX = Objective.prox
+UNCLIPPED = (
+    Objective, "prox", lambda self, x, step: x if step == 0.0 else CLIPPED_PROX(self, x, step)
+)  # fmt: skip
+REUSED_HESSIAN = (newton, "_Iteration", Unwary)
+
+CELLS = [
+    lasso(made("text", 20_000, 30_000, "numbers"), positive=True, without=UNCLIPPED),
+    lasso(made("dense", 200, 5_000, "numbers"), positive=True, without=UNCLIPPED),
+    lasso(made("dense", 200, 5_000, "numbers")),
+    lasso(made("dense", 2_000, 50, "numbers")),
+    lasso(made("dense", 100_000, 50, "numbers")),
+    l1_log_loss(made("dense", 200, 5_000, "classes")),
+    l1_log_loss(made("dense", 100_000, 50, "classes"), alpha=1e-2, without=REUSED_HESSIAN),
+]
