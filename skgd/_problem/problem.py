@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from skgd._engine import DataTerm, rows_of, signed_targets, value_and_gradient
+from skgd._problem.column_store import ColumnStore
 from skgd._problem.dual_point import DualPoint
 from skgd._problem.expansion import Expansion
 from skgd._problem.moments import Moments
@@ -226,6 +227,10 @@ class Problem:
     def dense_scaled_rows(self, rows, mean, scale):
         """Return some rows as a dense array in preconditioned coordinates."""
         return dense_scaled_rows(self.X, rows, mean, scale)
+
+    def column_store(self, mean):
+        """Return the columns, for methods that move one coefficient at a time."""
+        return ColumnStore(self.X, mean)
 
     def dense_rows(self):
         """Return all rows as a dense array."""

@@ -13,9 +13,10 @@ from skgd._solvers import (
     row_space,
     second_order,
     smoothing,
+    working_sets,
 )
 
-SOLVERS = interior_point, second_order, smoothing, first_order
+SOLVERS = interior_point, second_order, working_sets, smoothing, first_order
 
 
 def choose(objective):

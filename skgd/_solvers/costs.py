@@ -152,6 +152,22 @@ class ActiveSet:
     rounding = 1e-26
 
 
+class WorkingSetLimits:
+    """Proximal Newton by coordinate descent over working sets."""
+
+    # Passes over all columns, for the choice between solvers.
+    passes = 30.0
+    # The coordinates at a kink that join a working set, at least.
+    least = 128
+    # The share of the squared proximal step that a working set may leave behind, and of the last
+    # decrease that the next quadratic may.
+    inner, forcing = 1e-3, 1e-2
+    # Newton steps on a working set, cycles over the outputs of a softmax, and sweeps of a step.
+    steps, cycles, sweeps = 20, 50, 5000
+    # Steps below this share are not taken; a rise that is this share of the value is rounding.
+    shortest, rounding = 1e-4, 1e-15
+
+
 class Gap:
     """Duality gaps."""
 
