@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from skgd._problem.columns import Columns
+from skgd._problem.scaled_rows import BLOCK
 
 
 class ColumnStore:
@@ -53,3 +54,14 @@ class ColumnStore:
         np.subtract(self.X[:, new].T, self.mean[new][:, None], out=self.kept[self.count:count])
         self.count = count
         self.columns = Columns(self.kept)
+
+    def gram(self, numbers, weights):
+        """Return the products of dense columns with each other, weighted by rows."""
+        rows, place = np.flatnonzero(weights), self.place[numbers]
+        roots, result = np.sqrt(weights[rows]), np.zeros((len(numbers), len(numbers)))
+        step = max(64, BLOCK // max(1, len(numbers)))
+        for start in range(0, len(rows), step):
+            part = slice(start, start + step)
+            block = self.kept[np.ix_(place, rows[part])] * roots[part]
+            result += block @ block.T
+        return result

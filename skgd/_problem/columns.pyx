@@ -124,6 +124,22 @@ cdef class Columns:
                         PyErr_CheckSignals()
         return result
 
+    def transposed_times(self, numbers):
+        """Return the sum of each column times numbers of the rows."""
+        result = np.empty(self.m)
+        cdef const double* r = floats(numbers, (self.n,))
+        cdef double* q = writeable_floats(result, (self.m,))
+        cdef Py_ssize_t j, left = SLICE
+        with nogil:
+            for j in range(self.m):
+                q[j] = self.dot(j, r)
+                left -= self.stop[j] - self.start[j]
+                if left < 0:
+                    left = SLICE
+                    with gil:
+                        PyErr_CheckSignals()
+        return result
+
     def weighted_moments(self, weights):
         """Return the weighted sums of each column and of its squares."""
         first, second = np.empty(self.m), np.empty(self.m)

@@ -157,9 +157,14 @@ class Problem:
             subset=subset,
         )  # fmt: skip
 
+    @property
+    def keeps_margins(self):
+        """Whether the margins of all rows are few enough to keep."""
+        return self.n * self.k <= KEPT
+
     def room_for_margins(self):
         """Return an array for the margins of all rows, or None where they are too many to keep."""
-        return np.empty((self.n, self.k)) if self.n * self.k <= KEPT else None
+        return np.empty((self.n, self.k)) if self.keeps_margins else None
 
     def expand(self, coef, intercept, margins=None):
         """Return the losses to second order about given coefficients.

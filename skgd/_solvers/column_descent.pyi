@@ -12,6 +12,7 @@ def descend_columns(
     sums: _Floats,
     total: float,
     curvature: _Floats,
+    linear: _Floats,
     diag: _Floats,
     l1: _Floats,
     lower: _Floats,

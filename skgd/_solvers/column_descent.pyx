@@ -1,12 +1,13 @@
 # cython: language_level=3, cdivision=True
 """Cyclic coordinate descent over columns on a weighted least-squares problem with l1 and bounds.
 
-    min over x, c of  sum_i (g_i v_i + h_i v_i^2 / 2) + sum_j (diag_j x_j^2 / 2 + l1_j |x_j|)
+    min over x, c of  sum_i (g_i v_i + h_i v_i^2 / 2)
+                      + sum_j (linear_j x_j + diag_j x_j^2 / 2 + l1_j |x_j|)
 
 within bounds, with the changes ``v_i = c + sum_j scale_j a_ij (x_j - x0_j)`` of the margins. The
 derivatives ``r_i = g_i + h_i v_i`` are kept, so that a step reads and changes one column::
 
-    q = scale_j sum_i a_ij r_i + diag_j x_j
+    q = scale_j sum_i a_ij r_i + linear_j + diag_j x_j
     H = scale_j^2 sum_i h_i (a_ij - m_j)^2 + diag_j,   m_j = sum_i h_i a_ij / sum_i h_i
     x_j = clip(soft(x_j - q / H, l1_j / H))
 
@@ -34,6 +35,7 @@ cdef struct Terms:
     const double* h
     const double* sums
     const double* curvature
+    const double* linear
     const double* diag
     const double* l1
     const double* lower
@@ -49,7 +51,7 @@ cdef inline double step_along(Columns A, Py_ssize_t j, const Terms* t) noexcept 
     cdef double H = t.curvature[j], s = t.scale[j], x = t.x[j], best, move
     if not H > 0.0:
         return 0.0
-    best = x - (s * (A.dot(j, t.r) + t.offset[0] * t.sums[j]) + t.diag[j] * x) / H
+    best = x - (s * (A.dot(j, t.r) + t.offset[0] * t.sums[j]) + t.linear[j] + t.diag[j] * x) / H
     if best > t.l1[j] / H:
         best -= t.l1[j] / H
     elif best < -t.l1[j] / H:
@@ -69,8 +71,8 @@ cdef inline double step_along(Columns A, Py_ssize_t j, const Terms* t) noexcept 
 
 
 def descend_columns(
-    Columns columns, scale, h, sums, total, curvature, diag, l1, lower, upper, r, x, offset, *,
-    n_sweeps, tol
+    Columns columns, scale, h, sums, total, curvature, linear, diag, l1, lower, upper, r, x, offset,
+    *, n_sweeps, tol
 ):
     """Minimise over x, one coordinate at a time, and over the intercept.
 
@@ -85,10 +87,10 @@ def descend_columns(
     sums : array of shape (m,)
         ``sum_i h_i a_ij``.
     total : float
-        ``sum_i h_i``; 0 without an intercept.
+        ``sum_i h_i``, and the intercept's own curvature; 0 without an intercept.
     curvature : array of shape (m,)
         H; a coordinate without curvature stays.
-    diag, l1, lower, upper : array of shape (m,)
+    linear, diag, l1, lower, upper : array of shape (m,)
     r : array of shape (n,)
         The derivatives without the intercept's part; changed in place.
     x : array of shape (m,)
@@ -111,6 +113,7 @@ def descend_columns(
     free = np.empty(m, dtype=np.intp)
     cdef Py_ssize_t* active = writeable_integers(free, (m,))
     t.scale, t.h, t.sums = floats(scale, (m,)), floats(h, (n,)), floats(sums, (m,))
+    t.linear = floats(linear, (m,))
     t.curvature, t.diag, t.l1 = floats(curvature, (m,)), floats(diag, (m,)), floats(l1, (m,))
     t.lower, t.upper, t.total = floats(lower, (m,)), floats(upper, (m,)), total
     t.r, t.x = writeable_floats(r, (n,)), writeable_floats(x, (m,))

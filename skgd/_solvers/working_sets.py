@@ -26,8 +26,9 @@ import numpy as np
 
 from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
+from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import duality_gap
-from skgd._solvers.active_set import SeparablePenalty
+from skgd._solvers.active_set import SeparablePenalty, active_set_qp
 from skgd._solvers.column_descent import descend_columns
 from skgd._solvers.costs import WorkingSetLimits as Limits
 from skgd._utils.linalg import one_thread
@@ -35,12 +36,17 @@ from skgd.optimizers import FullBatchOptimizer
 
 
 def suits(objective):
-    """Tell whether working sets can minimise an objective."""
+    """Tell whether working sets can minimise an objective without smoothing."""
+    return has_columns(objective) and len(smoothing_path(objective)) == 1
+
+
+def has_columns(objective):
+    """Tell whether coordinate descent on the columns is possible: penalty and loss suit it."""
     loss, problem = objective.loss, objective.problem
     return (
         objective.proximal and loss.convex and loss.has_hessian
         and objective.penalty.separable_form(problem.d) is not None
-        and len(problem.row_parts()) == 1
+        and problem.keeps_margins
     )  # fmt: skip
 
 
@@ -73,27 +79,27 @@ class WorkingSets(FullBatchOptimizer):
         penalty = SeparablePenalty.of(objective)
         x, length = penalty.clip(x), 1.0
         store = objective.problem.column_store(objective.metric.mean)
-        point = objective.at(x)
+        point, losses = objective.at(x), RowLosses(objective.problem)
         while not monitor(x, point.value, point.gradient, length):
-            steps = self._steps(objective, penalty, x, point.gradient)
-            enough = Limits.inner * float(steps.sum())
-            working = _working_set(steps, penalty.free(x))
-            part = Subproblem(objective, store, penalty, x, point, working)
-            length = part.descend(enough)
+            steps = squared_steps(objective, penalty, x, point.gradient)
+            working = working_set(steps, penalty.free(x))
+            part = Subproblem(objective, store, penalty, x, point.margins, working)
+            length = part.descend(losses, Limits.inner * float(steps.sum()))
             if length == 0.0:
                 break
             x = part.solution()
             point = objective.at(x)
         return x
 
-    def _steps(self, objective, penalty, x, gradient):
-        """Return the squared steps of the coefficients to the proximal point, 0 of intercepts."""
-        steps = penalty.coordinate_steps(x, gradient, np.ones(len(x))) ** 2
-        steps.reshape(objective.shape)[:, objective.problem.d:] = 0.0
-        return steps
+
+def squared_steps(objective, penalty, x, gradient):
+    """Return the squared steps of the coefficients to the proximal point; 0 of the intercepts."""
+    steps = penalty.coordinate_steps(x, gradient, np.ones(len(x))) ** 2
+    steps.reshape(objective.shape)[:, objective.problem.d:] = 0.0
+    return steps
 
 
-def _working_set(steps, free):
+def working_set(steps, free):
     """Tell which coordinates to work on: those that are not at a kink, and that would move most."""
     working = free & (steps >= 0.0)
     others = np.flatnonzero(~free & (steps > 0.0))
@@ -104,69 +110,129 @@ def _working_set(steps, free):
     return working
 
 
+class RowLosses:
+    """The losses of the rows as functions of their margins."""
+
+    def __init__(self, problem):
+        self.loss, self.rule = problem.loss, problem.loss.compiled(problem.k)
+        self.targets, self.is_multiclass = problem.signed_targets(), problem.is_multiclass
+
+    def values(self, margins):
+        return self.rule.apply("value", self.targets, margins)
+
+    def gradient(self, margins):
+        return self.rule.apply("gradient", self.targets, margins)
+
+    def hessian_terms(self, margins):
+        return self.loss.hessian_terms(self.targets, margins)
+
+    def hessian_product(self, terms, direction):
+        return self.loss.hessian_product(terms, direction)
+
+
 class _Output:
     """The coordinates of one output in a working set, and the columns that belong to them."""
 
-    def __init__(self, columns, numbers, x, objective, penalty, c):
-        self.numbers, self.columns, self.x = numbers, columns, x[numbers]
+    def __init__(self, store, numbers, x, objective, penalty, c):
+        self.numbers, self.columns, self.x = numbers, store.take(numbers), x[numbers]
+        self.gram = store.gram if store.is_centred else None
         self.scale = objective.metric.inverse[c][numbers]
         self.diag = objective.penalty_hessian_diag[c][numbers]
         at = c * objective.shape[1] + numbers
         self.penalty = penalty.part(at)
+        # The curvature of an intercept where that of coefficients is 1.
+        self.unit = float(objective.smoothness[c] * objective.metric.unit[c])
+        self.has_intercept = objective.shape[1] > objective.problem.d
 
-    def minimise(self, r, h, centred, x, *, tol):
-        """Move x to the minimum of the quadratic; return the change of the margins, and how far.
+    def minimise(self, r, h, x, damping, tol):
+        """Move x to the minimum of the damped quadratic about self.x.
 
-        r are the derivatives of the rows there, and h their second derivatives.
+        Parameters
+        ----------
+        r, h : array of shape (n,)
+            First and second derivatives of the rows at x.
+        x : array of shape (m,)
+            Changed in place.
+        damping, tol : float
+
+        Returns
+        -------
+        change : array of shape (n,)
+            That of the margins.
+        offset : float
+            That of the intercept, which is in it.
         """
         sums, squares = self.columns.weighted_moments(h)
-        total = float(h.sum()) if centred else 0.0
+        total = float(h.sum()) + damping * self.unit if self.has_intercept else 0.0
         if total > 0.0:
             squares = np.maximum(squares - sums**2 / total, 0.0)
         offset = np.array([-float(r.sum()) / total if total > 0.0 else 0.0])
-        before, first = x.copy(), offset[0]
-        r, penalty = r.copy(), self.penalty
-        descend_columns(
-            self.columns, self.scale, h, sums, total, self.scale**2 * squares + self.diag,
-            self.diag, penalty.l1, penalty.lower, penalty.upper, r, x, offset,
-            n_sweeps=Limits.sweeps, tol=tol,
+        before, r, penalty, diag = x.copy(), r.copy(), self.penalty, self.diag + damping
+        has_gram = self.gram is not None and 0 < len(x) <= Limits.gram
+        sweeps = 5 + int(Limits.sweeps_per_column * len(x)) if has_gram else Limits.sweeps
+        left = descend_columns(
+            self.columns, self.scale, h, sums, total, self.scale**2 * squares + diag,
+            -damping * self.x, diag, penalty.l1, penalty.lower, penalty.upper, r, x, offset,
+            n_sweeps=sweeps, tol=tol,
         )  # fmt: skip
-        moved = x - before
-        return self.columns.times(self.scale * moved) + offset[0], offset[0], moved, first
+        if has_gram and left > tol:
+            sums *= self.scale
+            gradient = self.scale * self.columns.transposed_times(r) + offset[0] * sums
+            gradient += diag * x - damping * self.x
+            hessian = self.gram(self.numbers, h) * self.scale[:, None] * self.scale
+            if total > 0.0:
+                hessian -= np.outer(sums, sums) / total
+            hessian[np.diag_indices(len(x))] += diag
+            goal = active_set_qp(hessian, gradient, x, penalty, Limits.exact)
+            if total > 0.0:
+                offset -= sums @ (goal - x) / total
+            x[:] = goal
+        return self.columns.times(self.scale * (x - before)) + offset[0], offset[0]
+
+    def penalty_value(self, x):
+        return self.penalty.value(x) + 0.5 * float(self.diag @ x**2)
 
 
 class Subproblem:
-    """An objective over a working set of its coordinates, with all others held."""
+    """An objective over a working set of its coordinates, with all others held.
 
-    def __init__(self, objective, store, penalty, x, point, working):
+    Parameters
+    ----------
+    objective : Objective
+    store : ColumnStore
+    penalty : SeparablePenalty
+    x : array of shape (n_parameters,)
+    margins : array of shape (n_samples, n_outputs)
+    working : bool array of shape (n_parameters,)
+    """
+
+    def __init__(self, objective, store, penalty, x, margins, working):
         self.objective, self.store, self.start = objective, store, x
         k, p = objective.shape
-        problem, d = objective.problem, objective.problem.d
-        self.centred, self.is_multiclass = p > d, problem.is_multiclass
-        self.targets, self.rule = problem.signed_targets(), problem.loss.compiled(k)
-        self.weights = problem.shares()[:, None] * objective.metric.unit
-        self.margins = point.margins.copy()
-        self.intercept, self.outputs = np.zeros(k), []
+        self.weights = objective.problem.shares()[:, None] * objective.metric.unit
+        self.margins, self.intercept, self.outputs = margins, np.zeros(k), []
+        self.damping = 0.0 if objective.loss.constant_hessian else Limits.first_damping
         x, working = x.reshape(k, p), working.reshape(k, p)
         for c in range(k):
-            numbers = np.flatnonzero(working[c, :d])
-            self.outputs.append(
-                _Output(store.take(numbers), numbers, x[c], objective, penalty, c)
-            )
+            numbers = np.flatnonzero(working[c, :objective.problem.d])
+            self.outputs.append(_Output(store, numbers, x[c], objective, penalty, c))
 
-    def descend(self, enough):
-        """Take Newton steps until they promise no more than enough; return the last one's length."""
-        value, tol, length, last = self._losses(self.margins), enough, 0.0, 0.0
+    def descend(self, losses, enough):
+        """Take Newton steps until one promises no more than enough; return the last one's length."""
+        value, last, length = self._value(losses, self.margins), 0.0, 0.0
         exact = self.objective.loss.constant_hessian
         for _ in range(Limits.steps):
-            if not exact:
-                tol = max(enough, Limits.forcing * last)
-            goals, change, shifts, decrease = self._direction(tol)
+            tol = enough if exact else max(enough, Limits.forcing * last)
+            goals, change, shifts, decrease = self._direction(losses, tol)
             if not decrease > 0.0:
                 break
-            last, value = decrease, self._search(value, goals, change, shifts, decrease)
-            length = self.length or length
-            if self.length == 0.0 or exact or decrease <= enough:
+            step, value = self._search(losses, value, goals, change, shifts, decrease)
+            length, last = step or length, decrease
+            if step <= Limits.short:
+                self.damping = max(10.0 * self.damping, Limits.first_damping)
+            else:
+                self.damping = max(0.1 * self.damping, Limits.least_damping)
+            if exact or decrease <= enough or self.damping > Limits.largest_damping:
                 break
         return length
 
@@ -185,28 +251,20 @@ class Subproblem:
                 x[c, d] += shift / metric.inverse[c, d]
         return x.ravel()
 
-    # ---- steps ----------------------------------------------------------------------------------
-
-    def _direction(self, tol):
+    def _direction(self, losses, tol):
         """Return where each output goes, how its margins and intercept change, and the decrease."""
-        objective, loss = self.objective, self.objective.loss
-        gradient = self._weighted(self.rule.apply("gradient", self.targets, self.margins))
-        terms = loss.hessian_terms(self.targets, self.margins)
+        gradient = self._weighted(losses.gradient(self.margins))
+        terms = losses.hessian_terms(self.margins)
         change, shifts = np.zeros(self.margins.shape), np.zeros(len(self.outputs))
         goals = [output.x.copy() for output in self.outputs]
-        for cycle in range(Limits.cycles if self.is_multiclass else 1):
+        curvature = self._weighted(terms * (1.0 - terms) if losses.is_multiclass else terms)
+        for _ in range(Limits.cycles if losses.is_multiclass else 1):
             farthest = 0.0
             for c, output in enumerate(self.outputs):
-                r, h = gradient[:, c], terms[:, c]
-                if self.is_multiclass:
-                    if cycle or c:
-                        image = self._weighted(loss.hessian_product(terms, change))
-                        r = r + image[:, c]
-                    h = h * (1.0 - h)
-                h = self._weighted(h[:, None], c)[:, 0]
-                part, shift, moved, first = output.minimise(
-                    np.ascontiguousarray(r), h, self.centred, goals[c], tol=tol
-                )
+                r, h = gradient[:, c].copy(), curvature[:, c].copy()
+                if losses.is_multiclass:
+                    r += self._weighted(losses.hessian_product(terms, change))[:, c]
+                part, shift = output.minimise(r, h, goals[c], self.damping, tol)
                 change[:, c] += part
                 shifts[c] += shift
                 farthest = max(farthest, float(h @ part**2))
@@ -214,38 +272,41 @@ class Subproblem:
                 break
         decrease = -float(np.sum(gradient * change))
         for output, goal in zip(self.outputs, goals, strict=True):
-            decrease += self._penalty_value(output, output.x) - self._penalty_value(output, goal)
+            decrease += output.penalty_value(output.x) - output.penalty_value(goal)
             decrease += 0.5 * float(output.diag @ (goal - output.x) ** 2)
         return goals, change, shifts, decrease
 
-    def _search(self, value, goals, change, shifts, decrease):
-        """Halve a step until the objective falls enough; take it and return the losses behind it."""
+    def _search(self, losses, value, goals, change, shifts, decrease):
+        """Halve a step until the objective falls enough.
+
+        Returns
+        -------
+        length : float
+            0 where no step does.
+        value : float
+            The losses behind the step.
+        """
         before = [output.x for output in self.outputs]
-        penalties = sum(map(self._penalty_value, self.outputs, before))
-        self.length = 1.0
-        while self.length > Limits.shortest:
-            margins = self.margins + self.length * change
-            points = [x + self.length * (goal - x) for x, goal in zip(before, goals, strict=True)]
-            new = self._losses(margins)
-            fallen = value + penalties - new - sum(map(self._penalty_value, self.outputs, points))
-            if fallen >= 1e-4 * self.length * decrease - Limits.rounding * abs(value):
-                self.margins, self.intercept = margins, self.intercept + self.length * shifts
-                for output, point, goal in zip(self.outputs, points, goals, strict=True):
-                    output.x = goal if self.length == 1.0 else point
-                return new
-            self.length *= 0.5
-        self.length = 0.0
-        return value
+        start = value + sum(o.penalty_value(x) for o, x in zip(self.outputs, before, strict=True))
+        length = 1.0
+        while length > Limits.shortest:
+            margins = self.margins + length * change
+            points = goals if length == 1.0 else [
+                x + length * (goal - x) for x, goal in zip(before, goals, strict=True)
+            ]
+            new = self._value(losses, margins)
+            end = new + sum(o.penalty_value(x) for o, x in zip(self.outputs, points, strict=True))
+            if start - end >= 1e-4 * length * decrease - Limits.rounding * abs(start):
+                self.margins, self.intercept = margins, self.intercept + length * shifts
+                for output, point in zip(self.outputs, points, strict=True):
+                    output.x = point
+                return length, new
+            length *= 0.5
+        return 0.0, value
 
-    def _losses(self, margins):
-        values = self._weighted(self.rule.apply("value", self.targets, margins))
-        return float(values.sum())
+    def _value(self, losses, margins):
+        return float(self._weighted(losses.values(margins)).sum())
 
-    def _weighted(self, values, c=slice(None)):
+    def _weighted(self, values):
         """Return numbers of the rows times their weights; rows without weight may have any."""
-        weights = self.weights[:, [c]] if np.isscalar(c) else self.weights
-        return np.where(weights > 0.0, weights * values, 0.0)
-
-    @staticmethod
-    def _penalty_value(output, x):
-        return output.penalty.value(x) + 0.5 * float(output.diag @ x**2)
+        return np.where(self.weights > 0.0, self.weights * values, 0.0)
