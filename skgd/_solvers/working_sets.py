@@ -1,18 +1,20 @@
 """Proximal Newton by coordinate descent over working sets, for many columns and few coefficients.
 
-    min over x of  F(x) = sum_i s_i l(y_i, z_i) + sum_j (diag_j x_j^2 / 2 + l1_j |x_j|),  l <= x <= h
+    min over x of  sum_i s_i l(y_i, z_i) + sum_j (diag_j x_j^2 / 2 + l1_j |x_j|)  within bounds
 
 A round reads all rows once, for the gradient of every coordinate. The working set is made of the
 coordinates that are not at a kink (a bound, or 0 where l1 counts), and of those at one that would
 move most, ``|x_j - prox_j(x_j - g_j)|``; there are twice as many as the former. On the working set
 proximal Newton steps go to the minimum over v of
 
-    sum_i s_i (l'_i a_i'v + l''_i (a_i'v)^2 / 2) + sum_j (diag_j (x_j + v_j)^2 / 2 + l1_j |x_j + v_j|)
+    sum_i s_i (l'_i (a_i'v) + l''_i (a_i'v)^2 / 2)
+        + sum_j (damping v_j^2 / 2 + diag_j (x_j + v_j)^2 / 2 + l1_j |x_j + v_j|)
 
-by coordinate descent on the columns (`column_descent`), output after output. They are halved until
-F falls by 1e-4 of what was predicted. Squared errors need one step. The method stops as `History`
-says, on a duality gap where one is known: with the derivatives ``l'`` as dual variables, scaled
-into the dual feasible set.
+by coordinate descent on the columns (`column_descent`), output after output, or by an active-set
+method on the Gram matrix where dense columns are so few, and so correlated, that it costs less.
+They are halved until F falls by 1e-4 of what was predicted. Squared errors need one step. The
+method stops as `History` says, on a duality gap where one is known: with the derivatives ``l'`` as
+dual variables, scaled into the dual feasible set.
 
 References
 ----------
@@ -218,7 +220,7 @@ class Subproblem:
             self.outputs.append(_Output(store, numbers, x[c], objective, penalty, c))
 
     def descend(self, losses, enough):
-        """Take Newton steps until one promises no more than enough; return the last one's length."""
+        """Take Newton steps until one promises no more than enough; return the last length."""
         value, last, length = self._value(losses, self.margins), 0.0, 0.0
         exact = self.objective.loss.constant_hessian
         for _ in range(Limits.steps):
