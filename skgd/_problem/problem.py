@@ -13,6 +13,7 @@ import numpy as np
 from scipy import sparse
 
 from skgd._engine import DataTerm, rows_of, signed_targets, value_and_gradient
+from skgd._problem.column_store import ColumnStore
 from skgd._problem.dual_point import DualPoint
 from skgd._problem.expansion import Expansion
 from skgd._problem.moments import Moments
@@ -172,9 +173,14 @@ class Problem:
             subset=subset,
         )  # fmt: skip
 
+    @property
+    def keeps_margins(self):
+        """Whether the margins of all rows are few enough to keep."""
+        return self.n * self.k <= KEPT
+
     def room_for_margins(self):
         """Return an array for the margins of all rows, or None where they are too many to keep."""
-        return np.empty((self.n, self.k)) if self.n * self.k <= KEPT else None
+        return np.empty((self.n, self.k)) if self.keeps_margins else None
 
     def expand(self, coef, intercept, margins=None):
         """Return the losses to second order about given coefficients.
@@ -242,6 +248,10 @@ class Problem:
     def dense_scaled_rows(self, rows, mean, scale):
         """Return some rows as a dense array in preconditioned coordinates."""
         return dense_scaled_rows(self.X, rows, mean, scale)
+
+    def column_store(self, mean):
+        """Return the columns, for methods that move one coefficient at a time."""
+        return ColumnStore(self.X, mean)
 
     def dense_rows(self):
         """Return all rows as a dense array."""

@@ -13,10 +13,11 @@ from skgd._solvers import (
     row_space,
     second_order,
     smoothing,
+    working_sets,
 )
 from skgd._solvers.costs import Compression
 
-SOLVERS = interior_point, second_order, smoothing, first_order
+SOLVERS = interior_point, second_order, working_sets, smoothing, first_order
 
 
 def choose(objective):

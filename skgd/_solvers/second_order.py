@@ -32,7 +32,8 @@ def cost(objective):
     """Return about how many multiplications the descent takes."""
     work = hessian_work(objective) / LBFGSStart.as_fast
     products = Work.products * Work.of_pass(objective)
-    return Work.newton_steps * min(work, products)
+    steps = Work.exact_steps if objective.loss.constant_hessian else Work.newton_steps
+    return steps * min(work, products)
 
 
 def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None, on_path=False):

@@ -11,7 +11,7 @@ Nesterov, Smooth minimization of non-smooth functions, 2005.
 from dataclasses import replace
 
 from skgd._objective.smoothing import smoothing_path
-from skgd._solvers import duality_gap, first_order, newton, second_order
+from skgd._solvers import duality_gap, first_order, newton, second_order, working_sets
 from skgd._solvers.costs import Auto
 
 
@@ -22,7 +22,8 @@ def suits(objective):
 
 def cost(objective):
     """Return about how many multiplications the descent takes."""
-    return sum(_solver(smoothed).cost(smoothed) for smoothed in _objectives(objective))
+    path = _objectives(objective)
+    return sum(_solver(objective, smoothed).cost(smoothed) for smoothed in path)
 
 
 def minimise(objective, x, history):
@@ -31,14 +32,14 @@ def minimise(objective, x, history):
     for smoothed in [*path, last]:
         history.resume()
         options = {} if smoothed.loss is objective.loss else {"reported": objective}
+        solver = _solver(objective, smoothed)
         bound = None
         if smoothed is not last:
             options["enough"] = Auto.smoothed_tol
-        elif not objective.loss.smooth or _solver(smoothed) is first_order and smoothed.proximal:
+        elif not objective.loss.smooth or solver is not second_order and smoothed.proximal:
             bound, options["confirm"] = duality_gap.confirmation(
                 objective, history, smoothed.loss
             )
-        solver = _solver(smoothed)
         if solver is second_order:
             options["on_path"] = True
         solution = solver.minimise(smoothed, x, history, **options)
@@ -57,5 +58,10 @@ def _objectives(objective):
     ]  # fmt: skip
 
 
-def _solver(objective):
-    return second_order if newton.suits(objective) else first_order
+def _solver(objective, smoothed):
+    """Return the solver of a smoothed objective."""
+    solvers = [second_order] if newton.suits(smoothed) else []
+    # Kinks that are rounded over little have too much curvature for coordinate descent.
+    if objective.loss.smooth and working_sets.has_columns(smoothed):
+        solvers.append(working_sets)
+    return min(solvers, key=lambda solver: solver.cost(smoothed), default=first_order)

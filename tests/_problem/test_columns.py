@@ -1,0 +1,53 @@
+"""Columns of X, in one piece each."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import sparse
+
+from skgd._problem.column_store import ColumnStore
+from skgd._problem.columns import Columns
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(30, 9)) * RNG.choice([0.0, 1.0, 1.0], size=(30, 9))
+
+
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray, sparse.csr_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_over_columns_are_those_of_numpy(layout, dtype):
+    rows, mean = layout(X.astype(dtype)), RNG.normal(size=9)
+    store, numbers = ColumnStore(rows, mean), np.array([7, 2, 3])
+    centre = mean[numbers] if store.is_centred else np.zeros(3)
+    expected = X.astype(dtype)[:, numbers].astype(float) - centre
+    h, r, w = RNG.random(30), RNG.normal(size=30), np.array([0.5, 0.0, -2.0])
+    store.take(np.array([3, 0]))  # columns that are there already, in another order
+    columns = store.take(numbers)
+    assert (columns.n, columns.m) == (30, 3)
+    assert_allclose(columns.times(w), expected @ w, atol=1e-12)
+    assert_allclose(columns.transposed_times(r), expected.T @ r, atol=1e-12)
+    first, second = columns.weighted_moments(h)
+    assert_allclose(first, expected.T @ h, atol=1e-12)
+    assert_allclose(second, (expected**2).T @ h, atol=1e-12)
+    if store.is_centred:
+        assert_allclose(store.gram(numbers, h), (expected.T * h) @ expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("rows", "starts", "stops"),
+    [([0, 4], [0], [2]), ([0, -1], [0], [2]), ([0, 1], [0], [3]), ([0, 1], [-1], [1]),
+     ([0, 1], [2], [1])],
+)  # fmt: skip
+def test_numbers_of_sparse_columns_must_be_in_the_rows_and_in_the_data(rows, starts, stops):
+    rows, starts, stops = (np.array(part, dtype=np.intp) for part in (rows, starts, stops))
+    with pytest.raises(ValueError, match="pass the indices and indptr of a CSC matrix"):
+        Columns(np.ones(2), rows, starts, stops, 4)
+
+
+def test_products_need_as_many_numbers_as_there_are_rows_or_columns():
+    columns = Columns(np.ones((2, 5)))
+    with pytest.raises(ValueError, match="float64 of shape"):
+        columns.times(np.ones(3))
+    with pytest.raises(ValueError, match="float64 of shape"):
+        columns.transposed_times(np.ones(4))
+    with pytest.raises(IndexError):
+        columns.take(np.array([2]))
