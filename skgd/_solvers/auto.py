@@ -7,6 +7,7 @@ whether it suits an objective, what it costs (see `costs`), and how it minimises
 from dataclasses import replace
 
 from skgd._solvers import (
+    dual_coordinate_descent,
     duality_gap,
     first_order,
     interior_point,

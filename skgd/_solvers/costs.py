@@ -111,6 +111,26 @@ class InteriorPointLimits:
     reached = 1e-15
 
 
+class DualDescent:
+    """Dual coordinate descent for piecewise-linear losses."""
+
+    # The curvature of the intercept's proximal term, as a share of the rows' mean curvature.
+    intercept = 0.1
+    # Columns that make up more than this share of the rest of the rows, of which so many are
+    # treated by proximal terms.
+    steep, eliminated = 0.1, 30
+    # Squared means of columns, in units of their variance, up to which they are centred without a
+    # copy; and the squared length of a centred row, as a share of that of the row, that is rounding.
+    far, rounding = 1e6, 1e-12
+    # The passes of a round: at least, as a share of those before, at most; and its sweeps.
+    least, growth, most, sweeps_of_round = 2.0, 0.3, 50.0, 50
+    # A descent has stalled where, after so many passes, the last half of them has left more than
+    # this share of the gap.
+    patience, stalled = 200.0, 0.5
+    # The passes of a descent.
+    sweeps = 30
+
+
 class NewtonLimits:
     """Newton's method."""
 
