@@ -40,42 +40,61 @@ from skgd.optimizers import FullBatchOptimizer
 
 
 def suits(objective):
-    """Tell whether dual coordinate descent can minimise an objective."""
-    penalty, metric = objective.penalty_curvature, objective.metric
-    frozen = metric.inverse[:, :objective.problem.d] == 0
+    """Tell whether dual coordinate descent can minimise an objective, and an exact method is dear.
+
+    Small tables take the interior point method a few milliseconds.
+    """
+    problem, penalty = objective.problem, objective.penalty_curvature
+    frozen = objective.metric.inverse[:, :problem.d] == 0
     if objective.proximal or not np.all((penalty == penalty[0]) & ((penalty > 0) | frozen)):
         return False
-    return (
-        objective.penalty.separable_form(objective.problem.d) is not None
-        and _loss_terms(objective) is not None and not frozen.all()
-    )  # fmt: skip
+    if problem.n * problem.width < Limits.small or frozen.all():
+        return False
+    is_separable = objective.penalty.separable_form(problem.d) is not None
+    return is_separable and _loss_terms(objective.loss, np.zeros((1, problem.k))) is not None
 
 
 def cost(objective):
-    """Return about how many multiplications the descent takes."""
+    """Return about how many multiplications the descent takes.
+
+    If rows are fewer than columns, they are nearly orthogonal. Otherwise the sweeps grow with the
+    share of its box that a dual variable needs for a change of its own margin by 1.
+    """
     problem = objective.problem
-    return Limits.sweeps * 4.0 * problem.n * problem.width * problem.k
+    sweeps = Limits.sweeps
+    if 2 * problem.n > problem.d:
+        relative = _relative_variances(objective).sum()
+        sweeps += Limits.sweeps_per_hardness * float(relative) / problem.n
+    return sweeps * _work_of_pass(problem)
 
 
-def minimise(objective, x, history):
+def _work_of_pass(problem):
+    return 4.0 * problem.n * problem.width * problem.k
+
+
+def minimise(objective, x, history, *, affordable=np.inf):
     """Return the `Solution` of a descent from x; see `auto.solve`.
 
     A descent whose gap stalls leaves open why it stopped.
+
+    Parameters
+    ----------
+    affordable : float
+        The multiplications before which a descent is never given up.
     """
     if not history.start_objective > 0.0:  # piecewise-linear losses are never below zero
         history.finish(Stop.PRECISION)
         return Solution(x)
-    solver = DualCoordinateDescent(history)
+    solver = DualCoordinateDescent(history, affordable / _work_of_pass(objective.problem))
     x = train_full_batch(solver, objective, x, history)
-    if solver.is_exact:
-        history.finish(Stop.PRECISION)
+    if solver.end is not None:
+        history.finish(solver.end)
     return Solution(x, lower_bound=solver.lower_bound(objective, x), dual=solver.dual)
 
 
-def _loss_terms(objective):
-    """Return position, low, high and band of the loss for all rows; None for other losses."""
-    targets = objective.problem.signed_targets()
-    terms = objective.loss.piecewise_linear(targets)
+def _loss_terms(loss, targets):
+    """Return position, low, high and band of a loss for each target; None for other losses."""
+    terms = loss.piecewise_linear(targets)
     if terms is None:
         return None
     position, low, high = np.broadcast_arrays(*terms)
@@ -99,47 +118,75 @@ class DualCoordinateDescent(FullBatchOptimizer):
     ----------
     history : History
         Knows `tol` and what the gap is measured against.
+    patience : float
+        The passes before which a descent is never given up.
 
     Attributes
     ----------
-    is_exact : bool
-        Whether a descent has ended as the gap was no more than rounding.
+    end : Stop or None
+        Why a descent ended that the history has not stopped; None where it has stalled.
     dual : DualPoint
         The best dual variables of the rows at the end of a descent.
     """
 
     descends = False
 
-    def __init__(self, history):
-        self.history, self.is_exact, self.dual = history, False, None
+    def __init__(self, history, patience):
+        self.history, self.patience, self.end, self.dual = history, patience, None, None
 
     def solve(self, objective, x, monitor):
         rows = _Rows.of(objective)
-        outputs = [_Output(rows, objective, x, c) for c in range(objective.problem.k)]
-        unit, tol = objective.metric.unit, self.history.tol
-        gap, lowest = np.inf, np.inf
+        problem = objective.problem
+        terms = _loss_terms(problem.loss, problem.signed_targets())
+        outputs = [_Output(rows, objective, x, c, terms) for c in range(problem.k)]
+        unit = objective.metric.unit
         while True:
             losses, objectives = np.array([output.best_values for output in outputs]).T
             gap = float(unit @ [output.gap for output in outputs])
+            goal, needed = self._goals(unit, objectives)
             x = _point(objective, rows, outputs)
-            decrement = gap if tol is None else tol * gap
-            if monitor(x, np.nan, None, 1.0, decrement, values=(losses, objectives)):
+            if monitor(x, np.nan, None, 1.0, self._decrement(gap, goal, needed),
+                       values=(losses, objectives)):  # fmt: skip
                 break
-            self.is_exact = all(output.is_exact for output in outputs)
-            if self.is_exact or any(output.has_stalled for output in outputs):
+            if all(output.is_exact for output in outputs):
+                self.end = Stop.PRECISION
                 break
-            goal = 0.0 if tol is None else tol * self.history.baseline.possible_decrease(
-                unit, objectives
-            ) / len(outputs)
+            if self._gives_up(outputs, gap <= needed):
+                break
             for output in outputs:
-                if output.gap * unit[output.c] > goal and not output.is_exact:
+                if output.gap * unit[output.c] > goal / len(outputs) and not output.is_exact:
                     output.advance()
-                    objective.problem.counter.passes += output.passes
-        shares = objective.problem.shares()
+                    problem.counter.passes += output.passes
+        shares = problem.shares()
         dual = np.column_stack([output.best_dual for output in outputs])
         np.divide(dual, shares[:, None], out=dual, where=shares[:, None] > 0)
-        self.dual = objective.problem.dual_point(dual)
+        self.dual = problem.dual_point(dual)
         return x
+
+    def _gives_up(self, outputs, is_enough):
+        """Tell whether to end a descent that has stalled, at a gap that may be small enough."""
+        stalled = [output for output in outputs if output.has_stalled]
+        if is_enough and stalled:
+            self.end = Stop.TOL
+        return bool(stalled) and (is_enough or max(o.work for o in stalled) > self.patience)
+
+    def _goals(self, unit, objectives):
+        """Return the gap to reach, and the one that `tol` asks for, in units of the metric.
+
+        Where the objective is far smaller than its decrease, a share of the objective is worth the
+        few sweeps that it takes.
+        """
+        tol = self.history.tol
+        if tol is None:
+            return 0.0, 0.0
+        needed = tol * self.history.baseline.possible_decrease(unit, objectives)
+        return min(needed, tol * float(unit @ np.abs(objectives))), needed
+
+    def _decrement(self, gap, goal, needed):
+        """Return the squared gradient that stops a history where a gap has reached its goal."""
+        if self.history.tol is None:
+            return gap
+        return self.history.tol * gap * (needed / goal if goal > 0.0 else 1.0)
 
     def lower_bound(self, objective, x):
         """Return the bound of the dual variables on the minimum, the tightest that is known."""
@@ -194,22 +241,21 @@ class _Rows:
     def of(cls, objective):
         problem, metric, penalty = objective.problem, objective.metric, objective.penalty_curvature
         penalty, inverse = penalty[0], metric.inverse[0, :problem.d]
-        variance, mean = _column_variances(objective), metric.mean
-        relative = np.divide(variance, penalty, out=np.zeros(problem.d), where=inverse > 0)
+        relative = _relative_variances(objective)
         steep, reduction = _steep_columns(relative)
         is_plain = (
             not len(steep) and not np.ptp(penalty) and not _is_frozen(metric).any()
-            and _is_near_zero(mean, variance)
+            and _is_near_zero(metric.mean, penalty * relative)
         )  # fmt: skip
         if is_plain:
-            scale, delta, centre, centred = 1.0, float(penalty[0]), mean, None
+            scale, delta, centre, centred = 1.0, float(penalty[0]), metric.mean, None
             single = problem.single_rows()
         else:
             scale = np.divide(1.0, np.sqrt(penalty), out=np.zeros(problem.d), where=inverse > 0)
             scale[steep] *= reduction
-            delta, centred = 1.0, None if problem.is_sparse else mean
+            delta, centred = 1.0, None if problem.is_sparse else metric.mean
             single = problem.single_rows(scale, centred)
-            centre = scale * mean if problem.is_sparse else np.zeros(problem.d)
+            centre = scale * metric.mean if problem.is_sparse else np.zeros(problem.d)
         squares, products = single.squares(), np.zeros(problem.n)
         if centre.any():
             products = single.products(np.ascontiguousarray(centre))
@@ -221,14 +267,17 @@ class _Rows:
         )  # fmt: skip
 
 
-def _column_variances(objective):
-    """Return the variances of the columns, which the metric knows; zeros in raw coordinates."""
-    metric, d = objective.metric, objective.problem.d
+def _relative_variances(objective):
+    """Return the variances of the columns over their penalties; zeros in raw coordinates.
+
+    The metric knows them.
+    """
+    metric, penalty, d = objective.metric, objective.penalty_curvature[0], objective.problem.d
     if metric.identity:
         return np.zeros(d)
-    inverse = metric.inverse[0, :d]
-    squares = np.divide(1.0, inverse**2 * metric.unit[0], out=np.zeros(d), where=inverse > 0)
-    return np.maximum(squares - objective.penalty_curvature[0], 0.0) / objective.smoothness[0]
+    inverse, scale = metric.inverse[0, :d], metric.unit[0] * penalty
+    curvature = np.divide(1.0, inverse**2 * scale, out=np.ones(d), where=(inverse > 0) & (scale > 0))
+    return np.maximum(curvature - 1.0, 0.0) / objective.smoothness[0]
 
 
 def _steep_columns(relative):
@@ -278,13 +327,13 @@ class _Output:
         The passes over the rows of the last round.
     """
 
-    def __init__(self, rows, objective, x, c):
+    def __init__(self, rows, objective, x, c, terms):
         problem = objective.problem
         self.rows, self.c, self.has_intercept = rows, c, objective.shape[1] > problem.d
         shares = problem.shares()
         position, low, high, band = (
             np.ascontiguousarray(np.broadcast_to(part, (problem.n, problem.k))[:, c], dtype=float)
-            for part in _loss_terms(objective)
+            for part in terms
         )
         self.terms = position, shares * low, shares * high, band
         curvature = rows.squares / rows.delta
