@@ -48,7 +48,8 @@ def suits(objective):
     frozen = objective.metric.inverse[:, :problem.d] == 0
     if objective.proximal or not np.all((penalty == penalty[0]) & ((penalty > 0) | frozen)):
         return False
-    if problem.n * problem.width < Limits.small or frozen.all():
+    short, long = sorted((problem.n, problem.d))
+    if float(short) ** 2 * long < Limits.exact or frozen.all():
         return False
     is_separable = objective.penalty.separable_form(problem.d) is not None
     return is_separable and _loss_terms(objective.loss, np.zeros((1, problem.k))) is not None
@@ -153,10 +154,11 @@ class DualCoordinateDescent(FullBatchOptimizer):
                 break
             if self._gives_up(outputs, gap <= needed):
                 break
-            for output in outputs:
-                if output.gap * unit[output.c] > goal / len(outputs) and not output.is_exact:
-                    output.advance()
-                    problem.counter.passes += output.passes
+            passes = [
+                output.advance() for output in outputs
+                if output.gap * unit[output.c] > goal / len(outputs) and not output.is_exact
+            ]  # fmt: skip
+            problem.counter.passes += int(np.ceil(sum(passes) / len(outputs)))
         shares = problem.shares()
         dual = np.column_stack([output.best_dual for output in outputs])
         np.divide(dual, shares[:, None], out=dual, where=shares[:, None] > 0)
@@ -323,8 +325,6 @@ class _Output:
         The u of the best bound so far.
     gap : float
         The objective less the bound.
-    passes : int
-        The passes over the rows of the last round.
     """
 
     def __init__(self, rows, objective, x, c, terms):
@@ -336,8 +336,11 @@ class _Output:
             for part in terms
         )
         self.terms = position, shares * low, shares * high, band
-        curvature = rows.squares / rows.delta
-        self.rho = Limits.intercept * float(shares @ curvature) if self.has_intercept else 0.0
+        curvature, self.rho = rows.squares / rows.delta, 0.0
+        if self.has_intercept:
+            # Where the penalty is so strong that margins hardly move, targets alone have a scale.
+            spread = np.abs(position - objective.metric.to_raw(x.reshape(objective.shape))[1][c])
+            self.rho = Limits.intercept * max(float(shares @ curvature), float(shares @ spread))
         self.state = DualCoordinates(
             rows.single, *self.terms, rows.mean_products,
             np.maximum(curvature + self.rho, np.finfo(float).tiny), penalty=rows.delta,
@@ -346,33 +349,35 @@ class _Output:
         self.offset = np.zeros(len(rows.steep))
         self.order, self.active = np.arange(problem.n), problem.n
         self.seed, self.sweeps, self.work, self.checked_at = 0, 0, 0.0, 0.0
-        self.threshold, self.lower, self.passes, self.looks = np.inf, -np.inf, 0, []
+        self.threshold, self.lower, self.looks = np.inf, -np.inf, []
         self._start(objective, x)
 
     def _start(self, objective, x):
-        """Take the start as the best model so far, and dual variables that fit it."""
+        """Take the start as the best model so far, and its slopes as dual variables."""
         coef, intercept = objective.raw(x)
         coef, intercept = coef[self.c], float(intercept[self.c])
         if self.has_intercept:
             intercept += float(objective.metric.mean @ coef)
         scale = np.broadcast_to(self.rows.scale, coef.shape)
         v = np.divide(coef, scale, out=np.zeros(len(coef)), where=scale > 0)
-        self.best, self.best_dual = (v, intercept), np.zeros(len(self.order))
         state, rows, margins = self.state, self.rows, np.zeros(len(self.order))
         if v.any():
             margins = rows.single.products(v) - float(rows.mean @ v)
+        state.intercept = intercept
+        margins += intercept
+        loss = self._loss(margins)
+        self.best, self.best_values = (v, intercept), (loss, loss + self._penalty(v))
+        if v.any():
             position, low, high, band = self.terms
-            r = margins + intercept - position
-            state.dual[:] = np.where(r > band, high, np.where(r < -band, low, 0.0))
+            away = margins - position
+            state.dual[:] = np.where(away > band, high, np.where(away < -band, low, 0.0))
             state.sums[:] = rows.single.sums(state.dual)
-            state.settle(rows.mean)
-        if not self.has_intercept:
-            state.intercept = 0.0
-        else:
-            state.intercept = intercept
-        loss = self._loss(margins + intercept)
-        self.best_values = loss, loss + self._penalty(v)
-        self._bound()
+            self._bound()
+        if not self.lower > 0.0:
+            # Zeros are better: they say that no loss is below zero.
+            self.lower, self.best_dual = 0.0, np.zeros(len(self.order))
+            state.dual[:] = state.sums[:] = 0.0
+        state.settle(rows.mean)
 
     def _loss(self, z):
         """Return the mean loss at given margins."""
@@ -403,7 +408,7 @@ class _Output:
         return bool(before) and self.gap > Limits.stalled * before[-1]
 
     def advance(self):
-        """Sweep for a round, and check."""
+        """Sweep for a round, and check; return the passes over the rows that this took."""
         n, began, sweeps = len(self.order), self.work, 0
         goal = min(max(Limits.least, Limits.growth * self.work), Limits.most)
         while self.work - began < goal and self.active and sweeps < Limits.sweeps_of_round:
@@ -414,8 +419,8 @@ class _Output:
             self.work, sweeps = self.work + count / n, sweeps + 1
             self.threshold = violation + self._move_multipliers()
         self._check()
-        self.passes = 2 + int(np.ceil(self.work - began))
         self.looks.append((self.work, self.gap))
+        return 2.0 + self.work - began
 
     def _move_multipliers(self):
         """Move the proximal terms to where the sweep has led; return how far the margins may move."""
