@@ -4,8 +4,8 @@ Each file needs those before it alone: `rows` reads X; `data_term` is that of th
 its full pass; `team` shares work between threads; `parameters` takes one step of an optimizer in
 the coordinates of a metric; `batches`, `single_rows` and `sparse_tiles` are three ways to follow
 mini-batches, between which a `sweep` chooses; `variance_reduced` has SVRG and SAGA, `joint_sweep`
-many models at once, `dual_coordinates` the dual variables of single rows. The GIL is released throughout; what comes in is checked in Python before a
-loop starts.
+many models at once, `dual_coordinates` the dual variables of single rows. The GIL is released
+throughout; what comes in is checked in Python before a loop starts.
 """
 
 from skgd._engine.data_term import DataTerm, joint_losses, signed_targets, value_and_gradient

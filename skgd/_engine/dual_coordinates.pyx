@@ -1,8 +1,9 @@
 # cython: language_level=3, cdivision=True
 """Sweeps over the dual variables of single rows, the loops of dual coordinate descent.
 
-With the dual variables u, their sums ``v = sum_i u_i x_i - offset`` and ``U = sum_i u_i``, the mean
-m, the penalty delta and the curvature rho of the intercept's proximal term, the margin of row i is::
+With the dual variables u, their sums ``v = sum_i u_i x_i - offset`` and ``U = sum_i u_i``, the
+mean m, the penalty delta and the curvature rho of the intercept's proximal term, the margin of row
+i is::
 
     z_i = -(x_i - m)'(v - U m) / delta + b - rho U
 
@@ -15,7 +16,7 @@ minimum, ``u_i = clip(soft(u_i - (position_i - z_i) / Q_i, band / Q_i), low_i, h
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, fabs
 
 from skgd._engine.arrays cimport floats, writeable_floats, writeable_integers
 from skgd._engine.rows cimport DenseRows, Rows, SparseRows
@@ -98,7 +99,7 @@ cdef class SingleRows:
         return skgd_row_square_f64(self.size(i), row)
 
     cdef inline int spend(self, Py_ssize_t i, Py_ssize_t* left) except -1 nogil:
-        """Take the numbers of a row off what is left of a slice, and look for signals at its end."""
+        """Take a row's numbers off what is left of a slice, and look for signals at its end."""
         left[0] -= self.size(i)
         if left[0] < 0:
             left[0] = SLICE
@@ -227,10 +228,12 @@ cdef class DualCoordinates:
         n_active : int
         violation : float
             The largest derivative along which a variable could move.
+        decrease : float
+            What the steps have taken off the dual objective that is minimised.
         """
         cdef Py_ssize_t* row = writeable_integers(order, (self.rows.n,))
         cdef Py_ssize_t i, k = 0, left = SLICE, active = n_active
-        cdef double g, right, down, away, change, violation = 0.0
+        cdef double g, right, down, away, goal, change, violation = 0.0, decrease = 0.0
         if not 0 <= n_active <= self.rows.n:
             raise ValueError(f"n_active={n_active}: pass a number from 0 to {self.rows.n}.")
         if n_active and not 0 <= order[:n_active].min() <= order[:n_active].max() < self.rows.n:
@@ -252,13 +255,16 @@ cdef class DualCoordinates:
                 if not away > 0.0:
                     continue
                 violation = max(violation, away)
-                change = self.step(i, g) - self.u[i]
+                goal = self.step(i, g)
+                change = goal - self.u[i]
                 if change != 0.0:
-                    self.u[i] += change
+                    decrease -= (g + 0.5 * self.curvature[i] * change) * change
+                    decrease += self.band[i] * (fabs(self.u[i]) - fabs(goal))
+                    self.u[i] = goal
                     self.rows.add(i, change, self.v)
                     self.total += change
                     self.mean_sum += change * self.mean_products[i]
-        return active, violation
+        return active, violation, decrease
 
     def settle(self, mean):
         """Work out U and the product of the mean and v anew, which rounding has moved."""

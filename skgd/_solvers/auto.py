@@ -6,6 +6,7 @@ whether it suits an objective, what it costs (see `costs`), and how it minimises
 
 from dataclasses import replace
 
+from skgd._descent.full_batch import enter_end
 from skgd._solvers import (
     dual_coordinate_descent,
     duality_gap,
@@ -50,8 +51,11 @@ def solve(objective, x, history):
     if history.stop is not None:
         return solution
     better = _solve_otherwise(objective, solution.x, history)
-    values = [objective.values(*objective.raw(s.x))[1] for s in (solution, better)]
-    return solution if values[0].sum() < values[1].sum() else better
+    values = [objective.values(*objective.raw(s.x))[1].sum() for s in (solution, better)]
+    if values[0] >= values[1]:
+        return better
+    enter_end(objective, solution.x, history)
+    return solution
 
 
 def _solve_otherwise(objective, x, history):
