@@ -19,7 +19,8 @@ from scipy import sparse
 from scipy.signal import lfilter
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression
-from sklearn.svm import LinearSVC
+from sklearn.preprocessing import normalize
+from sklearn.svm import LinearSVC, LinearSVR
 
 from skgd import GDClassifier, GDRegressor
 from skgd._objective.objective import Objective
@@ -44,6 +45,8 @@ def table(kind, n, d, task):
     the columns of "factors".
     """
     rng = np.random.default_rng(0)
+    if kind == "text":
+        return text(n, d, task, rng)
     if kind == "CSR":
         X = sparse.random(n, d, density=min(1.0, 30 / d), format="csr", random_state=0)
     elif kind == "correlated":
@@ -55,6 +58,21 @@ def table(kind, n, d, task):
     z = X @ (rng.normal(size=d) * (np.arange(d) < max(50, d // 100)))
     z += 0.1 * np.std(z) * rng.normal(size=n)
     return X, (z > np.median(z)) if task == "classes" else z
+
+
+def text(n, d, task, rng):
+    """Return rows of unit length with 80 numbers, as tf-idf has them, and targets or classes."""
+    columns = rng.integers(0, d, (n, 80))
+    starts = np.arange(0, n * 80 + 1, 80)
+    X = sparse.csr_matrix((rng.random(n * 80), columns.ravel(), starts), (n, d))
+    X.sum_duplicates()
+    X = normalize(X)
+    z = X @ rng.normal(size=(d, 20 if task == "20 classes" else 1))
+    z = z / np.std(z) + 0.3 * rng.gumbel(size=z.shape)
+    if task == "20 classes":
+        return X, z.argmax(axis=1)
+    z = z[:, 0] - np.median(z)
+    return X, (z > 0) if task == "classes" else z
 
 
 def l1_of(share, X, y):
@@ -99,6 +117,23 @@ def support_vectors(alpha):
     return lambda X, y: GDClassifier("hinge", alpha=alpha), peer
 
 
+def piecewise_linear(loss, alpha=1e-4):
+    """Return the estimators of a loss of straight pieces, whose peer penalises the intercept.
+
+    The loss of the quantile 0.5 is half the absolute error.
+    """
+    def ours(X, y):
+        return (GDClassifier if loss == "hinge" else GDRegressor)(loss, alpha=alpha)
+
+    def peer(X, y):
+        C = (0.5 if loss == "quantile" else 1.0) / (alpha * len(y))
+        if loss == "hinge":
+            return LinearSVC(loss="hinge", C=C, max_iter=10_000)
+        return LinearSVR(epsilon=0.1 * (loss == "epsilon_insensitive"), C=C, max_iter=10_000)
+
+    return ours, peer
+
+
 class Unwary(newton._Iteration):  # noqa: SLF001
     """Newton steps that reuse the Hessian of a sample in spite of a non-smooth penalty."""
 
@@ -137,12 +172,31 @@ CELLS = [
     Cell("hinge l2 dense 20000x50", ("dense", 20_000, 50, "classes"), *support_vectors(1e-4)),
 ]  # fmt: skip
 
+# Losses of straight pieces on sparse and wide tables.
+CELLS += [
+    Cell(f"{loss} {kind} {n}x{d}", (kind, n, d, "classes" if loss == "hinge" else "numbers"),
+         *piecewise_linear(loss))
+    for kind, n, d in (("text", 20_000, 30_000), ("text", 3_750, 15_000), ("dense", 200, 5_000))
+    for loss in ("hinge", "absolute_error", "epsilon_insensitive", "quantile")
+]  # fmt: skip
+CELLS.append(Cell("hinge 20 classes text 2000x8000", ("text", 2_000, 8_000, "20 classes"),
+                  *piecewise_linear("hinge")))  # fmt: skip
+
 
 def objective(model, X, y, coef, intercept):
     """Return skgd's objective of any coefficients."""
+    if np.ndim(coef) == 2 and len(coef) > 1:  # one-vs-rest
+        return sum(
+            objective(model, X, y == c, *parts)
+            for c, parts in enumerate(zip(coef, intercept, strict=True))
+        )
     z = X @ np.ravel(coef) + float(np.ravel(intercept)[0])
     targets = y if isinstance(model, GDRegressor) else np.where(y, 1.0, -1.0)
-    if model.loss == "squared_error":
+    if model.loss in ("absolute_error", "quantile"):
+        losses = np.abs(targets - z) * (0.5 if model.loss == "quantile" else 1.0)
+    elif model.loss == "epsilon_insensitive":
+        losses = np.maximum(np.abs(targets - z) - 0.1, 0.0)
+    elif model.loss == "squared_error":
         losses = 0.5 * (targets - z) ** 2
     elif model.loss == "hinge":
         losses = np.maximum(0.0, 1.0 - targets * z)
