@@ -43,6 +43,8 @@ def train_full_batch(
 class _Monitor:
     """What a full-batch optimizer calls at its start and after each iteration; True ends it.
 
+    The loss and the objective of each output are `values`, where the optimizer knows them.
+
     Attributes
     ----------
     x : array of shape (n_parameters,)
@@ -57,11 +59,11 @@ class _Monitor:
         self.bound = None if optimizer.descends else np.inf
         self.is_first, self.denied = True, np.inf
 
-    def __call__(self, x, value, gradient, step, decrement=None):
+    def __call__(self, x, value, gradient, step, decrement=None, *, values=None):
         objective, history, unit = self.objective, self.history, self.objective.metric.unit
         if decrement is None:
             decrement = objective.decrement(x, gradient)
-        losses, objectives = self._values(x)
+        losses, objectives = self._values(x) if values is None else values
         x = x.copy()
         if self.is_first:
             self._check_start(objectives, decrement)

@@ -17,7 +17,7 @@ from skgd._problem.column_store import ColumnStore
 from skgd._problem.dual_point import DualPoint
 from skgd._problem.expansion import Expansion
 from skgd._problem.moments import Moments
-from skgd._problem.scaled_rows import ScaledRows, dense_scaled_rows, margins_of
+from skgd._problem.scaled_rows import ScaledRows, dense_scaled_rows, margins_of, single_rows
 from skgd._utils.checks import canonical
 
 # Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each. Where they are more,
@@ -244,6 +244,19 @@ class Problem:
                 norms = norms * self.weights[rows]
             largest = max(largest, float(norms.max()))
         return largest
+
+    def single_rows(self, scale=None, mean=None):
+        """Return the rows for methods that read them one by one.
+
+        Parameters
+        ----------
+        scale : array of shape (n_features,) or None
+            What the columns of a copy are multiplied with; None for rows that are read where they
+            lie, as far as possible.
+        mean : array of shape (n_features,) or None
+            What is subtracted from the columns of a dense copy before.
+        """
+        return single_rows(self.X, self.data_term.rows, scale, mean)
 
     def dense_scaled_rows(self, rows, mean, scale):
         """Return some rows as a dense array in preconditioned coordinates."""

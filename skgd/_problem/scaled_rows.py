@@ -6,6 +6,8 @@ Dense rows are read in blocks that stay in cache; sparse ones are centred withou
 import numpy as np
 from scipy import sparse
 
+from skgd._engine import SingleRows, rows_of
+
 # Numbers of X that are copied at a time: 1 MB, which stays in the second-level cache.
 BLOCK = 2**17
 
@@ -105,6 +107,34 @@ def dense_scaled_rows(X, rows, mean, scale):
     result[:, d:] = 1.0
     result *= scale
     return result
+
+
+def single_rows(X, rows, scale=None, mean=None):
+    """Return the rows of X, or of a scaled copy, for methods that read them one by one.
+
+    Parameters
+    ----------
+    rows : Rows
+        The engine's view of X.
+    scale, mean : array of shape (n_features,) or None
+        See `Problem.single_rows`.
+    """
+    if sparse.issparse(X):
+        if scale is None and rows.canonical:
+            return SingleRows(rows)
+        copy = X.astype(float)
+        copy.sum_duplicates()
+        if scale is not None:
+            copy.data *= scale[copy.indices]
+        return SingleRows(rows_of(copy))
+    if scale is None:
+        return SingleRows(rows if X.strides[1] == X.itemsize else rows_of(np.ascontiguousarray(X)))
+    copy = np.empty(X.shape)
+    for part in row_blocks(*X.shape):
+        np.subtract(X[part], 0.0 if mean is None else mean, out=copy[part])
+        # Numbers whose squares are beyond the range of doubles have no scale.
+        np.multiply(copy[part], scale, out=copy[part])
+    return SingleRows(rows_of(copy))
 
 
 def centred_squares(X, mean, weights):

@@ -6,7 +6,9 @@ whether it suits an objective, what it costs (see `costs`), and how it minimises
 
 from dataclasses import replace
 
+from skgd._descent.full_batch import enter_end
 from skgd._solvers import (
+    dual_coordinate_descent,
     duality_gap,
     first_order,
     interior_point,
@@ -17,12 +19,14 @@ from skgd._solvers import (
 )
 from skgd._solvers.costs import Compression
 
-SOLVERS = interior_point, second_order, working_sets, smoothing, first_order
+SOLVERS = (
+    interior_point, dual_coordinate_descent, second_order, working_sets, smoothing, first_order,
+)  # fmt: skip
 
 
-def choose(objective):
+def choose(objective, without=None):
     """Return the module of the cheapest solver that suits an objective."""
-    suitable = [solver for solver in SOLVERS if solver.suits(objective)]
+    suitable = [s for s in SOLVERS if s is not without and s.suits(objective)]
     return min(suitable, key=lambda solver: solver.cost(objective))
 
 
@@ -41,13 +45,32 @@ def solve(objective, x, history):
     Solution
     """
     objective = replace(objective, keeps_margins=True)
+    if choose(objective) is not dual_coordinate_descent:
+        return _solve_otherwise(objective, x, history)
+    is_wide = row_space.suits(objective)
+    other = None if is_wide else choose(objective, without=dual_coordinate_descent)
+    solution = dual_coordinate_descent.minimise(
+        objective, x, history, affordable=0.0 if is_wide else other.cost(objective)
+    )
+    if history.stop is not None:
+        return solution
+    better = _solve_otherwise(objective, solution.x, history)
+    values = [objective.values(*objective.raw(s.x))[1].sum() for s in (solution, better)]
+    if values[0] >= values[1]:
+        return better
+    enter_end(objective, solution.x, history)
+    return solution
+
+
+def _solve_otherwise(objective, x, history):
+    """Do as `solve` does, without dual coordinate descent."""
     reduced = row_space.in_row_space(objective) if row_space.suits(objective) else None
     if reduced is not None:
-        solution = solve(reduced, reduced.coordinates(*objective.raw(x)), history)
+        solution = _solve_otherwise(reduced, reduced.coordinates(*objective.raw(x)), history)
         x = objective.metric.from_raw(*reduced.model(solution.x)).ravel()
         return replace(solution, x=x, reduced=reduced)
     objective = _compressed(objective)
-    solver = choose(objective)
+    solver = choose(objective, without=dual_coordinate_descent)
     solution = solver.minimise(objective, x, history)
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
         history.resume()

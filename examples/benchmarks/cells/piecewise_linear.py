@@ -24,6 +24,15 @@ def absolute_error(table, alpha=1e-4):
     )  # fmt: skip
 
 
+def epsilon_insensitive(table, alpha=1e-4):
+    """Return the cell of linear support vector regression."""
+    peers = {"liblinear": support_vector_regression(alpha, epsilon=0.1)}
+    return Cell(
+        "epsilon_insensitive", "l2", table,
+        lambda X, y: GDRegressor("epsilon_insensitive", alpha=alpha), peers,
+    )  # fmt: skip
+
+
 def quantile(table, q=0.9, alpha=1e-4):
     """Return the cell of quantile regression, which has no peer with this penalty."""
     return Cell(f"quantile {q}", "l2", table, lambda X, y: GDRegressor(Quantile(q), alpha=alpha),
@@ -38,4 +47,12 @@ CELLS = [
     absolute_error(made("dense", 200, 5_000, "numbers")),
     absolute_error(made("dense", 20_000, 50, "numbers")),
     quantile(made("dense", 20_000, 50, "numbers")),
+    hinge(made("text", 20_000, 30_000, "classes")),
+    hinge(made("text", 3_750, 15_000, "classes")),
+    hinge(made("text", 2_000, 8_000, 20)),
+    *(
+        regression(made("text", n, d, "numbers"))
+        for n, d in ((20_000, 30_000), (3_750, 15_000))
+        for regression in (absolute_error, epsilon_insensitive, quantile)
+    ),
 ]
