@@ -12,6 +12,10 @@ GROWTH = 1.2
 ENDING = 0.2
 # A rate is halved after as many epochs, and memories of its rule, without a new least objective.
 FLAT_EPOCHS, FLAT_HORIZONS = 4, 2
+# Once it was halved, noise is what holds the objective up: so many epochs show that it does again.
+# Adam on 20 000 x 30 000 rows of text ends after 48 epochs at 0.02 % of the possible decrease with 2
+# epochs, after 60 at 0.03 % with 4; SGD on single rows after 40 instead of 72.
+NOISY_EPOCHS = 2
 # A fall by less than this share of the objective may be rounding, which must not decide on a rate.
 TOLD = 1e-12
 # An objective is back at the least one within this share of the possible decrease.
@@ -95,9 +99,9 @@ class Decaying(Schedule):
 class Watched(Schedule):
     """The automatic rate of a step rule in a fit, which watches the objective.
 
-    It grows with each epoch that is the best so far, and is halved where the objective has stopped
-    falling: so it stays as long as noise and curvature allow, which is what columns that depend on
-    one another need. It is cut to a quarter where the descent has exploded and begins again, and
+    It grows with each epoch that is the best so far, but for the first one after a cut, and is halved
+    where the objective has stopped falling: so it stays as long as noise and curvature allow, which
+    is what columns that depend on one another need. It is cut to a quarter where the descent has exploded and begins again, and
     falls to zero, in a line, in the last part of the run.
 
     Parameters
@@ -120,6 +124,8 @@ class Watched(Schedule):
     waited = 0
     in_vain = 0
     far = False
+    is_cut = False
+    has_been_cut = False
 
     def __init__(self, rate, decays, momentum_horizon, best, highest):
         self.rate = rate
@@ -143,13 +149,17 @@ class Watched(Schedule):
     def observe(self, objective):
         if objective < self.best - TOLD * abs(self.best):
             self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
-            if self.decays:
+            # A cut makes the objective fall by itself.
+            if self.decays and not self.is_cut:
                 self.factor *= GROWTH ** (1.0 / np.sqrt(self._horizon))
+            self.is_cut = False
             return
         self.waited += 1
         self.far = not objective - self.best <= NEAR * (self.highest - self.best)
-        if self.waited >= max(FLAT_EPOCHS, FLAT_HORIZONS * self._horizon) and self.decays:
+        epochs = NOISY_EPOCHS if self.has_been_cut else FLAT_EPOCHS
+        if self.waited >= max(epochs, FLAT_HORIZONS * self._horizon) and self.decays:
             self.factor, self.waited, self.in_vain = self.factor / 2, 0, self.in_vain + 1
+            self.is_cut = self.has_been_cut = True
 
     def recover(self, diverged):
         # Before its memory is over a rule may come back by itself.
