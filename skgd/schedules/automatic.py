@@ -13,8 +13,8 @@ ENDING = 0.2
 # A rate is halved after as many epochs, and memories of its rule, without a new least objective.
 FLAT_EPOCHS, FLAT_HORIZONS = 4, 2
 # Once it was halved, noise is what holds the objective up: so many epochs show that it does again.
-# Adam on 20 000 x 30 000 rows of text ends after 48 epochs at 0.02 % of the possible decrease with 2
-# epochs, after 60 at 0.03 % with 4; SGD on single rows after 40 instead of 72.
+# Adam on text, 20 000 x 30 000, ends after 48 epochs at 0.02 % of the possible decrease with 2
+# epochs, and after 60 at 0.03 % with 4; SGD on single rows after 40 instead of 72.
 NOISY_EPOCHS = 2
 # A fall by less than this share of the objective may be rounding, which must not decide on a rate.
 TOLD = 1e-12
@@ -99,10 +99,11 @@ class Decaying(Schedule):
 class Watched(Schedule):
     """The automatic rate of a step rule in a fit, which watches the objective.
 
-    It grows with each epoch that is the best so far, but for the first one after a cut, and is halved
-    where the objective has stopped falling: so it stays as long as noise and curvature allow, which
-    is what columns that depend on one another need. It is cut to a quarter where the descent has exploded and begins again, and
-    falls to zero, in a line, in the last part of the run.
+    It grows with each epoch that is the best so far, but for the first one after a cut, and is
+    halved where the objective has stopped falling: so it stays as long as noise and curvature
+    allow, which is what columns that depend on one another need. It is cut to a quarter where the
+    descent has exploded and begins again, and falls to zero, in a line, in the last part of the
+    run.
 
     Parameters
     ----------
