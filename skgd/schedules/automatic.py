@@ -20,8 +20,9 @@ NOISY_EPOCHS = 2
 TOLD = 1e-12
 # An objective is back at the least one within this share of the possible decrease.
 NEAR = 0.01
-# Cuts in a row after which the objective will not come back: then it was not noise.
-IN_VAIN = 8
+# Cuts in a row that a stall must outlast to say something, and those after which an objective that
+# has risen will not come back: then it was not noise.
+CALM, IN_VAIN = 3, 8
 # A rate that was cut to this share of its first value will not do.
 HOPELESS = 1e-9
 # A stream's rate begins to fall after as many steps, and rows for each parameter; see
@@ -170,8 +171,8 @@ class Watched(Schedule):
         return True
 
     def settled(self, t):
-        # A stall says something where it outlasts two cuts, or where nothing rose at all.
-        calm = self.in_vain >= 2 or not (self.in_vain or self.waited)
+        # A stall says something where it outlasts some cuts, or where nothing rose at all.
+        calm = self.in_vain >= CALM or not (self.in_vain or self.waited)
         return not self.decays or (calm and not self.far) or self.in_vain >= IN_VAIN
 
     def ran_to_its_end(self, t):
