@@ -10,6 +10,9 @@ less work than to spare it); MLPClassifier(hidden_layer_sizes=()), which divides
 batch length and whose BLAS has 2 threads; both of these against skgd with ``n_jobs=2``; NumPy's
 ``X.T @ f(X @ w)`` with 2 BLAS threads against one call of the engine with 2 threads, which returns
 the loss too; skgd on float64 where X is float32; LogisticRegression on iris.
+"floor" is plain C's time for the same epochs of SGD of the logistic loss (``floor.c``, compiled
+where there is a compiler, with no check, history or preconditioning) over that of skgd's whole fit;
+at least 0.7 of it is the bar.
 Then figures: a user's Python optimizer, GB/s of the full gradient, threads.
 
     pip install -e ".[bench]"
@@ -27,6 +30,7 @@ from functools import partial
 
 import numpy as np
 import sklearn
+from _floor import floor_fit, library
 from _shared import alternate, csr, dense, gradient_data, ratio, read_options
 from scipy.special import expit
 from sklearn.datasets import load_iris
@@ -45,6 +49,7 @@ except ImportError:
     torch = None
 
 EPOCHS = 5
+LEAST_OF_FLOOR = 0.7
 ALPHA = 1e-4
 DELTA = 1.35
 REGRESSION = ("squared_error", "huber")
@@ -64,6 +69,8 @@ class Race:
     most: float | None = 0.15  # None where there is nothing to precondition
     dense: bool = True
     calls: int = 1
+    bar_default: float | None = None  # with the default precondition
+    floor: Callable | None = None  # takes X and y; plain C
 
 
 # ---- contenders ---------------------------------------------------------------------------------
@@ -131,17 +138,23 @@ def sgd_race(loss, n, d, bar):
     k, rate = 1 if loss in REGRESSION else 2, 0.2 / d
     ours = partial(skgd_fit, loss=loss, optimizer="sgd", batch_size=1, learning_rate=rate)
     return Race(f"SGD batch 1, {loss}, {n}x{d}", "SGDRegressor" if k == 1 else "SGDClassifier", bar,
-                partial(dense, n, d, k), partial(sgd_fit, loss=loss, rate=rate), ours, most=0.3)
+                partial(dense, n, d, k), partial(sgd_fit, loss=loss, rate=rate), ours,
+                floor=plain_c(rate) if loss == "log_loss" else None)  # fmt: skip
 
 
-def csr_race(penalty, n, d, bar):
+def plain_c(rate):
+    return partial(floor_fit, epochs=EPOCHS, rate=rate, alpha=ALPHA)
+
+
+def csr_race(penalty, n, d, bar, bar_default):
     def ours(X, y, precondition):  # in the metric a row is as long as a dense one
         skgd_fit(X, y, precondition, penalty=penalty, optimizer="sgd", batch_size=1,
                  learning_rate=0.002 if precondition is None else 0.2 / d)  # fmt: skip
 
     return Race(f"SGD batch 1, CSR, {penalty}, {n}x{d}", "SGDClassifier", bar,
                 partial(csr, n, d, 100), partial(sgd_fit, penalty=penalty, rate=0.002), ours,
-                dense=False)  # fmt: skip
+                dense=False, most=None, bar_default=bar_default,
+                floor=plain_c(0.002) if penalty == "l2" else None)  # fmt: skip
 
 
 def adam_race(peer, theirs, k, batch, n, d, bar):
@@ -177,12 +190,12 @@ def all_races(shrink):
     n, m, big = 200_000 // shrink, 100_000 // shrink, 1_000_000 // shrink
     small, wide = 20_000 // shrink, 100_000 // shrink
     races = [
-        *(sgd_race("log_loss", n, d, 6.0) for d in (20, 100)),
+        *(sgd_race("log_loss", n, d, bar) for d, bar in ((20, 4.5), (100, 5.0))),
         *(sgd_race(loss, n, 20, 4.0) for loss in ("hinge", *REGRESSION)),
-        sgd_race("log_loss", small, 1000, 2.5),
-        csr_race("l2", small, wide, 2.0),
-        csr_race("elasticnet", small, wide, 3.0),
-        adam_race("torch, 2 threads", torch_fit, 2, 256, n, 100, 10.0),
+        sgd_race("log_loss", small, 1000, 3.0),
+        csr_race("l2", small, wide, 1.25, 1.0),
+        csr_race("elasticnet", small, wide, 2.0, 1.5),
+        adam_race("torch, 2 threads", torch_fit, 2, 256, n, 100, 14.0),
         adam_race("torch, 2 threads", torch_fit, 2, 32, n, 100, 50.0),
         adam_race("MLPClassifier", mlp_fit, 2, 256, n, 100, 8.0),
         *(adam_race("MLPClassifier", mlp_fit, k, 256, m, 50, 3.0) for k in (10, 30)),
@@ -200,15 +213,24 @@ def all_races(shrink):
 def run_race(race, repetitions):
     data = race.data()
     ours = (partial(race.ours, *data, precondition=value) for value in (None, "auto"))
-    times = alternate([partial(race.theirs, *data), *ours], repetitions, race.calls)
-    theirs, plain, _ = 1e3 * np.median(times, axis=0)
+    has_floor = race.floor is not None and library() is not None
+    floor = [partial(race.floor, *data)] if has_floor else []
+    times = alternate([partial(race.theirs, *data), *ours, *floor], repetitions, race.calls)
+    theirs, plain = 1e3 * np.median(times[:, :2], axis=0)
     missed = ratio(times, 0, 1) < race.bar
     line = (f"{race.work:<50}{race.peer:<23}{theirs:>10.4g}{plain:>10.4g}{ratio(times, 0, 1):>8.2f}"
             f"{race.bar:>7.4g}{ratio(times, 0, 2):>9.2f}")  # fmt: skip
+    if race.bar_default is not None:
+        missed |= ratio(times, 0, 2) < race.bar_default
     if race.most is not None:
         more = ratio(times, 2, 1) - 1
         missed |= more > race.most
         line += f"{more:>8.0%}{race.most:>6.0%}"
+    elif has_floor:
+        line += f"{'':14}"
+    if has_floor:
+        missed |= ratio(times, 3, 1) < LEAST_OF_FLOOR
+        line += f"{ratio(times, 3, 1):>7.2f}"
     print(line + ("  missed" if missed else ""), flush=True)
 
 
@@ -277,7 +299,7 @@ def main():
     print(f"{os.cpu_count()} cores, {repetitions} repetitions, NumPy {np.__version__}, "
           f"scikit-learn {sklearn.__version__}, torch {torch and torch.__version__}\n\n"
           f"{'work':<50}{'peer':<23}{'peer ms':>10}{'skgd ms':>10}{'ratio':>8}{'bar':>7}"
-          f"{'default':>9}{'more':>8}{'most':>6}")  # fmt: skip
+          f"{'default':>9}{'more':>8}{'most':>6}{'floor':>7}")  # fmt: skip
     for race in all_races(shrink):
         if only not in f"{race.work}, {race.peer}":
             continue

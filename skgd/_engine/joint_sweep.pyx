@@ -16,6 +16,7 @@ cimport cython
 
 from skgd._engine.arrays cimport floats, integers, writeable_integers
 from skgd._engine.rows cimport BLOCK, MANY_OUTPUTS, DenseRows, Rows, Workspace
+from skgd._engine.sparse_tiles cimport TILED_OUTPUTS
 from skgd._engine.sweep cimport Sweep
 
 cdef enum:
@@ -99,7 +100,7 @@ cdef class JointSweep:
     cdef Rows rows
     cdef Workspace space  # of all models; None where they take their steps one after the other
     cdef RowGroups groups
-    cdef Py_ssize_t n_sweeps
+    cdef Py_ssize_t n_sweeps, k
 
     def __init__(self, list sweeps, threads=ALONE):
         cdef Py_ssize_t k = 0
@@ -113,6 +114,7 @@ cdef class JointSweep:
                 raise ValueError("sweeps: pass problems that share one Rows object.")
             self.rows = sweep.problem.rows
             k += sweep.parameters.k
+        self.k = k
         self.sweep_array = np.array([<size_t><void*>item for item in self.sweeps], dtype=np.intp)
         self.sweep = integers(self.sweep_array, (self.n_sweeps,))
         if isinstance(self.rows, DenseRows) and k >= MANY_OUTPUTS:
@@ -155,7 +157,8 @@ cdef class JointSweep:
         """Take the steps of one model after the other: sparse rows are short beside the models."""
         tiled = [(<Sweep>item).tiled for item in self.sweeps]
         has_batches = bounds[len(bounds) - 1] - bounds[0] > len(bounds) - 1
-        if has_batches and None not in tiled and tiles_fit(bounds):
+        if (has_batches and self.k >= TILED_OUTPUTS and None not in tiled
+                and tiles_fit(bounds)):
             run_in_tiles(tiled, order, bounds, rates, t, averaged, self.threads)
             return 0
         jobs = [

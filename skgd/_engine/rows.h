@@ -57,12 +57,17 @@ SKGD_INLINE ptrdiff_t skgd_record_size(ptrdiff_t k)
    turn, so that no sum waits for the one before. */
 #define SKGD_PARTS 8
 
+/* What the moments of a column of sparse rows sum up about a first mean, on one cache line: squared
+   deviations, the weight of the stored numbers, and what they leave of the mean. */
+typedef struct {
+    double mean, deviation, stored, left;
+} skgd_column_sums;
+
 /* What is done with rows whose numbers and column numbers are of one type each. */
 typedef struct {
     double (*dot)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *);
     void (*add)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, double *);
-    void (*spread)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, const double *,
-                   double *, double *, double *);
+    void (*spread)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, skgd_column_sums *);
     void (*gather)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
                    double, double, double *, double *, double *);
     void (*products)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double *);

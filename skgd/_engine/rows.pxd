@@ -17,14 +17,15 @@ cdef extern from "rows.h" nogil:
         Py_ssize_t stride, bytes
         const Py_ssize_t* row
         Py_ssize_t n, pace
+    ctypedef struct skgd_column_sums:
+        double mean, deviation, stored, left
     ctypedef struct skgd_csr_kernels:
         double (*dot)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                       const double* w) noexcept nogil
         void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop, double c,
                     double* g) noexcept nogil
         void (*spread)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                       double weight, const double* mean, double* deviation, double* stored,
-                       double* left) noexcept nogil
+                       double weight, skgd_column_sums* sums) noexcept nogil
         void (*gather)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                        Py_ssize_t k, const double* record, double total, double l2, double* w,
                        double* since, double* z) noexcept nogil

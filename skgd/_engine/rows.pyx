@@ -249,9 +249,13 @@ cdef class SparseRows(Rows):
         cdef const double* s = checked_weights(self, weights, start, stop)
         cdef Py_ssize_t i, j
         cdef double absent, weight = 0.0
-        scratch = np.zeros((2, self.d))
-        cdef double* stored = writeable_floats(scratch, scratch.shape)
-        cdef double* left = stored + self.d
+        cdef skgd_column_sums* sum
+        # On whole cache lines.
+        scratch = np.zeros(4 * self.d + SKGD_LANES)
+        cdef double* first = writeable_floats(scratch, scratch.shape)
+        cdef skgd_column_sums* sums = <skgd_column_sums*>(
+            first + (64 - <size_t>first % 64) % 64 // sizeof(double)
+        )
         mean[:] = deviation[:] = 0.0
         with nogil:
             for i in range(start, stop):
@@ -259,17 +263,18 @@ cdef class SparseRows(Rows):
                 self.kernels.add(self.data, self.indices, self.start(i), self.start(i + 1),
                                  s[i] if s != NULL else 1.0, m)
             for j in range(self.d):
-                m[j] = m[j] / weight if weight > 0.0 else 0.0
+                sums[j].mean = m[j] / weight if weight > 0.0 else 0.0
             for i in range(start, stop):
                 self.kernels.spread(self.data, self.indices, self.start(i), self.start(i + 1),
-                                    s[i] if s != NULL else 1.0, m, v, stored, left)
+                                    s[i] if s != NULL else 1.0, sums)
             for j in range(self.d):
-                absent = max(weight - stored[j], 0.0)
-                v[j] += absent * m[j] * m[j]
+                sum = sums + j
+                absent = max(weight - sum.stored, 0.0)
                 # The rounding of a long sum is more than a constant column may have.
-                left[j] = (left[j] - absent * m[j]) / weight if weight > 0.0 else 0.0
-                v[j] = max(v[j] - weight * left[j] * left[j], 0.0)
-                m[j] += left[j]
+                sum.left = (sum.left - absent * sum.mean) / weight if weight > 0.0 else 0.0
+                v[j] = sum.deviation + absent * sum.mean * sum.mean
+                v[j] = max(v[j] - weight * sum.left * sum.left, 0.0)
+                m[j] = sum.mean + sum.left
         return weight
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:

@@ -145,16 +145,16 @@ SKGD_RECORDS(float, f32, int64_t, f32_i64)
     }                                                                                      \
     static void skgd_csr_spread_##NAME(                                                    \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        double weight, const double *mean, double *deviation, double *stored,              \
-        double *left)                                                                      \
+        double weight, skgd_column_sums *sums)                                             \
     {                                                                                      \
         const T *x = (const T *)data;                                                      \
         const I *column = (const I *)indices;                                              \
         for (ptrdiff_t k = start; k < stop; k++) {                                         \
-            double away = x[k] - mean[column[k]];                                          \
-            deviation[column[k]] += weight * away * away;                                  \
-            stored[column[k]] += weight;                                                   \
-            left[column[k]] += weight * away;                                              \
+            skgd_column_sums *sum = sums + column[k];                                      \
+            double away = x[k] - sum->mean;                                                \
+            sum->deviation += weight * away * away;                                        \
+            sum->stored += weight;                                                         \
+            sum->left += weight * away;                                                    \
         }                                                                                  \
     }
 

@@ -2,7 +2,7 @@
 """Mini-batch gradient descent: one update step per batch of rows, in a given order.
 
 A sweep picks how its batches are stepped along: row by row (`single_rows`), tile by tile of columns
-(`sparse_tiles`), or along the gradient of the whole batch (`batches`).
+where there are many outputs (`sparse_tiles`), or along the gradient of the whole batch (`batches`).
 """
 
 from skgd._engine.sparse_tiles import run_in_tiles, tiles_fit
@@ -14,7 +14,7 @@ from skgd._engine.parameters cimport Parameters
 from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport BLOCK, DenseRows, Workspace
 from skgd._engine.single_rows cimport DenseRowSteps, SparseRowSteps, takes_single_rows
-from skgd._engine.sparse_tiles cimport TiledSteps
+from skgd._engine.sparse_tiles cimport TILED_OUTPUTS, TiledSteps
 from skgd.penalties.base cimport PenaltyRule
 
 
@@ -107,7 +107,8 @@ cdef class Sweep:
                 self.dense_rows.run(row + bound[0], n_batches, rate)
             else:
                 self.sparse_rows.run(row + bound[0], n_batches, rate)
-        elif self.tiled is not None and tiles_fit(bounds):
+        elif (self.tiled is not None and self.parameters.k >= TILED_OUTPUTS
+              and tiles_fit(bounds)):
             run_in_tiles([self.tiled], order, bounds, rates[None], t, [averaged], ALONE)
         else:
             self.run_batches(order, bounds, rate, t, averaged)

@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._descent.solution import Stop
-from skgd._estimators.inputs import FLOATS, check_data
+from skgd._estimators.inputs import FLOATS, check_data, check_finite, checks_moments
 from skgd._estimators.unfinished import all_or_nothing
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
@@ -76,7 +76,9 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             If X, y or a parameter cannot be used; the message says what to pass.
         """
         settings = Settings.of(self)
-        X, y = check_data(self, X, y, reset=True)
+        given = X, y
+        folds = checks_moments(settings, sample_weight, holds_out=self.early_stopping)
+        X, y = check_data(self, X, y, reset=True, finite=not folds)
         weights = check_weights(sample_weight, len(y))
         self._check_validation_arguments(X_val, y_val, sample_weight_val)
         state = FitState.resumed(getattr(self, "_memory", None)) if self.warm_start else None
@@ -85,6 +87,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         else:
             targets, encoded = known_targets(settings, vars(self), y)
         sample, held_out = Sample(X, y, encoded, weights, targets.n_outputs), None
+        if folds:
+            check_finite(self, settings, sample, given)
         vars(self).update(targets.attributes)
         if X_val is not None:
             X_val, y_val = check_data(self, X_val, y_val, reset=False)
@@ -108,13 +112,16 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     @all_or_nothing
     def _partial_fit(self, X, y, sample_weight, first):
         settings = Settings.of(self)
-        X, y = check_data(self, X, y, reset=first)
+        given, folds = (X, y), checks_moments(settings, sample_weight)
+        X, y = check_data(self, X, y, reset=first, finite=not folds)
         weights = check_weights(sample_weight, len(y), zeros=True)
         if first and settings.task == "regression":
             targets, encoded = learn_targets(settings, y)
         else:
             targets, encoded = known_targets(settings, vars(self), y, is_stream=True)
         sample = Sample(X, y, encoded, weights, targets.n_outputs)
+        if folds:
+            check_finite(self, settings, sample, given)
         vars(self).update(targets.attributes)
         state = FitState.resumed(getattr(self, "_memory", None))
         if first or state is None:

@@ -160,7 +160,7 @@ class Accuracy:
         limit = run.loss.separable_loss
         if limit is None or run.objective.alpha.any() or run.is_partial or not history.n_iter:
             return False
-        if history.stop == Stop.DIVERGED or self.plan.monitors_sample(problem.n):
+        if history.stop == Stop.DIVERGED or self.plan.monitors_sample(problem):
             return False
         weights = problem.weights
         least = 1.0 if weights is None else weights[weights > 0].min()

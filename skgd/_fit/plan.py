@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skgd._descent.batching import batch_bounds, batch_length, exceeds_memory
-from skgd._descent.stochastic import MONITORED_ROWS
+from skgd._descent.stochastic import n_monitored
 from skgd._utils.names import shown
 from skgd.optimizers import SGD, Adam, FullBatchOptimizer, Optimizer, make_optimizer
 from skgd.schedules import as_schedule
@@ -55,9 +55,9 @@ class Plan:
     def takes_steps(self):
         return isinstance(self.optimizer, Optimizer)
 
-    def monitors_sample(self, n_rows):
+    def monitors_sample(self, problem):
         """Whether the objectives in the history are those of a sample of the rows."""
-        return self.takes_steps and n_rows > MONITORED_ROWS
+        return self.takes_steps and problem.n > n_monitored(problem)
 
     @property
     def shares_passes(self):

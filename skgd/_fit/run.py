@@ -310,7 +310,7 @@ class Run:
         coef, intercept, row = self.kept(coef, intercept)
         attributes = self.attributes(coef, intercept)
         has_broken = history.stop in (Stop.DIVERGED, Stop.INTERRUPTED)
-        if not (coef is last and not self.plan.monitors_sample(self.problem.n)) and (
+        if not (coef is last and not self.plan.monitors_sample(self.problem)) and (
             history.n_iter and not has_broken
         ):
             losses, values = self.objective.values(

@@ -8,6 +8,10 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from skgd._utils.checks import check_size, is_finite
 from skgd._utils.names import shown
 
+# The range of integer labels that are counted: hashing and a search for each take 15 ms for 200 000
+# rows of two classes, counting 1 ms.
+COUNTED = 2**16
+
 
 class Targets:
     """What a fit knows of its targets.
@@ -132,10 +136,12 @@ class ClassTargets(Targets):
     @classmethod
     def learn(cls, y, settings):
         """Return what the labels of a first fit tell, and the targets as the loss wants them."""
-        classes = _labels(y)
+        classes, codes = _counted(y)
+        if classes is None:
+            classes = _labels(y)
         check_classes(classes)
         learnt = cls(classes, settings.loss, settings.fit_intercept, settings.class_weight)
-        return learnt, learnt.numbers(np.searchsorted(classes, y))
+        return learnt, learnt.numbers(np.searchsorted(classes, y) if codes is None else codes)
 
     def with_settings(self, settings):
         """Return the same for an estimator with other parameters."""
@@ -271,6 +277,24 @@ def check_two_counted(targets, counts):
             "GDClassifier needs at least 2 classes among the rows of a fold, and these have 1: "
             "pass fewer folds, or stratified ones."
         )
+
+
+def _counted(y):
+    """Return the labels of y and their codes by counting; None for both where that won't do.
+
+    That is for integers that lie together, a few of which are labels.
+    """
+    if y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
+        return None, None
+    least, greatest = int(y.min()), int(y.max())
+    if greatest - least >= min(len(y) // 2, COUNTED) or greatest > np.iinfo(np.intp).max:
+        return None, None
+    shifted = y.astype(np.intp) - least
+    counts = np.bincount(shifted)
+    found = np.flatnonzero(counts)
+    code_of = np.zeros(len(counts), dtype=np.intp)
+    code_of[found] = np.arange(len(found))
+    return (found + least).astype(y.dtype), code_of[shifted]
 
 
 def _labels(y):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import is_classifier
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -356,3 +357,23 @@ def test_a_trial_step_beyond_all_numbers_is_no_warning():
     model = GDRegressor("gamma", penalty=None).fit(X, y)
     assert model.converged_
     assert model.optimality_ < 1e-6
+
+
+# ---- on many rows -------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("n_rows, is_exact", [(2048, True), (4096, False)])
+@pytest.mark.parametrize("convert", [np.asarray, sparse.csr_matrix])
+def test_between_the_epochs_the_objective_is_that_of_a_sample(n_rows, is_exact, convert):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 3))
+    y = (X[:, 0] + rng.logistic(size=n_rows) > 0).astype(int)
+    weights = rng.integers(1, 3, size=n_rows)
+    settings = {"optimizer": "adam", "learning_rate": 0.01, "tol": None, "random_state": 0}
+    two, one = (
+        GDClassifier(max_iter=epochs, **settings).fit(convert(X), y, sample_weight=weights)
+        for epochs in (2, 1)
+    )
+    first, exact = (model.history_["loss"][0] for model in (two, one))
+    assert exact == pytest.approx(log_loss(y, one.predict_proba(X), sample_weight=weights))
+    assert first == pytest.approx(exact, rel=0.05)
+    assert (first == pytest.approx(exact, rel=1e-12)) == is_exact

@@ -10,6 +10,8 @@ from skgd.penalties import L2
 
 GENERATOR = np.random.default_rng(0)
 
+# Outputs enough for tiles to be faster than one output after the other.
+N_CLASSES = 9
 WIDE = random_array((90, 1400), density=0.02, format="csr", rng=GENERATOR)
 RULES = [
     kind for kind in (getattr(optimizers, name) for name in optimizers.__all__)
@@ -36,8 +38,8 @@ def test_each_optimizer_takes_tiles(optimizer, fit_intercept, precondition):
 
 
 def check_against_dense(rows, **params):
-    """Compare a fit of three classes on sparse rows with that on the same rows in full."""
-    y = np.random.default_rng(0).integers(0, 3, rows.shape[0])
+    """Compare a fit of many classes on sparse rows with that on the same rows in full."""
+    y = np.random.default_rng(0).integers(0, N_CLASSES, rows.shape[0])
     weights = np.random.default_rng(1).integers(0, 3, rows.shape[0]).astype(float)
     model = GDClassifier(batch_size=20, learning_rate=1e-3, max_iter=2, tol=None, random_state=0,
                          **params)  # fmt: skip

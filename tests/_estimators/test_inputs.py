@@ -53,6 +53,25 @@ def test_nan_and_infinity_in_X_are_errors(estimator, bad, convert):
             method(convert(X), y)
 
 
+@pytest.mark.parametrize("row", [0, 299])
+@pytest.mark.parametrize("kind", [np.float64, np.float32, sparse.csr_matrix])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("optimizer", ["auto", "sgd"])
+def test_a_fit_that_meets_nan_or_infinity_leaves_nothing_behind(row, kind, weighted, optimizer):
+    X = np.random.default_rng(0).normal(size=(300, 3))
+    y = (X[:, 0] > 0).astype(int)
+    weights = (np.arange(300) % 299 > 0).astype(float) if weighted else None
+    model = GDClassifier(optimizer=optimizer, max_iter=2, tol=None).fit(X, y)
+    before = dict(vars(model))
+    for bad, words in ((np.nan, "^Input X contains NaN"), (-np.inf, "^Input X contains infinity")):
+        X[row, 1] = bad
+        for fit in (model.fit, model.partial_fit):
+            with pytest.raises(ValueError, match=words):
+                fit(kind(X), y, sample_weight=weights)
+            assert vars(model).keys() == before.keys()
+            assert all(vars(model)[name] is value for name, value in before.items())
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("shape", [(6,), (6, 2)])
 def test_nan_and_infinity_in_the_targets_of_a_regression_are_errors(shape, bad):

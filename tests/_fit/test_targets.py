@@ -160,3 +160,16 @@ def test_a_search_has_the_class(y, rate):
     search.fit(X, y, sample_weight=weights)
     assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
     assert_array_equal(search.classes_, np.unique(y))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int16, np.int64, np.uint64])
+@pytest.mark.parametrize("labels", [[-100, 120, 3], [5, 6], [-(2**62), 2**62, 0]])
+def test_integer_labels_keep_their_order_and_their_type(dtype, labels):
+    info = np.iinfo(dtype)
+    labels = np.clip(np.array(labels, dtype=object), info.min, info.max).astype(dtype)
+    X = np.arange(30.0)[:, None] % len(labels)
+    y = labels[np.arange(30) % len(labels)]
+    model = GDClassifier().fit(X, y)
+    assert_array_equal(model.classes_, np.unique(labels), strict=True)
+    text = np.array(list("abc"))[np.searchsorted(model.classes_, y)]
+    assert_array_equal(model.coef_, GDClassifier().fit(X, text).coef_)

@@ -24,7 +24,18 @@ def test_a_rate_follows_the_objective(memory, steps_per_epoch):
     flat = np.array([rate(7.0) for _ in range(patience)])
     assert_allclose(flat[:-1], growth * first)
     assert_allclose(flat[-1], growth * first / 2)
-    assert rate(6.0) == pytest.approx(growth * flat[-1])
+    # The fall that follows a cut says nothing of the rate; those after it do.
+    assert rate(6.0) == pytest.approx(flat[-1])
+    assert rate(5.0) == pytest.approx(growth * flat[-1])
+
+
+def test_once_noise_is_known_a_rate_is_cut_sooner():
+    schedule = Watched(0.1, True, 1, best=9.0, highest=9.0).bound(10**6, 1)
+    rates = []
+    for objective in [8.0] + 8 * [8.5]:
+        schedule.observe(objective)
+        rates.append(schedule.rates(np.array([0]))[0])
+    assert_allclose(np.array(rates) / rates[0], [1, 1, 1, 1, 0.5, 0.5, 0.25, 0.25, 0.125])
 
 
 def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
