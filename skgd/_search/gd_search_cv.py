@@ -2,13 +2,13 @@
 
 import copy
 import time
-from numbers import Integral, Number
+from numbers import Integral
 from traceback import format_exc
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
 from sklearn.base import _fit_context, clone, is_classifier
-from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
     _fit_and_score,
@@ -23,6 +23,7 @@ from sklearn.utils.validation import _check_method_params, indexable
 from skgd._estimators.base import BaseGD
 from skgd._fit.plan import choose_optimizer
 from skgd._search.callbacks import SearchTasks
+from skgd._search.candidates import candidate, drawn, last_step, weight_name, with_the_same_steps
 from skgd._search.folds import Given, MaskedFolds, TransformedFolds
 from skgd._search.halving import Halving
 from skgd._search.monitor import DivergenceMonitor, ObjectiveMonitor
@@ -162,7 +163,10 @@ class GDSearchCV(BaseSearchCV):
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         weights, params = params.get("sample_weight"), self._get_routed_params_for_fit(params)
-        candidates = _drawn(self.param_grid, self.n_iter, self.random_state)
+        candidates = drawn(
+            self.param_grid, self.n_iter, self.random_state, estimator=self.estimator, X=X, y=y,
+            sample_weight=params.estimator.fit.get(weight_name(self.estimator)),
+        )  # fmt: skip
         tasks = SearchTasks(self, candidates, X, y, weights)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = _checked_splits(cv, X, y, params.splitter.split)
@@ -206,7 +210,7 @@ class GDSearchCV(BaseSearchCV):
             self.best_params_ = results["params"][self.best_index_]
 
     def _refit(self, X, y, params, tasks):
-        self.best_estimator_ = _candidate(self.estimator, self.best_params_)
+        self.best_estimator_ = candidate(self.estimator, self.best_params_)
         # A fit that does not say how many threads it wants may have those of the search.
         threads = parallel_config("threading", n_jobs=effective_n_jobs(self.n_jobs))
         with tasks.refitting(self.best_estimator_), threads:
@@ -223,7 +227,7 @@ class GDSearchCV(BaseSearchCV):
 
     def _evaluate(self, X, y, candidates, splits, params, scoring, tasks):
         """Return the results of each candidate on each split, candidate by candidate."""
-        estimators = [_candidate(self.estimator, each) for each in candidates]
+        estimators = [candidate(self.estimator, each) for each in candidates]
         # The steps of a pipeline are fitted for several candidates at once, and would be told so.
         told = isinstance(self.estimator, Pipeline) and tasks.reach_candidates
         fused = [
@@ -232,12 +236,12 @@ class GDSearchCV(BaseSearchCV):
         ]  # fmt: skip
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         for i in fused:
-            if _last_step(estimators[i]).random_state is None:
-                _last_step(estimators[i]).set_params(random_state=seed)
-        weights = params.estimator.fit.get(_weight_name(self.estimator))
+            if last_step(estimators[i]).random_state is None:
+                last_step(estimators[i]).set_params(random_state=seed)
+        weights = params.estimator.fit.get(weight_name(self.estimator))
         given = Given(X, y, splits, weights, params.scorer.score, self.return_train_score)
         out = {}
-        for several in _with_the_same_steps(fused, candidates, self.estimator):
+        for several in with_the_same_steps(fused, candidates, self.estimator):
             out |= self._evaluate_fused(given, {i: estimators[i] for i in several}, scoring, tasks)
         alone = [i for i in range(len(candidates)) if i not in fused]
         out |= self._evaluate_alone(X, y, candidates, alone, splits, params, scoring, tasks)
@@ -268,7 +272,7 @@ class GDSearchCV(BaseSearchCV):
                 failed = _failed(format_exc(), scoring, self.return_train_score)
                 out |= {(i, number): dict(failed) for i in estimators}
         trials = [
-            Trial(i, _last_step(estimator), fold, strict)
+            Trial(i, last_step(estimator), fold, strict)
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
@@ -333,25 +337,9 @@ class GDSearchCV(BaseSearchCV):
         )  # fmt: skip
         for fit in fits:
             estimator = fit.pop("estimator")
-            reason = getattr(_last_step(estimator), "stop_reason_", "")
+            reason = getattr(last_step(estimator), "stop_reason_", "")
             fit["stop_reason"] = reason if fit["fit_error"] is None else "failed"
         return dict(zip(pairs, fits, strict=True))
-
-
-def _drawn(param_grid, n_iter, random_state):
-    """Return the parameters of all candidates, or of some."""
-    grids = param_grid if isinstance(param_grid, list) else [param_grid]
-    if n_iter is None:
-        for name, values in (pair for grid in grids for pair in dict(grid).items()):
-            if hasattr(values, "rvs"):
-                raise ValueError(
-                    f"param_grid has a distribution for {name!r}: pass n_iter, the number of "
-                    "candidates to draw."
-                )
-        return list(ParameterGrid(param_grid))
-    if n_iter < 1:
-        raise ValueError(f"n_iter={n_iter}: pass an integer >= 1, or None.")
-    return list(ParameterSampler(param_grid, n_iter, random_state=random_state))
 
 
 def _checked_splits(cv, X, y, params):
@@ -365,11 +353,6 @@ def _checked_splits(cv, X, y, params):
     return splits
 
 
-def _candidate(estimator, params):
-    # Parameters may be estimators themselves, which a fit would change.
-    return clone(estimator).set_params(**clone(params, safe=False))
-
-
 def _failed(error, scoring, train_scores):
     """Return the results of a fit that has no scores."""
     scores = scoring.error_score
@@ -380,18 +363,14 @@ def _failed(error, scoring, train_scores):
     return results | ({"train_scores": copy.copy(scores)} if train_scores else {})
 
 
-def _last_step(estimator):
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-
-
 def _fuses(estimator, y, fit_params):
     """Whether a candidate takes update steps on batches, and nothing else is asked for."""
-    last = _last_step(estimator)
+    last = last_step(estimator)
     if y is None or not isinstance(last, BaseGD) or type(last).fit is not BaseGD.fit:
         return False
     if estimator is not last and (type(estimator) is not Pipeline or len(estimator.steps) == 1):
         return False
-    if fit_params.keys() - {_weight_name(estimator)}:
+    if fit_params.keys() - {weight_name(estimator)}:
         return False
     if any(getattr(each, "_skl_callbacks", None) for each in (estimator, last)):
         return False
@@ -403,28 +382,3 @@ def _fuses(estimator, y, fit_params):
         return False
     full = isinstance(last.batch_size, str) and last.batch_size == "full"
     return isinstance(optimizer, Optimizer) and not full
-
-
-def _weight_name(estimator):
-    """Return the name by which the last step's sample weights are passed to fit."""
-    prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
-    return f"{prefix}sample_weight"
-
-
-def _with_the_same_steps(chosen, candidates, estimator):
-    """Return lists of candidates whose parameters of the steps before the last are the same."""
-    if not isinstance(estimator, Pipeline):
-        return [chosen] if chosen else []
-    last, groups = estimator.steps[-1][0], {}
-    for i in chosen:
-        key = tuple(
-            (name, _identity(value)) for name, value in sorted(candidates[i].items())
-            if name.partition("__")[0] != last
-        )  # fmt: skip
-        groups.setdefault(key, []).append(i)
-    return list(groups.values())
-
-
-def _identity(value):
-    """Return what equal values have in common, as far as that can be told."""
-    return (type(value), value) if isinstance(value, Number | str) else id(value)
