@@ -8,9 +8,12 @@ from sklearn.pipeline import Pipeline
 
 from skgd._estimators.base import BaseGD
 from skgd._search.alpha_sequence import alpha_sequence
+from skgd._search.scoring import shallow_copy
 
 # What a grid has instead of alphas where the data are to say which.
 PATH = "path"
+# Parameters whose values a path goes through.
+ALONG_PATH = "alpha", "l1_ratio"
 
 
 def drawn(param_grid, n_iter, random_state, *, estimator, X, y, sample_weight):
@@ -78,6 +81,27 @@ def candidate(estimator, params):
     """Return the estimator with the parameters of a candidate."""
     # Parameters may be estimators themselves, which a fit would change.
     return clone(estimator).set_params(**clone(params, safe=False))
+
+
+def all_candidates(estimator, all_params):
+    """Return the estimator with the parameters of each candidate.
+
+    Those of an estimator without steps that differ in numbers alone share everything else, which
+    saves `clone` and ``set_params`` most of their time.
+    """
+    found, known = [], {}
+    for params in all_params:
+        numbers = {name: value for name, value in params.items() if name in ALONG_PATH}
+        if isinstance(estimator, Pipeline) or not isinstance(estimator, BaseGD) or not numbers:
+            found.append(candidate(estimator, params))
+            continue
+        others = {name: value for name, value in params.items() if name not in numbers}
+        key = tuple((name, id(value)) for name, value in others.items())
+        if key not in known:
+            known[key] = candidate(estimator, others)
+        found.append(shallow_copy(known[key]))
+        vars(found[-1]).update(numbers)
+    return found
 
 
 def last_step(estimator):

@@ -167,6 +167,15 @@ class Given:
         train, test = (everything[rows] for rows in self.splits[number])
         return {"train": train, "test": test}
 
+    def counts(self):
+        """Return how often each split trains on each row, of shape (n_splits, n_samples)."""
+        n, numbers = _num_samples(self.X), range(len(self.splits))
+        return np.array([np.bincount(self.rows(j)["train"], minlength=n) for j in numbers])
+
+    def checked_weights(self):
+        """Return the sample weights as numbers, or None."""
+        return check_weights(self.weights, _num_samples(self.X))
+
     def part(self, number, name, X, rows, y, targets):
         """Return a part for checked rows, which are those of the user's split."""
         index = self.rows(number)[name]

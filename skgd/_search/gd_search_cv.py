@@ -20,20 +20,25 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
 
-from skgd._estimators.base import BaseGD
-from skgd._fit.plan import choose_optimizer
 from skgd._search.callbacks import SearchTasks
-from skgd._search.candidates import candidate, drawn, last_step, weight_name, with_the_same_steps
+from skgd._search.candidates import (
+    all_candidates,
+    candidate,
+    drawn,
+    last_step,
+    weight_name,
+    with_the_same_steps,
+)
 from skgd._search.folds import Given, MaskedFolds, TransformedFolds
 from skgd._search.halving import Halving
 from skgd._search.monitor import DivergenceMonitor, ObjectiveMonitor
+from skgd._search.path_search import PathSearch, is_plain, takes_steps
 from skgd._search.scoring import Scoring
 from skgd._search.trials import Trial, train
 from skgd._utils.checks import check_n_jobs, check_sparse
 from skgd._utils.linalg import one_thread
 from skgd._utils.sklearn_compat import parameter_constraints
 from skgd._utils.threads import ALONE, Threads
-from skgd.optimizers import Optimizer
 
 # Why fits stop, the gravest reason first: a candidate's is the gravest of its folds.
 REASONS = (
@@ -227,12 +232,12 @@ class GDSearchCV(BaseSearchCV):
 
     def _evaluate(self, X, y, candidates, splits, params, scoring, tasks):
         """Return the results of each candidate on each split, candidate by candidate."""
-        estimators = [candidate(self.estimator, each) for each in candidates]
+        estimators = all_candidates(self.estimator, candidates)
         # The steps of a pipeline are fitted for several candidates at once, and would be told so.
         told = isinstance(self.estimator, Pipeline) and tasks.reach_candidates
         fused = [
             i for i, each in enumerate(estimators)
-            if not told and _fuses(each, y, params.estimator.fit)
+            if not told and is_plain(each, y, params.estimator.fit) and takes_steps(each)
         ]  # fmt: skip
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         for i in fused:
@@ -243,9 +248,24 @@ class GDSearchCV(BaseSearchCV):
         out = {}
         for several in with_the_same_steps(fused, candidates, self.estimator):
             out |= self._evaluate_fused(given, {i: estimators[i] for i in several}, scoring, tasks)
-        alone = [i for i in range(len(candidates)) if i not in fused]
+        on_paths = [
+            i for i, each in enumerate(estimators)
+            if i not in fused and is_plain(each, y, params.estimator.fit)
+        ]  # fmt: skip
+        out |= self._evaluate_paths(given, candidates, estimators, on_paths, scoring, tasks)
+        pairs = [(i, j) for i in range(len(candidates)) for j in range(len(splits))]
+        alone = [pair for pair in pairs if pair not in out]
         out |= self._evaluate_alone(X, y, candidates, alone, splits, params, scoring, tasks)
-        return [out[i, j] for i in range(len(candidates)) for j in range(len(splits))]
+        return [out[pair] for pair in pairs]
+
+    def _evaluate_paths(self, given, candidates, estimators, chosen, scoring, tasks):
+        """Return the results of candidates as points of paths, as far as they are."""
+        # Callbacks hear of one fit after the other.
+        if not chosen or tasks.listening or isinstance(self.estimator, Pipeline):
+            return {}
+        with one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
+            search = PathSearch(given, candidates, estimators, scoring, threads)
+            return search.evaluate(chosen)
 
     def _evaluate_fused(self, given, estimators, scoring, tasks):
         """Return the results of candidates that see the same rows."""
@@ -320,9 +340,8 @@ class GDSearchCV(BaseSearchCV):
                 result["score_time"] += seconds if name == "test" else 0.0
         return out
 
-    def _evaluate_alone(self, X, y, candidates, alone, splits, params, scoring, tasks):
+    def _evaluate_alone(self, X, y, candidates, pairs, splits, params, scoring, tasks):
         caller = self if tasks.listening else None
-        pairs = [(i, j) for i in alone for j in range(len(splits))]
         fits = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_and_score)(
                 clone(self.estimator), X, y, scorer=scoring.scorer, train=splits[j][0],
@@ -361,24 +380,3 @@ def _failed(error, scoring, train_scores):
     results = {"fit_error": error, "test_scores": scores, "fit_time": 0.0, "score_time": 0.0,
                "stop_reason": "failed"}  # fmt: skip
     return results | ({"train_scores": copy.copy(scores)} if train_scores else {})
-
-
-def _fuses(estimator, y, fit_params):
-    """Whether a candidate takes update steps on batches, and nothing else is asked for."""
-    last = last_step(estimator)
-    if y is None or not isinstance(last, BaseGD) or type(last).fit is not BaseGD.fit:
-        return False
-    if estimator is not last and (type(estimator) is not Pipeline or len(estimator.steps) == 1):
-        return False
-    if fit_params.keys() - {weight_name(estimator)}:
-        return False
-    if any(getattr(each, "_skl_callbacks", None) for each in (estimator, last)):
-        return False
-    try:
-        optimizer = choose_optimizer(
-            last.optimizer, last.learning_rate, last.batch_size, partial=False
-        )
-    except (TypeError, ValueError):
-        return False
-    full = isinstance(last.batch_size, str) and last.batch_size == "full"
-    return isinstance(optimizer, Optimizer) and not full
