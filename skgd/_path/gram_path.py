@@ -37,6 +37,11 @@ from skgd.losses import SquaredError
 from skgd.penalties import L1, L2, Box, ElasticNet
 
 
+def is_for(settings):
+    """Tell whether the loss is the squared error."""
+    return type(settings.loss) is SquaredError
+
+
 def suits(settings, d, n):
     """Tell whether the path of an objective can be walked on a Gram matrix.
 
@@ -48,7 +53,7 @@ def suits(settings, d, n):
     n : int
         The number of rows that count.
     """
-    if type(settings.loss) is not SquaredError or d > Limits.largest:
+    if not is_for(settings) or d > Limits.largest:
         return False
     penalty = settings.penalty
     inner = penalty.penalty if type(penalty) is Box else penalty

@@ -24,6 +24,8 @@ class PathPoint:
         Returns the loss and the objective of each output.
     passes : int
         The passes over the rows that it took.
+    n_iter : int
+        The steps.
     stop : Stop
         Why the descent stopped.
     """
@@ -34,6 +36,7 @@ class PathPoint:
     weight: float
     values: object
     passes: int = 1
+    n_iter: int = 1
     stop: Stop = Stop.TOL
 
     def predictor(self, targets, X_dtype, y):
@@ -54,11 +57,12 @@ class PathPoint:
     def attributes(self):
         """Return the public attributes of an estimator that are not for predictions."""
         losses, objectives = self.values()
-        known = {"epoch": 1, "step": 1, "passes": self.passes, "loss": losses.sum(),
-                 "objective": objectives.sum(), "learning_rate": 1.0, "seconds": 0.0}  # fmt: skip
+        known = {"epoch": self.n_iter, "step": self.n_iter, "passes": self.passes,
+                 "loss": losses.sum(), "objective": objectives.sum(), "learning_rate": 1.0,
+                 "seconds": 0.0}  # fmt: skip
         return {
             "history_": {name: np.array([known.get(name, np.nan)]) for name in COLUMNS},
-            "n_iter_": 1, "t_": 1, "stop_reason_": str(self.stop),
+            "n_iter_": self.n_iter, "t_": self.n_iter, "stop_reason_": str(self.stop),
             "converged_": self.stop.is_converged, "learning_rate_": 1.0, "optimality_": np.nan,
             "_weight_sum": self.weight,
         }  # fmt: skip

@@ -1,7 +1,8 @@
 """Candidates that differ in ``alpha`` and ``l1_ratio`` alone, on the folds of a cross-validation.
 
 Their models are points of paths. Squared errors on few columns walk them on Gram matrices, those of
-groups of rows that folds share. What a path cannot do, and what fails, is fitted one by one.
+groups of rows that folds share; other smooth losses share Hessians. What a path cannot do, and what
+fails, is fitted one by one.
 """
 
 import time
@@ -12,16 +13,20 @@ from sklearn.pipeline import Pipeline
 
 from skgd._estimators.base import BaseGD
 from skgd._fit.plan import choose_optimizer
+from skgd._fit.run import Run
 from skgd._fit.settings import Settings
-from skgd._path import gram_path
+from skgd._fit.state import FitState
+from skgd._path import gram_path, newton_path
 from skgd._problem.fold_grams import FoldGrams
 from skgd._search.candidates import ALONG_PATH, alike, last_step, weight_name
-from skgd._search.folds import MaskedFolds
+from skgd._search.folds import MaskedFolds, SplitFolds
 from skgd._utils.threads import ALONE
 from skgd.optimizers import Optimizer
 
 # Iterations within which a path's fits would have converged one by one.
 ENOUGH = 100
+# Alphas from which a path of Newton's method saves time.
+FEWEST = 3
 
 
 def is_plain(estimator, y, fit_params):
@@ -109,22 +114,59 @@ class PathSearch:
         settings = {i: _settings_of(self.estimators[i]) for i in chosen}
         chosen, out = [i for i in chosen if settings[i] is not None], {}
         for several in alike(chosen, self.candidates, lambda name: not _is_along(name)):
-            out |= self._evaluate_alike(several, settings)
+            paths = alike(several, self.candidates, lambda name: name.split("__")[-1] != "alpha")
+            paths = [[(i, settings[i]) for i in path] for path in paths]
+            out |= self._evaluate_alike(paths)
         return out
 
-    def _evaluate_alike(self, several, settings):
-        """Return the results of candidates that differ in alpha and l1_ratio alone."""
-        paths = alike(several, self.candidates, lambda name: name.split("__")[-1] != "alpha")
-        paths = [[(i, settings[i]) for i in path] for path in paths]
-        folds = MaskedFolds(self.given, self.estimators[several[0]])
+    def _evaluate_alike(self, paths):
+        """Return the results of paths whose candidates differ in alpha and l1_ratio alone."""
+        first, numbers = self.estimators[paths[0][0][0]], range(len(self.given.splits))
+        if not gram_path.is_for(paths[0][0][1]):
+            if len(paths[0]) < FEWEST:
+                return {}
+            splits = SplitFolds(self.given, first)
+            return self._walk(lambda number: self._newton_paths(splits, paths, number), numbers)
+        folds = MaskedFolds(self.given, first)
         try:
-            made = [folds.fold(number) for number in range(len(self.given.splits))]
+            made = [folds.fold(number) for number in numbers]
         except Exception:  # which a fit to the fold alone tells of
             return {}
         sample = made[0].sample
         least = min(np.count_nonzero(fold.sample.weights) for fold in made)
         paths = [path for path in paths if gram_path.suits(path[0][1], sample.X.shape[1], least)]
         return self._walk_on_grams(made, paths) if paths else {}
+
+    def _walk(self, walk, jobs):
+        """Return the results of all folds, one or a thread after the other."""
+        out, threads = {}, self.threads if self.scoring.needs_answers_alone else ALONE
+        for results in threads.map(walk, jobs):
+            out |= results
+        return out
+
+    # ---- smooth losses --------------------------------------------------------------------------
+
+    def _newton_paths(self, folds, paths, number):
+        """Return the results of paths on a fold, as far as Newton's method has come to them."""
+        started, points = time.perf_counter(), {}
+        try:
+            fold = folds.fold(number)
+            for path in paths:
+                smallest = min((settings for _, settings in path), key=lambda each: each.alpha)
+                targets, d = fold.targets.with_settings(smallest), fold.sample.X.shape[1]
+                state = FitState.empty(d, targets.n_outputs)
+                run = Run(smallest, targets, fold.sample, state)
+                if not newton_path.suits(run):
+                    return {}
+                alphas = [settings.alpha for _, settings in path]
+                found = newton_path.path(run, alphas, self.threads.pause)
+                points |= {i: point for (i, _), point in zip(path, found, strict=True)
+                           if point is not None}  # fmt: skip
+        except (FloatingPointError, ValueError, np.linalg.LinAlgError):
+            return {}
+        if not points:
+            return {}
+        return self._results(fold, points, (time.perf_counter() - started) / len(points))
 
     # ---- squared errors on few columns ----------------------------------------------------------
 
@@ -154,11 +196,7 @@ class PathSearch:
             seconds = shared + (time.perf_counter() - started) / len(points)
             return self._results(fold, points, seconds)
 
-        out = {}
-        threads = self.threads if self.scoring.needs_answers_alone else ALONE
-        for results in threads.map(walk, folds):
-            out |= results
-        return out
+        return self._walk(walk, folds)
 
     # ---- scores ---------------------------------------------------------------------------------
 
