@@ -65,7 +65,7 @@ def alpha_sequence(estimator, X, y, n=None, ratio=None, *, sample_weight=None):
     >>> for alpha in (alphas[0], alphas[1]):
     ...     print((GDRegressor(penalty="l1", alpha=alpha).fit(X, y).coef_ != 0).sum())
     0
-    1
+    2
     """
     check_sequence(n, ratio)
     last = estimator

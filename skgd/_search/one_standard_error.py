@@ -49,7 +49,7 @@ def one_standard_error(cv_results, scoring=None):
     >>> simple = GDSearchCV(model, {"alpha": "path"}, refit=one_standard_error).fit(X, y)
     >>> for search in (best, simple):
     ...     print((search.best_estimator_.coef_ != 0).sum())
-    8
+    9
     5
     """
     key = "score" if scoring is None else scoring
