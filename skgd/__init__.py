@@ -3,7 +3,9 @@
 from skgd._descent.history import DivergenceWarning
 from skgd._estimators.classifier import GDClassifier
 from skgd._estimators.regressor import GDRegressor
+from skgd._search.alpha_sequence import alpha_sequence
 from skgd._search.gd_search_cv import GDSearchCV
+from skgd._search.one_standard_error import one_standard_error
 from skgd._utils.rules import name_by_package
 from skgd.display import DescentDisplay, LearningRateDisplay, PathDisplay
 from skgd.minimize import minimize
@@ -18,8 +20,10 @@ __all__ = [
     "LearningRateDisplay",
     "PathDisplay",
     "RateTest",
+    "alpha_sequence",
     "find_learning_rate",
     "minimize",
+    "one_standard_error",
 ]
 name_by_package(globals())
 

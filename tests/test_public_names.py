@@ -7,7 +7,8 @@ import pytest
 
 NAMES = {
     "skgd": "DescentDisplay DivergenceWarning GDClassifier GDRegressor GDSearchCV "
-    "LearningRateDisplay PathDisplay RateTest find_learning_rate minimize",
+    "LearningRateDisplay PathDisplay RateTest alpha_sequence find_learning_rate minimize "
+    "one_standard_error",
     "skgd.losses": "Loss SquaredError AbsoluteError Quantile EpsilonInsensitive Huber "
     "SquaredEpsilonInsensitive LogCosh Cauchy Poisson Gamma Tweedie Perceptron Hinge SquaredHinge "
     "ModifiedHuber LogLoss Focal by_name",

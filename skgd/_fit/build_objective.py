@@ -21,11 +21,7 @@ def build_objective(settings, problem, plan, moments, target_moments, shared):
     shared : callable
         ``shared(key, make, *more)`` returns what runs over the same rows share.
     """
-    penalty = settings.penalty
-    rule = (penalty if penalty is not None else L2()).compiled()
-    rule.check(problem.d)
-    if settings.positive:
-        rule = BoxRule(0.0, None, rule)
+    penalty, rule = settings.penalty, penalty_rule(settings, problem.d)
     alpha = np.full(problem.k, float(settings.alpha) if penalty is not None else 0.0)
 
     def metric_and_curvatures():
@@ -51,6 +47,13 @@ def build_objective(settings, problem, plan, moments, target_moments, shared):
         settings.named_penalty, settings.alpha, settings.l1_ratio, bool(settings.positive),
         plan.preconditioned, plan.centred,
     ))  # fmt: skip
+
+
+def penalty_rule(settings, n_features):
+    """Return the compiled penalty of an estimator, within the bounds that it sets."""
+    rule = (settings.penalty if settings.penalty is not None else L2()).compiled()
+    rule.check(n_features)
+    return BoxRule(0.0, None, rule) if settings.positive else rule
 
 
 def target_scales(settings, moments, n_outputs, preconditioned=True):

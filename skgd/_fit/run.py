@@ -266,12 +266,10 @@ class Run:
         """Return the attributes that predictions need."""
         if self.problem.k > 1:
             coef, intercept = self.targets.identified(coef, intercept, self.objective)
-        dtype, numbers = self.sample.X.dtype, [coef, intercept]
+        numbers = [coef, intercept]
         if self.settings.task == "regression":
             numbers.append(self.problem.targets)
-        # What predicts numbers that X's type does not have is in one that has them.
-        if not all(_fit_in(dtype, part) for part in numbers):
-            dtype = np.dtype(float)
+        dtype = coefficient_type(self.sample.X.dtype, numbers)
         return self.targets.coefficients(coef, intercept, dtype)
 
     def attributes(self, coef, intercept):
@@ -335,6 +333,11 @@ def raw_model(attributes, n_outputs, n_features):
         np.array(attributes["coef_"], dtype=float).reshape(n_outputs, n_features),
         np.full(n_outputs, attributes["intercept_"], dtype=float),
     )
+
+
+def coefficient_type(dtype, numbers):
+    """Return the type of X, or doubles where it does not have what numbers predict."""
+    return dtype if all(_fit_in(dtype, part) for part in numbers) else np.dtype(float)
 
 
 def _class_name(value):

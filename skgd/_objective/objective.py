@@ -7,7 +7,7 @@ as a function of the parameters ``u = scale * W`` with X centred through the int
 proximal operator.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -93,6 +93,31 @@ class Objective:
         result = np.ones(self.shape[1], dtype=bool)
         result[:diag.shape[1]] = not self.proximal and (diag == diag[0]).all()
         return result
+
+    def with_alpha(self, alpha, penalty_curvature):
+        """Return the objective with another alpha in the same metric, which knows the last point.
+
+        Parameters
+        ----------
+        alpha : float
+        penalty_curvature : array of shape (n_outputs, n_features)
+            That of the penalty times the new alpha.
+        """
+        other = replace(
+            self, alpha=np.full(len(self.alpha), alpha), penalty_curvature=penalty_curvature
+        )
+        last = self.last[0]
+        if last is not None:
+            coef, nothing = last.raw[0], np.zeros(len(self.alpha))
+            slopes = self.metric.gradient(
+                np.zeros(coef.shape), nothing,
+                (other.alpha - self.alpha)[:, None] * self.penalty.apply_gradient(coef),
+            )  # fmt: skip
+            smooth = last.losses + other.alpha * self.penalty.apply_smooth_value(coef)
+            other.last[0] = last._replace(
+                value=float(self.metric.unit @ smooth), gradient=last.gradient + slopes.ravel()
+            )
+        return other
 
     # ---- at raw coefficients --------------------------------------------------------------------
 

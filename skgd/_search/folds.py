@@ -16,7 +16,7 @@ from skgd._fit.sample import Sample
 from skgd._fit.settings import Settings
 from skgd._fit.targets import check_two_counted, learn_targets
 from skgd._search.scoring import decision_values, loss_of, shallow_copy
-from skgd._utils.checks import check_weights
+from skgd._utils.checks import canonical, check_weights
 
 # Decision values that are taken at once.
 NUMBERS = 2**19
@@ -167,6 +167,15 @@ class Given:
         train, test = (everything[rows] for rows in self.splits[number])
         return {"train": train, "test": test}
 
+    def counts(self):
+        """Return how often each split trains on each row, of shape (n_splits, n_samples)."""
+        n, numbers = _num_samples(self.X), range(len(self.splits))
+        return np.array([np.bincount(self.rows(j)["train"], minlength=n) for j in numbers])
+
+    def checked_weights(self):
+        """Return the sample weights as numbers, or None."""
+        return check_weights(self.weights, _num_samples(self.X))
+
     def part(self, number, name, X, rows, y, targets):
         """Return a part for checked rows, which are those of the user's split."""
         index = self.rows(number)[name]
@@ -219,6 +228,31 @@ class MaskedFolds:
         return Fold(
             number, self.template, targets, sample.weighted(weights), parts, lambda model: model
         )
+
+
+class SplitFolds(MaskedFolds):
+    """The folds of an estimator as copies of their rows, which were checked together.
+
+    What needs all rows for a step reads fewer of them than behind a mask, and comes to the bits of
+    a fit to the fold alone.
+    """
+
+    def fold(self, number):
+        given, (targets, sample), rows = self.given, self._data, self.given.rows(number)
+        train = rows["train"]
+        weights = check_weights(given.split_along(given.weights, train), len(train))
+        settings = Settings.of(self.template)
+        own, encoded = learn_targets(settings, sample.y[train])
+        if own.n_outputs != targets.n_outputs:
+            raise ValueError("The rows of the fold lack a class.")
+        parts = {
+            name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
+                             sample.targets[rows[name]])
+            for name in given.parts
+        }  # fmt: skip
+        chosen = Sample(canonical(sample.X[train]), sample.y[train], encoded, weights,
+                        targets.n_outputs)  # fmt: skip
+        return Fold(number, self.template, targets, chosen, parts, lambda model: model)
 
 
 class TransformedFolds:

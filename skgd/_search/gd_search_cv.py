@@ -2,13 +2,13 @@
 
 import copy
 import time
-from numbers import Integral, Number
+from numbers import Integral
 from traceback import format_exc
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
 from sklearn.base import _fit_context, clone, is_classifier
-from sklearn.model_selection import ParameterGrid, ParameterSampler, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
     _fit_and_score,
@@ -20,19 +20,25 @@ from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params, indexable
 
-from skgd._estimators.base import BaseGD
-from skgd._fit.plan import choose_optimizer
 from skgd._search.callbacks import SearchTasks
+from skgd._search.candidates import (
+    all_candidates,
+    candidate,
+    drawn,
+    last_step,
+    weight_name,
+    with_the_same_steps,
+)
 from skgd._search.folds import Given, MaskedFolds, TransformedFolds
 from skgd._search.halving import Halving
 from skgd._search.monitor import DivergenceMonitor, ObjectiveMonitor
+from skgd._search.path_search import PathSearch, is_plain, takes_steps
 from skgd._search.scoring import Scoring
 from skgd._search.trials import Trial, train
 from skgd._utils.checks import check_n_jobs, check_sparse
 from skgd._utils.linalg import one_thread
 from skgd._utils.sklearn_compat import parameter_constraints
 from skgd._utils.threads import ALONE, Threads
-from skgd.optimizers import Optimizer
 
 # Why fits stop, the gravest reason first: a candidate's is the gravest of its folds.
 REASONS = (
@@ -162,7 +168,10 @@ class GDSearchCV(BaseSearchCV):
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         weights, params = params.get("sample_weight"), self._get_routed_params_for_fit(params)
-        candidates = _drawn(self.param_grid, self.n_iter, self.random_state)
+        candidates = drawn(
+            self.param_grid, self.n_iter, self.random_state, estimator=self.estimator, X=X, y=y,
+            sample_weight=params.estimator.fit.get(weight_name(self.estimator)),
+        )  # fmt: skip
         tasks = SearchTasks(self, candidates, X, y, weights)
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = _checked_splits(cv, X, y, params.splitter.split)
@@ -206,7 +215,7 @@ class GDSearchCV(BaseSearchCV):
             self.best_params_ = results["params"][self.best_index_]
 
     def _refit(self, X, y, params, tasks):
-        self.best_estimator_ = _candidate(self.estimator, self.best_params_)
+        self.best_estimator_ = candidate(self.estimator, self.best_params_)
         # A fit that does not say how many threads it wants may have those of the search.
         threads = parallel_config("threading", n_jobs=effective_n_jobs(self.n_jobs))
         with tasks.refitting(self.best_estimator_), threads:
@@ -223,25 +232,40 @@ class GDSearchCV(BaseSearchCV):
 
     def _evaluate(self, X, y, candidates, splits, params, scoring, tasks):
         """Return the results of each candidate on each split, candidate by candidate."""
-        estimators = [_candidate(self.estimator, each) for each in candidates]
+        estimators = all_candidates(self.estimator, candidates)
         # The steps of a pipeline are fitted for several candidates at once, and would be told so.
         told = isinstance(self.estimator, Pipeline) and tasks.reach_candidates
         fused = [
             i for i, each in enumerate(estimators)
-            if not told and _fuses(each, y, params.estimator.fit)
+            if not told and is_plain(each, y, params.estimator.fit) and takes_steps(each)
         ]  # fmt: skip
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         for i in fused:
-            if _last_step(estimators[i]).random_state is None:
-                _last_step(estimators[i]).set_params(random_state=seed)
-        weights = params.estimator.fit.get(_weight_name(self.estimator))
+            if last_step(estimators[i]).random_state is None:
+                last_step(estimators[i]).set_params(random_state=seed)
+        weights = params.estimator.fit.get(weight_name(self.estimator))
         given = Given(X, y, splits, weights, params.scorer.score, self.return_train_score)
         out = {}
-        for several in _with_the_same_steps(fused, candidates, self.estimator):
+        for several in with_the_same_steps(fused, candidates, self.estimator):
             out |= self._evaluate_fused(given, {i: estimators[i] for i in several}, scoring, tasks)
-        alone = [i for i in range(len(candidates)) if i not in fused]
+        on_paths = [
+            i for i, each in enumerate(estimators)
+            if i not in fused and is_plain(each, y, params.estimator.fit)
+        ]  # fmt: skip
+        out |= self._evaluate_paths(given, candidates, estimators, on_paths, scoring, tasks)
+        pairs = [(i, j) for i in range(len(candidates)) for j in range(len(splits))]
+        alone = [pair for pair in pairs if pair not in out]
         out |= self._evaluate_alone(X, y, candidates, alone, splits, params, scoring, tasks)
-        return [out[i, j] for i in range(len(candidates)) for j in range(len(splits))]
+        return [out[pair] for pair in pairs]
+
+    def _evaluate_paths(self, given, candidates, estimators, chosen, scoring, tasks):
+        """Return the results of candidates as points of paths, as far as they are."""
+        # Callbacks hear of one fit after the other.
+        if not chosen or tasks.listening or isinstance(self.estimator, Pipeline):
+            return {}
+        with one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
+            search = PathSearch(given, candidates, estimators, scoring, threads)
+            return search.evaluate(chosen)
 
     def _evaluate_fused(self, given, estimators, scoring, tasks):
         """Return the results of candidates that see the same rows."""
@@ -268,7 +292,7 @@ class GDSearchCV(BaseSearchCV):
                 failed = _failed(format_exc(), scoring, self.return_train_score)
                 out |= {(i, number): dict(failed) for i in estimators}
         trials = [
-            Trial(i, _last_step(estimator), fold, strict)
+            Trial(i, last_step(estimator), fold, strict)
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"
@@ -316,9 +340,8 @@ class GDSearchCV(BaseSearchCV):
                 result["score_time"] += seconds if name == "test" else 0.0
         return out
 
-    def _evaluate_alone(self, X, y, candidates, alone, splits, params, scoring, tasks):
+    def _evaluate_alone(self, X, y, candidates, pairs, splits, params, scoring, tasks):
         caller = self if tasks.listening else None
-        pairs = [(i, j) for i in alone for j in range(len(splits))]
         fits = Parallel(n_jobs=self.n_jobs)(
             delayed(_fit_and_score)(
                 clone(self.estimator), X, y, scorer=scoring.scorer, train=splits[j][0],
@@ -333,25 +356,9 @@ class GDSearchCV(BaseSearchCV):
         )  # fmt: skip
         for fit in fits:
             estimator = fit.pop("estimator")
-            reason = getattr(_last_step(estimator), "stop_reason_", "")
+            reason = getattr(last_step(estimator), "stop_reason_", "")
             fit["stop_reason"] = reason if fit["fit_error"] is None else "failed"
         return dict(zip(pairs, fits, strict=True))
-
-
-def _drawn(param_grid, n_iter, random_state):
-    """Return the parameters of all candidates, or of some."""
-    grids = param_grid if isinstance(param_grid, list) else [param_grid]
-    if n_iter is None:
-        for name, values in (pair for grid in grids for pair in dict(grid).items()):
-            if hasattr(values, "rvs"):
-                raise ValueError(
-                    f"param_grid has a distribution for {name!r}: pass n_iter, the number of "
-                    "candidates to draw."
-                )
-        return list(ParameterGrid(param_grid))
-    if n_iter < 1:
-        raise ValueError(f"n_iter={n_iter}: pass an integer >= 1, or None.")
-    return list(ParameterSampler(param_grid, n_iter, random_state=random_state))
 
 
 def _checked_splits(cv, X, y, params):
@@ -365,11 +372,6 @@ def _checked_splits(cv, X, y, params):
     return splits
 
 
-def _candidate(estimator, params):
-    # Parameters may be estimators themselves, which a fit would change.
-    return clone(estimator).set_params(**clone(params, safe=False))
-
-
 def _failed(error, scoring, train_scores):
     """Return the results of a fit that has no scores."""
     scores = scoring.error_score
@@ -378,53 +380,3 @@ def _failed(error, scoring, train_scores):
     results = {"fit_error": error, "test_scores": scores, "fit_time": 0.0, "score_time": 0.0,
                "stop_reason": "failed"}  # fmt: skip
     return results | ({"train_scores": copy.copy(scores)} if train_scores else {})
-
-
-def _last_step(estimator):
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-
-
-def _fuses(estimator, y, fit_params):
-    """Whether a candidate takes update steps on batches, and nothing else is asked for."""
-    last = _last_step(estimator)
-    if y is None or not isinstance(last, BaseGD) or type(last).fit is not BaseGD.fit:
-        return False
-    if estimator is not last and (type(estimator) is not Pipeline or len(estimator.steps) == 1):
-        return False
-    if fit_params.keys() - {_weight_name(estimator)}:
-        return False
-    if any(getattr(each, "_skl_callbacks", None) for each in (estimator, last)):
-        return False
-    try:
-        optimizer = choose_optimizer(
-            last.optimizer, last.learning_rate, last.batch_size, partial=False
-        )
-    except (TypeError, ValueError):
-        return False
-    full = isinstance(last.batch_size, str) and last.batch_size == "full"
-    return isinstance(optimizer, Optimizer) and not full
-
-
-def _weight_name(estimator):
-    """Return the name by which the last step's sample weights are passed to fit."""
-    prefix = f"{estimator.steps[-1][0]}__" if isinstance(estimator, Pipeline) else ""
-    return f"{prefix}sample_weight"
-
-
-def _with_the_same_steps(chosen, candidates, estimator):
-    """Return lists of candidates whose parameters of the steps before the last are the same."""
-    if not isinstance(estimator, Pipeline):
-        return [chosen] if chosen else []
-    last, groups = estimator.steps[-1][0], {}
-    for i in chosen:
-        key = tuple(
-            (name, _identity(value)) for name, value in sorted(candidates[i].items())
-            if name.partition("__")[0] != last
-        )  # fmt: skip
-        groups.setdefault(key, []).append(i)
-    return list(groups.values())
-
-
-def _identity(value):
-    """Return what equal values have in common, as far as that can be told."""
-    return (type(value), value) if isinstance(value, Number | str) else id(value)

@@ -12,6 +12,7 @@ from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _Passthroug
 from sklearn.model_selection._validation import _score
 
 from skgd._estimators.classifier import GDClassifier
+from skgd._estimators.regressor import GDRegressor
 from skgd._utils.sklearn_compat import scorers_by_name
 from skgd.losses import make_loss
 
@@ -142,6 +143,58 @@ def _codes(model, y):
     return codes
 
 
+def _of_predictions(rule):
+    """Return the rule for many regression models that comes from one for all their predictions.
+
+    The rule gets the errors of the predictions, their shape (n_models, n_targets, n_rows), the
+    targets of shape (n_targets, n_rows), and weights; None says that it does not know.
+    """
+    def scores(models, values, y, weights):
+        model = models[0]
+        loss = loss_of(model)
+        if type(model).predict is not GDRegressor.predict or loss.expands:
+            return None
+        y = np.asarray(y)
+        if y.dtype.kind not in "biuf" or len(y) < 2:
+            return None
+        targets = y.astype(float).reshape(len(y), -1).T
+        predictions = loss.predictions(values.astype(float, copy=False))
+        if predictions.shape[1:] != targets.shape or not np.isfinite(predictions).all():
+            return None
+        found = rule(predictions - targets, targets, weights)
+        return None if found is None else found.tolist()
+    return scores
+
+
+def _r2(errors, targets, weights):
+    mean = np.average(targets, axis=1, weights=weights)[:, None]
+    total = _weighted((targets - mean) ** 2, weights)
+    if not total.all():
+        return None
+    return (1.0 - _weighted(errors**2, weights) / total).mean(axis=1)
+
+
+def _neg_squared_error(errors, targets, weights):
+    return -_mean(errors**2, weights).mean(axis=1)
+
+
+def _neg_root_squared_error(errors, targets, weights):
+    return -np.sqrt(_mean(errors**2, weights)).mean(axis=1)
+
+
+def _neg_absolute_error(errors, targets, weights):
+    return -_mean(np.abs(errors), weights).mean(axis=1)
+
+
+def _weighted(values, weights):
+    """Return weighted sums over the rows."""
+    return values.sum(axis=-1) if weights is None else values @ weights
+
+
+def _mean(values, weights):
+    return _weighted(values, weights) / (values.shape[-1] if weights is None else weights.sum())
+
+
 def _are_plain(weights):
     """Whether scikit-learn's scorers would take the weights without a word."""
     weights = np.asarray(weights)
@@ -153,6 +206,10 @@ LEAN = {
     "accuracy": _accuracies,
     "neg_log_loss": _one_by_one(_neg_log_loss),
     "roc_auc": _one_by_one(_roc_auc),
+    "r2": _of_predictions(_r2),
+    "neg_mean_squared_error": _of_predictions(_neg_squared_error),
+    "neg_root_mean_squared_error": _of_predictions(_neg_root_squared_error),
+    "neg_mean_absolute_error": _of_predictions(_neg_absolute_error),
 }
 
 
@@ -221,6 +278,7 @@ class Scoring:
         weights = params.get("sample_weight")
         if not (weights is None or _are_plain(weights)):
             return None
+        weights = None if weights is None else np.asarray(weights, dtype=float)
         scores = {name: rule(models, values, y, weights)
                   for name, rule in rules.items()}  # fmt: skip
         return None if None in scores.values() else scores
@@ -228,4 +286,6 @@ class Scoring:
     def _lean_rule(self, model, scoring):
         if scoring is None and type(model).score is ClassifierMixin.score:
             return _accuracies
+        if scoring is None and type(model).score is GDRegressor.score:
+            return LEAN["r2"]
         return LEAN.get(scoring) if isinstance(scoring, str) else None

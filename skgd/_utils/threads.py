@@ -13,7 +13,7 @@ class Threads:
     """
 
     def __init__(self, n):
-        self.n = n
+        self.n, self.is_stopped = n, False
         self.pool = ThreadPoolExecutor(n) if n > 1 else None
 
     def __enter__(self):
@@ -31,11 +31,19 @@ class Threads:
         under_way = [self.pool.submit(function, job) for job in jobs]
         try:
             wait(under_way, return_when=FIRST_EXCEPTION)
+        except BaseException:
+            self.is_stopped = True
+            raise
         finally:
             for job in under_way:
                 job.cancel()
             wait(under_way)
         return [job.result() for job in under_way]
+
+    def pause(self):
+        """Raise in a job that takes long, once the others are not to go on."""
+        if self.is_stopped:
+            raise KeyboardInterrupt
 
     def share(self, items):
         """Return a list as one list of about the same length for each thread, or fewer."""

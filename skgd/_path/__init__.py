@@ -1,0 +1,1 @@
+"""Regularisation paths: the minimisers of one objective for many values of alpha."""

@@ -1,0 +1,201 @@
+"""Smooth losses with a squared penalty along falling alphas: Newton's method with few Hessians.
+
+All alphas share the metric of the smallest one, so that the Hessian of the mean loss L'' serves
+for every alpha,
+
+    H(alpha) = L'' + alpha diag(v).
+
+A descent starts at the minimum of the alpha before, where the gradient for the new alpha is known
+without a pass over the rows: the loss's part of it stays. The first step is therefore free. Each
+further one takes a pass, whose change of the gradient goes into quasi-Newton pairs; the Hessian is
+made anew only where a step has brought down the decrement by less than a factor of ten.
+
+*Stops* on ``g' H^-1 g <= (SHARE tol)^2 (F0 - F)``. From a warm start a descent ends just below
+what it is asked for, and not far below as from afar: `SHARE` makes up for that. What does not
+converge, as where classes are separable without a penalty, is left to a fit of its own.
+
+References
+----------
+Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
+descent, 2010.
+Nocedal and Wright, Numerical Optimization, 2006, chapters 6 and 7.
+"""
+
+import copy
+
+import numpy as np
+
+from skgd._objective.objective import ROUNDING
+from skgd._objective.smoothing import smoothing_path
+from skgd._path.points import PathPoint
+from skgd._solvers import newton, row_space
+from skgd._solvers.costs import NewtonLimits, factorised_size
+from skgd._solvers.costs import NewtonPathLimits as Limits
+from skgd._solvers.hessian import Hessian
+from skgd._solvers.newton import QuasiNewtonPairs, line_search
+
+
+def suits(run):
+    """Tell whether the path of a run's objective can be walked by Newton's method.
+
+    Parameters
+    ----------
+    run : Run
+        Of the smallest alpha.
+    """
+    objective = run.objective
+    return (
+        not objective.proximal and newton.suits(objective) and not objective.loss.constant_hessian
+        and len(smoothing_path(objective)) == 1 and not row_space.suits(objective)
+        and factorised_size(objective)[0] > 0
+    )  # fmt: skip
+
+
+def path(run, alphas, pause=lambda: None):
+    """Return the minimisers for alphas, as one `PathPoint` each; None where one is not found.
+
+    Parameters
+    ----------
+    run : Run
+        Of the smallest alpha.
+    alphas : array of shape (n_alphas,)
+        In any order.
+    pause : callable
+        Called again and again; raises where the path is to be left.
+    """
+    walk, points = _Walk(run), [None] * len(alphas)
+    with np.errstate(all="ignore"):
+        for i in np.argsort(-np.asarray(alphas), kind="stable"):
+            points[i] = walk.to(float(alphas[i]), pause)
+    return points
+
+
+class _Walk:
+    """A descent from one alpha to the next.
+
+    Attributes
+    ----------
+    objective : Objective
+        At the alpha where the walk is.
+    x : array of shape (n_parameters,)
+        The minimum there.
+    hessian : Hessian or None
+        That of the mean loss alone, at an earlier point.
+    """
+
+    def __init__(self, run):
+        self.run, self.hessian = run, None
+        penalty = run.settings.penalty
+        curvature = np.zeros(run.problem.d) if penalty is None else penalty.curvature(run.problem.d)
+        self.unit_curvature = np.broadcast_to(
+            np.asarray(curvature, dtype=float), run.objective.penalty_curvature.shape
+        )
+        self.objective = self._at_alpha(run.objective, run.settings.alpha)
+        self.x = self.objective.metric.from_raw(*run.start).ravel()
+        self.tol = Limits.share * run.settings.tol
+
+    def _at_alpha(self, objective, alpha):
+        return objective.with_alpha(alpha, alpha * self.unit_curvature)
+
+    def to(self, alpha, pause):
+        """Return the point at an alpha, or None where the descent does not end."""
+        self.objective = self._at_alpha(self.objective, alpha)
+        first, start = self.objective.passes, self.x
+        descent = _Descent(self, pause)
+        if not descent.run():
+            self.x, self.hessian = start, None
+            return None
+        self.x, objective, run = descent.x, self.objective, self.run
+        point = objective.at(self.x)
+        coef, intercept = run.targets.identified(*objective.raw(self.x), objective)
+        losses = point.losses.copy()
+        values = losses, objective.with_penalty(losses, point.raw[0])
+        return PathPoint(
+            alpha, coef.copy(), intercept.copy(), run.problem.weight_sum, lambda: values,
+            passes=objective.passes - first, n_iter=max(1, descent.n_steps),
+        )  # fmt: skip
+
+    def loss_hessian(self, x):
+        """Return the Hessian of the mean loss at x."""
+        return Hessian(self._at_alpha(self.objective, 0.0), x)
+
+
+class _Descent:
+    """Newton's method at one alpha.
+
+    Attributes
+    ----------
+    hessian : Hessian or None
+        Of the objective, as far as it is known.
+    is_fresh : bool
+        Whether it was made at this alpha.
+    """
+
+    def __init__(self, walk, pause):
+        self.walk, self.objective, self.pause = walk, walk.objective, pause
+        self.x, self.n_steps = walk.x, 0
+        self.hessian, self.is_fresh = self._with_penalty(walk.hessian), False
+        self.pairs = QuasiNewtonPairs()
+
+    def _with_penalty(self, loss_hessian):
+        """Return the Hessian of the objective from that of the loss."""
+        if loss_hessian is None:
+            return None
+        hessian, diag = copy.copy(loss_hessian), self.objective.penalty_hessian_diag
+        hessian.objective, hessian.solvers, hessian.damping = self.objective, None, None
+        parts = [diag.ravel()] if hessian.is_joint else diag
+        hessian.blocks = [block + np.diag(part)
+                          for block, part in zip(hessian.blocks, parts, strict=False)]  # fmt: skip
+        hessian.solve(np.zeros(diag.size), 1.0)  # which factorises the blocks
+        return hessian
+
+    def _make_hessian(self):
+        self.walk.hessian = self.walk.loss_hessian(self.x)
+        self.hessian, self.is_fresh = self._with_penalty(self.walk.hessian), True
+        self.pairs = QuasiNewtonPairs()
+
+    def run(self):
+        """Descend; return whether that ended at the minimum."""
+        value, gradient = newton.evaluate(self.objective, self.x)
+        before = np.inf
+        while self.n_steps <= Limits.steps:
+            self.pause()
+            if self.hessian is None:
+                self._make_hessian()
+            direction = self.hessian.precondition(gradient)
+            decrement = float(gradient @ direction)
+            if self._is_minimum(decrement):
+                return self._sees_all(gradient, direction)
+            if decrement > Limits.slow * before and not self.is_fresh:
+                self._make_hessian()
+                before = np.inf
+                continue
+            step, decrease = self.pairs.step(self.hessian, gradient)
+            length, point = line_search(self.objective, self.x, value, gradient, step, decrease)
+            if length == 0.0:
+                if self.is_fresh:
+                    return decrement <= NewtonLimits.hidden * abs(value)
+                self._make_hessian()
+                before = np.inf
+                continue
+            self.n_steps += 1
+            self.pairs.add(point[0] - self.x, point[2] - gradient)
+            # The Hessian of another point says little about the next one.
+            self.is_fresh = self.is_fresh and length == 1.0 and decrement <= Limits.slow * before
+            self.x, value, gradient = point
+            before = decrement
+        return False
+
+    def _is_minimum(self, decrement):
+        objective, point = self.objective, self.objective.at(self.x)
+        baseline, unit = self.walk.run.history.baseline, self.objective.metric.unit
+        objectives = objective.with_penalty(point.losses, point.raw[0])
+        possible = baseline.possible_decrease(unit, objectives)
+        rounding = ROUNDING**2 * baseline.size(unit)
+        return decrement <= max(self.walk.tol**2 * possible, rounding)
+
+    def _sees_all(self, gradient, direction):
+        """Tell whether the Hessian sees all rows that pull."""
+        residual = self.hessian.null_space_residual(gradient, direction)
+        size = self.walk.tol**2 * self.walk.run.history.baseline.size(self.objective.metric.unit)
+        return float(residual @ residual) <= size
