@@ -197,6 +197,28 @@ class Auto:
     left, no_plateau = 100.0, 1e-9
 
 
+class LeaveOneOut:
+    """Leave-one-out losses along values of alpha."""
+
+    # Multiplications of the leverages of an alpha up to which all rows are taken, and the rows of
+    # a sample at least. They tell the mean excess of a loss to some 3 %.
+    work, least_rows = 2e7, 2048
+    # Multiplications of a QR factorisation for fewer rows than columns.
+    reduced = 1e10
+    # The decrement at which a descent ends, as a share of the decrease from the best constant
+    # model, for few rows and for many; the share of the objective that is no decrease; and steps.
+    tol, tol_many_rows, least, steps = 1e-13, 1e-8, 1e-6, 50
+    # Rows for each parameter from which alphas are tried from the smallest one on.
+    many_rows = 20
+    # Alphas in a row that make the loss rise, and the share of the decrease of the best one that
+    # ends the path where rows are many; elsewhere, of the loss of the best constant model.
+    rising, risen, far = 3, 0.02, 0.1
+    # The eigenvalue of a Gram matrix, in units of its diagonal, that is rounding; the smallest
+    # column as a share of the largest from which its order does not matter; and the residual of
+    # systems that are solved.
+    flat, even, precise = 1e-13, 1e-6, 1e-9
+
+
 class Work:
     """What whole descents take."""
 

@@ -1,0 +1,193 @@
+"""``alpha="auto"``: the alpha of the least leave-one-out loss, or of the least loss of five folds.
+
+Leave-one-out losses follow from fits to all rows where the loss is smooth and the penalty squared
+(`_solvers.leave_one_out`). Elsewhere five folds are fitted along the path, each fit going on from
+the last one. What is left out is a row with its whole weight; the others keep theirs, and the
+penalty the factor ``alpha sum(s)`` that it has beside the sum of all losses.
+"""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils import check_random_state
+
+from skgd._fit.alpha_path import falling_alphas
+from skgd._fit.build_objective import build_objective
+from skgd._fit.run import Run
+from skgd._fit.state import FitState
+from skgd._fit.targets import class_codes
+from skgd._solvers import leave_one_out
+from skgd._utils.names import shown
+
+FOLDS = 5
+# A loss that still falls by this share from one alpha to the smallest one has not reached its least.
+FALLING = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaChoice:
+    """The alpha of a fit.
+
+    Attributes
+    ----------
+    alpha : float
+    path : dict or None
+        The arrays ``alpha``, in rising order, and ``loss``; None where alpha was given.
+    warnings : list of (category, message)
+    """
+
+    alpha: float
+    path: dict | None = None
+    warnings: tuple = ()
+
+    @property
+    def attributes(self):
+        """The attributes of an estimator that tell of its alpha."""
+        return {"alpha_": self.alpha, "alpha_path_": self.path}
+
+
+def choose_alpha(settings, targets, sample):
+    """Return the settings with a number for alpha, and the `AlphaChoice`.
+
+    Parameters
+    ----------
+    settings : Settings
+    targets : Targets
+    sample : Sample
+    """
+    if not settings.chooses_alpha:
+        return settings, AlphaChoice(float(settings.alpha))
+    if settings.penalty is None:
+        return replace(settings, alpha=0.0), AlphaChoice(0.0)
+    _check_rate(settings)
+    choice = _choose(settings, targets, sample)
+    return replace(settings, alpha=choice.alpha), choice
+
+
+def refuse_stream(settings):
+    """Raise where a part of the rows would have to choose alpha."""
+    if settings.chooses_alpha:
+        raise ValueError(
+            "alpha='auto' with partial_fit, which sees a part of the rows at a time: pass a "
+            "number, such as the alpha_ of a fit with alpha='auto' or the best one of a search."
+        )
+
+
+def _check_rate(settings):
+    if not settings.has_automatic_rate:
+        raise ValueError(
+            f"alpha='auto' with learning_rate={shown(settings.learning_rate)}: the best alpha of "
+            "the minimum is not that of steps with a given rate; pass learning_rate='auto', or "
+            "search with GDSearchCV(estimator, {'alpha': [...], 'learning_rate': [...]})."
+        )
+
+
+def _choose(settings, targets, sample):
+    solved = replace(
+        settings, alpha=1.0, optimizer="auto", batch_size="auto", precondition="auto",
+        init="zeros", average=False, early_stopping=False, verbose=0,
+    )  # fmt: skip
+    run = _run(solved, targets, sample)
+    alphas = falling_alphas(run)
+    if leave_one_out.suits(run.objective) and not settings.loss.homogeneous:
+        return _by_leaving_one_out(run, alphas)
+    return _by_folds(solved, targets, sample, alphas)
+
+
+def _run(settings, targets, sample, previous=None):
+    state = FitState.empty(sample.X.shape[1], targets.n_outputs)
+    return Run(settings, targets, sample, state, previous=previous)
+
+
+def _choice(alphas, losses, found=()):
+    order = np.argsort(alphas)
+    alphas, losses = alphas[order], losses[order]
+    best = int(np.nanargmin(losses))
+    found = list(found)
+    if best == 0 and len(losses) > 1 and losses[0] < (1.0 - FALLING) * losses[1]:
+        found.append((UserWarning, (
+            f"alpha='auto': the loss of rows that are left out still falls at the smallest alpha, "
+            f"{alphas[0]:.3g}, as where classes can be separated without an error: compare smaller "
+            "ones with GDSearchCV."
+        )))  # fmt: skip
+    path = {"alpha": alphas, "loss": losses}
+    return AlphaChoice(float(alphas[best]), path, tuple(found))
+
+
+# ---- leaving one out ----------------------------------------------------------------------------
+
+def _by_leaving_one_out(run, alphas):
+    def objective_at(alpha):
+        return build_objective(
+            replace(run.settings, alpha=float(alpha)), run.problem, run.plan, run.state.moments,
+            run.state.target_moments, run.shared,
+        )  # fmt: skip
+
+    baseline = run.history.baseline
+    found = leave_one_out.along(objective_at, alphas, baseline.model, baseline.objective)
+    losses = np.minimum(found.losses, np.finfo(float).max)
+    near, messages = int(found.near[np.nanargmin(losses)]), []
+    if near:
+        messages.append((UserWarning, (
+            f"alpha='auto': {near} of {run.problem.n} rows decide alone about their own "
+            "predictions at the best alpha, so that the loss of leaving them out is uncertain: "
+            "compare with the folds of GDSearchCV."
+        )))  # fmt: skip
+    return _choice(found.alphas, losses, messages)
+
+
+# ---- folds --------------------------------------------------------------------------------------
+
+def _by_folds(settings, targets, sample, alphas):
+    total, weight = np.zeros(len(alphas)), 0.0
+    for train, held_out in _folds(settings, targets, sample):
+        losses, held_out_weight = fold_losses(settings, targets, train, held_out, alphas)
+        total, weight = total + held_out_weight * losses, weight + held_out_weight
+    return _choice(alphas, total / weight)
+
+
+def _folds(settings, targets, sample):
+    """Return samples to train on and to score, of rows with a weight."""
+    weights = sample.masked_weights()
+    rows = np.arange(sample.X.shape[0]) if weights is None else np.flatnonzero(weights)
+    if len(rows) < 2:
+        raise ValueError(
+            f"alpha='auto' with {len(rows)} row of a weight above 0: pass a number for alpha."
+        )
+    n_folds, kind, labels = min(FOLDS, len(rows)), KFold, None
+    if settings.task == "classification":
+        codes = class_codes(sample.targets)[rows]
+        least = np.bincount(codes)[np.unique(codes)].min()
+        if least > 1:
+            n_folds, kind, labels = min(n_folds, int(least)), StratifiedKFold, codes
+    seed = check_random_state(settings.random_state).randint(2**31 - 1)
+    splitter = kind(n_folds, shuffle=True, random_state=seed)
+    return [
+        (sample.only(rows[train]), sample.only(rows[test]))
+        for train, test in splitter.split(rows, labels)
+    ]
+
+
+def fold_losses(settings, targets, train, held_out, alphas):
+    """Return the mean loss of held-out rows for each alpha, and their weight.
+
+    Parameters
+    ----------
+    settings : Settings
+    targets : Targets
+    train, held_out : Sample
+    alphas : array of shape (n_alphas,)
+        In falling order; each fit goes on from the one before.
+    """
+    previous, losses, scored = None, [], None
+    for alpha in alphas:
+        run = _run(replace(settings, alpha=float(alpha)), targets, train, previous)
+        if scored is None:
+            scored = run.make_problem(held_out, held_out.masked_weights())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            previous = run.descend()
+        losses.append(float(scored.losses(*map(np.ascontiguousarray, previous)).sum()))
+    return np.array(losses), scored.weight_sum
