@@ -200,9 +200,10 @@ class Auto:
 class LeaveOneOut:
     """Leave-one-out losses along values of alpha."""
 
-    # Multiplications of the leverages of an alpha up to which all rows are taken, and the rows of
-    # a sample at least. They tell the mean excess of a loss to some 3 %.
-    work, least_rows = 2e7, 2048
+    # Multiplications of the leverages of an alpha up to which all rows are taken, and the rows that
+    # are taken at least and at most. Some 1000 rows tell the mean excess of a loss to about 5 %,
+    # and the same rows serve for all alphas.
+    work, least_rows, most_rows = 2e7, 1024, 8192
     # Multiplications of a QR factorisation for fewer rows than columns.
     reduced = 1e10
     # The decrement at which a descent ends, as a share of the decrease from the best constant
@@ -213,10 +214,16 @@ class LeaveOneOut:
     # Alphas in a row that make the loss rise, and the share of the decrease of the best one that
     # ends the path where rows are many; elsewhere, of the loss of the best constant model.
     rising, risen, far = 3, 0.02, 0.1
+    # The share of the decrease, or of so much of the objective, by which the loss changes where
+    # alphas make no difference, and the alphas that are passed over there.
+    flat, flat_least, stride = 1e-4, 1e-2, 3
+    # The ratio of the best alpha and its neighbour from which alphas between them are tried, and
+    # how many at most.
+    apart, between = 4.0, 3
     # The eigenvalue of a Gram matrix, in units of its diagonal, that is rounding; the smallest
     # column as a share of the largest from which its order does not matter; and the residual of
     # systems that are solved.
-    flat, even, precise = 1e-13, 1e-6, 1e-9
+    no_curvature, even, precise = 1e-13, 1e-6, 1e-9
 
 
 class Work:

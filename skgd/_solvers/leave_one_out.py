@@ -21,6 +21,7 @@ Rad and Maleki, A scalable estimate of the out-of-sample prediction error via ap
 leave-one-out cross-validation, 2020.
 """
 
+import copy
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -48,8 +49,9 @@ class Losses(NamedTuple):
 def suits(objective):
     """Tell whether leave-one-out losses follow from the minimum of an objective."""
     problem, loss = objective.problem, objective.loss
-    smooth = loss.smooth and loss.smoothing is None and newton.suits(objective)
-    if not smooth or objective.proximal or not objective.penalty_curvature.any():
+    if not (loss.smooth and newton.suits(objective)) or objective.proximal:
+        return False
+    if not objective.penalty_curvature.any():
         return False
     size = objective.shape[1]
     if _reduces(objective):
@@ -89,9 +91,9 @@ def along(objective_at, alphas, start, baseline):
         objective = objective_at(middle)
         if ridge_path.suits(objective):
             unit = replace(objective, penalty_curvature=objective.penalty_curvature / middle)
-            found = ridge_path.losses(unit, alphas)
+            found = _at_once(unit, alphas)
             if found is not None:
-                return Losses(alphas, *found)
+                return found
         return _walk(objective_at, alphas, start, baseline)
 
 
@@ -105,38 +107,72 @@ def _in_row_space(objective_at, alphas, start):
     d, has_intercept = reduced.problem.d, reduced.shape[1] > reduced.problem.d
 
     def reduced_at(alpha):
-        share = alpha / alphas[0]
-        diag = np.full((reduced.problem.k, d), share)
+        diag = np.full((reduced.problem.k, d), alpha / alphas[0])
         metric = diagonal_metric(
             moments, reduced.smoothness, diag, reduced.metric.unit, has_intercept
         )
-        return replace(
-            reduced, alpha=diag[:, 0].copy(), metric=metric, penalty_curvature=diag,
-            penalty_diag=first.penalty_curvature[0],
-        )  # fmt: skip
+        return replace(reduced, alpha=diag[:, 0].copy(), metric=metric, penalty_curvature=diag)
 
-    x = reduced.coordinates(*start)
-    return reduced_at, reduced.raw(x)
+    return reduced_at, reduced.raw(reduced.coordinates(*start))
+
+
+def _between(alphas, losses):
+    """Return further alphas, between the best one and its neighbours where these are far."""
+    order = np.argsort(alphas)
+    logs, best = np.log(alphas[order]), int(np.nanargmin(losses[order]))
+    further = []
+    for neighbour in (best - 1, best + 1):
+        if 0 <= neighbour < len(logs):
+            distance = logs[neighbour] - logs[best]
+            count = int(np.ceil(abs(distance) / np.log(Limits.apart)))
+            steps = np.arange(1, min(count, Limits.between + 1)) / min(count, Limits.between + 1)
+            further.extend(np.exp(logs[best] + distance * steps))
+    return np.array(further)
+
+
+# ---- squared errors -----------------------------------------------------------------------------
+
+def _at_once(objective, alphas):
+    """Return the losses of all alphas; None where one decomposition is not precise enough."""
+    path = ridge_path.RidgePath(objective)
+    if not path.is_precise(alphas):
+        return None
+    losses, near = path.losses(alphas)
+    further = _between(alphas, losses)
+    if len(further):
+        more = path.losses(further)
+        alphas = np.append(alphas, further)
+        losses, near = np.append(losses, more[0]), np.append(near, more[1])
+    return Losses(alphas, losses, near)
 
 
 # ---- one alpha after the other ------------------------------------------------------------------
 
 def _walk(objective_at, alphas, start, baseline):
     objective = objective_at(alphas[0])
-    size, n = objective.shape[1], objective.problem.n
-    has_many_rows = n >= Limits.many_rows * size
-    order = np.arange(len(alphas))[::-1 if has_many_rows else 1]
-    losses, near = np.full(len(alphas), np.nan), np.zeros(len(alphas), dtype=int)
-    minimum = _Minimum(objective_at, start, baseline)
-    for count, i in enumerate(order, 1):
-        minimum.move_to(alphas[i])
-        losses[i], near[i] = minimum.left_out()
-        if _has_risen(losses[order[:count]], baseline, has_many_rows):
+    has_many_rows = objective.problem.n >= Limits.many_rows * objective.shape[1]
+    order = alphas[::-1] if has_many_rows else alphas
+    minimum, best, found = _Minimum(objective_at, start, baseline), None, []
+
+    def visit(minimum, alpha):
+        minimum.move_to(alpha)
+        found.append((alpha, *minimum.left_out()))
+        return found[-1][1]
+
+    i, stride = 0, 0
+    while i < len(order):
+        loss = visit(minimum, order[i])
+        losses = np.array([row[1] for row in found])
+        if best is None or loss <= np.nanmin(losses):
+            best = copy.copy(minimum)
+        if _has_risen(losses, baseline, has_many_rows):
             break
-    seen = np.isfinite(losses)
-    if not seen.any():
-        raise FloatingPointError("no leave-one-out loss is finite")
-    return Losses(alphas[seen], losses[seen], near[seen])
+        stride = min(stride + 1, Limits.stride) if _is_flat(losses, baseline) else 1
+        i = min(i + stride, len(order) - 1) if i < len(order) - 1 else len(order)
+    for alpha in _between(*np.array([row[:2] for row in found]).T):
+        visit(copy.copy(best), alpha)
+    alphas, losses, near = map(np.array, zip(*found, strict=True))
+    return Losses(alphas, losses, near)
 
 
 def _has_risen(losses, baseline, has_many_rows):
@@ -147,6 +183,12 @@ def _has_risen(losses, baseline, has_many_rows):
     best = np.nanmin(losses)
     size = Limits.risen * max(baseline - best, 0.0) if has_many_rows else Limits.far * abs(baseline)
     return bool(losses[-1] > best + size)
+
+
+def _is_flat(losses, baseline):
+    """Tell whether the last alphas make hardly a difference."""
+    size = max(baseline - np.nanmin(losses), Limits.flat_least * abs(baseline))
+    return len(losses) > 1 and abs(losses[-1] - losses[-2]) <= Limits.flat * size
 
 
 class _Minimum:
@@ -208,7 +250,8 @@ class _Minimum:
     def _enough_rows(self, objective):
         (k, p), squares = objective.shape, objective.shape[1] ** 2
         outputs = k**2 if objective.problem.is_multiclass else k
-        return max(Limits.least_rows, int(Limits.work / (squares * outputs)))
+        rows = int(Limits.work / (squares * outputs))
+        return min(max(Limits.least_rows, rows), Limits.most_rows)
 
     def left_out(self):
         """Return the leave-one-out loss, and how many rows have a leverage near 1."""

@@ -33,36 +33,51 @@ def suits(objective):
     return is_squared and bool(np.all(curvature == curvature[0]) and np.all(curvature > 0))
 
 
-def losses(objective, alphas):
-    """Return the leave-one-out losses of alphas, and how many rows have a leverage near 1.
-
-    None where the eigendecomposition is not precise enough.
+class RidgePath:
+    """Squared errors with a squared penalty, for any alpha.
 
     Parameters
     ----------
     objective : Objective
-        Which `suits`, with any alpha.
-    alphas : array of shape (n_alphas,)
-        Factors of the objective's own squared penalty.
+        Which `suits`; alpha is the factor of its squared penalty.
     """
-    problem, metric, d = objective.problem, objective.metric, objective.problem.d
-    has_intercept = objective.shape[1] > d
-    weights = problem.row_weights()
-    centre = weights @ problem.targets / problem.weight_sum * has_intercept
-    scale = metric.inverse[0, :d]
-    gram, right = normal_equations(problem, metric.mean, scale, centre)
-    penalty = objective.penalty_curvature[0] * scale**2
-    vectors, values = _eigen(gram, penalty)
-    if vectors is None or not _is_precise(gram, penalty, vectors, values, alphas):
-        return None
-    # Directions without curvature have neither a coefficient nor a leverage.
-    seen = values > Limits.flat * ((vectors**2).T @ gram.diagonal())
-    values = values[seen]
-    basis = vectors[:, seen] / np.sqrt(values)
-    coefs, shrunk = basis.T @ right, alphas / (values[:, None] + alphas)
-    return squared_losses_of_left_out(
-        problem, metric.mean, scale, centre, basis, coefs, shrunk, has_intercept
-    )
+
+    def __init__(self, objective):
+        problem, metric, d = objective.problem, objective.metric, objective.problem.d
+        self.problem, self.mean, self.scale = problem, metric.mean, metric.inverse[0, :d]
+        self.has_intercept = objective.shape[1] > d
+        shares = problem.row_weights() / problem.weight_sum
+        self.centre = shares @ problem.targets * self.has_intercept
+        self.gram, self.right = normal_equations(problem, self.mean, self.scale, self.centre)
+        self.penalty = objective.penalty_curvature[0] * self.scale**2
+        self.vectors, self.values = _eigen(self.gram, self.penalty)
+
+    def is_precise(self, alphas):
+        """Tell whether systems of the smallest and the largest alpha are solved."""
+        if self.vectors is None:
+            return False
+        generator, free = np.random.default_rng(0), self.penalty > 0
+        for alpha in (alphas.min(), alphas.max()):
+            system = self.gram + alpha * np.diag(self.penalty)
+            scale = np.sqrt(system.diagonal())
+            inverse = np.divide(1.0, scale, out=np.zeros(len(scale)), where=free)
+            right = scale * generator.normal(size=len(scale)) * free
+            solution = self.vectors @ ((self.vectors.T @ right) / (self.values + alpha))
+            missed = linalg.norm((system @ solution - right) * inverse)
+            if not missed <= Limits.precise * linalg.norm(right * inverse):
+                return False
+        return True
+
+    def losses(self, alphas):
+        """Return the leave-one-out losses, and how many rows have a leverage near 1."""
+        # Directions without curvature have neither a coefficient nor a leverage.
+        seen = self.values > Limits.no_curvature * ((self.vectors**2).T @ self.gram.diagonal())
+        values = self.values[seen]
+        basis = self.vectors[:, seen] / np.sqrt(values)
+        return squared_losses_of_left_out(
+            self.problem, self.mean, self.scale, self.centre, basis, basis.T @ self.right,
+            alphas / (values[:, None] + alphas), self.has_intercept,
+        )  # fmt: skip
 
 
 def _eigen(gram, penalty):
@@ -81,18 +96,3 @@ def _eigen(gram, penalty):
     vectors = np.zeros((len(gram), len(free)))
     vectors[free] = basis / roots[:, None]
     return vectors, np.maximum(values, 0.0)
-
-
-def _is_precise(gram, penalty, vectors, values, alphas):
-    """Tell whether systems of the smallest and the largest alpha are solved."""
-    generator, free = np.random.default_rng(0), penalty > 0
-    for alpha in (alphas.min(), alphas.max()):
-        system = gram + alpha * np.diag(penalty)
-        scale = np.sqrt(system.diagonal())
-        right = scale * generator.normal(size=len(scale)) * free
-        solution = vectors @ ((vectors.T @ right) / (values + alpha))
-        missed = np.divide(system @ solution - right, scale, out=np.zeros(len(scale)), where=free)
-        size = np.divide(right, scale, out=np.zeros(len(scale)), where=free)
-        if not linalg.norm(missed) <= Limits.precise * linalg.norm(size):
-            return False
-    return True
