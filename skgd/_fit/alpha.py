@@ -6,7 +6,6 @@ the last one. What is left out is a row with its whole weight; the others keep t
 penalty the factor ``alpha sum(s)`` that it has beside the sum of all losses.
 """
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +23,8 @@ from skgd._utils.names import shown
 FOLDS = 5
 # A loss that still falls by this share from one alpha to the smallest one has not reached its least.
 FALLING = 1e-3
+# How often a path goes on to smaller alphas because its last one is the best, and how far.
+EXTENSIONS, EXTENSION = 6, 0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,7 @@ def choose_alpha(settings, targets, sample):
     if settings.penalty is None:
         return replace(settings, alpha=0.0), AlphaChoice(0.0)
     _check_rate(settings)
+    _check_loss(settings)
     choice = _choose(settings, targets, sample)
     return replace(settings, alpha=choice.alpha), choice
 
@@ -84,6 +86,14 @@ def _check_rate(settings):
         )
 
 
+def _check_loss(settings):
+    if settings.loss.homogeneous:
+        raise ValueError(
+            f"alpha='auto' with loss={settings.named_loss!r}, which is least for coefficients of 0 "
+            "whatever the rows: pass a number, or search with GDSearchCV, which compares scores."
+        )
+
+
 def _choose(settings, targets, sample):
     solved = replace(
         settings, alpha=1.0, optimizer="auto", batch_size="auto", precondition="auto",
@@ -91,7 +101,7 @@ def _choose(settings, targets, sample):
     )  # fmt: skip
     run = _run(solved, targets, sample)
     alphas = falling_alphas(run)
-    if leave_one_out.suits(run.objective) and not settings.loss.homogeneous:
+    if leave_one_out.suits(run.objective):
         return _by_leaving_one_out(run, alphas)
     return _by_folds(solved, targets, sample, alphas)
 
@@ -141,11 +151,19 @@ def _by_leaving_one_out(run, alphas):
 # ---- folds --------------------------------------------------------------------------------------
 
 def _by_folds(settings, targets, sample, alphas):
-    total, weight = np.zeros(len(alphas)), 0.0
-    for train, held_out in _folds(settings, targets, sample):
-        losses, held_out_weight = fold_losses(settings, targets, train, held_out, alphas)
-        total, weight = total + held_out_weight * losses, weight + held_out_weight
-    return _choice(alphas, total / weight)
+    folds = [
+        FoldPath(settings, targets, *parts) for parts in _folds(settings, targets, sample)
+    ]  # fmt: skip
+    further, losses = alphas, np.array([])
+    for _ in range(1 + EXTENSIONS):
+        mean = sum(fold.losses(further) for fold in folds) / sum(fold.weight for fold in folds)
+        losses = np.append(losses, mean)
+        if not losses[-1] < (1.0 - FALLING) * losses[:-1].min():
+            break
+        # Columns of other scales may follow.
+        further = alphas[-1] * np.geomspace(1.0, EXTENSION, len(alphas) // 2 + 1)[1:]
+        alphas = np.append(alphas, further)
+    return _choice(alphas[:len(losses)], losses)
 
 
 def _folds(settings, targets, sample):
@@ -170,24 +188,34 @@ def _folds(settings, targets, sample):
     ]
 
 
-def fold_losses(settings, targets, train, held_out, alphas):
-    """Return the mean loss of held-out rows for each alpha, and their weight.
+class FoldPath:
+    """Fits to the rows of a fold along falling alphas, each going on from the last one.
 
     Parameters
     ----------
     settings : Settings
     targets : Targets
     train, held_out : Sample
-    alphas : array of shape (n_alphas,)
-        In falling order; each fit goes on from the one before.
+
+    Attributes
+    ----------
+    weight : float
+        That of the held-out rows.
     """
-    previous, losses, scored = None, [], None
-    for alpha in alphas:
-        run = _run(replace(settings, alpha=float(alpha)), targets, train, previous)
-        if scored is None:
-            scored = run.make_problem(held_out, held_out.masked_weights())
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            previous = run.descend()
-        losses.append(float(scored.losses(*map(np.ascontiguousarray, previous)).sum()))
-    return np.array(losses), scored.weight_sum
+
+    def __init__(self, settings, targets, train, held_out):
+        self.settings, self.targets, self.train = settings, targets, train
+        self.previous = None
+        run = _run(settings, targets, train)
+        self.scored = run.make_problem(held_out, held_out.masked_weights())
+        self.weight = self.scored.weight_sum
+
+    def losses(self, alphas):
+        """Return the sums of the held-out rows' losses."""
+        result = np.empty(len(alphas))
+        for i, alpha in enumerate(alphas):
+            settings = replace(self.settings, alpha=float(alpha))
+            self.previous = _run(settings, self.targets, self.train, self.previous).descend()
+            model = map(np.ascontiguousarray, self.previous)
+            result[i] = self.weight * self.scored.losses(*model).sum()
+        return result
