@@ -13,7 +13,7 @@ from skgd._estimators.inputs import FLOATS, check_data
 from skgd._estimators.unfinished import all_or_nothing
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
-from skgd._fit.alpha import AlphaChoice, choose_alpha, refuse_stream
+from skgd._fit.alpha import AlphaChoice, choose_alpha
 from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.early_stopping import split
 from skgd._fit.run import Run, raw_model
@@ -29,7 +29,12 @@ from skgd.optimizers import make_optimizer
 
 
 def takes_batches(estimator):
-    """Whether the optimizer can learn from a part of the rows; the message says which can."""
+    """Whether a part of the rows is enough to learn from; the message says what to pass instead."""
+    if isinstance(estimator.alpha, str):
+        raise AttributeError(
+            f"partial_fit with alpha={estimator.alpha!r}, which needs all rows: pass a number, such "
+            "as the alpha_ of a fit or the best one of a search with GDSearchCV."
+        )
     optimizer = make_optimizer(estimator.optimizer)
     if optimizer is not None and not optimizer.takes_streams:
         raise AttributeError(
@@ -112,7 +117,6 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
     @all_or_nothing
     def _partial_fit(self, X, y, sample_weight, first):
         settings = Settings.of(self)
-        refuse_stream(settings)
         X, y = check_data(self, X, y, reset=first)
         weights = check_weights(sample_weight, len(y), zeros=True)
         if first and settings.task == "regression":

@@ -21,8 +21,8 @@ from skgd._solvers import leave_one_out
 from skgd._utils.names import shown
 
 FOLDS = 5
-# A loss that still falls by this share from one alpha to the smallest one has not reached its least.
-FALLING = 1e-3
+# How the fits to the folds end, whatever ends the fit itself.
+MAX_ITER, TOL = 1000, 1e-4
 # How often a path goes on to smaller alphas because its last one is the best, and how far.
 EXTENSIONS, EXTENSION = 6, 0.03
 
@@ -68,15 +68,6 @@ def choose_alpha(settings, targets, sample):
     return replace(settings, alpha=choice.alpha), choice
 
 
-def refuse_stream(settings):
-    """Raise where a part of the rows would have to choose alpha."""
-    if settings.chooses_alpha:
-        raise ValueError(
-            "alpha='auto' with partial_fit, which sees a part of the rows at a time: pass a "
-            "number, such as the alpha_ of a fit with alpha='auto' or the best one of a search."
-        )
-
-
 def _check_rate(settings):
     if not settings.has_automatic_rate:
         raise ValueError(
@@ -97,9 +88,16 @@ def _check_loss(settings):
 def _choose(settings, targets, sample):
     solved = replace(
         settings, alpha=1.0, optimizer="auto", batch_size="auto", precondition="auto",
-        init="zeros", average=False, early_stopping=False, verbose=0,
+        init="zeros", average=False, early_stopping=False, verbose=0, max_iter=MAX_ITER,
+        tol=TOL if settings.tol is None else min(settings.tol, TOL),
     )  # fmt: skip
     run = _run(solved, targets, sample)
+    counted = run.problem.weighted_rows()
+    if (run.problem.n if counted is None else len(counted)) < 2:
+        raise ValueError(
+            "alpha='auto' with 1 sample of a weight above 0, which cannot be left out: pass more "
+            "rows, or a number for alpha."
+        )
     alphas = falling_alphas(run)
     if leave_one_out.suits(run.objective):
         return _by_leaving_one_out(run, alphas)
@@ -116,7 +114,7 @@ def _choice(alphas, losses, found=()):
     alphas, losses = alphas[order], losses[order]
     best = int(np.nanargmin(losses))
     found = list(found)
-    if best == 0 and len(losses) > 1 and losses[0] < (1.0 - FALLING) * losses[1]:
+    if leave_one_out.still_falls(alphas, losses):
         found.append((UserWarning, (
             f"alpha='auto': the loss of rows that are left out still falls at the smallest alpha, "
             f"{alphas[0]:.3g}, as where classes can be separated without an error: compare smaller "
@@ -158,7 +156,7 @@ def _by_folds(settings, targets, sample, alphas):
     for _ in range(1 + EXTENSIONS):
         mean = sum(fold.losses(further) for fold in folds) / sum(fold.weight for fold in folds)
         losses = np.append(losses, mean)
-        if not losses[-1] < (1.0 - FALLING) * losses[:-1].min():
+        if not leave_one_out.still_falls(alphas, losses):
             break
         # Columns of other scales may follow.
         further = alphas[-1] * np.geomspace(1.0, EXTENSION, len(alphas) // 2 + 1)[1:]
@@ -170,10 +168,6 @@ def _folds(settings, targets, sample):
     """Return samples to train on and to score, of rows with a weight."""
     weights = sample.masked_weights()
     rows = np.arange(sample.X.shape[0]) if weights is None else np.flatnonzero(weights)
-    if len(rows) < 2:
-        raise ValueError(
-            f"alpha='auto' with {len(rows)} row of a weight above 0: pass a number for alpha."
-        )
     n_folds, kind, labels = min(FOLDS, len(rows)), KFold, None
     if settings.task == "classification":
         codes = class_codes(sample.targets)[rows]

@@ -45,6 +45,17 @@ class Losses(NamedTuple):
     losses: np.ndarray
     near: np.ndarray
 
+    def with_more(self, *others):
+        return Losses(*map(np.append, self, others))
+
+
+def still_falls(alphas, losses):
+    """Tell whether the least loss is that of the smallest alpha, and falls towards it."""
+    order = np.argsort(alphas)[:2]
+    if len(order) < 2 or np.nanargmin(losses) != order[0]:
+        return False
+    return bool(losses[order[0]] < (1.0 - Limits.falling) * losses[order[1]])
+
 
 def suits(objective):
     """Tell whether leave-one-out losses follow from the minimum of an objective."""
@@ -137,13 +148,14 @@ def _at_once(objective, alphas):
     path = ridge_path.RidgePath(objective)
     if not path.is_precise(alphas):
         return None
-    losses, near = path.losses(alphas)
-    further = _between(alphas, losses)
-    if len(further):
-        more = path.losses(further)
-        alphas = np.append(alphas, further)
-        losses, near = np.append(losses, more[0]), np.append(near, more[1])
-    return Losses(alphas, losses, near)
+    found = Losses(alphas, *path.losses(alphas))
+    for _ in range(Limits.extensions):
+        if not still_falls(found.alphas, found.losses):
+            break
+        smaller = found.alphas.min() * np.geomspace(1.0, Limits.extension, 7)[1:]
+        found = found.with_more(smaller, *path.losses(smaller))
+    further = _between(found.alphas, found.losses)
+    return found.with_more(further, *path.losses(further)) if len(further) else found
 
 
 # ---- one alpha after the other ------------------------------------------------------------------
@@ -169,6 +181,14 @@ def _walk(objective_at, alphas, start, baseline):
             break
         stride = min(stride + 1, Limits.stride) if _is_flat(losses, baseline) else 1
         i = min(i + stride, len(order) - 1) if i < len(order) - 1 else len(order)
+    for _ in range(Limits.extensions):
+        alphas, losses = np.array([row[:2] for row in found]).T
+        if not still_falls(alphas, losses):
+            break
+        best = copy.copy(best)
+        visit(best, alphas.min() * np.sqrt(Limits.extension))
+        if found[-1][1] > losses.min():
+            break
     for alpha in _between(*np.array([row[:2] for row in found]).T):
         visit(copy.copy(best), alpha)
     alphas, losses, near = map(np.array, zip(*found, strict=True))
