@@ -32,8 +32,8 @@ def takes_batches(estimator):
     """Whether a part of the rows is enough to learn from; the message says what to pass instead."""
     if isinstance(estimator.alpha, str):
         raise AttributeError(
-            f"partial_fit with alpha={estimator.alpha!r}, which needs all rows: pass a number, such "
-            "as the alpha_ of a fit or the best one of a search with GDSearchCV."
+            f"partial_fit with alpha={estimator.alpha!r}, which needs all rows: pass a number, "
+            "such as the alpha_ of a fit or the best one of a search with GDSearchCV."
         )
     optimizer = make_optimizer(estimator.optimizer)
     if optimizer is not None and not optimizer.takes_streams:

@@ -10,6 +10,8 @@ and for a softmax, with ``L_i = diag(p) - p p'`` and blocks of H^-1 for ``H_i``,
 
     z_i + (I - H_i L_i)^-1 H_i l'_i.
 
+Of few rows, further steps come nearer to the fit without each (`left_out_fits`).
+
 For squared errors it is exact (Golub, Heath and Wahba). There ``s_i/S |U_i|^2`` is a row's leverage
 without a penalty, in coordinates in which the Hessian of the losses is I and that of the penalty a
 diagonal, and all alphas share one product of the rows.
@@ -26,6 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skgd._problem import left_out_fits
 from skgd._problem.scaled_rows import margins_of
 
 # What 1 - h_i l''_i is at least: below, a row alone decides about its own margin.
@@ -43,7 +46,9 @@ class LeftOut(NamedTuple):
     near: int
 
 
-def excess_of_left_out(problem, coef, intercept, inverse, mean, scale, weight_sum):
+def excess_of_left_out(
+    problem, coef, intercept, inverse, mean, scale, weight_sum, penalty=None, steps=1
+):
     """Return by how much the mean loss of rows exceeds theirs where each is left out, a `LeftOut`.
 
     Parameters
@@ -59,10 +64,18 @@ def excess_of_left_out(problem, coef, intercept, inverse, mean, scale, weight_su
         The coordinates of the Hessian.
     weight_sum : float
         The weights of all rows.
+    penalty : array of shape (n_outputs, n_parameters) or None
+        The second derivative of the penalty, for more than one step.
+    steps : int
+        The steps of each fit without a row; more than one are for few rows alone, and all of them.
     """
     margins = margins_of(problem.X, coef, intercept)
     expansion = problem.expand(coef, intercept, margins)
-    rule, excess, near = problem.loss.compiled(problem.k), 0.0, 0
+    rule, excess, near, moved = problem.loss.compiled(problem.k), 0.0, 0, None
+    if steps > 1:
+        rows = problem.dense_scaled_rows(np.arange(problem.n), mean, scale)
+        whole = inverse if problem.is_multiclass else [root @ root.T for root in inverse]
+        moved = left_out_fits.moves(problem, margins, rows, whole, penalty, steps, LEAST)
     k = problem.k if problem.is_multiclass else 1
     for part, share, weighted in expansion.blocks(mean, scale, k):
         targets, z = problem.signed_targets(part), margins[part]
@@ -70,6 +83,7 @@ def excess_of_left_out(problem, coef, intercept, inverse, mean, scale, weight_su
         rows = weighted(np.sqrt(share * (problem.weight_sum / weight_sum)))
         move = _softmax_moves if problem.is_multiclass else _moves
         moves, leverages = move(rows, inverse, slopes, expansion.hessians(part))
+        moves = moves if moved is None else moved[part]
         change = rule.apply("value", targets, z + moves) - rule.apply("value", targets, z)
         counted = share > 0
         excess += float(share[counted] @ change[counted].sum(axis=1))

@@ -268,8 +268,8 @@ class _Minimum:
         return objective.problem.n <= self._enough_rows(objective)
 
     def _enough_rows(self, objective):
-        (k, p), squares = objective.shape, objective.shape[1] ** 2
-        outputs = k**2 if objective.problem.is_multiclass else k
+        (k, p), problem = objective.shape, objective.problem
+        outputs, squares = k**2 if problem.is_multiclass else k, p**2
         rows = int(Limits.work / (squares * outputs))
         return min(max(Limits.least_rows, rows), Limits.most_rows)
 
@@ -294,9 +294,14 @@ class _Minimum:
                 relative[c][:, None] * inverse_root(block) * roots[c]
                 for c, block in enumerate(blocks)
             ]
+        penalty = np.zeros((k, p))
+        penalty[:, :problem.d] = objective.penalty_curvature
+        few = problem is objective.problem and problem.n**2 * k * p <= Limits.few
         found = excess_of_left_out(
-            problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum
-        )
+            problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
+            penalty * metric.inverse[0]**2,
+            Limits.left_out_steps if few and not objective.loss.constant_hessian else 1,
+        )  # fmt: skip
         return loss + found.excess, found.near
 
     def _sample(self, problem, size):
