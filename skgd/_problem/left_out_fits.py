@@ -11,6 +11,9 @@ steps shrink. H_i^-1 follows from H^-1 by the Woodbury identity.
 
 import numpy as np
 
+# The share of a move below which further steps make no difference.
+SMALL = 1e-7
+
 
 def moves(problem, margins, rows, inverse, penalty, steps, least):
     """Return how far the margin of each row moves in the fit without it.
@@ -35,7 +38,9 @@ def moves(problem, margins, rows, inverse, penalty, steps, least):
         step = fits.step(change)
         along = np.einsum("ikp,ip->ik", step, rows)
         before, size = size, np.abs(along).max(axis=1)
-        goes_on &= size < before
+        goes_on &= (size < before) & (size > SMALL * np.abs(result).max(axis=1))
+        if not goes_on.any():
+            break
         change[goes_on] += step[goes_on]
         result[goes_on] += along[goes_on]
     return result

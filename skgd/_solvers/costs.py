@@ -204,9 +204,10 @@ class LeaveOneOut:
     # are taken at least and at most. Some 1000 rows tell the mean excess of a loss to about 5 %,
     # and the same rows serve for all alphas.
     work, least_rows, most_rows = 2e7, 1024, 8192
-    # Multiplications of a step of the fits without each row up to which there are several: the loss
-    # is then within some 1e-4 of that of such fits, and 3e-3 with one step (120 rows, 10 columns).
-    few, left_out_steps = 1e6, 4
+    # Multiplications of the fits without each row up to which they take several steps, and how
+    # many: with four the loss is within some 1e-4 of that of such fits, and within 3e-3 with one
+    # (120 rows, 10 columns); 40 rows and three classes need more.
+    few, left_out_steps = 4e6, 20
     # Multiplications of a QR factorisation for fewer rows than columns.
     reduced = 1e10
     # The decrement at which a descent ends, as a share of the decrease from the best constant

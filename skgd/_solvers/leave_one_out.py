@@ -296,11 +296,12 @@ class _Minimum:
             ]
         penalty = np.zeros((k, p))
         penalty[:, :problem.d] = objective.penalty_curvature
-        few = problem is objective.problem and problem.n**2 * k * p <= Limits.few
+        steps = 1
+        if problem is objective.problem and not objective.loss.constant_hessian:
+            steps = int(min(Limits.few / (problem.n**2 * k * p), Limits.left_out_steps))
         found = excess_of_left_out(
             problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
-            penalty * metric.inverse[0]**2,
-            Limits.left_out_steps if few and not objective.loss.constant_hessian else 1,
+            penalty * metric.inverse[0]**2, steps,
         )  # fmt: skip
         return loss + found.excess, found.near
 
