@@ -1,6 +1,7 @@
 """What both estimators share: check what was passed, fit, give attributes back."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -12,6 +13,7 @@ from skgd._estimators.inputs import FLOATS, check_data, check_finite, checks_mom
 from skgd._estimators.unfinished import all_or_nothing
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
+from skgd._fit.alpha import AlphaChoice, choose_alpha
 from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.early_stopping import split
 from skgd._fit.run import Run, raw_model
@@ -27,7 +29,12 @@ from skgd.optimizers import make_optimizer
 
 
 def takes_batches(estimator):
-    """Whether the optimizer can learn from a part of the rows; the message says which can."""
+    """Whether a part of the rows is enough to learn from; the message says what to pass instead."""
+    if isinstance(estimator.alpha, str):
+        raise AttributeError(
+            f"partial_fit with alpha={estimator.alpha!r}, which needs all rows: pass a number, "
+            "such as the alpha_ of a fit or the best one of a search with GDSearchCV."
+        )
     optimizer = make_optimizer(estimator.optimizer)
     if optimizer is not None and not optimizer.takes_streams:
         raise AttributeError(
@@ -101,6 +108,8 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             )  # fmt: skip
         if state is None:
             state = FitState.empty(X.shape[1], targets.n_outputs)
+        settings, choice = self._choose_alpha(settings, targets, sample)
+        vars(self).update(choice.attributes)
         tasks = FitTasks(self, sample, sample_weight, held_out)
         self._train(
             settings, targets, sample, state, tasks=tasks, resumed=tasks.begin(),
@@ -122,7 +131,7 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
         sample = Sample(X, y, encoded, weights, targets.n_outputs)
         if folds:
             check_finite(self, settings, sample, given)
-        vars(self).update(targets.attributes)
+        vars(self).update(targets.attributes | AlphaChoice(float(settings.alpha)).attributes)
         state = FitState.resumed(getattr(self, "_memory", None))
         if first or state is None:
             state = FitState.empty(X.shape[1], targets.n_outputs)
@@ -163,6 +172,13 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
             )
 
     # ---- the run --------------------------------------------------------------------------------
+
+    def _choose_alpha(self, settings, targets, sample):
+        with np.errstate(all="ignore"):
+            settings, choice = choose_alpha(settings, targets, sample)
+        for category, message in choice.warnings:
+            warnings.warn(message, category)
+        return settings, choice
 
     def _train(self, settings, targets, sample, state, **more):
         n_features = sample.X.shape[1]
@@ -338,7 +354,7 @@ def _products(X, coef):
 
 def fitted_run(estimator, X, y, sample_weight=None):
     """Return a run over rows for a fitted estimator, of which only the objective is wanted."""
-    settings = Settings.of(estimator)
+    settings = replace(Settings.of(estimator), alpha=estimator.alpha_)
     X, y = check_data(estimator, X, y, reset=False)
     weights = check_weights(sample_weight, len(y))
     targets, encoded = known_targets(settings, vars(estimator), y)

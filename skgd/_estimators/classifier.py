@@ -203,7 +203,7 @@ def _shared(section):
     doc = GDRegressor.__doc__
     if section == "parameters":
         return doc[doc.index("    penalty :"):doc.index("\n    Attributes")]
-    return doc[doc.index("    n_features_in_ :"):doc.index("\n    Examples")]
+    return doc[doc.index("    alpha_ :"):doc.index("\n    Examples")]
 
 
 if GDClassifier.__doc__:  # which `python -OO` strips

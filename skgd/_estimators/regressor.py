@@ -20,8 +20,11 @@ class GDRegressor(RegressorMixin, BaseGD):
 {losses}
     penalty : {"l2", "l1", "elasticnet", None} or Penalty, default="l2"
         The shape of the penalty; ``|w|^2 / 2`` for l2.
-    alpha : float, default=1e-4
-        The factor of the penalty, at least 0.
+    alpha : float or "auto", default=1e-4
+        The factor of the penalty, at least 0. "auto" takes the one of the least leave-one-out loss
+        for smooth losses with l2, where each row is left out with its weight, and else of the least
+        loss of five folds. It needs ``learning_rate="auto"``, and all rows: ``partial_fit`` is not
+        there. Where rows depend on each other, search with ``GDSearchCV``.
     l1_ratio : float, default=0.15
         The share of l1 in "elasticnet".
     fit_intercept : bool, default=True
@@ -85,6 +88,11 @@ class GDRegressor(RegressorMixin, BaseGD):
         Coefficients for the raw columns, in the dtype of X.
     intercept_ : array of shape (n_outputs,)
         Intercepts.
+    alpha_ : float
+        The factor of the penalty: the given one, or the one that "auto" has chosen.
+    alpha_path_ : dict of arrays or None
+        With ``alpha="auto"`` the values tried, "alpha", in rising order, and the mean loss of rows
+        that are left out, "loss", summed over the outputs.
     n_features_in_ : int
         Features seen during fit.
     feature_names_in_ : array of shape (n_features,)
@@ -113,6 +121,8 @@ class GDRegressor(RegressorMixin, BaseGD):
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
     >>> round(GDRegressor().fit(X, y).score(X, y), 3)
     0.518
+    >>> round(GDRegressor(alpha="auto").fit(X, y).alpha_, 5)
+    0.00083
     """
 
     _task = "regression"

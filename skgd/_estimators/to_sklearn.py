@@ -40,7 +40,7 @@ class Terms:
         plain = type(penalty) in known and getattr(penalty, "weights", None) is None
         shared = ("fit_intercept", "positive", "class_weight")
         return cls(
-            alpha=float(estimator.alpha) if plain else 0.0,
+            alpha=float(estimator.alpha_) if plain else 0.0,
             l1_ratio=float(known[type(penalty)]) if plain else 0.0,
             weight=vars(estimator)["_weight_sum"],
             shared={name: getattr(estimator, name) for name in shared if hasattr(estimator, name)},

@@ -282,6 +282,7 @@ class Run:
             "stop_reason_": None if history.stop is None else str(history.stop),
             "converged_": history.stop is not None and history.stop.is_converged,
             "learning_rate_": self.first_rate,
+            "alpha_": float(self.settings.alpha),
             "optimality_": np.nan,
             "_weight_sum": self.state.weight if self.is_partial else self.problem.weight_sum,
         }

@@ -47,7 +47,7 @@ class Settings:
     penalty: object
     named_loss: object
     named_penalty: object
-    alpha: float
+    alpha: float | str
     l1_ratio: float
     fit_intercept: bool
     positive: bool
@@ -91,6 +91,10 @@ class Settings:
                              if hasattr(estimator, name)})  # fmt: skip
 
     @property
+    def chooses_alpha(self):
+        return isinstance(self.alpha, str)
+
+    @property
     def has_automatic_rate(self):
         return isinstance(self.learning_rate, str)
 
@@ -103,13 +107,21 @@ def check_class_weight(class_weight):
         raise TypeError(f"class_weight={shown(class_weight)}: pass 'balanced', a dict or None.")
 
 
+def check_alpha(alpha):
+    """Raise unless alpha is a finite number >= 0 or "auto"."""
+    if isinstance(alpha, str) and alpha == "auto":
+        return
+    if not is_number(alpha):
+        raise TypeError(f"alpha={shown(alpha)}: pass a number or 'auto'.")
+    if not is_finite(alpha) or alpha < 0:
+        raise ValueError(f"alpha={shown(alpha)}: pass a finite number >= 0.")
+
+
 def check_parameters(estimator):
     """Raise for the first constructor parameter that cannot be used."""
-    for name in ("alpha", "l1_ratio"):
-        if not is_number(getattr(estimator, name)):
-            raise TypeError(f"{name}={shown(getattr(estimator, name))}: pass a number.")
-    if not is_finite(estimator.alpha) or estimator.alpha < 0:
-        raise ValueError(f"alpha={shown(estimator.alpha)}: pass a finite number >= 0.")
+    check_alpha(estimator.alpha)
+    if not is_number(estimator.l1_ratio):
+        raise TypeError(f"l1_ratio={shown(estimator.l1_ratio)}: pass a number.")
     if not 0 <= estimator.l1_ratio <= 1:
         raise ValueError(f"l1_ratio={shown(estimator.l1_ratio)}: pass a number from 0 to 1.")
     check_count("max_iter", estimator.max_iter)

@@ -71,7 +71,7 @@ class Expansion:
 
     # ---- blocks of the Hessian ------------------------------------------------------------------
 
-    def _blocks(self, mean, scale, k=1):
+    def blocks(self, mean, scale, k=1):
         """Yield slices of rows, their shares, and what makes their products with numbers.
 
         That is a function of factors of shape (part, k), which returns the rows in the given
@@ -102,7 +102,7 @@ class Expansion:
         array of shape (n_outputs, n_parameters, n_parameters)
         """
         result = np.zeros((n_outputs, len(scale), len(scale)))
-        for part, share, weighted in self._blocks(mean, scale):
+        for part, share, weighted in self.blocks(mean, scale):
             second = self.hessian_diagonals(part)
             for c in range(n_outputs):
                 result[c] += weighted_gram(weighted, share * second[:, c])
@@ -120,7 +120,7 @@ class Expansion:
         k, p = self.problem.k, len(scale)
         off_diagonal, diagonal = np.zeros((k * p, k * p)), np.zeros((k, p, p))
         others = 1.0 - np.eye(k)
-        for part, share, weighted in self._blocks(mean, scale, k):
+        for part, share, weighted in self.blocks(mean, scale, k):
             second, roots = self.hessians(part), np.sqrt(share)[:, None]
             # Sums over the other classes: a difference from 1 would have fewer digits.
             each = weighted(np.sqrt(second * (second @ others)) * roots).reshape(-1, k, p)

@@ -36,7 +36,7 @@ def is_plain(estimator, y, fit_params):
         return False
     if estimator is not last and (type(estimator) is not Pipeline or len(estimator.steps) == 1):
         return False
-    if fit_params.keys() - {weight_name(estimator)}:
+    if fit_params.keys() - {weight_name(estimator)} or isinstance(last.alpha, str):
         return False
     return not any(getattr(each, "_skl_callbacks", None) for each in (estimator, last))
 

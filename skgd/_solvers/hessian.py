@@ -14,6 +14,8 @@ References
 Nocedal and Wright, Numerical Optimization, 2006, chapters 5 and 7.
 """
 
+import copy
+
 import numpy as np
 
 from skgd._solvers.active_set import active_set_qp
@@ -42,6 +44,8 @@ class Hessian:
     ----------
     blocks : list of arrays, or None
         What was factorised; None where the parameters are too many.
+    loss_diagonals : array of shape (n_blocks, n_block_parameters), or None
+        The diagonals of the blocks without the penalty.
     is_joint : bool
         Whether one block has the parameters of all outputs.
     is_exact : bool
@@ -60,6 +64,7 @@ class Hessian:
         self.is_exact, self.is_joint, self.is_costly = False, False, False
         self.is_solved, self.stretch = True, 1.0
         self.blocks = self.solvers = self.damping = self.shift_inverse = None
+        self.loss_diagonals = None
         self._factorise()
 
     def _factorise(self):
@@ -87,6 +92,7 @@ class Hessian:
         for c in range(n_blocks):
             scale = self._relative_scale(c)
             result[c] *= scale[:, None] * scale * metric.unit[c]
+        self.loss_diagonals = _diagonals(result).copy()
         _diagonals(result)[:] += objective.penalty_hessian_diag[:n_blocks]
         return list(result)
 
@@ -96,13 +102,16 @@ class Hessian:
         result, own = expansion.softmax_hessian(metric.mean, metric.inverse[0])
         own *= metric.unit[0]
         result *= metric.unit[0]
+        loss_diag = _diagonals(own).copy()
         _diagonals(own)[:] += objective.penalty_hessian_diag
         pairs = result.reshape(k, p, k, p)
         for c in range(k):
             pairs[c, :, c] = own[c]
         # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
+        shift = own[0].diagonal() * objective.shift_invariant / k
         columns = np.flatnonzero(objective.shift_invariant)
-        pairs[:, columns, :, columns] += own[0].diagonal()[columns, None, None] / k
+        pairs[:, columns, :, columns] += shift[columns, None, None]
+        self.loss_diagonals = (loss_diag + shift).reshape(1, -1)
         return [result]
 
     def _relative_scale(self, c):
@@ -115,6 +124,34 @@ class Hessian:
         same = objective.penalty_curvature, metric.inverse, metric.unit
         return objective.loss.constant_hessian and all(np.all(part == part[:1]) for part in same)
 
+    def moved_to(self, objective):
+        """Return the Hessian of the same losses at the same point with another squared penalty.
+
+        Parameters
+        ----------
+        objective : Objective
+            Of the same problem, with its own metric and penalty.
+        """
+        def scale(metric):
+            return (metric.inverse * np.sqrt(metric.unit)[:, None]).reshape(len(self.blocks), -1)
+
+        if len(self.blocks) < self.shape[0] and not self.is_joint:
+            return Hessian(objective, self.x)
+        moved, before = copy.copy(self), scale(self.objective.metric)
+        ratio = np.divide(
+            scale(objective.metric), before, out=np.zeros(before.shape), where=before > 0
+        )
+        moved.objective, moved.damping = objective, None
+        moved.blocks = [
+            block * row[:, None] * row for block, row in zip(self.blocks, ratio, strict=True)
+        ]
+        moved.loss_diagonals = self.loss_diagonals * ratio**2
+        diagonals = moved.loss_diagonals + objective.penalty_hessian_diag.reshape(ratio.shape)
+        for block, diagonal in zip(moved.blocks, diagonals, strict=True):
+            np.fill_diagonal(block, diagonal)
+        moved.ready_solvers(0.0)
+        return moved
+
     def dual_point(self, step):
         """Return the dual variables of the rows after a step of the parameters."""
         return self.expansion.dual_point(*self.objective.metric.to_raw(step.reshape(self.shape)))
@@ -124,19 +161,23 @@ class Hessian:
     def solve(self, gradient, tol, damping=0.0):
         """Return the direction whose image under the damped Hessian is the gradient."""
         if self.blocks is not None and damping != self.damping:
-            self.damping = damping
-            self.solvers = [solver(damped(block, damping)) for block in self.blocks]
-            if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
-                self.solvers = self.solvers * self.shape[0]
-            if self.is_joint:
-                objective = self.objective
-                diag = objective.penalty_hessian_diag[0] + damping
-                self.shift_inverse = np.divide(
-                    objective.shift_invariant, diag, out=np.zeros(len(diag)), where=diag > 0
-                )
+            self.ready_solvers(damping)
         if self.is_exact:
             return self.precondition(gradient)
         return self._conjugate_gradient(gradient, tol, damping)
+
+    def ready_solvers(self, damping):
+        """Make the functions that solve systems with the damped blocks."""
+        self.damping = damping
+        self.solvers = [solver(damped(block, damping)) for block in self.blocks]
+        if len(self.blocks) == 1 and len(self.blocks[0]) == self.shape[1]:
+            self.solvers = self.solvers * self.shape[0]
+        if self.is_joint:
+            objective = self.objective
+            diag = objective.penalty_hessian_diag[0] + damping
+            self.shift_inverse = np.divide(
+                objective.shift_invariant, diag, out=np.zeros(len(diag)), where=diag > 0
+            )
 
     def precondition(self, residual):
         """Return the solution with what was factorised: the Hessian, or its outputs' blocks.

@@ -60,20 +60,42 @@ def solver(hessian):
 
     Directions without curvature are left alone: along them the gradient is nothing but rounding.
     """
-    hessian_diag = hessian.diagonal()
-    live = hessian_diag > 0
+    live = hessian.diagonal() > 0
     if not live.all() or not live.size:
         return _live_solver(hessian, live)
-    scale = 1.0 / np.sqrt(hessian_diag)
+    scale, factor, (values, vectors) = _factorised(hessian)
+    if factor is not None:
+        return lambda row: scale * lapack.dpotrs(factor, scale * row, lower=1)[0]
+    return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))
+
+
+def inverse_root(hessian):
+    """Return a matrix whose product with its transpose is the inverse of a Hessian.
+
+    Directions without curvature are left out.
+    """
+    scale, factor, (values, vectors) = _factorised(hessian)
+    if factor is not None:
+        return scale[:, None] * np.tril(lapack.dtrtri(factor, lower=1)[0]).T
+    return scale[:, None] * vectors / np.sqrt(values)
+
+
+def _factorised(hessian):
+    """Return scales, the Cholesky factor of a Hessian in them, and eigenvalues and eigenvectors.
+
+    The factor is None for a Hessian that is singular but for rounding; the latter are for it alone.
+    """
+    hessian_diag = hessian.diagonal()
+    scale = np.zeros(len(hessian_diag))
+    np.divide(1.0, np.sqrt(np.abs(hessian_diag)), out=scale, where=hessian_diag > 0)
     regular = hessian * scale[:, None] * scale
     # LAPACK itself: around it SciPy's functions take longer than a small system.
     factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)
     if not failed and factor.diagonal().min() > SINGULAR**0.5:
-        return lambda row: scale * lapack.dpotrs(factor, scale * row, lower=1)[0]
+        return scale, factor, (None, None)
     values, vectors = linalg.eigh(regular, driver="evd", check_finite=False)
     bent = values > SINGULAR * values[-1]
-    vectors, values = vectors[:, bent], values[bent]
-    return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))
+    return scale, None, (values[bent], vectors[:, bent])
 
 
 def _live_solver(hessian, live):

@@ -1,0 +1,215 @@
+"""``alpha="auto"``: the alpha of the least leave-one-out loss, or of the least loss of five folds.
+
+Leave-one-out losses follow from fits to all rows where the loss is smooth and the penalty squared
+(`_solvers.leave_one_out`). Elsewhere five folds are fitted along the path, each fit going on from
+the last one. What is left out is a row with its whole weight; the others keep theirs, and the
+penalty the factor ``alpha sum(s)`` that it has beside the sum of all losses.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils import check_random_state
+
+from skgd._fit.alpha_path import falling_alphas
+from skgd._fit.build_objective import build_objective
+from skgd._fit.run import Run
+from skgd._fit.state import FitState
+from skgd._fit.targets import class_codes
+from skgd._solvers import leave_one_out
+from skgd._utils.names import shown
+
+FOLDS = 5
+# How the fits to the folds end, whatever ends the fit itself.
+MAX_ITER, TOL = 1000, 1e-4
+# How often a path goes on to smaller alphas because its last one is the best, and how far.
+EXTENSIONS, EXTENSION = 6, 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class AlphaChoice:
+    """The alpha of a fit.
+
+    Attributes
+    ----------
+    alpha : float
+    path : dict or None
+        The arrays ``alpha``, in rising order, and ``loss``; None where alpha was given.
+    warnings : list of (category, message)
+    """
+
+    alpha: float
+    path: dict | None = None
+    warnings: tuple = ()
+
+    @property
+    def attributes(self):
+        """The attributes of an estimator that tell of its alpha."""
+        return {"alpha_": self.alpha, "alpha_path_": self.path}
+
+
+def choose_alpha(settings, targets, sample):
+    """Return the settings with a number for alpha, and the `AlphaChoice`.
+
+    Parameters
+    ----------
+    settings : Settings
+    targets : Targets
+    sample : Sample
+    """
+    if not settings.chooses_alpha:
+        return settings, AlphaChoice(float(settings.alpha))
+    if settings.penalty is None:
+        return replace(settings, alpha=0.0), AlphaChoice(0.0)
+    _check_rate(settings)
+    _check_loss(settings)
+    choice = _choose(settings, targets, sample)
+    return replace(settings, alpha=choice.alpha), choice
+
+
+def _check_rate(settings):
+    if not settings.has_automatic_rate:
+        raise ValueError(
+            f"alpha='auto' with learning_rate={shown(settings.learning_rate)}: the best alpha of "
+            "the minimum is not that of steps with a given rate; pass learning_rate='auto', or "
+            "search with GDSearchCV(estimator, {'alpha': [...], 'learning_rate': [...]})."
+        )
+
+
+def _check_loss(settings):
+    if settings.loss.homogeneous:
+        raise ValueError(
+            f"alpha='auto' with loss={settings.named_loss!r}, which is least for coefficients of 0 "
+            "whatever the rows: pass a number, or search with GDSearchCV, which compares scores."
+        )
+
+
+def _choose(settings, targets, sample):
+    solved = replace(
+        settings, alpha=1.0, optimizer="auto", batch_size="auto", precondition="auto",
+        init="zeros", average=False, early_stopping=False, verbose=0, max_iter=MAX_ITER,
+        tol=TOL if settings.tol is None else min(settings.tol, TOL),
+    )  # fmt: skip
+    run = _run(solved, targets, sample)
+    counted = run.problem.weighted_rows()
+    if (run.problem.n if counted is None else len(counted)) < 2:
+        raise ValueError(
+            "alpha='auto' with 1 sample of a weight above 0, which cannot be left out: pass more "
+            "rows, or a number for alpha."
+        )
+    alphas = falling_alphas(run)
+    if leave_one_out.suits(run.objective):
+        return _by_leaving_one_out(run, alphas)
+    return _by_folds(solved, targets, sample, alphas)
+
+
+def _run(settings, targets, sample, previous=None):
+    state = FitState.empty(sample.X.shape[1], targets.n_outputs)
+    return Run(settings, targets, sample, state, previous=previous)
+
+
+def _choice(alphas, losses, found=()):
+    order = np.argsort(alphas)
+    alphas, losses = alphas[order], losses[order]
+    best = int(np.nanargmin(losses))
+    found = list(found)
+    if leave_one_out.still_falls(alphas, losses):
+        found.append((UserWarning, (
+            f"alpha='auto': the loss of rows that are left out still falls at the smallest alpha, "
+            f"{alphas[0]:.3g}, as where classes can be separated without an error: compare smaller "
+            "ones with GDSearchCV."
+        )))  # fmt: skip
+    path = {"alpha": alphas, "loss": losses}
+    return AlphaChoice(float(alphas[best]), path, tuple(found))
+
+
+# ---- leaving one out ----------------------------------------------------------------------------
+
+def _by_leaving_one_out(run, alphas):
+    def objective_at(alpha):
+        return build_objective(
+            replace(run.settings, alpha=float(alpha)), run.problem, run.plan, run.state.moments,
+            run.state.target_moments, run.shared,
+        )  # fmt: skip
+
+    baseline = run.history.baseline
+    found = leave_one_out.along(objective_at, alphas, baseline.model, baseline.objective)
+    losses = np.minimum(found.losses, np.finfo(float).max)
+    near, messages = int(found.near[np.nanargmin(losses)]), []
+    if near:
+        messages.append((UserWarning, (
+            f"alpha='auto': {near} of {run.problem.n} rows decide alone about their own "
+            "predictions at the best alpha, so that the loss of leaving them out is uncertain: "
+            "compare with the folds of GDSearchCV."
+        )))  # fmt: skip
+    return _choice(found.alphas, losses, messages)
+
+
+# ---- folds --------------------------------------------------------------------------------------
+
+def _by_folds(settings, targets, sample, alphas):
+    folds = [
+        FoldPath(settings, targets, *parts) for parts in _folds(settings, targets, sample)
+    ]  # fmt: skip
+    further, losses = alphas, np.array([])
+    for _ in range(1 + EXTENSIONS):
+        mean = sum(fold.losses(further) for fold in folds) / sum(fold.weight for fold in folds)
+        losses = np.append(losses, mean)
+        if not leave_one_out.still_falls(alphas, losses):
+            break
+        # Columns of other scales may follow.
+        further = alphas[-1] * np.geomspace(1.0, EXTENSION, len(alphas) // 2 + 1)[1:]
+        alphas = np.append(alphas, further)
+    return _choice(alphas[:len(losses)], losses)
+
+
+def _folds(settings, targets, sample):
+    """Return samples to train on and to score, of rows with a weight."""
+    weights = sample.masked_weights()
+    rows = np.arange(sample.X.shape[0]) if weights is None else np.flatnonzero(weights)
+    n_folds, kind, labels = min(FOLDS, len(rows)), KFold, None
+    if settings.task == "classification":
+        codes = class_codes(sample.targets)[rows]
+        least = np.bincount(codes)[np.unique(codes)].min()
+        if least > 1:
+            n_folds, kind, labels = min(n_folds, int(least)), StratifiedKFold, codes
+    seed = check_random_state(settings.random_state).randint(2**31 - 1)
+    splitter = kind(n_folds, shuffle=True, random_state=seed)
+    return [
+        (sample.only(rows[train]), sample.only(rows[test]))
+        for train, test in splitter.split(rows, labels)
+    ]
+
+
+class FoldPath:
+    """Fits to the rows of a fold along falling alphas, each going on from the last one.
+
+    Parameters
+    ----------
+    settings : Settings
+    targets : Targets
+    train, held_out : Sample
+
+    Attributes
+    ----------
+    weight : float
+        That of the held-out rows.
+    """
+
+    def __init__(self, settings, targets, train, held_out):
+        self.settings, self.targets, self.train = settings, targets, train
+        self.previous = None
+        run = _run(settings, targets, train)
+        self.scored = run.make_problem(held_out, held_out.masked_weights())
+        self.weight = self.scored.weight_sum
+
+    def losses(self, alphas):
+        """Return the sums of the held-out rows' losses."""
+        result = np.empty(len(alphas))
+        for i, alpha in enumerate(alphas):
+            settings = replace(self.settings, alpha=float(alpha))
+            self.previous = _run(settings, self.targets, self.train, self.previous).descend()
+            model = map(np.ascontiguousarray, self.previous)
+            result[i] = self.weight * self.scored.losses(*model).sum()
+        return result

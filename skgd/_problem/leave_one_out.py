@@ -1,0 +1,171 @@
+"""Losses of rows that are left out of a fit, from the fit to all rows.
+
+A row that is left out moves the others' minimum by one Newton step (Rad and Maleki). With the
+Hessian H of the objective, and the row's share ``s_i / S``, slope ``l'_i`` and second derivative
+``l''_i`` at its margin z_i, that is the margin
+
+    z_i + h_i l'_i / (1 - h_i l''_i),    h_i = s_i/S a_i' H^-1 a_i,    a_i = scale * (x_i - mean, 1)
+
+and for a softmax, with ``L_i = diag(p) - p p'`` and blocks of H^-1 for ``H_i``, of shape (k, k),
+
+    z_i + (I - H_i L_i)^-1 H_i l'_i.
+
+Of few rows, further steps come nearer to the fit without each (`left_out_fits`).
+
+For squared errors it is exact (Golub, Heath and Wahba). There ``s_i/S |U_i|^2`` is a row's leverage
+without a penalty, in coordinates in which the Hessian of the losses is I and that of the penalty a
+diagonal, and all alphas share one product of the rows.
+
+References
+----------
+Golub, Heath and Wahba, Generalized cross-validation as a method for choosing a good ridge
+parameter, 1979.
+Rad and Maleki, A scalable estimate of the out-of-sample prediction error via approximate
+leave-one-out cross-validation, 2020.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skgd._problem import left_out_fits
+from skgd._problem.scaled_rows import margins_of
+
+# What 1 - h_i l''_i is at least: below, a row alone decides about its own margin.
+LEAST = 1e-12
+# Above which h_i l''_i counts as near 1.
+NEAR = 0.99
+# What is left of a row outside of the span of the others, below which it is rounding.
+ROUNDING = 1e-11
+
+
+class LeftOut(NamedTuple):
+    """What leaving out each row does: the mean excess over its loss, and the rows near 1."""
+
+    excess: float
+    near: int
+
+
+def excess_of_left_out(
+    problem, coef, intercept, inverse, mean, scale, weight_sum, penalty=None, steps=1
+):
+    """Return by how much the mean loss of rows exceeds theirs where each is left out, a `LeftOut`.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of all rows, or of a sample of them.
+    coef, intercept : arrays of shape (n_outputs, n_features) and (n_outputs,)
+        The model fitted to all rows.
+    inverse : array of shape (n_outputs, n_parameters, n_parameters)
+        Roots of the inverse Hessians of the outputs; for a softmax the inverse of the Hessian
+        itself, of shape (n_outputs, n_parameters, n_outputs, n_parameters).
+    mean, scale : arrays of shape (n_features,) and (n_parameters,)
+        The coordinates of the Hessian.
+    weight_sum : float
+        The weights of all rows.
+    penalty : array of shape (n_outputs, n_parameters) or None
+        The second derivative of the penalty, for more than one step.
+    steps : int
+        The steps of each fit without a row; more than one are for few rows alone, and all of them.
+    """
+    margins = margins_of(problem.X, coef, intercept)
+    expansion = problem.expand(coef, intercept, margins)
+    rule, excess, near, moved = problem.loss.compiled(problem.k), 0.0, 0, None
+    if steps > 1:
+        rows = problem.dense_scaled_rows(np.arange(problem.n), mean, scale)
+        whole = inverse if problem.is_multiclass else [root @ root.T for root in inverse]
+        moved = left_out_fits.moves(problem, margins, rows, whole, penalty, steps, LEAST)
+    k = problem.k if problem.is_multiclass else 1
+    for part, share, weighted in expansion.blocks(mean, scale, k):
+        targets, z = problem.signed_targets(part), margins[part]
+        slopes = rule.apply("gradient", targets, z)
+        rows = weighted(np.sqrt(share * (problem.weight_sum / weight_sum)))
+        move = _softmax_moves if problem.is_multiclass else _moves
+        moves, leverages = move(rows, inverse, slopes, expansion.hessians(part))
+        moves = moves if moved is None else moved[part]
+        change = rule.apply("value", targets, z + moves) - rule.apply("value", targets, z)
+        counted = share > 0
+        excess += float(share[counted] @ change[counted].sum(axis=1))
+        near += int(np.count_nonzero(leverages[counted] > NEAR))
+    return LeftOut(excess, near)
+
+
+def _moves(rows, roots, slopes, second):
+    """Return how far each margin moves, and the largest leverage of each row."""
+    h = np.stack([((rows @ root) ** 2).sum(axis=1) for root in roots], axis=1)
+    leverages = h * second
+    return h * slopes / np.maximum(1.0 - leverages, LEAST), leverages.max(axis=1)
+
+
+def _softmax_moves(rows, inverse, slopes, p):
+    """Return the same for a softmax, where leverages are matrices."""
+    (m, k), size = slopes.shape, rows.shape[1]
+    h = np.empty((m, k, k))
+    for c in range(k):
+        images = (rows @ inverse[c].reshape(size, -1)).reshape(m, k, size)
+        h[:, c] = np.einsum("mkp,mp->mk", images, rows)
+    products = h * p[:, None] - (h @ p[:, :, None]) * p[:, None]
+    # A row that alone decides about its margins would make the system singular.
+    systems = (1.0 + LEAST) * np.eye(k) - products
+    moves = np.linalg.solve(systems, h @ slopes[:, :, None])[:, :, 0]
+    return moves, np.trace(products, axis1=1, axis2=2) / max(k - 1, 1)
+
+
+def normal_equations(problem, mean, scale, centre):
+    """Return ``1/S sum_i s_i a_i a_i'`` and ``1/S sum_i s_i a_i (y_i - centre)'``."""
+    gram, right = np.zeros((len(scale), len(scale))), np.zeros((len(scale), problem.k))
+    for part, share, weighted in _expanded(problem).blocks(mean, scale):
+        roots = np.sqrt(share)
+        rows = weighted(roots)
+        gram += rows.T @ rows
+        right += rows.T @ (roots[:, None] * (problem.targets[part] - centre))
+    return gram, right
+
+
+def squared_losses_of_left_out(problem, mean, scale, centre, basis, coefs, shrunk, has_intercept):
+    """Return the mean squared error, halved, of rows that are left out, for each alpha.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of squared errors.
+    mean, scale, centre : arrays of shape (n_features,), (n_features,) and (n_outputs,)
+        Coordinates of the columns, and what the targets are centred with.
+    basis : array of shape (n_features, r)
+        Makes U of the rows: the Hessian of the losses is I there.
+    coefs : array of shape (r, n_outputs)
+        The coefficients without a penalty.
+    shrunk : array of shape (r, n_alphas)
+        The share of a coefficient that each alpha takes away.
+    has_intercept : bool
+
+    Returns
+    -------
+    losses : array of shape (n_alphas,)
+        The sums over the outputs.
+    near : int array of shape (n_alphas,)
+        The rows whose leverage is near 1.
+    """
+    losses, near = np.zeros(shrunk.shape[1]), np.zeros(shrunk.shape[1], dtype=int)
+    shrunk_coefs = [np.ascontiguousarray(column[:, None] * shrunk) for column in coefs.T]
+    for part, share, weighted in _expanded(problem).blocks(mean, scale):
+        roots = np.sqrt(share)
+        rows = weighted(roots) @ basis
+        residuals = roots[:, None] * (problem.targets[part] - centre) - rows @ coefs
+        squares = rows**2
+        outside = 1.0 - squares.sum(axis=1) - (share if has_intercept else 0.0)
+        spanned = outside < ROUNDING
+        outside[spanned], residuals[spanned] = 0.0, 0.0
+        left = outside[:, None] + squares @ shrunk
+        near += (left[share > 0] < 1.0 - NEAR).sum(axis=0)
+        left = np.maximum(left, np.finfo(float).tiny)
+        for residual, shrunk_coef in zip(residuals.T, shrunk_coefs, strict=True):
+            losses += 0.5 * (((residual[:, None] + rows @ shrunk_coef) / left) ** 2).sum(axis=0)
+    return losses, near
+
+
+def _expanded(problem):
+    """Return the losses to second order where the point does not matter."""
+    origin = np.zeros((problem.k, problem.d)), np.zeros(problem.k)
+    return problem.expand(*origin, np.broadcast_to(0.0, (problem.n, problem.k)))

@@ -1,0 +1,315 @@
+"""Leave-one-out losses along values of alpha, for smooth losses with a squared penalty.
+
+Squared errors need one eigendecomposition (`ridge_path`). Other losses are descended to their
+minimum at each alpha in turn. With the slope of the losses g, the Hessian H of the last alpha moved
+to the next one, and the coefficients w,
+
+    u - H^-1 (g + alpha p'(w))
+
+starts near the minimum and takes no pass over the rows. The minimum gives the leave-one-out losses
+by one product with the rows (`_problem.leave_one_out`): with the Hessian there and all rows where
+that is little work, else with the Hessian that led there and a sample of the rows, which tells how
+far the losses of the rows exceed those in the fit.
+
+The alphas rise where rows are many: the minimum hardly moves along small ones, and no larger one is
+better once the loss has risen. Otherwise they fall, which is easier than to begin where the fit
+follows each row.
+
+References
+----------
+Rad and Maleki, A scalable estimate of the out-of-sample prediction error via approximate
+leave-one-out cross-validation, 2020.
+"""
+
+import copy
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from skgd._objective.metric import diagonal_metric
+from skgd._problem.leave_one_out import excess_of_left_out
+from skgd._solvers import newton, ridge_path, row_space
+from skgd._solvers.costs import Factorisation
+from skgd._solvers.costs import LeaveOneOut as Limits
+from skgd._solvers.hessian import Hessian
+from skgd._solvers.newton import Newton
+from skgd._solvers.warm_start import descend_on_subsamples
+from skgd._utils.linalg import inverse_root, one_thread
+
+
+class Losses(NamedTuple):
+    """Leave-one-out losses of alphas, and how many rows have a leverage near 1 at each."""
+
+    alphas: np.ndarray
+    losses: np.ndarray
+    near: np.ndarray
+
+    def with_more(self, *others):
+        return Losses(*map(np.append, self, others))
+
+
+def still_falls(alphas, losses):
+    """Tell whether the least loss is that of the smallest alpha, and falls towards it."""
+    order = np.argsort(alphas)[:2]
+    if len(order) < 2 or np.nanargmin(losses) != order[0]:
+        return False
+    return bool(losses[order[0]] < (1.0 - Limits.falling) * losses[order[1]])
+
+
+def suits(objective):
+    """Tell whether leave-one-out losses follow from the minimum of an objective."""
+    problem, loss = objective.problem, objective.loss
+    if not (loss.smooth and newton.suits(objective)) or objective.proximal:
+        return False
+    if not objective.penalty_curvature.any():
+        return False
+    size = objective.shape[1]
+    if _reduces(objective):
+        if problem.n**2 * problem.d > Limits.reduced:
+            return False
+        size = problem.n + 1
+    if problem.is_multiclass:
+        return problem.k * size <= Factorisation.largest_joint
+    return size <= Factorisation.largest
+
+
+def _reduces(objective):
+    """Tell whether the rows span fewer dimensions than there are columns."""
+    return objective.problem.n < objective.problem.d and row_space.has_ridge(objective)
+
+
+def along(objective_at, alphas, start, baseline):
+    """Return the leave-one-out `Losses` of alphas, in their order.
+
+    Of many rows, or where the losses have risen too far, some alphas may be left out.
+
+    Parameters
+    ----------
+    objective_at : callable
+        Returns the objective of an alpha, in a centred diagonal metric.
+    alphas : array of shape (n_alphas,)
+        In falling order.
+    start : tuple
+        The coefficients and intercepts of the best constant model.
+    baseline : float
+        The objective there.
+    """
+    with one_thread():
+        if _reduces(objective_at(alphas[0])):
+            objective_at, start = _in_row_space(objective_at, alphas, start)
+        middle = alphas[len(alphas) // 2]
+        objective = objective_at(middle)
+        if ridge_path.suits(objective):
+            unit = replace(objective, penalty_curvature=objective.penalty_curvature / middle)
+            found = _at_once(unit, alphas)
+            if found is not None:
+                return found
+        return _walk(objective_at, alphas, start, baseline)
+
+
+def _in_row_space(objective_at, alphas, start):
+    """Return the same in the span of the rows, which is that of all alphas."""
+    first = objective_at(alphas[0])
+    reduced = row_space.in_row_space(first)
+    if reduced is None:
+        return objective_at, start
+    moments = reduced.problem.moments()
+    d, has_intercept = reduced.problem.d, reduced.shape[1] > reduced.problem.d
+
+    def reduced_at(alpha):
+        diag = np.full((reduced.problem.k, d), alpha / alphas[0])
+        metric = diagonal_metric(
+            moments, reduced.smoothness, diag, reduced.metric.unit, has_intercept
+        )
+        return replace(reduced, alpha=diag[:, 0].copy(), metric=metric, penalty_curvature=diag)
+
+    return reduced_at, reduced.raw(reduced.coordinates(*start))
+
+
+def _between(alphas, losses):
+    """Return further alphas, between the best one and its neighbours where these are far."""
+    order = np.argsort(alphas)
+    logs, best = np.log(alphas[order]), int(np.nanargmin(losses[order]))
+    further = []
+    for neighbour in (best - 1, best + 1):
+        if 0 <= neighbour < len(logs):
+            distance = logs[neighbour] - logs[best]
+            count = int(np.ceil(abs(distance) / np.log(Limits.apart)))
+            steps = np.arange(1, min(count, Limits.between + 1)) / min(count, Limits.between + 1)
+            further.extend(np.exp(logs[best] + distance * steps))
+    return np.array(further)
+
+
+# ---- squared errors -----------------------------------------------------------------------------
+
+def _at_once(objective, alphas):
+    """Return the losses of all alphas; None where one decomposition is not precise enough."""
+    path = ridge_path.RidgePath(objective)
+    if not path.is_precise(alphas):
+        return None
+    found = Losses(alphas, *path.losses(alphas))
+    for _ in range(Limits.extensions):
+        if not still_falls(found.alphas, found.losses):
+            break
+        smaller = found.alphas.min() * np.geomspace(1.0, Limits.extension, 7)[1:]
+        found = found.with_more(smaller, *path.losses(smaller))
+    further = _between(found.alphas, found.losses)
+    return found.with_more(further, *path.losses(further)) if len(further) else found
+
+
+# ---- one alpha after the other ------------------------------------------------------------------
+
+def _walk(objective_at, alphas, start, baseline):
+    objective = objective_at(alphas[0])
+    has_many_rows = objective.problem.n >= Limits.many_rows * objective.shape[1]
+    order = alphas[::-1] if has_many_rows else alphas
+    minimum, best, found = _Minimum(objective_at, start, baseline), None, []
+
+    def visit(minimum, alpha):
+        minimum.move_to(alpha)
+        found.append((alpha, *minimum.left_out()))
+        return found[-1][1]
+
+    i, stride = 0, 0
+    while i < len(order):
+        loss = visit(minimum, order[i])
+        losses = np.array([row[1] for row in found])
+        if best is None or loss <= np.nanmin(losses):
+            best = copy.copy(minimum)
+        if _has_risen(losses, baseline, has_many_rows):
+            break
+        stride = min(stride + 1, Limits.stride) if _is_flat(losses, baseline) else 1
+        i = min(i + stride, len(order) - 1) if i < len(order) - 1 else len(order)
+    for _ in range(Limits.extensions):
+        alphas, losses = np.array([row[:2] for row in found]).T
+        if not still_falls(alphas, losses):
+            break
+        best = copy.copy(best)
+        visit(best, alphas.min() * np.sqrt(Limits.extension))
+        if found[-1][1] > losses.min():
+            break
+    for alpha in _between(*np.array([row[:2] for row in found]).T):
+        visit(copy.copy(best), alpha)
+    alphas, losses, near = map(np.array, zip(*found, strict=True))
+    return Losses(alphas, losses, near)
+
+
+def _has_risen(losses, baseline, has_many_rows):
+    """Tell whether losses have risen so far that no further alpha is better."""
+    last = losses[-1 - Limits.rising:]
+    if len(last) <= Limits.rising or not np.all(np.diff(last) > 0):
+        return False
+    best = np.nanmin(losses)
+    size = Limits.risen * max(baseline - best, 0.0) if has_many_rows else Limits.far * abs(baseline)
+    return bool(losses[-1] > best + size)
+
+
+def _is_flat(losses, baseline):
+    """Tell whether the last alphas make hardly a difference."""
+    size = max(baseline - np.nanmin(losses), Limits.flat_least * abs(baseline))
+    return len(losses) > 1 and abs(losses[-1] - losses[-2]) <= Limits.flat * size
+
+
+class _Minimum:
+    """The minimum of an objective, as alpha goes on."""
+
+    def __init__(self, objective_at, start, baseline):
+        self.objective_at, self.model, self.baseline = objective_at, start, baseline
+        self.objective = self.hessian = self.x = None
+        self.rows = None
+
+    def move_to(self, alpha):
+        """Descend to the minimum for another alpha."""
+        objective = replace(self.objective_at(alpha), keeps_margins=True)
+        solver, x = Newton(), objective.metric.from_raw(*self.model).ravel()
+        if self.objective is None:
+            start_value = float(objective.metric.unit @ np.full(
+                len(objective.alpha), self.baseline / len(objective.alpha)
+            ))  # fmt: skip
+            x, solver.hessian = descend_on_subsamples(objective, x, start_value)
+            if solver.hessian is not None and solver.hessian.blocks is None:
+                solver.hessian = None
+        else:
+            solver.hessian = self.hessian.moved_to(objective)
+            x = x - solver.hessian.precondition(self._slope(objective, x))
+        steps = Limits.steps
+        unit = float(objective.metric.unit.max())
+
+        def ends(x, value, gradient, length, decrement):
+            nonlocal steps
+            steps -= 1
+            hessian = solver.hessian
+            if decrement is None and hessian is not None and hessian.solvers is not None:
+                decrement = abs(float(gradient @ hessian.precondition(gradient)))
+            near = self.tol * max(unit * self.baseline - value, Limits.least * abs(value))
+            return steps < 0 or (decrement is not None and decrement <= near)
+
+        self.tol = Limits.tol if self._is_small(objective) else Limits.tol_many_rows
+        x = solver.solve(objective, x, ends)
+        self.objective, self.x, self.model = objective, x, objective.raw(x)
+        self.hessian = solver.hessian
+        if self.hessian is None or self._is_small(objective):
+            self.hessian = Hessian(objective, x, may_sample=not self._is_small(objective))
+            self.hessian.ready_solvers(0.0)
+
+    def _slope(self, objective, x):
+        """Return the gradient of another alpha at the last minimum, without a pass."""
+        before = self.objective
+        slopes = before.at(self.x).gradient.reshape(before.shape)
+        scale = before.metric.inverse * before.metric.unit[:, None]
+        raw = np.divide(slopes, scale, out=np.zeros(slopes.shape), where=scale > 0)
+        coef, d = self.model[0], objective.problem.d
+        raw[:, :d] += (objective.penalty_curvature - before.penalty_curvature) * coef
+        return (raw * objective.metric.inverse * objective.metric.unit[:, None]).ravel()
+
+    def _is_small(self, objective):
+        """Whether all rows are as quick as a sample."""
+        return objective.problem.n <= self._enough_rows(objective)
+
+    def _enough_rows(self, objective):
+        (k, p), problem = objective.shape, objective.problem
+        outputs, squares = k**2 if problem.is_multiclass else k, p**2
+        rows = int(Limits.work / (squares * outputs))
+        return min(max(Limits.least_rows, rows), Limits.most_rows)
+
+    def left_out(self):
+        """Return the leave-one-out loss, and how many rows have a leverage near 1."""
+        objective, x, metric = self.objective, self.x, self.objective.metric
+        (k, p), problem = objective.shape, objective.problem
+        loss, weight_sum = float(objective.at(x).losses.sum()), problem.weight_sum
+        if not self._is_small(objective):
+            problem = self._sample(problem, self._enough_rows(objective))
+        roots = np.sqrt(metric.unit)[:, None]
+        if self.hessian.is_joint:
+            root = inverse_root(self.hessian.blocks[0]) * roots[0]
+            inverse = (root @ root.T).reshape(k, p, k, p)
+        else:
+            blocks = self.hessian.blocks * (k // len(self.hessian.blocks))
+            relative = np.divide(
+                metric.inverse, metric.inverse[0], out=np.zeros((k, p)),
+                where=metric.inverse[0] > 0,
+            )  # fmt: skip
+            inverse = [
+                relative[c][:, None] * inverse_root(block) * roots[c]
+                for c, block in enumerate(blocks)
+            ]
+        penalty = np.zeros((k, p))
+        penalty[:, :problem.d] = objective.penalty_curvature
+        steps = 1
+        if problem is objective.problem and not objective.loss.constant_hessian:
+            steps = int(min(Limits.few / (problem.n**2 * k * p), Limits.left_out_steps))
+        found = excess_of_left_out(
+            problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
+            penalty * metric.inverse[0]**2, steps,
+        )  # fmt: skip
+        return loss + found.excess, found.near
+
+    def _sample(self, problem, size):
+        if self.rows is None:
+            rows = problem.weighted_rows()
+            rows = np.random.default_rng(0).choice(
+                problem.n if rows is None else rows, size, replace=False
+            )
+            self.rows = problem.take(np.sort(rows))
+        return self.rows

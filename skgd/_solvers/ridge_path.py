@@ -1,0 +1,98 @@
+"""Leave-one-out losses of squared errors with a squared penalty, for all alphas at once.
+
+With the weighted Gram matrix C of the centred columns and the penalty's diagonal P,
+
+    C v_j = lambda_j P v_j,    u(alpha) = sum_j v_j v_j' r / (lambda_j + alpha)
+
+solve the normal equations ``(C + alpha P) u = r`` of each alpha. A row's leverage and residual are
+those without a penalty plus sums over j of what alpha takes away, a share ``alpha / (lambda_j +
+alpha)``: nothing cancels, however small alpha is (see `_problem.leave_one_out`).
+
+Columns of very different scales give a graded matrix ``P^-1/2 C P^-1/2``. Sorted from large to
+small, QR iterations keep the relative precision of its small eigenvalues; solutions of both ends of
+the path are checked in the coordinates of their metric.
+
+References
+----------
+Golub, Heath and Wahba, Generalized cross-validation as a method for choosing a good ridge
+parameter, 1979.
+Barlow and Demmel, Computing accurate eigensystems of scaled diagonally dominant matrices, 1990.
+"""
+
+import numpy as np
+from scipy import linalg
+
+from skgd._problem.leave_one_out import normal_equations, squared_losses_of_left_out
+from skgd._solvers.costs import LeaveOneOut as Limits
+
+
+def suits(objective):
+    """Tell whether all alphas of an objective share one eigendecomposition."""
+    curvature = objective.penalty_curvature
+    is_squared = objective.loss.constant_hessian and not objective.proximal
+    return is_squared and bool(np.all(curvature == curvature[0]) and np.all(curvature > 0))
+
+
+class RidgePath:
+    """Squared errors with a squared penalty, for any alpha.
+
+    Parameters
+    ----------
+    objective : Objective
+        Which `suits`; alpha is the factor of its squared penalty.
+    """
+
+    def __init__(self, objective):
+        problem, metric, d = objective.problem, objective.metric, objective.problem.d
+        self.problem, self.mean, self.scale = problem, metric.mean, metric.inverse[0, :d]
+        self.has_intercept = objective.shape[1] > d
+        shares = problem.row_weights() / problem.weight_sum
+        self.centre = shares @ problem.targets * self.has_intercept
+        self.gram, self.right = normal_equations(problem, self.mean, self.scale, self.centre)
+        self.penalty = objective.penalty_curvature[0] * self.scale**2
+        self.vectors, self.values = _eigen(self.gram, self.penalty)
+
+    def is_precise(self, alphas):
+        """Tell whether systems of the smallest and the largest alpha are solved."""
+        if self.vectors is None:
+            return False
+        generator, free = np.random.default_rng(0), self.penalty > 0
+        for alpha in (alphas.min(), alphas.max()):
+            system = self.gram + alpha * np.diag(self.penalty)
+            scale = np.sqrt(system.diagonal())
+            inverse = np.divide(1.0, scale, out=np.zeros(len(scale)), where=free)
+            right = scale * generator.normal(size=len(scale)) * free
+            solution = self.vectors @ ((self.vectors.T @ right) / (self.values + alpha))
+            missed = linalg.norm((system @ solution - right) * inverse)
+            if not missed <= Limits.precise * linalg.norm(right * inverse):
+                return False
+        return True
+
+    def losses(self, alphas):
+        """Return the leave-one-out losses, and how many rows have a leverage near 1."""
+        # Directions without curvature have neither a coefficient nor a leverage.
+        seen = self.values > Limits.no_curvature * ((self.vectors**2).T @ self.gram.diagonal())
+        values = self.values[seen]
+        basis = self.vectors[:, seen] / np.sqrt(values)
+        return squared_losses_of_left_out(
+            self.problem, self.mean, self.scale, self.centre, basis, basis.T @ self.right,
+            alphas / (values[:, None] + alphas), self.has_intercept,
+        )  # fmt: skip
+
+
+def _eigen(gram, penalty):
+    """Return the generalised eigenvectors, of which ``V' P V = I``, and the eigenvalues."""
+    free = np.flatnonzero(penalty > 0)
+    roots = np.sqrt(penalty[free])
+    order = np.argsort(-gram.diagonal()[free] / penalty[free], kind="stable")
+    free, roots = free[order], roots[order]
+    graded = gram[np.ix_(free, free)] / roots[:, None] / roots
+    sizes = graded.diagonal()
+    if not np.all(np.isfinite(graded)):
+        return None, None
+    is_even = sizes.size == 0 or sizes[-1] >= Limits.even * sizes[0]
+    driver = "evd" if is_even else "ev"
+    values, basis = linalg.eigh(graded, lower=True, driver=driver, check_finite=False)
+    vectors = np.zeros((len(gram), len(free)))
+    vectors[free] = basis / roots[:, None]
+    return vectors, np.maximum(values, 0.0)

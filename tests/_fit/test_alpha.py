@@ -1,0 +1,278 @@
+"""``alpha="auto"``: leave-one-out losses as they are by leaving out each row, and the choice."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+from exact_fits import DIABETES_Y, RAW_DIABETES, labelled
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import make_classification
+from sklearn.linear_model import LassoCV, RidgeCV
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skgd import GDClassifier, GDRegressor, GDSearchCV
+from skgd._solvers.costs import LeaveOneOut
+from skgd.losses import Quantile
+from skgd.penalties import L2
+
+GENERATOR = np.random.default_rng(0)
+WEIGHTS = GENERATOR.uniform(0.2, 3.0, len(DIABETES_Y))
+WIDE = GENERATOR.normal(size=(40, 130))
+# Of scales that are 1e8 apart, and far from zero.
+GRADED = np.column_stack([RAW_DIABETES + 1e3, 1e5 * GENERATOR.normal(size=(442, 2))])
+
+
+def ridge_losses(model, X, y, weights):
+    """Halved mean squared errors of RidgeCV, which leaves out each row, and its choice of alpha."""
+    alphas = model.alpha_path_["alpha"]
+    total = len(y) if weights is None else weights.sum()
+    ridge = RidgeCV(
+        alphas * total, store_cv_results=True, fit_intercept=model.fit_intercept, gcv_mode="svd"
+    ).fit(X, y, sample_weight=weights)
+    losses = ridge.cv_results_.reshape(-1, len(alphas)).sum(axis=0) / (2 * total)
+    return losses, ridge.alpha_ / total
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["rows", "weights"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(
+    ("X", "n"), [(RAW_DIABETES, 442), (GRADED, 442), (RAW_DIABETES, 9), (WIDE, 40)],
+    ids=["raw", "graded", "few rows", "wide"],
+)  # fmt: skip
+def test_squared_errors_are_left_out_as_by_ridgecv(X, n, fit_intercept, weights):
+    X, y, weights = X[:n], DIABETES_Y[:n], None if weights is None else weights[:n]
+    model = GDRegressor(alpha="auto", fit_intercept=fit_intercept).fit(X, y, sample_weight=weights)
+    losses, alpha = ridge_losses(model, X, y, weights)
+    assert_allclose(model.alpha_path_["loss"], losses, rtol=1e-8)
+    assert_allclose(model.alpha_, alpha, rtol=1e-12)
+
+
+def test_several_targets_share_an_alpha():
+    Y = np.column_stack([DIABETES_Y, RAW_DIABETES[:, 0] ** 2, GENERATOR.normal(size=442)])
+    model = GDRegressor(alpha="auto").fit(RAW_DIABETES, Y)
+    losses, alpha = ridge_losses(model, RAW_DIABETES, Y, None)
+    assert_allclose(model.alpha_path_["loss"], losses, rtol=1e-8)
+    assert_allclose(model.alpha_, alpha, rtol=1e-12)
+
+
+def test_columns_without_a_penalty():
+    penalty, rows = L2(weights=np.arange(10) > 2), slice(60)
+    X, y = RAW_DIABETES[rows], DIABETES_Y[rows]
+    model = GDRegressor(penalty=penalty, alpha="auto").fit(X, y)
+    assert_allclose(min(model.alpha_path_["loss"]), exact_loss(model, X, y, np.ones(60)), rtol=1e-8)
+
+
+def exact_loss(model, X, y, weights):
+    """The mean loss of each row under a fit without it, whose penalty has the same factor."""
+    total, sum_of_losses = weights.sum(), 0.0
+    for row in np.flatnonzero(weights):
+        others = np.where(np.arange(len(y)) == row, 0.0, weights)
+        alpha = model.alpha_ * total / others.sum()
+        fit = clone(model).set_params(alpha=alpha, tol=1e-9).fit(X, y, sample_weight=others)
+        margins = fit.decision_function(X) if hasattr(fit, "classes_") else fit.predict(X)
+        target, margin = y[row], margins[row]
+        if hasattr(fit, "classes_"):
+            target = 2.0 * (fit.classes_ == target) - 1.0
+            target = target[1:] if len(target) == 2 else target[None]
+            margin = margin[None]
+        elif model.loss == "poisson":
+            margin = np.log(margin)
+        losses = fit._loss.value(np.atleast_1d(target), np.atleast_1d(margin))
+        sum_of_losses += weights[row] * np.sum(losses)
+    return sum_of_losses / total
+
+
+SMOOTH = [
+    GDRegressor("poisson"),
+    GDRegressor("huber"),
+    GDRegressor("log_cosh"),
+    GDClassifier(),
+    GDClassifier("squared_hinge"),
+]
+
+
+@pytest.mark.parametrize("model", SMOOTH, ids=lambda model: f"{model._task} {model.loss}")
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_smooth_losses_are_left_out_as_by_fits_without_each_row(model, n_classes):
+    n, is_classifier = 40, model._task == "classification"
+    if not is_classifier and n_classes == 3:
+        pytest.skip("no classes")
+    X, y = RAW_DIABETES[:n, [2, 3, 8]], DIABETES_Y[:n] / 50.0
+    if is_classifier:
+        y = np.digitize(y, np.quantile(y, np.arange(1, n_classes) / n_classes))
+    model = clone(model).set_params(alpha="auto").fit(X, y, sample_weight=WEIGHTS[:n])
+    least = model.alpha_path_["loss"].min()
+    assert_allclose(least, exact_loss(model, X, y, WEIGHTS[:n]), rtol=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "squared_hinge"])
+def test_a_sample_of_many_rows_tells_the_excess_of_all(loss, monkeypatch):
+    X, y = make_classification(3000, 8, n_redundant=0, flip_y=0.3, random_state=0)
+    model = GDClassifier(loss, alpha="auto").fit(X, y)
+    sampled = GDClassifier(loss, alpha="auto")
+    monkeypatch.setattr(LeaveOneOut, "most_rows", 500)
+    sampled.fit(X, y)
+    assert_allclose(np.log(sampled.alpha_), np.log(model.alpha_), atol=np.log(4.0))
+    assert_allclose(min(sampled.alpha_path_["loss"]), min(model.alpha_path_["loss"]), rtol=1e-3)
+
+
+# ---- folds --------------------------------------------------------------------------------------
+
+def test_l1_is_chosen_by_five_folds():
+    X = StandardScaler().fit_transform(RAW_DIABETES)
+    model = GDRegressor(penalty="l1", alpha="auto", random_state=0, tol=1e-6).fit(X, DIABETES_Y)
+    alphas, losses = model.alpha_path_["alpha"], model.alpha_path_["loss"]
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    folds = KFold(5, shuffle=True, random_state=seed)
+    lasso = LassoCV(alphas=alphas, cv=folds, tol=1e-8).fit(X, DIABETES_Y)
+    sizes = [len(test) for _, test in folds.split(X)]
+    expected = np.average(lasso.mse_path_, axis=1, weights=sizes)[::-1] / 2
+    assert_allclose(losses, expected, rtol=1e-4)
+    assert_allclose(model.alpha_, lasso.alpha_)
+    assert not clone(model).set_params(alpha=1.001 * alphas[-1]).fit(X, DIABETES_Y).coef_.any()
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        GDRegressor(positive=True),
+        GDRegressor(Quantile(quantile=[0.2, 0.8])),
+        GDClassifier("hinge"),
+    ],
+    ids=str,
+)
+def test_other_objectives_are_chosen_by_folds(model):
+    X, y = RAW_DIABETES[:20, 2:3], DIABETES_Y[:20]
+    y = y > np.median(y) if isinstance(model, GDClassifier) else y
+    model = clone(model).set_params(alpha="auto", random_state=0).fit(X, y)
+    path = model.alpha_path_
+    assert model.alpha_ == path["alpha"][path["loss"].argmin()]
+    assert np.isfinite(path["loss"]).all()
+
+
+# ---- what it means for the estimators -----------------------------------------------------------
+
+@pytest.mark.parametrize("model", [GDRegressor("poisson"), GDClassifier()], ids=str)
+def test_the_model_is_that_of_the_alpha_that_was_chosen(model):
+    X, y = RAW_DIABETES, DIABETES_Y
+    y = np.digitize(y, [100, 200]) if isinstance(model, GDClassifier) else y
+    auto = clone(model).set_params(alpha="auto").fit(X, y)
+    path = auto.alpha_path_
+    assert auto.alpha == "auto"
+    assert auto.alpha_ == path["alpha"][path["loss"].argmin()]
+    assert (np.diff(path["alpha"]) > 0).all()
+    given = clone(model).set_params(alpha=auto.alpha_).fit(X, y)
+    assert_array_equal(auto.coef_, given.coef_)
+    assert given.alpha_ == auto.alpha_ and given.alpha_path_ is None
+    assert auto.optimality(X, y) == given.optimality(X, y)
+    assert repr(auto.to_sklearn()) == repr(given.to_sklearn())
+    assert pickle.loads(pickle.dumps(auto)).alpha_ == auto.alpha_
+
+
+@pytest.mark.parametrize("model", [GDRegressor(), GDClassifier("log_loss")], ids=str)
+def test_layouts_and_zero_weights_make_no_difference(model):
+    X, y = RAW_DIABETES[:90].astype(np.float32), DIABETES_Y[:90]
+    y = y > 120 if isinstance(model, GDClassifier) else y
+    weights = np.where(np.arange(90) % 3 == 0, 0.0, WEIGHTS[:90])
+    expected = clone(model).set_params(alpha="auto").fit(
+        X[weights > 0].astype(float), y[weights > 0], sample_weight=weights[weights > 0]
+    ).alpha_path_["loss"]
+    for rows in (X, sparse.csr_array(X), X.astype(float)):
+        other = clone(model).set_params(alpha="auto").fit(rows, y, sample_weight=2.0 * weights)
+        assert_allclose(other.alpha_path_["loss"], expected, rtol=1e-6)
+
+
+def test_searches_and_pipelines_take_it():
+    X, y = labelled("wine", standardise=False)
+    model = make_pipeline(StandardScaler(), GDClassifier(alpha="auto")).fit(X[::3], y[::3])
+    assert 1e-6 < model[-1].alpha_ < 1.0
+    grid = {"alpha": [1e-8, "auto"]}
+    search = GDSearchCV(GDRegressor(), grid, cv=3).fit(WIDE[:, :30], DIABETES_Y[:40])
+    assert search.best_params_ == {"alpha": "auto"}
+    assert search.best_estimator_.alpha_ > 1e-8
+    batches = GDSearchCV(GDRegressor(batch_size=8, max_iter=5, tol=None), grid, cv=3)
+    assert np.isfinite(batches.fit(RAW_DIABETES, DIABETES_Y).cv_results_["mean_test_score"]).all()
+
+
+def test_without_a_penalty_there_is_nothing_to_choose():
+    model = GDRegressor(penalty=None, alpha="auto").fit(RAW_DIABETES, DIABETES_Y)
+    assert model.alpha_ == 0.0 and model.alpha_path_ is None
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (GDRegressor(alpha="auto", learning_rate=0.1), "search with GDSearchCV"),
+        (GDClassifier("perceptron", alpha="auto"), "search with GDSearchCV"),
+    ],
+    ids=["rate", "perceptron"],
+)
+def test_what_cannot_be_chosen_is_an_error(model, message):
+    with pytest.raises(ValueError, match=message):
+        model.fit(RAW_DIABETES, DIABETES_Y > 100)
+
+
+def test_streams_do_not_have_it():
+    model = GDRegressor(alpha="auto")
+    assert not hasattr(model, "partial_fit")
+    with pytest.raises(AttributeError) as error:
+        model.partial_fit(RAW_DIABETES, DIABETES_Y)
+    assert "search with GDSearchCV" in str(error.value.__cause__)
+
+
+@pytest.mark.parametrize("alpha", ["balanced", None])
+def test_other_values_are_an_error(alpha):
+    with pytest.raises(TypeError, match="pass a number or 'auto'"):
+        GDRegressor(alpha=alpha).fit(RAW_DIABETES, DIABETES_Y)
+
+
+# ---- hard rows ----------------------------------------------------------------------------------
+
+def test_classes_that_can_be_separated_are_told():
+    X = np.concatenate([GENERATOR.normal(size=(30, 2)), 20 + GENERATOR.normal(size=(30, 2))])
+    model = GDClassifier(alpha="auto")
+    with pytest.warns(UserWarning, match="still falls at the smallest alpha"):
+        model.fit(X, np.repeat([0, 1], 30))
+    assert np.isfinite(model.alpha_path_["loss"]).all()
+
+
+def test_rows_that_decide_alone_are_told():
+    # Each row has a column of its own, whose coefficient has no penalty.
+    X = np.column_stack([np.eye(30), RAW_DIABETES[:30, 2]])
+    model = GDClassifier("log_loss", penalty=L2(weights=np.arange(31) > 28), alpha="auto")
+    with pytest.warns(UserWarning, match="rows decide alone"):
+        model.fit(X, GENERATOR.integers(0, 2, 30))
+    assert np.isfinite(model.alpha_path_["loss"]).all()
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_more_columns_than_rows(n_classes):
+    y = DIABETES_Y[:40]
+    y = np.digitize(y, np.quantile(y, np.arange(1, n_classes) / n_classes))
+    model = GDClassifier(alpha="auto").fit(WIDE, y)
+    assert_allclose(
+        model.alpha_path_["loss"].min(), exact_loss(model, WIDE, y, np.ones(40)), rtol=1e-3
+    )
+
+
+# As with RidgeCV: one of two equal rows that is left out leaves the other one behind.
+WEIGHTED_ROWS = {
+    f"check_sample_weight_equivalence_on_{layout}_data": "rows are left out with their weights"
+    for layout in ("dense", "sparse")
+}
+
+
+@parametrize_with_checks(
+    [GDRegressor(alpha="auto")],
+    expected_failed_checks=lambda estimator: WEIGHTED_ROWS,
+)
+def test_common_checks(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        check(estimator)
