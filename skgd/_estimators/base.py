@@ -21,7 +21,7 @@ from skgd._fit.state import FitState
 from skgd._fit.targets import known_targets, learn_targets
 from skgd._fit.tasks import FitTasks
 from skgd._utils.checks import check_sparse, check_weights, naming_columns
-from skgd.callbacks import CallbackSupportMixin, with_callbacks
+from skgd._utils.sklearn_compat import CallbackSupportMixin, with_callbacks
 from skgd.losses import by_name, make_loss
 from skgd.optimizers import make_optimizer
 

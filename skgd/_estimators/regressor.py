@@ -22,8 +22,8 @@ class GDRegressor(RegressorMixin, BaseGD):
         The shape of the penalty; ``|w|^2 / 2`` for l2.
     alpha : float, default=1e-4
         The factor of the penalty, at least 0.
-    l1_ratio : float, default=0.15
-        The share of l1 in "elasticnet".
+    l1_ratio : float or None, default=0.15
+        The share of l1 in "elasticnet"; other penalties do not read it, and take None too.
     fit_intercept : bool, default=True
         Whether to fit an intercept, which is never penalised.
     positive : bool, default=False
@@ -53,8 +53,8 @@ class GDRegressor(RegressorMixin, BaseGD):
     tol : float or None, default=1e-4
         When to stop, relative to the decrease from the best constant model; None runs exactly
         ``max_iter`` epochs.
-    n_iter_no_change : int, default=5
-        Epochs without improvement before a step rule stops.
+    n_iter_no_change : int or inf, default=5
+        Epochs without improvement before a step rule stops; with inf, it never does.
     early_stopping : bool, default=False
         Whether to stop by the loss or score of a validation set, and return the best weights.
     validation_fraction : float, default=0.1
