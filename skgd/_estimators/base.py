@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._descent.solution import Stop
 from skgd._estimators.inputs import FLOATS, check_data
+from skgd._estimators.reports import Reports
 from skgd._estimators.unfinished import all_or_nothing
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
@@ -45,7 +46,7 @@ def losses_in_words(task):
     )
 
 
-class BaseGD(CallbackSupportMixin, BaseEstimator):
+class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
     """Base of the estimators; the subclasses learn targets and name the losses."""
 
     @with_callbacks

@@ -24,6 +24,7 @@ from skgd._search.scoring import Scoring
 from skgd._search.trials import Trial, train
 from skgd._utils.checks import check_n_jobs, check_sparse
 from skgd._utils.linalg import one_thread
+from skgd._utils.links import DOC_LINK_TEMPLATE
 from skgd._utils.sklearn_compat import (
     BaseSearchCV,
     check_method_params,
@@ -116,6 +117,8 @@ class GDSearchCV(BaseSearchCV):
     0.96
     """
 
+    _doc_link_module = "skgd"
+    _doc_link_template = DOC_LINK_TEMPLATE
     _required_parameters = ["estimator", "param_grid"]
     _parameter_constraints = parameter_constraints(BaseSearchCV) | {
         "param_grid": [dict, list],
