@@ -35,6 +35,7 @@ class Optimizer(Minimizer):
     takes_batches: ClassVar[bool]
     takes_streams: ClassVar[bool]
     plain_rate: ClassVar[float]
+    slots: int
     @property
     def snapshots(self) -> int | None: ...
     @property
@@ -47,8 +48,6 @@ class Optimizer(Minimizer):
     def second_moment_window(self) -> float: ...
     @property
     def momentum_horizon(self) -> float: ...
-    @property
-    def slots(self) -> int: ...
     def __init__(self) -> None: ...
     def update(
         self, w: _Floats, g: _Floats, state: _Floats, rate: float, t: int
