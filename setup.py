@@ -72,8 +72,8 @@ class BuildExt(build_ext):
 
     def check_compiler(self):
         """Say what to install where not even the smallest file can be compiled."""
-        files = {"a C compiler is missing": "int one;", "Python.h is missing": "#include <Python.h>"}
-        for problem, text in files.items():
+        tried = {"a C compiler is missing": "int i;", "Python.h is missing": "#include <Python.h>"}
+        for problem, text in tried.items():
             with tempfile.TemporaryDirectory() as folder:
                 source = Path(folder, "smallest.c")
                 source.write_text(text + "\n")

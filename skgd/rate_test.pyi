@@ -1,4 +1,3 @@
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -6,11 +5,16 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["RateTest", "find_learning_rate"]
 
-@dataclass(frozen=True)
 class RateTest:
-    rates: NDArray[np.float64]
-    losses: NDArray[np.float64]
-    suggestion: float
+    @property
+    def rates(self) -> NDArray[np.float64]: ...
+    @property
+    def losses(self) -> NDArray[np.float64]: ...
+    @property
+    def suggestion(self) -> float: ...
+    def __init__(
+        self, rates: NDArray[np.float64], losses: NDArray[np.float64], suggestion: float
+    ) -> None: ...
 
 def find_learning_rate(
     estimator: Any,
