@@ -10,6 +10,7 @@ divided by ten. Here all columns of the diabetes data are multiplied by random p
 """
 
 import warnings
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,7 +37,7 @@ spreads = np.arange(0, 3.1, 0.5)
 factors = 10.0 ** np.random.default_rng(0).uniform(-1, 1, X.shape[1])
 
 
-def best_score(candidates, columns):
+def best_score(candidates: list[Any], columns: np.ndarray) -> float:
     """Return the cross-validated R^2 of the best of some models."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

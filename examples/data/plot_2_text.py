@@ -10,6 +10,7 @@ that are not zero. X stays sparse: nothing is centred, copied or made dense.
 """
 
 import time
+from types import ModuleType
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,7 +29,7 @@ SOURCES = {
 }
 
 
-def sentences(modules):
+def sentences(modules: list[ModuleType]) -> list[str]:
     """Return the longer lines of the docstrings of all that modules have."""
     docs = {getattr(thing, "__doc__", None) for m in modules for thing in vars(m).values()}
     lines = {line.strip() for doc in docs if isinstance(doc, str) for line in doc.splitlines()}

@@ -22,7 +22,7 @@ rng = np.random.default_rng(0)
 hour = rng.uniform(0, 24, 250)
 
 
-def true_rate(hour):
+def true_rate(hour: np.ndarray) -> np.ndarray:
     return 0.05 + 14 * np.exp(-((hour - 12.5) ** 2)) + 9 * np.exp(-((hour - 18) ** 2) / 2)
 
 

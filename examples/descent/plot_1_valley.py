@@ -11,21 +11,24 @@ the same place.
 """
 # sphinx_gallery_thumbnail_number = 1
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.optimize import OptimizeResult
 
 from skgd import PathDisplay, minimize
 
 
-def valley(x):
+def valley(x: np.ndarray) -> Any:
     return 0.5 * x[0] ** 2
 
 
-def slope(x):
+def slope(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def descend(rate, steps):
+def descend(rate: float, steps: int) -> OptimizeResult:
     return minimize(valley, [-3.0], jac=slope, optimizer="sgd", learning_rate=rate,
                     max_iter=steps, tol=None)
 
