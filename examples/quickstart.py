@@ -53,8 +53,12 @@ def print_row(name: str, model: Any, X: np.ndarray, y: np.ndarray, folds: Any) -
 
 
 def print_table(
-    title: str, X: np.ndarray, y: np.ndarray, models: list[tuple[Any, dict[str, Any]]], folds: Any
+    title: str,
+    data: tuple[np.ndarray, np.ndarray],
+    models: list[tuple[Any, dict[str, Any]]],
+    folds: Any,
 ) -> None:
+    X, y = data
     low, high = X.std(axis=0).min(), X.std(axis=0).max()
     n, d = X.shape
     print(f"\n{title}: {n} rows, {d} columns, standard deviations from {low:.1g} to {high:.0f}")
@@ -70,7 +74,7 @@ def print_table(
 if __name__ == "__main__":
     print_table(
         "breast_cancer, accuracy",
-        *load_breast_cancer(return_X_y=True),
+        load_breast_cancer(return_X_y=True),
         [
             (GDClassifier(random_state=0), GD_RATES),
             (SGDClassifier(loss="log_loss", random_state=0), SGD_RATES),
@@ -79,7 +83,7 @@ if __name__ == "__main__":
     )
     print_table(
         "diabetes, R^2",
-        *load_diabetes(return_X_y=True, scaled=False),
+        load_diabetes(return_X_y=True, scaled=False),
         [
             (GDRegressor(random_state=0), GD_RATES),
             (SGDRegressor(random_state=0), SGD_RATES),

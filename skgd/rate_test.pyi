@@ -6,12 +6,9 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["RateTest", "find_learning_rate"]
 
 class RateTest:
-    @property
-    def rates(self) -> NDArray[np.float64]: ...
-    @property
-    def losses(self) -> NDArray[np.float64]: ...
-    @property
-    def suggestion(self) -> float: ...
+    rates: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    suggestion: float
     def __init__(
         self, rates: NDArray[np.float64], losses: NDArray[np.float64], suggestion: float
     ) -> None: ...

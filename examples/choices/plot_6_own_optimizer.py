@@ -8,6 +8,8 @@ One method, ``update``, which changes the parameters and the state in place. Eve
 there: batches, schedules, penalties, early stopping, pipelines and grid searches.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -30,7 +32,7 @@ class AdaBelief(Optimizer):
 
     def update(
         self, w: np.ndarray, g: np.ndarray, state: np.ndarray, rate: float, t: int
-    ) -> None:
+    ) -> Any:
         mean, variance = state
         mean += (1 - self.beta_1) * (g - mean)
         variance *= self.beta_2

@@ -37,7 +37,7 @@ spreads = np.arange(0, 3.1, 0.5)
 factors = 10.0 ** np.random.default_rng(0).uniform(-1, 1, X.shape[1])
 
 
-def best_score(candidates: list[Any], columns: np.ndarray) -> float:
+def best_score(candidates: list[Any], columns: np.ndarray) -> Any:
     """Return the cross-validated R^2 of the best of some models."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -20,11 +20,11 @@ from scipy.optimize import OptimizeResult
 from skgd import PathDisplay, minimize
 
 
-def valley(x: np.ndarray) -> Any:
+def valley(x: Any) -> Any:
     return 0.5 * x[0] ** 2
 
 
-def slope(x: np.ndarray) -> np.ndarray:
+def slope(x: Any) -> Any:
     return x
 
 

@@ -23,7 +23,7 @@ def wells(x: np.ndarray) -> Any:
     return x[0] ** 4 / 4 - x[0] ** 2 / 2 + 0.1 * x[0]
 
 
-def wells_slope(x: np.ndarray) -> np.ndarray:
+def wells_slope(x: np.ndarray) -> Any:
     return x**3 - x + 0.1
 
 
@@ -46,11 +46,11 @@ plt.show()
 # small. Rules that divide by the size of the slope leave at their usual pace.
 
 
-def saddle(p: np.ndarray) -> Any:
+def saddle(p: Any) -> Any:
     return 0.5 * p[0] ** 2 - 0.5 * p[1] ** 2 + 0.05 * p[1] ** 4
 
 
-def saddle_slope(p: np.ndarray) -> np.ndarray:
+def saddle_slope(p: Any) -> np.ndarray:
     return np.array([p[0], -p[1] + 0.2 * p[1] ** 3])
 
 

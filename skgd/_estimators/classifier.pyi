@@ -13,6 +13,31 @@ from skgd.schedules import Schedule
 
 class GDClassifier(ClassifierMixin, BaseGD):
     classes_: NDArray[Any]
+    loss: str | Loss
+    penalty: str | Penalty | None
+    alpha: float
+    l1_ratio: float | None
+    fit_intercept: bool
+    positive: bool
+    optimizer: str | Optimizer | FullBatchOptimizer
+    learning_rate: str | float | Schedule | Callable[[Any], Any]
+    batch_size: str | float
+    shuffle: bool
+    precondition: Literal["auto", "diagonal", "full"] | None
+    average: int
+    max_iter: int
+    tol: float | None
+    n_iter_no_change: float
+    early_stopping: bool
+    validation_fraction: float
+    scoring: str | Callable[..., Any] | None
+    init: str | tuple[ArrayLike, ArrayLike]
+    on_divergence: Literal["recover", "raise"]
+    warm_start: bool
+    n_jobs: int | None
+    verbose: int
+    random_state: int | np.random.RandomState | None
+    class_weight: dict[Any, float] | Literal["balanced"] | None
     def __init__(
         self,
         loss: str | Loss = "log_loss",

@@ -19,6 +19,19 @@ class GDSearchCV(BaseSearchCV):
     classes_: NDArray[Any]
     n_features_in_: int
     feature_names_in_: NDArray[Any]
+    estimator: Any
+    param_grid: Mapping[str, Any] | Sequence[Mapping[str, Any]]
+    n_iter: int | None
+    scoring: Any
+    cv: Any
+    refit: bool | str | Callable[[dict[str, Any]], int]
+    n_jobs: int | None
+    return_train_score: bool
+    race: bool
+    error_score: str | float
+    random_state: int | np.random.RandomState | None
+    verbose: int
+    pre_dispatch: int | str
     def __init__(
         self,
         estimator: Any,

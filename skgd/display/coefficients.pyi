@@ -9,6 +9,9 @@ __all__ = ["CoefficientDisplay"]
 
 class CoefficientDisplay(Display):
     bars_: Any
+    features: Sequence[str]
+    coefficients: NDArray[Any]
+    label: str
     def __init__(
         self, *, features: Sequence[str], coefficients: NDArray[Any], label: str = "Coefficient"
     ) -> None: ...

@@ -7,6 +7,8 @@ __all__ = ["DescentDisplay"]
 
 class DescentDisplay(Display):
     best_: list[Any]
+    histories: Sequence[Any]
+    names: Sequence[str]
     def __init__(self, *, histories: Sequence[Any], names: Sequence[str]) -> None: ...
     @classmethod
     def from_estimator(

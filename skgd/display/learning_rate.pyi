@@ -7,6 +7,11 @@ from skgd.display.base import Display
 __all__ = ["LearningRateDisplay"]
 
 class LearningRateDisplay(Display):
+    rates: ArrayLike
+    values: ArrayLike
+    suggestion: float | None
+    spread: ArrayLike | None
+    value_name: str
     def __init__(
         self,
         *,

@@ -8,6 +8,10 @@ from skgd.display.base import Display
 __all__ = ["PathDisplay"]
 
 class PathDisplay(Display):
+    paths: Sequence[Any]
+    names: Sequence[str]
+    surface: Any
+    labels: Sequence[str]
     def __init__(
         self, *, paths: Sequence[Any], names: Sequence[str], surface: Any, labels: Sequence[str]
     ) -> None: ...

@@ -17,13 +17,20 @@ class FullBatchOptimizer(Minimizer):
     def solve(self, objective: Any, x: Any, monitor: Any) -> Any: ...
 
 class GradientDescent(FullBatchOptimizer):
+    shrink: float
+    grow: float
     def __init__(self, *, shrink: float = 0.5, grow: float = 1.5) -> None: ...
 
 class AcceleratedGradient(FullBatchOptimizer):
+    shrink: float
+    grow: float
     def __init__(self, *, shrink: float = 0.5, grow: float = 1.05) -> None: ...
 
 class BarzilaiBorwein(FullBatchOptimizer):
+    memory: int
+    shrink: float
     def __init__(self, *, memory: int = 10, shrink: float = 0.5) -> None: ...
 
 class LBFGS(FullBatchOptimizer):
+    memory: int
     def __init__(self, *, memory: int = 10) -> None: ...
