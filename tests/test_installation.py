@@ -10,8 +10,7 @@ from sklearn.utils.fixes import parse_version
 
 import skgd
 from skgd import GDClassifier, GDRegressor, GDSearchCV
-from skgd._utils import links, sklearn_compat
-from skgd.callbacks import TimeLimit
+from skgd._utils import links
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -50,11 +49,3 @@ def test_the_html_of_a_notebook_links_to_our_pages_and_explains_the_parameters(e
     if parse_version(sklearn.__version__) >= parse_version("1.8"):
         for name in estimator.get_params(deep=False):
             assert re.search(rf"{page}#:~:text={name},", html), name
-
-
-@pytest.mark.skipif(sklearn_compat.HAS_CALLBACKS, reason="this scikit-learn has callbacks")
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda each: type(each).__name__)
-def test_callbacks_say_which_scikit_learn_they_need(estimator):
-    with pytest.raises(ImportError, match="set_callbacks needs scikit-learn 1.9"):
-        estimator.set_callbacks(TimeLimit(1))
-    assert estimator.set_callbacks() is estimator
