@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skgd.callbacks
-from skgd import GDClassifier, GDRegressor
+from skgd import GDClassifier, GDRegressor, GDSearchCV
 from skgd._utils import sklearn_compat
 from skgd.callbacks import (
     Callback,
@@ -234,6 +234,7 @@ def test_a_scoring_monitor_works_in_a_grid_search_with_two_workers():
         (lambda model: model, 1),
         (lambda model: make_pipeline(StandardScaler(), model), 1),
         (lambda model: GridSearchCV(model, {"alpha": [0.0, 1.0]}, cv=2, n_jobs=2), 5),
+        (lambda model: GDSearchCV(model, {"alpha": [0.0, 1.0]}, cv=2), 5),
     ],
 )
 def test_a_progress_bar_runs_to_the_end_of_every_fit(wrap, n_fits, capsys, monkeypatch):

@@ -9,7 +9,7 @@ from skgd._utils.sklearn_compat import CallbackSupportMixin
 def takes_batches(estimator: Any) -> bool: ...
 def losses_in_words(task: str) -> str: ...
 
-class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
+class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     coef_: Any
     intercept_: NDArray[Any]
     n_features_in_: int

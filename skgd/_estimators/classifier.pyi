@@ -11,7 +11,7 @@ from skgd.optimizers import FullBatchOptimizer, Optimizer
 from skgd.penalties import Penalty
 from skgd.schedules import Schedule
 
-class GDClassifier(ClassifierMixin, BaseGD):
+class GDClassifier(ClassifierMixin, BaseGD):  # type: ignore[misc]
     classes_: NDArray[Any]
     loss: str | Loss
     penalty: str | Penalty | None

@@ -11,7 +11,7 @@ from skgd.optimizers import FullBatchOptimizer, Optimizer
 from skgd.penalties import Penalty
 from skgd.schedules import Schedule
 
-class GDRegressor(RegressorMixin, BaseGD):
+class GDRegressor(RegressorMixin, BaseGD):  # type: ignore[misc]
     loss: str | Loss
     penalty: str | Penalty | None
     alpha: float

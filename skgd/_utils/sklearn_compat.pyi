@@ -10,7 +10,7 @@ HAS_CALLBACKS: bool
 class CallbackSupportMixin:
     def set_callbacks(self, *callbacks: Any) -> Self: ...
 
-class BaseSearchCV(CallbackSupportMixin, _BaseSearchCV): ...
+class BaseSearchCV(CallbackSupportMixin, _BaseSearchCV): ...  # type: ignore[misc]
 
 BaseScorer: Any
 MultimetricScorer: Any

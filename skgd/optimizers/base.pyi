@@ -20,7 +20,7 @@ class Rule:
 class PythonRule(Rule):
     def __init__(self, optimizer: Optimizer) -> None: ...
 
-class Minimizer(BaseEstimator):
+class Minimizer(BaseEstimator):  # type: ignore[misc]
     def minimizer(
         self,
         *,

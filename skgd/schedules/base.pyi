@@ -8,7 +8,7 @@ _Floats = NDArray[np.float64]
 
 __all__ = ["Schedule", "Constant"]
 
-class Schedule(BaseEstimator):
+class Schedule(BaseEstimator):  # type: ignore[misc]
     total_steps: int | None
     steps_per_epoch: int | None
     def __init__(self) -> None: ...
