@@ -43,7 +43,7 @@ class RateTest:
     >>> X, y = load_diabetes(return_X_y=True)
     >>> test = find_learning_rate(GDRegressor(optimizer="adam"), X, y, rates=[1e-5, 0.1, 1e3])
     >>> test
-    RateTest(suggestion=0.1, rates=<3 from 1e-05 to 1000>, 1 diverged)
+    RateTest(suggestion=0.1, rates=<3 from 1e-05 to 1e+03>, 1 diverged)
     """
 
     rates: np.ndarray
