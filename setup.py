@@ -1,6 +1,9 @@
 """Finds the extensions: each .pyx file of the package is one. The rest is in pyproject.toml."""
 
+import re
 import subprocess
+import tempfile
+import tomllib
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -29,6 +32,16 @@ GCC_FLAGS = [
 # Nothing pickles a compiled rule; code for it was 23 % of the C of those three files.
 DIRECTIVES = {"language_level": 3, "auto_pickle": False}
 
+# What a C compiler and the headers of Python are called, for those who have not got them.
+NEEDED = """
+skgd is compiled while it is installed, and {problem}. Install a C compiler and Python's headers:
+
+    Debian, Ubuntu   sudo apt install build-essential python3-dev
+    Fedora           sudo dnf install gcc python3-devel
+    macOS            xcode-select --install
+    Windows          "Desktop development with C++" of the Visual Studio Build Tools
+"""
+
 HEADERS = [path.as_posix() for path in sorted(Path("skgd").rglob("*.h"))]
 
 
@@ -50,11 +63,26 @@ class BuildExt(build_ext):
             self.build_lib = "build/editable"
 
     def build_extensions(self):
+        self.check_compiler()
         is_gcc = self.is_gcc()
         for each in self.extensions:
             is_rule = each.name.startswith(RULES)
             each.extra_compile_args = FLAGS + (GCC_FLAGS if is_gcc and is_rule else [])
         super().build_extensions()
+
+    def check_compiler(self):
+        """Say what to install where not even the smallest file can be compiled."""
+        tried = {"a C compiler is missing": "int i;", "Python.h is missing": "#include <Python.h>"}
+        for problem, text in tried.items():
+            with tempfile.TemporaryDirectory() as folder:
+                source = Path(folder, "smallest.c")
+                source.write_text(text + "\n")
+                try:
+                    self.compiler.compile(
+                        [str(source)], output_dir=folder, include_dirs=self.include_dirs
+                    )
+                except Exception as error:  # of as many kinds as there are compilers
+                    raise SystemExit(NEEDED.format(problem=f"{problem} ({error})")) from None
 
     def is_gcc(self):
         """Tell whether the compiler is GCC, which Clang also says of itself."""
@@ -66,7 +94,22 @@ class BuildExt(build_ext):
         return "Free Software Foundation" in said
 
 
+def readme_for_index():
+    """Return the README with links that work on the page of a package index."""
+    urls = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+
+    def absolute(link):
+        mark, target = link.groups()
+        kind = "raw" if mark.startswith("!") else "blob"
+        return f"{mark}({urls['Source']}/{kind}/main/{target})"
+
+    text = Path("README.md").read_text(encoding="utf-8")
+    return re.sub(r"(!?\[[^\]]*\])\((?!https?:|#)([^)]+)\)", absolute, text)
+
+
 setup(
+    long_description=readme_for_index(),
+    long_description_content_type="text/markdown",
     ext_modules=[extension(path) for path in sorted(Path("skgd").rglob("*.pyx"))],
     cmdclass={"build_ext": BuildExt},
 )

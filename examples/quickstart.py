@@ -7,7 +7,9 @@ and after a StandardScaler, and with its learning rate chosen by an inner cross-
 
 import time
 import warnings
+from typing import Any
 
+import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
@@ -32,15 +34,15 @@ SGD_RATES = {
 GD_RATES = {"model__learning_rate": ["auto", 0.01, 0.03, 0.1]}
 
 
-def raw(model):
+def raw(model: Any) -> Pipeline:
     return Pipeline([("impute", SimpleImputer()), ("model", model)])
 
 
-def scaled(model):
+def scaled(model: Any) -> Pipeline:
     return Pipeline([("impute", SimpleImputer()), ("scale", StandardScaler()), ("model", model)])
 
 
-def print_row(name, model, X, y, folds):
+def print_row(name: str, model: Any, X: np.ndarray, y: np.ndarray, folds: Any) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         start = time.perf_counter()
@@ -50,7 +52,13 @@ def print_row(name, model, X, y, folds):
     print(f"  {name:<40}{scores.mean():>10.3g}{scores.min():>12.3g}{told:>10}{seconds:>10.2f}")
 
 
-def print_table(title, X, y, models, folds):
+def print_table(
+    title: str,
+    data: tuple[np.ndarray, np.ndarray],
+    models: list[tuple[Any, dict[str, Any]]],
+    folds: Any,
+) -> None:
+    X, y = data
     low, high = X.std(axis=0).min(), X.std(axis=0).max()
     n, d = X.shape
     print(f"\n{title}: {n} rows, {d} columns, standard deviations from {low:.1g} to {high:.0f}")
@@ -66,7 +74,7 @@ def print_table(title, X, y, models, folds):
 if __name__ == "__main__":
     print_table(
         "breast_cancer, accuracy",
-        *load_breast_cancer(return_X_y=True),
+        load_breast_cancer(return_X_y=True),
         [
             (GDClassifier(random_state=0), GD_RATES),
             (SGDClassifier(loss="log_loss", random_state=0), SGD_RATES),
@@ -75,7 +83,7 @@ if __name__ == "__main__":
     )
     print_table(
         "diabetes, R^2",
-        *load_diabetes(return_X_y=True, scaled=False),
+        load_diabetes(return_X_y=True, scaled=False),
         [
             (GDRegressor(random_state=0), GD_RATES),
             (SGDRegressor(random_state=0), SGD_RATES),

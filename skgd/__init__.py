@@ -7,11 +7,14 @@ from skgd._search.alpha_sequence import alpha_sequence
 from skgd._search.gd_search_cv import GDSearchCV
 from skgd._search.one_standard_error import one_standard_error
 from skgd._utils.rules import name_by_package
-from skgd.display import DescentDisplay, LearningRateDisplay, PathDisplay
+from skgd._utils.versions import __version__ as __version__
+from skgd._utils.versions import show_versions
+from skgd.display import CoefficientDisplay, DescentDisplay, LearningRateDisplay, PathDisplay
 from skgd.minimize import minimize
 from skgd.rate_test import RateTest, find_learning_rate
 
 __all__ = [
+    "CoefficientDisplay",
     "DescentDisplay",
     "DivergenceWarning",
     "GDClassifier",
@@ -24,7 +27,6 @@ __all__ = [
     "find_learning_rate",
     "minimize",
     "one_standard_error",
+    "show_versions",
 ]
 name_by_package(globals())
-
-__version__ = "0.1.0"

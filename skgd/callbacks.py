@@ -1,7 +1,7 @@
 """Callbacks: what a fit tells after each epoch, and what can stop it.
 
-They follow scikit-learn's protocol (``sklearn.callback``, SLEP 23), so ``ProgressBar`` and
-``ScoringMonitor`` of scikit-learn and the classes here go together::
+They need scikit-learn 1.9 or newer and follow its protocol (``sklearn.callback``, SLEP 23), so its
+``ProgressBar`` and ``ScoringMonitor`` and the classes here go together::
 
     GDClassifier().set_callbacks(TimeLimit(60), ScoringMonitor(scoring="accuracy")).fit(X, y)
 
@@ -20,18 +20,6 @@ from sklearn.metrics import check_scoring
 
 from skgd._utils import checkpoint
 from skgd._utils.checks import check_count, check_place, is_finite, is_number, shown
-
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:  # scikit-learn may still move what is experimental
-
-    class CallbackSupportMixin:
-        """Stands in for scikit-learn's mixin: no callbacks can be set."""
-
-    def with_callbacks(method):
-        """Return the method as it is."""
-        return method
-
 
 __all__ = ["Callback", "Checkpoint", "EarlyStopping", "PrintProgress", "StopAtLoss", "TimeLimit"]
 

@@ -8,10 +8,10 @@ from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from sklearn.utils import resample
-from sklearn.utils.validation import _num_samples
 
 from skgd._estimators.base import BaseGD
 from skgd._utils.checks import check_count, check_seed, check_sparse, check_weights, shown
+from skgd._utils.sklearn_compat import num_samples
 from skgd.optimizers import FullBatchOptimizer, make_optimizer
 from skgd.schedules import Schedule
 
@@ -42,17 +42,24 @@ class RateTest:
     >>> from skgd import GDRegressor, find_learning_rate
     >>> X, y = load_diabetes(return_X_y=True)
     >>> test = find_learning_rate(GDRegressor(optimizer="adam"), X, y, rates=[1e-5, 0.1, 1e3])
-    >>> test.suggestion
-    0.1
+    >>> test
+    RateTest(suggestion=0.1, rates=<3 from 1e-05 to 1e+03>, 1 diverged)
     """
 
     rates: np.ndarray
     losses: np.ndarray
     suggestion: float
 
+    def __repr__(self):
+        rates, n_diverged = self.rates, int(np.sum(~np.isfinite(self.losses)))
+        return (
+            f"RateTest(suggestion={self.suggestion:.3g}, rates=<{len(rates)} from {rates[0]:.3g} "
+            f"to {rates[-1]:.3g}>{f', {n_diverged} diverged' if n_diverged else ''})"
+        )
+
 
 def find_learning_rate(
-    estimator, X, y, sample_weight=None, *, rates=RATES, epochs="auto", max_samples=20000,
+    estimator, X, y, sample_weight=None, *, rates=None, epochs="auto", max_samples=20000,
     random_state=0,
 ):  # fmt: skip
     """Find a learning rate by short runs at many rates.
@@ -69,8 +76,8 @@ def find_learning_rate(
     X : array or sparse matrix of shape (n_samples, n_features)
     y : array of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : array of shape (n_samples,), default=None
-    rates : array of float
-        The rates to try; four per decade from 1e-5 to 10 by default.
+    rates : array of float, default=None
+        The rates to try; None is four per decade from 1e-5 to 10.
     epochs : int or "auto", default="auto"
         The length of a run. "auto" is 20 epochs, or as many as make 100 update steps, and no more
         than the estimator's ``max_iter``.
@@ -105,13 +112,13 @@ def find_learning_rate(
     """
     check_sparse(X)
     _check_estimator(estimator)
-    rates = _rates_to_try(rates)
+    rates = _rates_to_try(RATES if rates is None else rates)
     check_count("max_samples", max_samples, None)
     check_count("epochs", epochs, "auto")
     check_seed(random_state)
     if sample_weight is not None:
-        check_weights(sample_weight, _num_samples(X))
-    if max_samples is not None and _num_samples(y) > max_samples:
+        check_weights(sample_weight, num_samples(X))
+    if max_samples is not None and num_samples(y) > max_samples:
         X, y, sample_weight = drawn_rows(estimator, X, y, sample_weight, max_samples, random_state)
     model, X = _model_and_rows(estimator, X, y)
     if isinstance(make_optimizer(model.optimizer), FullBatchOptimizer):

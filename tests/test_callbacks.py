@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skgd.callbacks
-from skgd import GDClassifier, GDRegressor
+from skgd import GDClassifier, GDRegressor, GDSearchCV
+from skgd._utils import sklearn_compat
 from skgd.callbacks import (
     Callback,
     Checkpoint,
@@ -233,6 +234,7 @@ def test_a_scoring_monitor_works_in_a_grid_search_with_two_workers():
         (lambda model: model, 1),
         (lambda model: make_pipeline(StandardScaler(), model), 1),
         (lambda model: GridSearchCV(model, {"alpha": [0.0, 1.0]}, cv=2, n_jobs=2), 5),
+        (lambda model: GDSearchCV(model, {"alpha": [0.0, 1.0]}, cv=2), 5),
     ],
 )
 def test_a_progress_bar_runs_to_the_end_of_every_fit(wrap, n_fits, capsys, monkeypatch):
@@ -282,7 +284,7 @@ def test_ours_follow_the_protocol_and_survive_clone_pickle_and_pipelines(name, t
     assert model.fit(*CANCER).score(*CANCER) > 0.9
 
 
-def test_the_module_imports_where_scikit_learn_has_no_callbacks(monkeypatch):
+def test_without_callbacks_in_scikit_learn_setting_them_says_which_release_has_them(monkeypatch):
     import_module = builtins.__import__
 
     def without_callbacks(name, *args, **kwargs):
@@ -291,12 +293,17 @@ def test_the_module_imports_where_scikit_learn_has_no_callbacks(monkeypatch):
         return import_module(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_callbacks)
-    spec = importlib.util.spec_from_file_location("skgd.again", skgd.callbacks.__file__)
+    spec = importlib.util.spec_from_file_location("skgd.again", sklearn_compat.__file__)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "skgd.again", module)
     spec.loader.exec_module(module)
-    assert module.CallbackSupportMixin.__module__ == "skgd.again"
     assert module.with_callbacks(len) is len
+    concrete = {"__init__": lambda self: None, "_run_search": None}
+    search = type("Search", (module.BaseSearchCV,), concrete)()
+    for estimator in (module.CallbackSupportMixin(), search):
+        assert estimator.set_callbacks() is estimator
+        with pytest.raises(ImportError, match="set_callbacks needs scikit-learn 1.9 or newer"):
+            estimator.set_callbacks(TimeLimit(1))
 
 
 # ---- ours ---------------------------------------------------------------------------------------

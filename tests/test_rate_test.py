@@ -1,5 +1,7 @@
 """Short runs at many learning rates."""
 
+import inspect
+import re
 import warnings
 
 import numpy as np
@@ -135,6 +137,15 @@ def test_the_rate_of_a_schedule_is_looked_for(schedule, of_rate):
     for rate, loss in zip(test.rates, test.losses, strict=True):
         run = clone(model).set_params(learning_rate=of_rate(rate), max_iter=8, tol=None).fit(*WINE)
         assert loss == run.history_["objective"][2:].mean()
+
+
+def test_a_range_test_is_shown_in_one_line():
+    model = GDRegressor(optimizer="sgd", precondition=None, random_state=0)
+    test = find_learning_rate(model, *DIABETES)
+    assert re.fullmatch(
+        r"RateTest\(suggestion=\S+, rates=<25 from 1e-05 to 10>, \d+ diverged\)", repr(test)
+    )
+    assert len(str(inspect.signature(find_learning_rate))) < 150
 
 
 class Sawtooth(Schedule):

@@ -11,6 +11,7 @@ show how far the objective is above its minimum.
 """
 
 import warnings
+from typing import Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,7 +27,9 @@ RULES = ("sgd", "momentum", "adagrad", "rmsprop", "adam")
 RATES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1, 0.5, 3.0)
 
 
-def best_history(optimizer, X, precondition):
+def best_history(
+    optimizer: str, X: np.ndarray, precondition: Literal["auto"] | None
+) -> tuple[np.ndarray, float]:
     """Return the objectives of the best learning rate, and that rate."""
     runs = []
     for rate in RATES:
@@ -41,7 +44,7 @@ def best_history(optimizer, X, precondition):
     return objective, rate
 
 
-panels = {
+panels: dict[str, tuple[np.ndarray, Literal["auto"] | None]] = {
     "raw columns,\nplain": (X, None),
     "standardised columns,\nplain": (X_scaled, None),
     "raw columns,\npreconditioned": (X, "auto"),

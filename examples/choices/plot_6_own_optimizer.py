@@ -8,6 +8,8 @@ Write one method, ``update``, which changes the parameters and the state in plac
 schedules, penalties, early stopping, pipelines and grid searches work with it.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
@@ -23,12 +25,14 @@ class AdaBelief(Optimizer):
 
     slots = 2
 
-    def __init__(self, beta_1=0.9, beta_2=0.999, eps=1e-8):
+    def __init__(self, beta_1: float = 0.9, beta_2: float = 0.999, eps: float = 1e-8) -> None:
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.eps = eps
 
-    def update(self, w, g, state, rate, t):
+    def update(
+        self, w: np.ndarray, g: np.ndarray, state: np.ndarray, rate: float, t: int
+    ) -> Any:
         mean, variance = state
         mean += (1 - self.beta_1) * (g - mean)
         variance *= self.beta_2

@@ -11,6 +11,7 @@ standard deviation among the columns. In the breast cancer data that ratio is 21
 """
 
 import warnings
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,7 +39,7 @@ spreads = np.arange(0, 3.1, 0.5)
 ratios = 10 ** (spreads * np.ptp(exponents))
 
 
-def best_score(candidates, columns):
+def best_score(candidates: list[Any], columns: np.ndarray) -> Any:
     """Return the cross-validated R^2 of the best of some models."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -10,6 +10,7 @@ copied or made dense.
 """
 
 import time
+from types import ModuleType
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -29,7 +30,7 @@ SOURCES = {
 
 
 # sphinx_gallery_start_ignore
-def sentences(modules):
+def sentences(modules: list[ModuleType]) -> list[str]:
     """Return the longer lines of all docstrings in some modules."""
     docs = {getattr(thing, "__doc__", None) for m in modules for thing in vars(m).values()}
     lines = {line.strip() for doc in docs if isinstance(doc, str) for line in doc.splitlines()}

@@ -10,6 +10,8 @@ sample weight. The Poisson loss has a logarithmic link: coefficients multiply th
 prediction is negative.
 """
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import PoissonRegressor
@@ -22,7 +24,7 @@ rng = np.random.default_rng(0)
 hour = rng.uniform(0, 24, 250)
 
 
-def true_rate(hour):
+def true_rate(hour: np.ndarray) -> Any:
     return 0.05 + 14 * np.exp(-((hour - 12.5) ** 2)) + 9 * np.exp(-((hour - 18) ** 2) / 2)
 
 

@@ -38,7 +38,7 @@ with tempfile.TemporaryDirectory() as folder:
             penalty=None, learning_rate=lambda t: 0.1 / np.sqrt(1 + t), random_state=0
         ),
     }
-    scores = {name: [] for name in models}
+    scores: dict[str, list[float]] = {name: [] for name in models}
     for start in range(0, N, CHUNK):
         chunk = slice(start, start + CHUNK)
         for name, model in models.items():

@@ -10,21 +10,24 @@ x``. Here are seven steps with each of four learning rates, all from the same po
 """
 # sphinx_gallery_thumbnail_number = 1
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.optimize import OptimizeResult
 
 from skgd import PathDisplay, minimize
 
 
-def valley(x):
+def valley(x: Any) -> Any:
     return 0.5 * x[0] ** 2
 
 
-def slope(x):
+def slope(x: Any) -> Any:
     return x
 
 
-def descend(rate, steps):
+def descend(rate: float, steps: int) -> OptimizeResult:
     return minimize(valley, [-3.0], jac=slope, optimizer="sgd", learning_rate=rate,
                     max_iter=steps, tol=None)
 

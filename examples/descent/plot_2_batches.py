@@ -18,14 +18,14 @@ from sklearn.datasets import load_diabetes
 from sklearn.preprocessing import StandardScaler
 
 from skgd import GDRegressor
-from skgd.schedules import InverseScaling
+from skgd.schedules import InverseScaling, Schedule
 
 X, y = load_diabetes(return_X_y=True)
 X, y = StandardScaler().fit_transform(X[:, [2, 8]]), (y - y.mean()) / y.std()
 minimum = GDRegressor(alpha=0.0).fit(X, y).coef_
 
 
-def path(batch_size, learning_rate, passes=5):
+def path(batch_size: int, learning_rate: float | Schedule, passes: int = 5) -> np.ndarray:
     """Train batch by batch and record the coefficients after each step."""
     rng = np.random.default_rng(0)
     model = GDRegressor(optimizer="sgd", learning_rate=learning_rate, batch_size="full", alpha=0.0,

@@ -16,8 +16,11 @@ method.
 """
 # sphinx_gallery_thumbnail_number = 1
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.optimize import OptimizeResult
 
 from skgd import PathDisplay, minimize
 from skgd.optimizers import SGD
@@ -26,15 +29,15 @@ CURVATURE = np.array([1.0, 30.0])
 START = [-8.0, 1.2]
 
 
-def ravine(x):
+def ravine(x: np.ndarray) -> Any:
     return 0.5 * CURVATURE @ x**2
 
 
-def slope(x):
+def slope(x: np.ndarray) -> Any:
     return CURVATURE * x
 
 
-def descend(optimizer, rate):
+def descend(optimizer: str | SGD, rate: float) -> OptimizeResult:
     return minimize(ravine, START, jac=slope, optimizer=optimizer, learning_rate=rate, max_iter=50,
                     tol=None)
 

@@ -9,6 +9,8 @@ behind the next hill. Here the descent starts on the right, above the shallow mi
 """
 # sphinx_gallery_thumbnail_number = 2
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -16,12 +18,12 @@ from skgd import PathDisplay, minimize
 from skgd.optimizers import SGD
 
 
-def wells(x):
+def wells(x: np.ndarray) -> Any:
     """Two minima; the left one is deeper."""
     return x[0] ** 4 / 4 - x[0] ** 2 / 2 + 0.1 * x[0]
 
 
-def wells_slope(x):
+def wells_slope(x: np.ndarray) -> Any:
     return x**3 - x + 0.1
 
 
@@ -47,11 +49,11 @@ plt.show()
 # and Adam divide by the size of the gradient. They turn aside at full speed, before they come near.
 
 
-def saddle(p):
+def saddle(p: Any) -> Any:
     return 0.5 * p[0] ** 2 - 0.5 * p[1] ** 2 + 0.05 * p[1] ** 4
 
 
-def saddle_slope(p):
+def saddle_slope(p: Any) -> np.ndarray:
     return np.array([p[0], -p[1] + 0.2 * p[1] ** 3])
 
 

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._descent.solution import Stop
 from skgd._estimators.inputs import FLOATS, check_data, check_finite, checks_moments
+from skgd._estimators.reports import Reports
 from skgd._estimators.unfinished import all_or_nothing
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
@@ -23,7 +24,7 @@ from skgd._fit.state import FitState
 from skgd._fit.targets import known_targets, learn_targets
 from skgd._fit.tasks import FitTasks
 from skgd._utils.checks import check_sparse, check_weights, naming_columns
-from skgd.callbacks import CallbackSupportMixin, with_callbacks
+from skgd._utils.sklearn_compat import CallbackSupportMixin, with_callbacks
 from skgd.losses import by_name, make_loss
 from skgd.optimizers import make_optimizer
 
@@ -52,7 +53,7 @@ def losses_in_words(task):
     )
 
 
-class BaseGD(CallbackSupportMixin, BaseEstimator):
+class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
     """Base of the estimators; the subclasses learn targets and name the losses."""
 
     @with_callbacks

@@ -21,12 +21,12 @@ class GDRegressor(RegressorMixin, BaseGD):
     penalty : {"l2", "l1", "elasticnet", None} or Penalty, default="l2"
         The shape of the penalty; ``|w|^2 / 2`` for l2.
     alpha : float or "auto", default=1e-4
-        The factor of the penalty, at least 0. "auto" takes the one of the least leave-one-out loss
-        for smooth losses with l2, where each row is left out with its weight, and else of the least
-        loss of five folds. It needs ``learning_rate="auto"``, and all rows: ``partial_fit`` is not
-        there. Where rows depend on each other, search with ``GDSearchCV``.
-    l1_ratio : float, default=0.15
-        The share of l1 in "elasticnet".
+        The factor of the penalty, at least 0. "auto" chooses the alpha with the smallest
+        leave-one-out loss for smooth losses with l2, and with the smallest loss over five folds
+        otherwise. It needs ``learning_rate="auto"``, and isn't available in ``partial_fit``. If
+        rows depend on each other, search with ``GDSearchCV``.
+    l1_ratio : float or None, default=0.15
+        The weight of l1 in "elasticnet"; ignored, and may be None, for other penalties.
     fit_intercept : bool, default=True
         Whether to fit an intercept, which is never penalised.
     positive : bool, default=False
@@ -56,8 +56,8 @@ class GDRegressor(RegressorMixin, BaseGD):
     tol : float or None, default=1e-4
         When to stop, relative to the decrease from the best constant model; None runs exactly
         ``max_iter`` epochs.
-    n_iter_no_change : int, default=5
-        Epochs without improvement before a step rule stops.
+    n_iter_no_change : int or inf, default=5
+        Epochs without improvement before a step rule stops; with inf, it never does.
     early_stopping : bool, default=False
         Whether to stop by the loss or score of a validation set, and return the best weights.
     validation_fraction : float, default=0.1

@@ -8,7 +8,11 @@ from sklearn import linear_model, multioutput, svm
 from sklearn.base import ClassifierMixin, clone
 
 from skgd import losses
-from skgd._utils.sklearn_compat import constructor_parameters, set_fitted_loss
+from skgd._utils.sklearn_compat import (
+    constructor_parameters,
+    logistic_penalty,
+    set_fitted_loss,
+)
 from skgd.losses import make_loss
 from skgd.penalties import L1, L2, ElasticNet, make_penalty
 
@@ -96,8 +100,9 @@ def _huber(loss, terms):
 def _logistic(loss, terms):
     solver = "lbfgs" if terms.l1_ratio == 0 else "saga"
     return terms.make(
-        linear_model.LogisticRegression, C=terms.C, l1_ratio=terms.l1_ratio, solver=solver
-    )
+        linear_model.LogisticRegression, C=terms.C, solver=solver,
+        **logistic_penalty(terms.l1_ratio),
+    )  # fmt: skip
 
 
 def _support_vectors(kind, name, **settings):

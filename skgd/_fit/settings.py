@@ -1,5 +1,6 @@
 """The checked parameters of an estimator, as values."""
 
+import math
 import sys
 from dataclasses import dataclass, fields
 from numbers import Integral
@@ -48,7 +49,7 @@ class Settings:
     named_loss: object
     named_penalty: object
     alpha: float | str
-    l1_ratio: float
+    l1_ratio: float | None
     fit_intercept: bool
     positive: bool
     optimizer: object
@@ -59,7 +60,7 @@ class Settings:
     average: object
     max_iter: int
     tol: float | None
-    n_iter_no_change: int
+    n_iter_no_change: float
     early_stopping: bool
     validation_fraction: float
     scoring: object
@@ -117,15 +118,24 @@ def check_alpha(alpha):
         raise ValueError(f"alpha={shown(alpha)}: pass a finite number >= 0.")
 
 
+def check_l1_ratio(l1_ratio, penalty):
+    """Raise unless l1_ratio is a share, or None for a penalty that does not read it."""
+    remedy = f"l1_ratio={shown(l1_ratio)}: pass a number from 0 to 1."
+    is_read = isinstance(penalty, str) and penalty == "elasticnet"
+    if l1_ratio is None and not is_read:
+        return
+    if not is_number(l1_ratio):
+        raise TypeError(remedy)
+    if not 0 <= l1_ratio <= 1:
+        raise ValueError(remedy)
+
+
 def check_parameters(estimator):
     """Raise for the first constructor parameter that cannot be used."""
     check_alpha(estimator.alpha)
-    if not is_number(estimator.l1_ratio):
-        raise TypeError(f"l1_ratio={shown(estimator.l1_ratio)}: pass a number.")
-    if not 0 <= estimator.l1_ratio <= 1:
-        raise ValueError(f"l1_ratio={shown(estimator.l1_ratio)}: pass a number from 0 to 1.")
+    check_l1_ratio(estimator.l1_ratio, estimator.penalty)
     check_count("max_iter", estimator.max_iter)
-    check_count("n_iter_no_change", estimator.n_iter_no_change)
+    check_count("n_iter_no_change", estimator.n_iter_no_change, math.inf)
     check_tol(estimator.tol)
     for name in ("fit_intercept", "positive", "shuffle", "early_stopping", "warm_start"):
         check_flag(name, getattr(estimator, name))

@@ -6,8 +6,6 @@ from functools import cached_property, partial
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skgd._engine import signed_targets
 from skgd._estimators.inputs import check_data
@@ -17,6 +15,7 @@ from skgd._fit.settings import Settings
 from skgd._fit.targets import check_two_counted, learn_targets
 from skgd._search.scoring import decision_values, loss_of, shallow_copy
 from skgd._utils.checks import canonical, check_weights
+from skgd._utils.sklearn_compat import check_method_params, num_samples, safe_indexing
 
 # Decision values that are taken at once.
 NUMBERS = 2**19
@@ -163,34 +162,34 @@ class Given:
 
     def rows(self, number):
         """Return the numbers of the rows of a split, by the name of the part."""
-        everything = np.arange(_num_samples(self.X))
+        everything = np.arange(num_samples(self.X))
         train, test = (everything[rows] for rows in self.splits[number])
         return {"train": train, "test": test}
 
     def counts(self):
         """Return how often each split trains on each row, of shape (n_splits, n_samples)."""
-        n, numbers = _num_samples(self.X), range(len(self.splits))
+        n, numbers = num_samples(self.X), range(len(self.splits))
         return np.array([np.bincount(self.rows(j)["train"], minlength=n) for j in numbers])
 
     def checked_weights(self):
         """Return the sample weights as numbers, or None."""
-        return check_weights(self.weights, _num_samples(self.X))
+        return check_weights(self.weights, num_samples(self.X))
 
     def part(self, number, name, X, rows, y, targets):
         """Return a part for checked rows, which are those of the user's split."""
         index = self.rows(number)[name]
         return Part(
-            X, rows, y, targets, _check_method_params(self.X, self.score_params, index),
+            X, rows, y, targets, check_method_params(self.X, self.score_params, index),
             partial(self.taken, index),
         )  # fmt: skip
 
     def taken(self, index):
         """Return some rows of X and y as the user passed them."""
-        return _safe_indexing(self.X, index), _safe_indexing(self.y, index)
+        return safe_indexing(self.X, index), safe_indexing(self.y, index)
 
     def split_along(self, values, index):
         """Return the values of some rows; what has not one for each row stays as it is."""
-        return _check_method_params(self.X, {"values": values}, index)["values"]
+        return check_method_params(self.X, {"values": values}, index)["values"]
 
     @property
     def parts(self):

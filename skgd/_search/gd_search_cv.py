@@ -7,18 +7,12 @@ from traceback import format_exc
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
-from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._validation import (
-    _fit_and_score,
-    _insert_error_scores,
-    _warn_or_raise_about_fit_failures,
-)
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params, indexable
+from sklearn.utils.validation import indexable
 
 from skgd._search.callbacks import SearchTasks
 from skgd._search.candidates import (
@@ -37,7 +31,16 @@ from skgd._search.scoring import Scoring
 from skgd._search.trials import Trial, train
 from skgd._utils.checks import check_n_jobs, check_sparse
 from skgd._utils.linalg import one_thread
-from skgd._utils.sklearn_compat import parameter_constraints
+from skgd._utils.links import DOC_LINK_TEMPLATE
+from skgd._utils.sklearn_compat import (
+    BaseSearchCV,
+    check_method_params,
+    fit_and_score,
+    fit_context,
+    insert_error_scores,
+    parameter_constraints,
+    report_failed_fits,
+)
 from skgd._utils.threads import ALONE, Threads
 
 # Why fits stop, the gravest reason first: a candidate's is the gravest of its folds.
@@ -87,6 +90,8 @@ class GDSearchCV(BaseSearchCV):
         The source of the draws with ``n_iter``, and of random orders where the estimator has none.
     verbose : int, default=0
         As for ``GridSearchCV``.
+    pre_dispatch : int or str, default="2*n_jobs"
+        As for ``GridSearchCV``: how many fits are handed to processes ahead of time.
 
     Attributes
     ----------
@@ -118,6 +123,8 @@ class GDSearchCV(BaseSearchCV):
     0.96
     """
 
+    _doc_link_module = "skgd"
+    _doc_link_template = DOC_LINK_TEMPLATE
     _required_parameters = ["estimator", "param_grid"]
     _parameter_constraints = parameter_constraints(BaseSearchCV) | {
         "param_grid": [dict, list],
@@ -125,12 +132,11 @@ class GDSearchCV(BaseSearchCV):
         "race": ["boolean"],
         "random_state": ["random_state"],
     }
-    del _parameter_constraints["pre_dispatch"]
 
     def __init__(
         self, estimator, param_grid, *, n_iter=None, scoring=None, cv=None, refit=True,
         n_jobs=None, return_train_score=False, race=True, error_score=np.nan, random_state=None,
-        verbose=0,
+        verbose=0, pre_dispatch="2*n_jobs",
     ):  # fmt: skip
         self.estimator = estimator
         self.param_grid = param_grid
@@ -144,8 +150,9 @@ class GDSearchCV(BaseSearchCV):
         self.error_score = error_score
         self.random_state = random_state
         self.verbose = verbose
+        self.pre_dispatch = pre_dispatch
 
-    @_fit_context(prefer_skip_nested_validation=False)
+    @fit_context(prefer_skip_nested_validation=False)
     @np.errstate(all="ignore")
     def fit(self, X, y=None, **params):
         """Train and score all candidates, and fit the best one to all rows.
@@ -166,7 +173,7 @@ class GDSearchCV(BaseSearchCV):
         check_n_jobs(self.n_jobs)
         scorer, metric = self._get_scorers()
         X, y = indexable(X, y)
-        params = _check_method_params(X, params=params)
+        params = check_method_params(X, params=params)
         weights, params = params.get("sample_weight"), self._get_routed_params_for_fit(params)
         candidates = drawn(
             self.param_grid, self.n_iter, self.random_state, estimator=self.estimator, X=X, y=y,
@@ -186,9 +193,9 @@ class GDSearchCV(BaseSearchCV):
         scoring = Scoring(scorer, self.scoring, self.error_score)
         tasks.begin_search(len(candidates), len(splits))
         out = self._evaluate(X, y, candidates, splits, params, scoring, tasks)
-        _warn_or_raise_about_fit_failures(out, self.error_score)
+        report_failed_fits(out, self.error_score)
         if callable(self.scoring):
-            _insert_error_scores(out, self.error_score)
+            insert_error_scores(out, self.error_score)
         self.multimetric_ = isinstance(out[0]["test_scores"], dict)
         if callable(self.scoring) and self.multimetric_:
             self._check_refit_for_multimetric(out[0]["test_scores"])
@@ -342,8 +349,8 @@ class GDSearchCV(BaseSearchCV):
 
     def _evaluate_alone(self, X, y, candidates, pairs, splits, params, scoring, tasks):
         caller = self if tasks.listening else None
-        fits = Parallel(n_jobs=self.n_jobs)(
-            delayed(_fit_and_score)(
+        fits = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
+            delayed(fit_and_score)(
                 clone(self.estimator), X, y, scorer=scoring.scorer, train=splits[j][0],
                 test=splits[j][1], verbose=self.verbose, parameters=candidates[i],
                 fit_params=params.estimator.fit, score_params=params.scorer.score,

@@ -8,12 +8,16 @@ that take a scorer most of its time.
 import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
-from sklearn.metrics._scorer import _BaseScorer, _MultimetricScorer, _PassthroughScorer
-from sklearn.model_selection._validation import _score
 
 from skgd._estimators.classifier import GDClassifier
 from skgd._estimators.regressor import GDRegressor
-from skgd._utils.sklearn_compat import scorers_by_name
+from skgd._utils.sklearn_compat import (
+    BaseScorer,
+    MultimetricScorer,
+    PassthroughScorer,
+    score_with,
+    scorers_by_name,
+)
 from skgd.losses import make_loss
 
 # Numbers of X and decision values that are taken at once, and the fewest rows.
@@ -228,7 +232,7 @@ class Scoring:
 
     def __init__(self, scorer, scoring, error_score):
         self.scorer, self.error_score = scorer, error_score
-        several = isinstance(scorer, _MultimetricScorer)
+        several = isinstance(scorer, MultimetricScorer)
         self.scorers = scorers_by_name(scorer) if several else {"score": scorer}
         if isinstance(scoring, dict):
             self.names = dict(scoring)
@@ -241,7 +245,7 @@ class Scoring:
     @property
     def needs_answers_alone(self):
         """Whether the scorers are scikit-learn's, which hand X to the model and to nothing else."""
-        known = _BaseScorer | _PassthroughScorer
+        known = BaseScorer | PassthroughScorer
         return all(isinstance(scorer, known) for scorer in self.scorers.values())
 
     def score_answers(self, models, values, y, params):
@@ -268,7 +272,7 @@ class Scoring:
 
     def score(self, estimator, X, y, params):
         """Return the score, or the dict of scores, of a fitted estimator."""
-        return _score(estimator, X, y, self.scorer, params, self.error_score)
+        return score_with(estimator, X, y, self.scorer, params, self.error_score)
 
     def _lean_scores(self, models, values, y, params):
         """Return the scores of all models by name, or None."""

@@ -147,7 +147,8 @@ class PathDisplay(Display):
         """Fit a clone of an estimator and draw the path of two of its coefficients.
 
         The contours are the objective where the other coefficients and the intercepts are as at the
-        end; of many rows, it is that of a sample.
+        end; of many rows, it is that of a sample. The path comes from a callback, for which
+        scikit-learn 1.9 or newer is needed.
 
         Parameters
         ----------

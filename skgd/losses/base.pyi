@@ -17,7 +17,7 @@ class LossRule:
 class PythonLossRule(LossRule):
     def __init__(self, loss: Loss) -> None: ...
 
-class Loss(BaseEstimator):
+class Loss(BaseEstimator):  # type: ignore[misc]
     Rule: ClassVar[type[LossRule] | None]
     task: Literal["regression", "classification"]
     smooth: bool

@@ -20,7 +20,7 @@ class Rule:
 class PythonRule(Rule):
     def __init__(self, optimizer: Optimizer) -> None: ...
 
-class Minimizer(BaseEstimator):
+class Minimizer(BaseEstimator):  # type: ignore[misc]
     def minimizer(
         self,
         *,
@@ -30,11 +30,14 @@ class Minimizer(BaseEstimator):
         keep_path: bool = True,
     ) -> Callable[..., OptimizeResult]: ...
 
+_Rule = Rule
+
 class Optimizer(Minimizer):
     Rule: ClassVar[type[Rule] | None]
     takes_batches: ClassVar[bool]
     takes_streams: ClassVar[bool]
     plain_rate: ClassVar[float]
+    slots: int
     @property
     def snapshots(self) -> int | None: ...
     @property
@@ -47,8 +50,6 @@ class Optimizer(Minimizer):
     def second_moment_window(self) -> float: ...
     @property
     def momentum_horizon(self) -> float: ...
-    @property
-    def slots(self) -> int: ...
     def __init__(self) -> None: ...
     def update(
         self, w: _Floats, g: _Floats, state: _Floats, rate: float, t: int
@@ -58,4 +59,4 @@ class Optimizer(Minimizer):
         self, n_rows: int, batch_length: int, curvatures: Any
     ) -> tuple[float, float]: ...
     def check(self, objective: Any) -> None: ...
-    def compiled(self) -> Rule: ...
+    def compiled(self) -> _Rule: ...

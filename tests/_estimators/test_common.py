@@ -59,7 +59,7 @@ def failures(estimator):
     return NEGATIVE if get_tags(estimator).target_tags.positive_only else {}
 
 
-@parametrize_with_checks(EXACT + BATCHED, expected_failed_checks=failures, xfail_strict=True)
+@parametrize_with_checks(EXACT + BATCHED, expected_failed_checks=failures)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_scikit_learn_finds_nothing_to_complain_about(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")

@@ -25,7 +25,7 @@ BAD = {
     "loss": ["log", "mse", 3, None, LogLoss, ["hinge"], 1.5],
     "penalty": ["l3", "L2", 2, L1, ["l2"], True],
     "alpha": [-1e-9, np.nan, np.inf, "1", None, True, [1.0]],
-    "l1_ratio": [-0.1, 1.1, np.nan, "half", None, True],
+    "l1_ratio": [-0.1, 1.1, np.nan, "half", True],
     "fit_intercept": ["yes", 1, 0.0, None, "auto"],
     "positive": ["yes", 1, None, [True]],
     "optimizer": ["adams", "Adam", 3, None, Adam, ["adam"]],
@@ -68,6 +68,30 @@ def test_a_bad_parameter_is_an_error_that_names_it(estimator, name, value):
     with pytest.raises((ValueError, TypeError), match=name):
         estimator.set_params(**{name: value}).fit(X, y)
     assert not hasattr(estimator, "coef_")
+
+
+@BOTH
+@pytest.mark.filterwarnings("ignore:max_iter=20 was reached")
+def test_what_other_estimators_take_is_taken(estimator):
+    X, y = IRIS
+    settings = {"optimizer": "adam", "max_iter": 20, "random_state": 0}
+    expected = clone(estimator).set_params(**settings).fit(X, y)
+    model = clone(estimator).set_params(**settings, l1_ratio=None).fit(X, y)
+    assert_array_equal(model.coef_, expected.coef_)
+    # With a huge tolerance, every epoch is one without improvement.
+    settings |= {"tol": 1e3}
+    patient = clone(estimator).set_params(**settings, n_iter_no_change=np.inf).fit(X, y)
+    assert patient.n_iter_ == 20 > clone(estimator).set_params(**settings).fit(X, y).n_iter_
+    with pytest.raises(TypeError, match="l1_ratio=None: pass a number from 0 to 1"):
+        clone(estimator).set_params(l1_ratio=None, penalty="elasticnet").fit(X, y)
+
+
+def test_a_search_takes_pre_dispatch():
+    expected = GDSearchCV(GDRegressor(), {"alpha": [0.1, 1.0]}, cv=2).fit(*DIABETES)
+    search = GDSearchCV(GDRegressor(), {"alpha": [0.1, 1.0]}, cv=2, pre_dispatch=1).fit(*DIABETES)
+    assert search.best_params_ == expected.best_params_
+    with pytest.raises(ValueError, match="pre_dispatch"):
+        GDSearchCV(GDRegressor(), {"alpha": [0.1]}, pre_dispatch=None).fit(*DIABETES)
 
 
 def test_every_parameter_is_tried_above():

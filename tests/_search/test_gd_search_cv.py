@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from searches import (
@@ -28,6 +29,7 @@ from sklearn.datasets import (
 from sklearn.exceptions import FitFailedWarning
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils.fixes import parse_version
 
 from skgd import GDClassifier, GDRegressor, GDSearchCV
 from skgd._search.halving import FEWEST, can_win, hoped, leaders
@@ -128,6 +130,8 @@ def test_candidates_without_a_seed_read_the_rows_in_one_order():
 BINARY = ("accuracy", "neg_log_loss", "roc_auc", "f1", "average_precision", "neg_brier_score")
 SEVERAL = ("accuracy", "neg_log_loss", "f1_macro", "roc_auc_ovr")
 NUMBERS = ("r2", "neg_mean_squared_error", "neg_mean_absolute_error", "neg_max_error")
+# GridSearchCV hands sample weights to scorers since 1.7.
+WEIGHTED_SCORES = parse_version(sklearn.__version__) >= parse_version("1.7")
 SCORED = [(load_breast_cancer, BINARY), (load_wine, SEVERAL), (load_diabetes, NUMBERS)]
 
 
@@ -147,7 +151,7 @@ def test_scores_are_those_of_the_scorers(load, names, weighted, together):
         for i, split in enumerate(KFold(3).split(X)):
             for name in names if together else [scoring]:
                 for part, rows in zip(("train", "test"), split, strict=True):
-                    known = {"sample_weight": weights[rows]} if weighted else {}
+                    known = {"sample_weight": weights[rows]} if weighted and WEIGHTED_SCORES else {}
                     expected = [get_scorer(name)(model, X[rows], y[rows], **known)
                                 for model in models[2 * i:2 * i + 2]]  # fmt: skip
                     key = f"split{i}_{part}_{name if together else 'score'}"
