@@ -266,7 +266,7 @@ def _full_epochs(steps, sweep, objective, plan):
 
 def _batch_epochs(steps, sweep, objective, plan):
     """Yield after each epoch of steps; a large set is monitored on a part of its rows."""
-    monitored = monitored_rows(objective.problem, plan.rows)
+    monitored = monitored_rows(objective.problem)
     rates_of = partial(checked_rates, plan.schedule)
     while True:
         passes = 1 + sweep.begin_epoch()
@@ -283,17 +283,14 @@ def _batch_epochs(steps, sweep, objective, plan):
         yield Epoch(coef, intercept, losses, values, rate, passes=passes)
 
 
-def monitored_rows(problem, rows):
+def monitored_rows(problem):
     """Return the rows on which the objective is monitored; None for all."""
     if problem.n <= MONITORED_ROWS:
         return None
-    if problem.weights is not None:
-        rows = np.flatnonzero(problem.weights)
-    n = problem.n if rows is None else len(rows)
+    n = problem.n_weighted
     if n <= MONITORED_ROWS:
-        return rows
+        return problem.weighted_rows()
     starts = NEIGHBOURS * np.sort(np.random.default_rng(0).choice(
         n // NEIGHBOURS, MONITORED_ROWS // NEIGHBOURS, replace=False
     ))  # fmt: skip
-    chosen = (starts[:, None] + np.arange(NEIGHBOURS)).ravel()
-    return chosen if rows is None else rows[chosen]
+    return problem.row_numbers((starts[:, None] + np.arange(NEIGHBOURS)).ravel())

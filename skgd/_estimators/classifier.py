@@ -5,6 +5,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from skgd._estimators.base import BaseGD, losses_in_words, takes_batches
+from skgd._estimators.dask_inputs import lazy_on_collections
 from skgd._estimators.regressor import GDRegressor
 from skgd._fit.targets import check_classes
 from skgd.losses import by_name, make_loss
@@ -133,6 +134,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 del self.classes_
             raise
 
+    @lazy_on_collections
     def decision_function(self, X):
         """Return the margins: one number per row for two classes, one per class for more.
 
@@ -147,6 +149,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
         margins = self._decision(X)
         return margins[:, 0] if margins.shape[1] == 1 else margins
 
+    @lazy_on_collections
     def predict(self, X):
         """Predict labels.
 
@@ -164,6 +167,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
         return self.classes_[margins.argmax(axis=1)]
 
     @available_if(_has_probabilities)
+    @lazy_on_collections
     def predict_proba(self, X):
         """Return the probabilities of the classes, for losses that have them.
 
@@ -183,6 +187,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
             return self._loss.probabilities(self._decision(X))
 
     @available_if(_has_probabilities)
+    @lazy_on_collections
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities of the classes.
 

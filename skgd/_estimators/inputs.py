@@ -5,12 +5,14 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import validate_data
 
 from skgd._utils.checks import canonical, check_dense, check_sparse, naming_columns, out_of_range
+from skgd._utils.collections import gathered
 
 FLOATS = (np.float64, np.float32)
 
 
 def check_data(estimator, X, y, *, reset):
     """Return checked rows and targets; the estimator learns the number and names of the columns."""
+    X, y = gathered(X, "X"), gathered(y, "y")
     check_sparse(X)
     if y is None:
         # scikit-learn's own sentence, for estimators that need targets.

@@ -5,6 +5,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skgd._estimators.base import BaseGD, losses_in_words, takes_batches
+from skgd._estimators.dask_inputs import lazy_on_collections
 
 
 class GDRegressor(RegressorMixin, BaseGD):
@@ -167,6 +168,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         return self._partial_fit(X, y, sample_weight, first=not hasattr(self, "coef_"))
 
     @np.errstate(all="ignore")
+    @lazy_on_collections
     def predict(self, X):
         """Predict targets: the mean for a log link, a column for each of several quantiles.
 

@@ -22,8 +22,7 @@ from skgd._fit.learning_rate import bound_schedule
 from skgd._fit.plan import make_plan
 from skgd._fit.start import make_start, only_zeros, restarted
 from skgd._fit.state import FitState
-from skgd._fit.targets import class_codes
-from skgd._problem import Moments, Problem
+from skgd._problem import Moments
 from skgd._solvers import auto
 from skgd._solvers.whitening import whitened
 from skgd._utils.checks import make_generator
@@ -64,11 +63,10 @@ class Run:
         self.state, self.is_partial = state, is_partial
         self.loss, self.generator = settings.loss, make_generator(settings.random_state)
         self.weighting = repr(settings.class_weight)
-        weights = sample.once("weights", sample.masked_weights)
         self.class_factors = self.shared("class factors", lambda: targets.class_factors(
-            sample.targets, weights, state, is_partial
+            sample.class_weights, state, is_partial
         ))  # fmt: skip
-        self.problem = self.make_problem(sample, weights, effective_n_jobs(settings.n_jobs))
+        self.problem = self.make_problem(sample, n_threads=effective_n_jobs(settings.n_jobs))
         self.plan = make_plan(settings, sample, self.problem, state, is_partial)
         state.keep_steps_of(self._kind())
         self.constant_model = ConstantModel(self.problem, settings.task, self.shared)
@@ -85,20 +83,14 @@ class Run:
         """Return what runs share that have the same class weights, and more in common."""
         return self.sample.once((what, self.weighting, *more), make)
 
-    def make_problem(self, sample, weights, n_threads=1):
-        """Return the problem of some rows, weighted by their classes too."""
-        if self.class_factors is not None:
-            weights = sample.once(
-                ("weights", self.weighting), lambda: self._class_weighted(sample, weights)
-            )
-        return Problem(
-            sample.X, sample.targets, weights, self.loss, sample.n_outputs, n_threads=n_threads,
-            rows=sample.engine_rows(),
-        )  # fmt: skip
+    def make_problem(self, sample, *, masked=True, n_threads=1):
+        """Return the problem of some rows, weighted by their classes too.
 
-    def _class_weighted(self, sample, weights):
-        factors = self.class_factors[class_codes(sample.targets)]
-        return factors if weights is None else weights * factors
+        Those that do not count have the weight 0, if they are to be masked.
+        """
+        return sample.make_problem(
+            self.loss, self.class_factors, self.weighting, masked=masked, n_threads=n_threads
+        )
 
     def _kind(self):
         """Return the kind of run that steps and schedules belong to, in names."""
@@ -266,9 +258,9 @@ class Run:
         """Return the attributes that predictions need."""
         if self.problem.k > 1:
             coef, intercept = self.targets.identified(coef, intercept, self.objective)
-        dtype, numbers = self.sample.X.dtype, [coef, intercept]
-        if self.settings.task == "regression":
-            numbers.append(self.problem.targets)
+        dtype, numbers = self.sample.dtype, [coef, intercept]
+        if self.settings.task == "regression" and dtype != np.float64:
+            numbers.append(self.problem.target_sizes())
         # What predicts numbers that X's type does not have is in one that has them.
         if not all(_fit_in(dtype, part) for part in numbers):
             dtype = np.dtype(float)
