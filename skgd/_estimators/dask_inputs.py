@@ -9,7 +9,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 
-from skgd._estimators.inputs import FLOATS
 from skgd._fit.block_sample import BlockSample, Part, labels_of, part_facts
 from skgd._fit.targets import known_targets, learn_targets
 from skgd._problem import dask_blocks

@@ -4,8 +4,7 @@ import numpy as np
 
 from skgd._objective.metric import diagonal_metric, identity_metric
 from skgd._objective.objective import Objective
-from skgd.penalties import L2
-from skgd.penalties.separable import BoxRule
+from skgd._objective.penalty_rule import compiled_penalty
 
 
 def build_objective(settings, problem, plan, moments, target_moments, shared):
@@ -22,10 +21,8 @@ def build_objective(settings, problem, plan, moments, target_moments, shared):
         ``shared(key, make, *more)`` returns what runs over the same rows share.
     """
     penalty = settings.penalty
-    rule = (penalty if penalty is not None else L2()).compiled()
+    rule = compiled_penalty(penalty, settings.positive)
     rule.check(problem.d)
-    if settings.positive:
-        rule = BoxRule(0.0, None, rule)
     alpha = np.full(problem.k, float(settings.alpha) if penalty is not None else 0.0)
 
     def metric_and_curvatures():

@@ -15,7 +15,8 @@ from skgd._descent import smoothness
 from skgd._descent.full_batch import enter_end, train_full_batch
 from skgd._descent.history import Baseline, History
 from skgd._descent.solution import Stop
-from skgd._descent.stochastic import Steps, conclude_epoch, train_steps
+from skgd._descent.steps import Steps
+from skgd._descent.stochastic import conclude_epoch, train_steps
 from skgd._fit.build_objective import build_objective, objective_scale
 from skgd._fit.constant_model import ConstantModel
 from skgd._fit.learning_rate import bound_schedule

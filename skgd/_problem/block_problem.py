@@ -25,6 +25,8 @@ GATHERED = 2**25
 SAMPLED_TARGETS = 2**22
 # Best constants that are those of the weighted mean of the targets.
 OF_MEAN = {SquaredError.best_constant, Poisson.best_constant, Gamma.best_constant}
+# What a problem has of its rows beside its questions.
+ROWS = {"X", "targets", "weights", "data_term"}
 # Samples of rows that are kept.
 SAMPLES = 4
 
@@ -44,6 +46,8 @@ class BlockProblem:
         What problems of the same blocks share.
     """
 
+    is_in_blocks = True
+
     def __init__(self, blocks, loss, n_outputs, n_features, *, facts=None, shared=None):
         self.blocks, self.loss, self.k, self.d = blocks, loss, n_outputs, n_features
         self.named_loss = questions.NamedLoss(uuid.uuid4().hex, loss)
@@ -62,7 +66,7 @@ class BlockProblem:
 
     def __getattr__(self, name):
         """Return what only a problem whose rows are all here knows."""
-        if name.startswith("__") or name not in dir(Problem) + ["X", "targets", "weights"]:
+        if name.startswith("__") or not (name in ROWS or hasattr(Problem, name)):
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
         return getattr(self.gathered, name)
 
@@ -86,7 +90,7 @@ class BlockProblem:
     def _fetch(self, rows):
         order = np.argsort(rows, kind="stable")
         parts = self.blocks.ask_some(questions.rows_at, self._split(rows[order], self.sizes))
-        X, targets, weights = _stacked(parts)
+        X, targets, weights = stacked(parts)
         back = np.argsort(order, kind="stable")
         return X[back], targets[back], None if weights is None else weights[back]
 
@@ -116,7 +120,7 @@ class BlockProblem:
                     "optimizer or loss works on all rows in one place; pass optimizer='lbfgs' or "
                     "'adam', fit a sample of the rows, or spool them with skgd.data.spool."
                 )
-            self.shared["rows"] = _stacked(self.blocks.ask(questions.all_rows))
+            self.shared["rows"] = stacked(self.blocks.ask(questions.all_rows))
         return Problem(*self.shared["rows"], self.loss, self.k, counter=self.counter)
 
     # ---- what the rows are ----------------------------------------------------------------------
@@ -341,11 +345,12 @@ def _packed(argument):
     return np.ascontiguousarray(argument) if isinstance(argument, np.ndarray) else argument
 
 
-def _stacked(parts):
+def stacked(parts):
     """Return rows, targets and weights of parts as one."""
     X, targets, weights = zip(*parts, strict=True)
     if sparse.issparse(X[0]):
         X = sparse.vstack(X, format="csr")
     else:
         X = np.concatenate(X)
-    return canonical(X), np.concatenate(targets), None if weights[0] is None else np.concatenate(weights)
+    weights = None if weights[0] is None else np.concatenate(weights)
+    return canonical(X), np.concatenate(targets), weights

@@ -50,6 +50,8 @@ class Problem:
         That of the problem that this one is derived from.
     """
 
+    is_in_blocks = False
+
     def __init__(
         self, X, targets, weights, loss, n_outputs, *, n_threads=1, rows=None, counter=None
     ):

@@ -56,7 +56,8 @@ def descend_on_subsamples(objective, x, start_value):
 def _sample_sizes(problem, n_parameters):
     """Return the sizes of the samples in rising order."""
     least = max(SubsampleStart.least_rows, SubsampleStart.rows_per_parameter * n_parameters)
-    size = min(problem.n_weighted // SubsampleStart.growth, int(SubsampleStart.most_numbers / problem.width))
+    size = problem.n_weighted // SubsampleStart.growth
+    size = min(size, int(SubsampleStart.most_numbers / problem.width))
     sizes = []
     while size >= least:
         sizes.append(size)
