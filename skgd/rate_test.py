@@ -12,6 +12,7 @@ from sklearn.utils.validation import _num_samples
 
 from skgd._estimators.base import BaseGD
 from skgd._utils.checks import check_count, check_seed, check_sparse, check_weights, shown
+from skgd._utils.collections import gathered
 from skgd.optimizers import FullBatchOptimizer, make_optimizer
 from skgd.schedules import Schedule
 
@@ -103,6 +104,10 @@ def find_learning_rate(
     >>> 0.01 < test.suggestion < 1
     True
     """
+    X, y, sample_weight = (
+        gathered(value, name) for name, value in
+        {"X": X, "y": y, "sample_weight": sample_weight}.items()
+    )  # fmt: skip
     check_sparse(X)
     _check_estimator(estimator)
     rates = _rates_to_try(rates)

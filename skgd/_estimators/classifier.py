@@ -2,12 +2,14 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from skgd._estimators.base import BaseGD, losses_in_words, takes_batches
 from skgd._estimators.dask_inputs import lazy_on_collections
 from skgd._estimators.regressor import GDRegressor
 from skgd._fit.targets import check_classes
+from skgd._utils.collections import gathered
 from skgd.losses import by_name, make_loss
 
 
@@ -165,6 +167,23 @@ class GDClassifier(ClassifierMixin, BaseGD):
         if margins.ndim == 1:
             return self.classes_[(margins > 0).astype(np.intp)]
         return self.classes_[margins.argmax(axis=1)]
+
+    def score(self, X, y, sample_weight=None):
+        """Return the share of the rows whose label is predicted.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,)
+        sample_weight : array of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        y, sample_weight = gathered(y, "y"), gathered(sample_weight, "sample_weight")
+        predictions = gathered(self.predict(X), "predict(X)")
+        return accuracy_score(y, predictions, sample_weight=sample_weight)
 
     @available_if(_has_probabilities)
     @lazy_on_collections

@@ -6,6 +6,7 @@ from sklearn.utils.metaestimators import available_if
 
 from skgd._estimators.base import BaseGD, losses_in_words, takes_batches
 from skgd._estimators.dask_inputs import lazy_on_collections
+from skgd._utils.collections import gathered
 
 
 class GDRegressor(RegressorMixin, BaseGD):
@@ -198,7 +199,8 @@ class GDRegressor(RegressorMixin, BaseGD):
         float
             At most 1; 0 is what the best constant reaches.
         """
-        return self._loss.score(y, self.predict(X), sample_weight)
+        y, sample_weight = gathered(y, "y"), gathered(sample_weight, "sample_weight")
+        return self._loss.score(y, gathered(self.predict(X), "predict(X)"), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
