@@ -81,8 +81,8 @@ class BlockSample:
     ----------
     X, y, weights : object
         The collections, as the user passed them.
-    parts : DaskBlocks
-        Each a `Part` with rows.
+    parts : DaskBlocks or None
+        Each a `Part` with rows; None once the problem has been made, which there is one of.
     facts : list of PartFacts
     targets : Targets
     dtype : numpy dtype
@@ -128,10 +128,11 @@ class BlockSample:
 
     def make_problem(self, loss, class_factors, weighting, *, masked, n_threads):
         """Return the problem of the rows with a loss; see `Sample.make_problem`."""
-        blocks = self.once(("blocks", weighting), lambda: self.parts.map(
-            _make_block, self.targets, class_factors
-        ))  # fmt: skip
-        return BlockProblem(blocks, loss, self.n_outputs, self.n_features)
+        blocks = self.parts.map(_make_block, self.targets, class_factors)
+        problem = BlockProblem(blocks, loss, self.n_outputs, self.n_features)
+        # The blocks have all of them: workers need not count the memory twice.
+        self.parts = None
+        return problem
 
     def hashes(self, labels):
         """Return hashes of the rows; see `Sample.hashes`."""

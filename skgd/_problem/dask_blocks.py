@@ -39,6 +39,7 @@ class DaskBlocks:
 
     def __init__(self, client, futures, nbytes=None):
         self.client, self.futures, self.nbytes = client, futures, nbytes
+        self.known_bundles = {}
 
     def __len__(self):
         return len(self.futures)
@@ -65,15 +66,20 @@ class DaskBlocks:
         of : list of int or None, default=None
             The numbers of the blocks; None for all.
         """
-        bundles = self._bundles(range(len(self)) if of is None else of)
+        of = tuple(range(len(self)) if of is None else of)
+        if of not in self.known_bundles:
+            self.known_bundles[of] = self._bundles(of)
+        bundles = self.known_bundles[of]
         asked = self._held(_Asked(question, arguments))
         tasks = [
             self.client.submit(_ask, asked, [self.futures[b] for b in numbers], **_on(worker))
             for worker, numbers in bundles
         ]
         answers = {}
-        for (_, numbers), found in zip(bundles, self._gather(tasks), strict=True):
+        for (place, numbers), (worker, found) in zip(bundles, self._gather(tasks), strict=True):
             answers.update(zip(numbers, found, strict=True))
+            if worker != place:  # a worker was lost, or the blocks were moved
+                self.known_bundles.clear()
         return [answers[b] for b in sorted(answers)]
 
     def ask_some(self, question, arguments):
@@ -121,6 +127,9 @@ class DaskBlocks:
 
     def _bundles(self, numbers):
         """Return pairs of a worker and of numbers of blocks that lie there, for one task each."""
+        from distributed import wait
+
+        wait([self.futures[b] for b in numbers])
         holders = self.client.who_has([self.futures[b] for b in numbers])
         workers = self.client.scheduler_info(n_workers=-1)["workers"]
         groups = {}
@@ -185,7 +194,10 @@ def _ask_one(asked, block):
 
 
 def _ask(asked, blocks):
-    return [asked(block) for block in blocks]
+    """Return the worker's address, and what blocks answer."""
+    from distributed import get_worker
+
+    return get_worker().address, [asked(block) for block in blocks]
 
 
 def _added(one, other):
@@ -238,12 +250,18 @@ def the_client():
             "skgd[dask], or pass X.compute()."
         ) from error
     try:
-        return default_client()
+        client = default_client()
     except ValueError as error:
         raise ValueError(
             "X is a Dask collection, and there is no client of a cluster: create one, with "
             "client = distributed.Client(), or pass X.compute()."
         ) from error
+    if client.asynchronous:
+        raise ValueError(
+            "The client of the cluster is asynchronous: call fit where the default client is one "
+            "made with asynchronous=False."
+        )
+    return client
 
 
 def of_partitions(function, arguments, *collections):

@@ -21,7 +21,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skgd import GDClassifier, GDRegressor, GDSearchCV, find_learning_rate
+from skgd import GDClassifier, GDRegressor
 from skgd.callbacks import Callback, Checkpoint, TimeLimit
 
 GENERATOR = np.random.default_rng(0)
@@ -97,22 +97,17 @@ def test_the_model_of_one_machine(client, kind, penalty, n_parts):
 
 
 VARIANTS = {
-    "one-vs-rest": (GDClassifier("squared_hinge"), "three"),
-    "positive": (GDRegressor(positive=True), "numbers"),
-    "elastic net": (GDClassifier(penalty="elasticnet", alpha=1e-2), "binary"),
-    "huber": (GDRegressor("huber"), "numbers"),
-    "gamma": (GDRegressor("gamma"), "positive"),
-    "no intercept": (GDClassifier(fit_intercept=False), "binary"),
-    "balanced": (GDClassifier(class_weight="balanced"), "three"),
+    "one-vs-rest": (GDClassifier("squared_hinge", class_weight="balanced"), "three"),
     "class weights": (GDClassifier(class_weight={0: 2.0, 1: 0.5}), "binary"),
-    "accelerated": (
-        GDClassifier(optimizer="accelerated_gradient", penalty="l1", alpha=1e-2), "binary"
+    "positive": (GDRegressor(penalty="elasticnet", positive=True), "numbers"),
+    "huber": (GDRegressor("huber", fit_intercept=False), "numbers"),
+    "gamma": (GDRegressor("gamma"), "positive"),
+    "proximal gradient": (
+        GDClassifier(optimizer="accelerated_gradient", penalty="l1", alpha=0.1), "binary"
     ),
-    "lbfgs": (GDClassifier(optimizer="lbfgs"), "three"),
     "whitened": (GDClassifier(optimizer="lbfgs", precondition="full"), "binary"),
     "interior point": (GDClassifier("hinge", alpha=1e-2), "binary"),
-    "median": (GDRegressor("absolute_error", alpha=1e-2), "numbers"),
-    "saga": (GDClassifier(optimizer="saga", max_iter=3, tol=None, random_state=0), "binary"),
+    "saga": (GDClassifier(optimizer="saga", max_iter=2, tol=None, random_state=0), "binary"),
 }  # fmt: skip
 
 
@@ -347,7 +342,8 @@ def test_lazy_predictions(client):
 def test_a_fitted_model_is_plain_numpy(client):
     model = GDClassifier().fit(*collections(5, RAW, TARGETS["three"]))
     # pandas, which scikit-learn imports where it is installed, imports pyarrow by itself.
-    code = "import pickle, sys; sys.modules['pandas'] = None; model = pickle.loads(sys.stdin.buffer.read()); " \
+    code = "import pickle, sys; sys.modules['pandas'] = None; " \
+           "model = pickle.loads(sys.stdin.buffer.read()); " \
            "assert not {'dask', 'distributed', 'pyarrow'} & set(sys.modules); " \
            "print(model.predict([[0.0] * 6]))"
     found = subprocess.run(
@@ -383,28 +379,3 @@ def test_early_stopping_takes_a_validation_set(client):
         model.fit(X, y)
     model.fit(X, y, X_val=X[:200], y_val=y[:200])
     assert np.isfinite(model.history_["validation_loss"]).all()
-
-
-def test_nothing_large_is_gathered():
-    X, y = da.zeros((1_000_000, 20), chunks=(100_000, 20)), da.zeros(1_000_000, chunks=100_000)
-    model = GDClassifier(optimizer="adam")
-    for refused in (
-        lambda: model.partial_fit(X, y, classes=[0, 1]),
-        lambda: GDSearchCV(model, {"alpha": [0.1]}).fit(X, y),
-        lambda: find_learning_rate(model, X, y),
-    ):
-        with pytest.raises(TypeError, match="153 MiB"):
-            refused()
-
-
-def test_small_collections_are_gathered():
-    X, y = collections(3, RAW, TARGETS["binary"])
-    model = GDClassifier(optimizer="adam", random_state=0)
-    model.partial_fit(X, y, classes=[0, 1])
-    here = GDClassifier(optimizer="adam", random_state=0)
-    assert_array_equal(model.coef_, here.partial_fit(RAW, TARGETS["binary"], [0, 1]).coef_)
-
-
-def test_a_cluster_is_needed():
-    with pytest.raises(ValueError, match="distributed.Client"):
-        GDClassifier().fit(*collections(3, RAW, TARGETS["binary"]))
