@@ -237,36 +237,30 @@ def test_shuffled_steps_repeat_with_a_seed(client):
 # ---- what the cluster does ----------------------------------------------------------------------
 
 
-def kill_later(client, number, seconds, killed):
-    """Kill a worker in a while."""
-    pid = sorted(client.run(os.getpid).values())[number]
+class Kill(Callback):
+    """Kills a worker soon after some epochs, in turn."""
 
-    def kill():
-        os.kill(pid, signal.SIGKILL)
-        killed.append(time.perf_counter())
+    def __init__(self, client, epochs):
+        self.client, self.epochs, self.killed = client, list(epochs), []
 
-    thread = threading.Timer(seconds, kill)
-    thread.start()
-    return thread
+    def on_fit_task_end(self, estimator, context, **more):
+        if context.task_name == "epoch" and self.epochs and context.task_id == self.epochs[0]:
+            self.epochs.pop(0)
+            pids = sorted(self.client.run(os.getpid).items())
+            pid = pids[len(self.epochs) % len(pids)][1]
+            self.killed.append(pid)
+            threading.Timer(0.01, os.kill, (pid, signal.SIGKILL)).start()
 
 
 def test_killed_workers_change_no_bit(client):
     parts = client.persist(collections(6, RAW, TARGETS["three"]))
     model = GDClassifier(optimizer="lbfgs", tol=1e-10)
     coef = model.fit(*parts).coef_
-    started = time.perf_counter()
-    model.fit(*parts)
-    quiet, n_hit = time.perf_counter() - started, 0
-    for number, share in enumerate([0.2, 0.5, 0.8]):
-        killed = []
-        thread = kill_later(client, number % 2, share * quiet, killed)
-        model.fit(*parts)
-        ended = time.perf_counter()
-        thread.join()
-        n_hit += killed[0] < ended
-        assert_array_equal(model.coef_, coef)
-        client.wait_for_workers(2)
-    assert n_hit >= 2
+    kill = Kill(client, epochs=[1, 4, 7])
+    model.set_callbacks(kill).fit(*parts)
+    assert_array_equal(model.coef_, coef)
+    assert len(set(kill.killed)) == 3
+    client.wait_for_workers(2)
 
 
 def test_the_number_of_workers_changes_no_bit(client):
@@ -291,21 +285,22 @@ def test_an_interrupt_cancels_and_keeps_the_best_coefficients(client):
     assert model.stop_reason_ == "interrupted" and model.coef_.any()
 
 
+class InterruptSoon(Callback):
+    def on_fit_task_end(self, estimator, context, **more):
+        if context.task_name == "epoch" and context.task_id == 2:
+            threading.Timer(0.01, signal.raise_signal, (signal.SIGINT,)).start()
+
+
 def test_an_interrupted_wait_leaves_no_task(client):
     parts = client.persist(collections(4, RAW, TARGETS["three"]))
-    model = GDClassifier(optimizer="lbfgs", tol=0.0, max_iter=100_000)
-    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+    model = GDClassifier(optimizer="gradient_descent", tol=None, max_iter=10**9)
     with pytest.raises(KeyboardInterrupt):
-        model.fit(*parts)
-    timer.join()
+        model.set_callbacks(InterruptSoon()).fit(*parts)
     assert model.stop_reason_ == "interrupted"
-    for _ in range(100):
-        processing = client.processing()
-        if not any(processing.values()):
-            break
+    ends = time.perf_counter() + 10
+    while any(client.processing().values()) and time.perf_counter() < ends:
         time.sleep(0.02)
-    assert not any(processing.values())
+    assert not any(client.processing().values())
 
 
 def test_callbacks(client, tmp_path):
