@@ -60,11 +60,12 @@ class BaseGD(CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array or sparse matrix of shape (n_samples, n_features)
-            Raw columns; no scaling is needed.
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        X : array, sparse matrix or Dask collection of shape (n_samples, n_features)
+            Raw columns; no scaling is needed. The rows of Dask arrays and dataframes stay on the
+            workers of the cluster.
+        y : array or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
-        sample_weight : array of shape (n_samples,), default=None
+        sample_weight : array or Dask collection of shape (n_samples,), default=None
             The weight of each row, at least 0; None means 1.
         X_val, y_val, sample_weight_val : default=None
             A validation set for ``early_stopping=True``, instead of a share of X.

@@ -167,14 +167,17 @@ def describe(block, loss, task):
 
 
 def sum_losses(block, loss, coef, intercept):
+    """Return the sum of each output's losses."""
     return _sums(block, [block.problem(loss).losses(coef, intercept)])
 
 
 def sum_gradients(block, loss, coef, intercept, keep):
+    """Return the sums of the losses and of their gradients; the margins may be kept."""
     return _sums(block, block.losses_and_gradients(loss, coef, intercept, keep=keep))
 
 
 def sum_constant_losses(block, loss, intercept):
+    """Return the sum of each output's losses where all margins are constants."""
     return _sums(block, [block.problem(loss).constant_losses(intercept)])
 
 
@@ -185,6 +188,7 @@ def sum_second_order(block, loss, coef, intercept, name, *arguments):
 
 
 def sum_derivatives(block, loss, coef, intercept):
+    """Return the sums of derivatives above 0, and of the sizes of those below."""
     return _sums(block, block.problem(loss).derivative_sums(coef, intercept))
 
 
@@ -196,11 +200,13 @@ def sum_dual_terms(block, loss, origin, factors):
 
 
 def sum_dual_products(block, loss, origin, factors, mean, with_sizes):
+    """Return the sums of `DualPoint.weighted_sums`."""
     dual = block.dual_point(loss, origin).scaled(factors)
     return _sums(block, dual.weighted_sums(mean, with_sizes=with_sizes))
 
 
 def largest_norm(block, loss, mean, scale):
+    """Return the largest weight of a row times its squared norm."""
     return block.problem(loss).largest_weighted_norm(mean, scale)
 
 
@@ -211,14 +217,17 @@ def rows_at(block, rows):
 
 
 def all_rows(block):
+    """Return all rows, with their targets and weights."""
     return block.X, block.targets, block.weights
 
 
 def all_targets(block):
+    """Return all targets, and weights or None."""
     return block.targets, block.weights
 
 
 def targets_at(block, rows):
+    """Return the targets of some rows, and their weights or None."""
     return block.targets[rows], None if block.weights is None else block.weights[rows]
 
 

@@ -39,7 +39,7 @@ class DaskBlocks:
 
     def __init__(self, client, futures, nbytes=None):
         self.client, self.futures, self.nbytes = client, futures, nbytes
-        self.known_bundles = {}
+        self.places = None
 
     def __len__(self):
         return len(self.futures)
@@ -66,28 +66,33 @@ class DaskBlocks:
         of : list of int or None, default=None
             The numbers of the blocks; None for all.
         """
-        of = tuple(range(len(self)) if of is None else of)
-        if of not in self.known_bundles:
-            self.known_bundles[of] = self._bundles(of)
-        bundles = self.known_bundles[of]
         asked = self._held(_Asked(question, arguments))
+        return self._answers(range(len(self)) if of is None else of, lambda numbers: asked)
+
+    def ask_some(self, question, arguments):
+        """Return what the blocks answer that a dict has an argument for, in its order."""
+        asked = {b: _Asked(question, (argument,)) for b, argument in arguments.items()}
+        return self._answers(asked, lambda numbers: [asked[b] for b in numbers])
+
+    def _answers(self, of, asked_of):
+        """Return the answers of some blocks; each worker gets one task for its own."""
+        of = set(of)
+        if self.places is None:
+            self.places = self._bundles()
+        bundles = [(place, [b for b in members if b in of]) for place, members in self.places]
+        bundles = [(place, numbers) for place, numbers in bundles if numbers]
         tasks = [
-            self.client.submit(_ask, asked, [self.futures[b] for b in numbers], **_on(worker))
-            for worker, numbers in bundles
-        ]
+            self.client.submit(
+                _ask, asked_of(numbers), [self.futures[b] for b in numbers], **_on(place)
+            )
+            for place, numbers in bundles
+        ]  # fmt: skip
         answers = {}
         for (place, numbers), (worker, found) in zip(bundles, self._gather(tasks), strict=True):
             answers.update(zip(numbers, found, strict=True))
             if worker != place:  # a worker was lost, or the blocks were moved
-                self.known_bundles.clear()
+                self.places = None
         return [answers[b] for b in sorted(answers)]
-
-    def ask_some(self, question, arguments):
-        """Return what the blocks answer that a dict has an argument for, in its order."""
-        return self._gather([
-            self.client.submit(_Asked(question, (argument,)), self.futures[b], **PURE)
-            for b, argument in arguments.items()
-        ])  # fmt: skip
 
     def total(self, question, *arguments, of):
         """Return the sums of what blocks answer, a tuple of arrays, in their order."""
@@ -125,16 +130,16 @@ class DaskBlocks:
 
     # ---- where they go --------------------------------------------------------------------------
 
-    def _bundles(self, numbers):
+    def _bundles(self):
         """Return pairs of a worker and of numbers of blocks that lie there, for one task each."""
         from distributed import wait
 
-        wait([self.futures[b] for b in numbers])
-        holders = self.client.who_has([self.futures[b] for b in numbers])
+        wait(self.futures)
+        holders = self.client.who_has(self.futures)
         workers = self.client.scheduler_info(n_workers=-1)["workers"]
         groups = {}
-        for b in numbers:
-            place = next(iter(holders.get(self.futures[b].key) or ("",)))
+        for b, future in enumerate(self.futures):
+            place = next(iter(holders.get(future.key) or ("",)))
             groups.setdefault(place, []).append(b)
         bundles = []
         for place, members in groups.items():
@@ -194,10 +199,11 @@ def _ask_one(asked, block):
 
 
 def _ask(asked, blocks):
-    """Return the worker's address, and what blocks answer."""
+    """Return the worker's address, and what blocks answer, each to its own question in a list."""
     from distributed import get_worker
 
-    return get_worker().address, [asked(block) for block in blocks]
+    asked = asked if isinstance(asked, list) else len(blocks) * [asked]
+    return get_worker().address, [ask(block) for ask, block in zip(asked, blocks, strict=True)]
 
 
 def _added(one, other):

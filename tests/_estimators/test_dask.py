@@ -263,6 +263,14 @@ def test_killed_workers_change_no_bit(client):
     client.wait_for_workers(2)
 
 
+def test_large_coefficients_and_answers(client, monkeypatch):
+    monkeypatch.setattr("skgd._problem.dask_blocks.HELD", 0)
+    monkeypatch.setattr("skgd._problem.dask_blocks.TOGETHER", 0)
+    monkeypatch.setattr("skgd._problem.dask_blocks.FAN_IN", 3)
+    model = GDClassifier().fit(*collections(12, RAW, TARGETS["three"]))
+    assert_equal_models(model, GDClassifier().fit(RAW, TARGETS["three"]))
+
+
 def test_the_number_of_workers_changes_no_bit(client):
     parts = client.persist(collections(6, RAW, TARGETS["three"]))
     both = GDClassifier().fit(*parts)
