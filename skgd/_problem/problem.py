@@ -50,7 +50,8 @@ class Problem:
         That of the problem that this one is derived from.
     """
 
-    is_in_blocks = False
+    # Whether the rows lie in blocks, and whether solvers may ask for more than sums over them.
+    is_in_blocks, may_gather = False, True
 
     def __init__(
         self, X, targets, weights, loss, n_outputs, *, n_threads=1, rows=None, counter=None
