@@ -185,6 +185,13 @@ def test_several_outputs_and_a_block_without_weight(client):
     assert_equal_models(GDRegressor().fit(*collections(5, RAW, y, weights)), here)
 
 
+def test_fewer_rows_than_columns(client):
+    X = np.random.default_rng(0).normal(size=(60, 300))
+    here = GDRegressor().fit(X, TARGETS["numbers"][:60])
+    elsewhere = GDRegressor().fit(*collections(3, X, TARGETS["numbers"][:60]))
+    assert_equal_models(elsewhere, here)
+
+
 def test_warm_starts_and_optimality(client):
     X, y = collections(4, RAW, TARGETS["three"])
     model = GDClassifier(warm_start=True, tol=1e-2).fit(X, y)

@@ -122,5 +122,6 @@ def test_what_is_no_sum_is_asked_of_gathered_rows(monkeypatch):
         blocks.no_such_question  # noqa: B018
     monkeypatch.setattr("skgd._problem.block_problem.GATHERED", N * D - 1)
     _, many = pair(LogLoss(), CODES, WEIGHTS, np.asarray, 3)
+    assert not many.may_gather
     with pytest.raises(ValueError, match="spool"):
         many.dense_rows()
