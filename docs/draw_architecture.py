@@ -19,7 +19,7 @@ SUFFIXES = ".py", ".pyx", ".pxd"
 # From the lowest level to the highest. A package imports from lower levels only.
 LEVELS = (
     ("_utils",),
-    ("losses", "penalties", "schedules", "callbacks"),
+    ("losses", "penalties", "schedules", "callbacks", "data"),
     ("optimizers", "minimize"),
     ("_engine",),
     ("_problem",),
@@ -120,6 +120,7 @@ PURPOSES = {
     "penalties": "values, gradients, proximal operators",
     "schedules": "the learning rate as a function of the step",
     "callbacks": "notifications after each epoch",
+    "data": "from files and streams to memory maps",
     "optimizers": "how one step is taken",
     "minimize": "the optimizers on any function",
     "_engine": "compiled passes over the rows",

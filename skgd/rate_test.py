@@ -11,6 +11,7 @@ from sklearn.utils import resample
 
 from skgd._estimators.base import BaseGD
 from skgd._utils.checks import check_count, check_seed, check_sparse, check_weights, shown
+from skgd._utils.collections import gathered
 from skgd._utils.sklearn_compat import num_samples
 from skgd.optimizers import FullBatchOptimizer, make_optimizer
 from skgd.schedules import Schedule
@@ -110,6 +111,10 @@ def find_learning_rate(
     >>> 0.01 < test.suggestion < 1
     True
     """
+    X, y, sample_weight = (
+        gathered(value, name) for name, value in
+        {"X": X, "y": y, "sample_weight": sample_weight}.items()
+    )  # fmt: skip
     check_sparse(X)
     _check_estimator(estimator)
     rates = _rates_to_try(RATES if rates is None else rates)

@@ -57,20 +57,17 @@ class Curvatures:
     @cached_property
     def _rows(self):
         """The numbers of the rows of the sample."""
-        rows, weights = self.plan.rows, self.objective.problem.weights
-        if weights is not None:
-            rows = np.flatnonzero(weights)
-        elif rows is None:
-            rows = np.arange(self.objective.problem.n)
-        if len(rows) <= self.n_rows:
-            return rows
-        return np.sort(self.generator.choice(rows, self.n_rows, replace=False))
+        problem = self.objective.problem
+        n = problem.n_weighted
+        if n <= self.n_rows:
+            return problem.row_numbers(np.arange(n))
+        return problem.row_numbers(np.sort(self.generator.choice(n, self.n_rows, replace=False)))
 
     @cached_property
     def _sample(self):
         """The sample in the metric's coordinates, and the rows' shares of the weight."""
         problem, rows = self.objective.problem, self._rows
-        weights = problem.row_weights()[rows]
+        weights = problem.row_weights(rows)
         shares = weights / max(weights.sum(), np.finfo(float).tiny)
         return problem.scaled_rows(rows, *self._mean_and_scale), shares
 

@@ -5,112 +5,47 @@ A run is a start, a way of descending and a history. Step rules descend in sweep
 which keeps the history and the best iterate and says when to stop.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from skgd._descent.batching import epoch_order
+from skgd._descent.block_sweep import BlockSweep
 from skgd._descent.solution import Stop
-from skgd._engine import Sweep, VarianceReducedSweep, cache_aligned
+from skgd._descent.steps import average_count, fresh_rules, take_steps
+from skgd._engine import Sweep, VarianceReducedSweep
 from skgd.schedules import checked_rates
 
-# Rows on which a stochastic run watches its objective between the epochs: at most so many, and so
+# Rows on which a stochastic run monitors its objective between the epochs: at most so many, and so
 # many numbers, and this share of the rows; at least so many. They lie in runs of neighbours, which
 # are faster to read. All rows up to 16 384 took up to 70 % of an epoch of 20 000 x 1 000.
 MONITORED_ROWS, MONITORED_NUMBERS, MONITORED_SHARE = 16384, 2**21, 1 / 8
 LEAST_MONITORED, NEIGHBOURS = 2048, 16
-# Multiplications between two looks at signals: some milliseconds. Not seconds: where an epoch is
-# cut must not depend on the machine's load, because rounding may depend on it.
-SLICE_WORK = 1e7
 # A step rule on full batches may swing for this many times as many epochs before it stops.
 FULL_PATIENCE = 10
 
 
-@dataclass
-class Steps:
-    """A run of update steps: all that lasts from one epoch, or one partial_fit, to the next.
-
-    Attributes
-    ----------
-    parameters : array of shape (n_outputs, n_parameters)
-    state : array of shape (n_outputs, slots, n_parameters)
-        The optimizer's memory.
-    average : array of shape (n_outputs, n_parameters) or None
-    generator : numpy.random.Generator
-    t : int
-        Update steps so far.
-    averaged : int
-        Steps in the average.
-    epochs : int
-    table : dict or None
-        The rows' gradients that a variance-reduced rule holds, while a run lasts.
-    """
-
-    parameters: np.ndarray
-    state: np.ndarray
-    average: np.ndarray | None
-    generator: np.random.Generator
-    t: int = 0
-    averaged: int = 0
-    epochs: int = 0
-    table: dict | None = None
-
-    @property
-    def kept(self):
-        """The parameters that a run would return: the average, if it has begun.
-
-        A mean of iterates is hardly ever zero: the zeros of l1 and of bounds are the last one's.
-        """
-        if not self.averaged:
-            return self.parameters
-        return np.where(self.parameters == 0.0, 0.0, self.average)
-
-    def start_from(self, parameters):
-        """Put other parameters in the place of what the steps have led to."""
-        self.parameters[:] = parameters
-        if self.average is not None:
-            self.average[:] = parameters
-
-    def align_to_cache_lines(self):
-        """Lay the arrays out as the engine reads them fastest."""
-        for name in ("parameters", "state", "average"):
-            array = getattr(self, name)
-            if array is not None:
-                setattr(self, name, cache_aligned(array))
-
-    def average_or_not(self, wanted):
-        """Begin a mean of the iterates from here, or drop it, where there is none or one."""
-        if wanted != (self.average is not None):
-            self.average, self.averaged = self.parameters.copy() if wanted else None, 0
-
-    def move_to(self, old, new):
-        """Express the parameters in the coordinates of a new metric."""
-        parts = zip(old.numbers(), new.numbers(), strict=True)
-        if all(np.array_equal(*part) for part in parts):
-            return
-        for name in ("parameters", "average"):
-            array = getattr(self, name)
-            if array is not None:
-                setattr(self, name, new.from_raw(*old.to_raw(array)))
-
-
 def make_sweep(steps, objective, plan):
     """Return the engine's sweep for a run of update steps."""
-    optimizer = plan.optimizer
+    optimizer, problem = plan.optimizer, objective.problem
     optimizer.check(objective)
     steps.align_to_cache_lines()
-    k, rule = objective.problem.k, optimizer.compiled()
-    rules = [optimizer.compiled() for _ in range(k)] if rule.keeps_arrays else k * [rule]
     kind = Sweep
     if optimizer.snapshots is not None:
         kind = partial(VarianceReducedSweep, optimizer.snapshots)
-    sweep = kind(
-        objective.problem.data_term, objective.penalty, rules, steps.parameters, steps.state,
-        objective.alpha, objective.metric, plan.weight_scale, steps.average,
-        objective.problem.n_threads,
-    )  # fmt: skip
+
+    def make(data_term):
+        return kind(
+            data_term, objective.penalty, fresh_rules(optimizer, problem.k), steps.parameters,
+            steps.state, objective.alpha, objective.metric, plan.weight_scale, steps.average,
+            problem.n_threads,
+        )  # fmt: skip
+
+    if problem.is_in_blocks and optimizer.snapshots is None:
+        return BlockSweep(objective, plan, make)
+    sweep = make(problem.data_term)
     if steps.table is not None:
         sweep.resume(steps.table)
     return sweep
@@ -128,24 +63,15 @@ def sweep_epoch(steps, sweep, plan, rates_of):
     rates_of : callable
         Returns what the sweep takes as rates, for an array of step numbers.
     """
+    if isinstance(sweep, BlockSweep):
+        return sweep.run_epoch(steps, rates_of)
     bounds = plan.bounds
     order = epoch_order(
         bounds[-1], steps.generator, shuffle=plan.shuffle, in_blocks=plan.in_blocks
     )
     if plan.rows is not None:
         order = plan.rows[order]
-    size, first = max(1, int(SLICE_WORK / sweep.work(plan.batch_length))), 0
-    while first < len(bounds) - 1:
-        last = min(first + size, len(bounds) - 1)
-        averaged = _average_count(steps, plan)
-        if averaged < 0 <= plan.average_from < steps.t + last - first:
-            last = max(first + 1, first + plan.average_from - steps.t)
-        rates = rates_of(np.arange(steps.t, steps.t + last - first))
-        sweep.run(order, bounds[first:last + 1], rates, steps.t, averaged)
-        steps.t += last - first
-        steps.averaged += (last - first) if averaged >= 0 else 0
-        first = last
-    return rates[..., -1]
+    return take_steps(steps, sweep, plan, order, bounds, rates_of)
 
 
 def full_step(steps, sweep, objective, plan, gradients):
@@ -153,16 +79,11 @@ def full_step(steps, sweep, objective, plan, gradients):
     rate = checked_rates(plan.schedule, np.array([steps.t]))[0]
     # In partial_fit the totals so far may differ from those of this call's rows.
     factor = plan.weight_scale * objective.problem.weight_sum / plan.bounds[-1]
-    averaged = _average_count(steps, plan)
+    averaged = average_count(steps, plan)
     sweep.step_along(*(gradient * factor for gradient in gradients), rate, steps.t, averaged)
     steps.averaged += averaged >= 0
     steps.t += 1
     return rate
-
-
-def _average_count(steps, plan):
-    """Return how many steps are in the average, or -1 where it has not begun."""
-    return steps.averaged if 0 <= plan.average_from <= steps.t else -1
 
 
 def train_steps(steps, objective, plan, history):
@@ -268,7 +189,7 @@ def _full_epochs(steps, sweep, objective, plan):
 
 def _batch_epochs(steps, sweep, objective, plan):
     """Yield after each epoch of steps; a large set is monitored on a part of its rows."""
-    rows = monitored_rows(objective.problem, plan.rows)
+    rows = monitored_rows(objective.problem)
     monitored = objective
     if rows is not None:
         # A copy stays in cache, or is at least read in its order.
@@ -297,18 +218,15 @@ def n_monitored(problem):
     return max(LEAST_MONITORED, int(most) // NEIGHBOURS * NEIGHBOURS)
 
 
-def monitored_rows(problem, rows):
+def monitored_rows(problem):
     """Return the rows on which the objective is monitored; None for all."""
     size = n_monitored(problem)
     if problem.n <= size:
         return None
-    if problem.weights is not None:
-        rows = np.flatnonzero(problem.weights)
-    n = problem.n if rows is None else len(rows)
+    n = problem.n_weighted
     if n <= size:
-        return rows
+        return problem.weighted_rows()
     starts = NEIGHBOURS * np.sort(np.random.default_rng(0).choice(
         n // NEIGHBOURS, size // NEIGHBOURS, replace=False
     ))  # fmt: skip
-    chosen = (starts[:, None] + np.arange(NEIGHBOURS)).ravel()
-    return chosen if rows is None else rows[chosen]
+    return problem.row_numbers((starts[:, None] + np.arange(NEIGHBOURS)).ravel())

@@ -9,12 +9,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skgd._descent.solution import Stop
+from skgd._estimators.dask_inputs import any_dask, read_collections
 from skgd._estimators.inputs import FLOATS, check_data, check_finite, checks_moments
 from skgd._estimators.reports import Reports
 from skgd._estimators.unfinished import all_or_nothing
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
 from skgd._fit.alpha import AlphaChoice, choose_alpha
+from skgd._fit.block_sample import BlockSample
 from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.early_stopping import split
 from skgd._fit.run import Run, raw_model
@@ -24,6 +26,7 @@ from skgd._fit.state import FitState
 from skgd._fit.targets import known_targets, learn_targets
 from skgd._fit.tasks import FitTasks
 from skgd._utils.checks import check_sparse, check_weights, naming_columns
+from skgd._utils.collections import gathered
 from skgd._utils.sklearn_compat import CallbackSupportMixin, with_callbacks
 from skgd.losses import by_name, make_loss
 from skgd.optimizers import make_optimizer
@@ -65,11 +68,12 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array or sparse matrix of shape (n_samples, n_features)
-            Raw columns; no scaling is needed.
-        y : array of shape (n_samples,) or (n_samples, n_outputs)
+        X : array, sparse matrix or Dask collection of shape (n_samples, n_features)
+            Raw columns; no scaling is needed. The rows of Dask arrays and dataframes stay on the
+            workers of the cluster.
+        y : array or Dask collection of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
-        sample_weight : array of shape (n_samples,), default=None
+        sample_weight : array or Dask collection of shape (n_samples,), default=None
             The weight of each row, at least 0; None means 1.
         X_val, y_val, sample_weight_val : default=None
             A validation set for ``early_stopping=True``, instead of a share of X.
@@ -83,38 +87,32 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
         ValueError
             If X, y or a parameter cannot be used; the message says what to pass.
         """
-        settings = Settings.of(self)
-        given = X, y
-        folds = checks_moments(settings, sample_weight, holds_out=self.early_stopping)
-        X, y = check_data(self, X, y, reset=True, finite=not folds)
-        weights = check_weights(sample_weight, len(y))
-        self._check_validation_arguments(X_val, y_val, sample_weight_val)
+        settings, held_out = Settings.of(self), None
         state = FitState.resumed(getattr(self, "_memory", None)) if self.warm_start else None
-        if state is None:
-            targets, encoded = learn_targets(settings, y)
-        else:
-            targets, encoded = known_targets(settings, vars(self), y)
-        sample, held_out = Sample(X, y, encoded, weights, targets.n_outputs), None
-        if folds:
-            check_finite(self, settings, sample, given)
+        self._check_validation_arguments(X_val, y_val, sample_weight_val)
+        targets, sample = read_rows(
+            self, settings, X, y, sample_weight, reset=True, is_known=state is not None,
+            holds_out=self.early_stopping,
+        )  # fmt: skip
         vars(self).update(targets.attributes)
         if X_val is not None:
             X_val, y_val = check_data(self, X_val, y_val, reset=False)
             weights = check_weights(sample_weight_val, len(y_val), "sample_weight_val")
             held_out = Sample(X_val, y_val, targets.encode(y_val), weights, targets.n_outputs)
         elif self.early_stopping:
+            self._check_split(sample)
             sample, held_out = split(
                 sample, self.validation_fraction, self.random_state,
                 stratified=settings.task == "classification",
             )  # fmt: skip
         if state is None:
-            state = FitState.empty(X.shape[1], targets.n_outputs)
+            state = FitState.empty(sample.n_features, targets.n_outputs)
         settings, choice = self._choose_alpha(settings, targets, sample)
         vars(self).update(choice.attributes)
         tasks = FitTasks(self, sample, sample_weight, held_out)
         self._train(
             settings, targets, sample, state, tasks=tasks, resumed=tasks.begin(),
-            validation=make_validation(self, targets, held_out, X.dtype),
+            validation=make_validation(self, targets, held_out, sample.dtype),
         )  # fmt: skip
         tasks.end()
         return self
@@ -138,7 +136,7 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
             state = FitState.empty(X.shape[1], targets.n_outputs)
         if targets.weigh_nothing(sample.targets, weights):
             if first:
-                self._set_untrained(X, targets, state)
+                self._set_untrained(sample, targets, state)
             return self
         self._train(
             settings, targets, sample, state, is_partial=True, tasks=FitTasks(self, sample)
@@ -146,6 +144,13 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
         return self
 
     # ---- what the user passed -------------------------------------------------------------------
+
+    def _check_split(self, sample):
+        if isinstance(sample, BlockSample):
+            raise ValueError(
+                "early_stopping=True with Dask collections: pass X_val and y_val, arrays or "
+                "collections of at most 64 MiB, or early_stopping=False."
+            )
 
     @property
     def _loss(self):
@@ -182,7 +187,7 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
         return settings, choice
 
     def _train(self, settings, targets, sample, state, **more):
-        n_features = sample.X.shape[1]
+        n_features = sample.n_features
         has_model = getattr(self, "n_iter_", 0) > 0
         is_partial = more.get("is_partial", False)
         previous = None
@@ -195,7 +200,7 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
         except KeyboardInterrupt as interrupt:
             if not hasattr(self, "coef_"):
                 empty = FitState.empty(n_features, targets.n_outputs)
-                self._set_untrained(sample.X, targets, empty)
+                self._set_untrained(sample, targets, empty)
             self.stop_reason_, self.converged_ = "interrupted", False
             interrupt.add_note(
                 f"{type(self).__name__} keeps the best coefficients so far; stop_reason_ is "
@@ -253,10 +258,10 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
             )
         return raw_model({"coef_": coef, "intercept_": self.intercept_}, n_outputs, n_features)
 
-    def _set_untrained(self, X, targets, state):
+    def _set_untrained(self, sample, targets, state):
         """Set the attributes of a model that has seen no row with a weight."""
-        k, d = targets.n_outputs, X.shape[1]
-        vars(self).update(targets.coefficients(np.zeros((k, d)), np.zeros(k), X.dtype))
+        k, d = targets.n_outputs, sample.n_features
+        vars(self).update(targets.coefficients(np.zeros((k, d)), np.zeros(k), sample.dtype))
         self.n_iter_, self.t_, self.converged_, self.stop_reason_ = 0, 0, False, "max_iter"
         self._weight_sum, self.optimality_ = 0.0, np.nan
         self._memory = state.state()
@@ -264,6 +269,7 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
     # ---- after the fit --------------------------------------------------------------------------
 
     def _check_rows(self, X):
+        X = gathered(X, "X")
         check_sparse(X)
         try:
             return validate_data(
@@ -353,11 +359,36 @@ def _products(X, coef):
     return products.toarray() if sparse.issparse(products) else np.asarray(products)
 
 
+def read_rows(
+    estimator, settings, X, y, sample_weight, *, reset, is_known, holds_out=True
+):  # fmt: skip
+    """Return what is known about the targets, and the checked rows.
+
+    The targets must be those that the estimator knows already if `is_known` says so. Unless rows
+    will be held out, the moments of the columns may show which numbers are not finite.
+    """
+    if any_dask(X, y, sample_weight):
+        return read_collections(
+            estimator, settings, X, y, sample_weight, reset=reset, is_known=is_known
+        )
+    given = X, y
+    folds = not holds_out and checks_moments(settings, sample_weight)
+    X, y = check_data(estimator, X, y, reset=reset, finite=not folds)
+    weights = check_weights(sample_weight, len(y))
+    if is_known:
+        targets, encoded = known_targets(settings, vars(estimator), y)
+    else:
+        targets, encoded = learn_targets(settings, y)
+    sample = Sample(X, y, encoded, weights, targets.n_outputs)
+    if folds:
+        check_finite(estimator, settings, sample, given)
+    return targets, sample
+
+
 def fitted_run(estimator, X, y, sample_weight=None):
     """Return a run over rows for a fitted estimator, of which only the objective is wanted."""
     settings = replace(Settings.of(estimator), alpha=estimator.alpha_)
-    X, y = check_data(estimator, X, y, reset=False)
-    weights = check_weights(sample_weight, len(y))
-    targets, encoded = known_targets(settings, vars(estimator), y)
-    sample = Sample(X, y, encoded, weights, targets.n_outputs)
-    return Run(settings, targets, sample, FitState.empty(X.shape[1], targets.n_outputs))
+    targets, sample = read_rows(
+        estimator, settings, X, y, sample_weight, reset=False, is_known=True
+    )
+    return Run(settings, targets, sample, FitState.empty(sample.n_features, targets.n_outputs))

@@ -2,11 +2,14 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from skgd._estimators.base import BaseGD, losses_in_words, takes_batches
+from skgd._estimators.dask_inputs import lazy_on_collections
 from skgd._estimators.regressor import GDRegressor
 from skgd._fit.targets import check_classes
+from skgd._utils.collections import gathered
 from skgd.losses import by_name, make_loss
 
 
@@ -133,6 +136,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
                 del self.classes_
             raise
 
+    @lazy_on_collections
     def decision_function(self, X):
         """Return the margins: one number per row for two classes, one per class for more.
 
@@ -147,6 +151,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
         margins = self._decision(X)
         return margins[:, 0] if margins.shape[1] == 1 else margins
 
+    @lazy_on_collections
     def predict(self, X):
         """Predict labels.
 
@@ -163,7 +168,25 @@ class GDClassifier(ClassifierMixin, BaseGD):
             return self.classes_[(margins > 0).astype(np.intp)]
         return self.classes_[margins.argmax(axis=1)]
 
+    def score(self, X, y, sample_weight=None):
+        """Return the share of the rows whose label is predicted.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (n_samples, n_features)
+        y : array of shape (n_samples,)
+        sample_weight : array of shape (n_samples,), default=None
+
+        Returns
+        -------
+        float
+        """
+        y, sample_weight = gathered(y, "y"), gathered(sample_weight, "sample_weight")
+        predictions = gathered(self.predict(X), "predict(X)")
+        return accuracy_score(y, predictions, sample_weight=sample_weight)
+
     @available_if(_has_probabilities)
+    @lazy_on_collections
     def predict_proba(self, X):
         """Return the probabilities of the classes, for losses that have them.
 
@@ -183,6 +206,7 @@ class GDClassifier(ClassifierMixin, BaseGD):
             return self._loss.probabilities(self._decision(X))
 
     @available_if(_has_probabilities)
+    @lazy_on_collections
     def predict_log_proba(self, X):
         """Return the logarithms of the probabilities of the classes.
 

@@ -7,6 +7,7 @@ from sklearn.utils.validation import validate_data
 
 from skgd._problem import Moments
 from skgd._utils.checks import canonical, check_dense, check_sparse, naming_columns, out_of_range
+from skgd._utils.collections import gathered
 
 FLOATS = (np.float64, np.float32)
 
@@ -24,6 +25,7 @@ def check_data(estimator, X, y, *, reset, finite=True):
     ):  # fmt: skip
         estimator.n_features_in_ = X.shape[1]
         return X, y
+    X, y = gathered(X, "X"), gathered(y, "y")
     check_sparse(X)
     if y is None:
         # scikit-learn's own sentence, for estimators that need targets.

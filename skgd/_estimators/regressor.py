@@ -5,6 +5,8 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.metaestimators import available_if
 
 from skgd._estimators.base import BaseGD, losses_in_words, takes_batches
+from skgd._estimators.dask_inputs import lazy_on_collections
+from skgd._utils.collections import gathered
 
 
 class GDRegressor(RegressorMixin, BaseGD):
@@ -177,6 +179,7 @@ class GDRegressor(RegressorMixin, BaseGD):
         return self._partial_fit(X, y, sample_weight, first=not hasattr(self, "coef_"))
 
     @np.errstate(all="ignore")
+    @lazy_on_collections
     def predict(self, X):
         """Predict targets: the mean for a log link, a column for each of several quantiles.
 
@@ -206,7 +209,8 @@ class GDRegressor(RegressorMixin, BaseGD):
         float
             At most 1; 0 is what the best constant reaches.
         """
-        return self._loss.score(y, self.predict(X), sample_weight)
+        y, sample_weight = gathered(y, "y"), gathered(sample_weight, "sample_weight")
+        return self._loss.score(y, gathered(self.predict(X), "predict(X)"), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

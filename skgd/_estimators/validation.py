@@ -30,7 +30,7 @@ def make_validation(estimator, targets, held_out, dtype):
     score = _score_of(estimator, targets, held_out, dtype)
 
     def validation(make_problem, constant):
-        problem = make_problem(held_out, held_out.weights)
+        problem = make_problem(held_out, masked=False)
         return Validation(problem, held_out.rows, score, constant)
 
     return validation

@@ -162,9 +162,7 @@ class Accuracy:
             return False
         if history.stop == Stop.DIVERGED or self.plan.monitors_sample(problem):
             return False
-        weights = problem.weights
-        least = 1.0 if weights is None else weights[weights > 0].min()
-        limit *= least / problem.weight_sum
+        limit *= problem.least_weight() / problem.weight_sum
         # One class alone has weight where a constant decides: no coefficient grows then.
         if not history.table["loss"][-1] < limit <= history.baseline.objective:
             return False

@@ -4,8 +4,7 @@ import numpy as np
 
 from skgd._objective.metric import diagonal_metric, identity_metric
 from skgd._objective.objective import Objective
-from skgd.penalties import L2
-from skgd.penalties.separable import BoxRule
+from skgd._objective.penalty_rule import compiled_penalty
 
 
 def build_objective(settings, problem, plan, moments, target_moments, shared):
@@ -51,9 +50,9 @@ def build_objective(settings, problem, plan, moments, target_moments, shared):
 
 def penalty_rule(settings, n_features):
     """Return the compiled penalty of an estimator, within the bounds that it sets."""
-    rule = (settings.penalty if settings.penalty is not None else L2()).compiled()
+    rule = compiled_penalty(settings.penalty, settings.positive)
     rule.check(n_features)
-    return BoxRule(0.0, None, rule) if settings.positive else rule
+    return rule
 
 
 def target_scales(settings, moments, n_outputs, preconditioned=True):

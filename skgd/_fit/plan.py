@@ -37,6 +37,9 @@ class Plan:
         The update step from which parameters are averaged; -1 for never.
     weight_scale : float
         Rows divided by the sum of their weights.
+    penalty : Penalty or None
+    positive : bool
+        What the objective's penalty is made of.
     """
 
     optimizer: object
@@ -50,6 +53,8 @@ class Plan:
     in_blocks: bool = False
     average_from: int = -1
     weight_scale: float = 1.0
+    penalty: object = None
+    positive: bool = False
 
     @property
     def takes_steps(self):
@@ -137,6 +142,8 @@ def make_plan(settings, sample, problem, state, is_partial):
         in_blocks=exceeds_memory(sample.X),
         average_from=int(settings.average) - 1,
         weight_scale=rows / weight,
+        penalty=settings.penalty,
+        positive=settings.positive,
     )
 
 

@@ -15,15 +15,15 @@ from skgd._descent import smoothness
 from skgd._descent.full_batch import enter_end, train_full_batch
 from skgd._descent.history import Baseline, History
 from skgd._descent.solution import Stop
-from skgd._descent.stochastic import Steps, conclude_epoch, train_steps
+from skgd._descent.steps import Steps
+from skgd._descent.stochastic import conclude_epoch, train_steps
 from skgd._fit.build_objective import build_objective, objective_scale
 from skgd._fit.constant_model import ConstantModel
 from skgd._fit.learning_rate import bound_schedule
 from skgd._fit.plan import make_plan
 from skgd._fit.start import make_start, only_zeros, restarted
 from skgd._fit.state import FitState
-from skgd._fit.targets import class_codes
-from skgd._problem import Moments, Problem
+from skgd._problem import Moments
 from skgd._solvers import auto
 from skgd._solvers.whitening import whitened
 from skgd._utils.checks import make_generator
@@ -64,11 +64,10 @@ class Run:
         self.state, self.is_partial = state, is_partial
         self.loss, self.generator = settings.loss, make_generator(settings.random_state)
         self.weighting = repr(settings.class_weight)
-        weights = sample.once("weights", sample.masked_weights)
         self.class_factors = self.shared("class factors", lambda: targets.class_factors(
-            sample.targets, weights, state, is_partial
+            sample.class_weights, state, is_partial
         ))  # fmt: skip
-        self.problem = self.make_problem(sample, weights, effective_n_jobs(settings.n_jobs))
+        self.problem = self.make_problem(sample, n_threads=effective_n_jobs(settings.n_jobs))
         self.plan = make_plan(settings, sample, self.problem, state, is_partial)
         state.keep_steps_of(self._kind())
         self.constant_model = ConstantModel(self.problem, settings.task, self.shared)
@@ -85,20 +84,14 @@ class Run:
         """Return what runs share that have the same class weights, and more in common."""
         return self.sample.once((what, self.weighting, *more), make)
 
-    def make_problem(self, sample, weights, n_threads=1):
-        """Return the problem of some rows, weighted by their classes too."""
-        if self.class_factors is not None:
-            weights = sample.once(
-                ("weights", self.weighting), lambda: self._class_weighted(sample, weights)
-            )
-        return Problem(
-            sample.X, sample.targets, weights, self.loss, sample.n_outputs, n_threads=n_threads,
-            rows=sample.engine_rows(),
-        )  # fmt: skip
+    def make_problem(self, sample, *, masked=True, n_threads=1):
+        """Return the problem of some rows, weighted by their classes too.
 
-    def _class_weighted(self, sample, weights):
-        factors = self.class_factors[class_codes(sample.targets)]
-        return factors if weights is None else weights * factors
+        Those that do not count have the weight 0, if they are to be masked.
+        """
+        return sample.make_problem(
+            self.loss, self.class_factors, self.weighting, masked=masked, n_threads=n_threads
+        )
 
     def _kind(self):
         """Return the kind of run that steps and schedules belong to, in names."""
@@ -266,10 +259,10 @@ class Run:
         """Return the attributes that predictions need."""
         if self.problem.k > 1:
             coef, intercept = self.targets.identified(coef, intercept, self.objective)
-        numbers = [coef, intercept]
-        if self.settings.task == "regression":
-            numbers.append(self.problem.targets)
-        dtype = coefficient_type(self.sample.X.dtype, numbers)
+        numbers, dtype = [coef, intercept], self.sample.dtype
+        if self.settings.task == "regression" and dtype != np.float64:
+            numbers.append(self.problem.target_sizes())
+        dtype = coefficient_type(dtype, numbers)
         return self.targets.coefficients(coef, intercept, dtype)
 
     def attributes(self, coef, intercept):

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from skgd._engine import rows_of
+from skgd._fit.targets import class_codes
+from skgd._problem import Problem
+from skgd._utils.checkpoint import hash_array, hash_rows
 
 
 @dataclass
@@ -49,6 +52,14 @@ class Sample:
         return replace(self, weights=weights, known={"rows": self.engine_rows()})
 
     @property
+    def dtype(self):
+        return self.X.dtype
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    @property
     def n_rows(self):
         return self.X.shape[0] if self.rows is None else len(self.rows)
 
@@ -67,3 +78,49 @@ class Sample:
         weights = np.zeros(self.X.shape[0])
         weights[self.rows] = 1.0 if self.weights is None else self.weights[self.rows]
         return weights
+
+    def hashes(self, labels):
+        """Return hashes of the rows and of what belongs to them, by name, for a checkpoint.
+
+        Parameters
+        ----------
+        labels : list
+            Those that the targets stand for.
+        """
+        return {
+            "X": hash_rows(self.X),
+            "y": hash_array(self.targets, repr(labels).encode()),
+            "sample_weight": hash_array(self.weights),
+            "rows to train on": hash_array(self.rows),
+        }
+
+    def class_weights(self, n_classes):
+        """Return the sum of the weights of each class."""
+        weights = self.once("weights", self.masked_weights)
+        return np.bincount(class_codes(self.targets), weights=weights, minlength=n_classes)
+
+    def make_problem(self, loss, class_factors, weighting, *, masked, n_threads):
+        """Return the problem of the rows with a loss.
+
+        Parameters
+        ----------
+        loss : Loss
+        class_factors : array of shape (n_classes,) or None
+            What the weights of each class are multiplied with.
+        weighting : str
+            What names the class factors.
+        masked : bool
+            Whether rows that do not count have the weight 0.
+        n_threads : int
+        """
+        weights = self.once("weights", self.masked_weights) if masked else self.weights
+        if class_factors is not None:
+            weights = self.once(("weights", weighting), lambda: self._times(weights, class_factors))
+        return Problem(
+            self.X, self.targets, weights, loss, self.n_outputs, n_threads=n_threads,
+            rows=self.engine_rows(),
+        )  # fmt: skip
+
+    def _times(self, weights, class_factors):
+        factors = class_factors[class_codes(self.targets)]
+        return factors if weights is None else weights * factors

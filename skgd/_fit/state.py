@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from skgd._descent.stochastic import Steps
+from skgd._descent.steps import Steps
 from skgd._objective.metric import Metric
 from skgd._problem import Moments
 from skgd._utils.plain import copied, is_plain

@@ -42,8 +42,17 @@ class Targets:
         """Tell whether no row has a weight."""
         return weights is not None and not np.any(weights)
 
-    def class_factors(self, targets, weights, state, is_partial):
-        """Return the weight of each class, or None where all are 1."""
+    def class_factors(self, class_weights, state, is_partial):
+        """Return the factor of the weights of each class, or None where all are 1.
+
+        Parameters
+        ----------
+        class_weights : callable
+            Of the number of classes: the sum of the weights of each.
+        state : FitState
+            Its totals of a stream are changed in place.
+        is_partial : bool
+        """
         return None
 
     def identified(self, coef, intercept, objective):
@@ -186,13 +195,13 @@ class ClassTargets(Targets):
             return False
         sums = np.bincount(class_codes(targets), weights, len(self.classes))
         factors = [self.class_weight.get(label, 1.0) for label in self.classes.tolist()]
-        return not any(factor != 0 for factor, weight in zip(factors, sums, strict=True) if weight)
+        return _weigh_nothing(factors, sums)
 
-    def class_factors(self, targets, weights, state, is_partial):
+    def class_factors(self, class_weights, state, is_partial):
         if self.class_weight is None:
             return None
         if isinstance(self.class_weight, str):
-            return self._balanced_factors(targets, weights, state, is_partial)
+            return self._balanced_factors(class_weights, state, is_partial)
         labels = self.classes.tolist()
         unknown = [label for label in self.class_weight if label not in labels]
         if unknown:
@@ -207,7 +216,7 @@ class ClassTargets(Targets):
                 f"class_weight={shown(self.class_weight)}: pass finite weights >= 0, at "
                 "least two of them above 0."
             )
-        if self.weigh_nothing(targets, weights):
+        if _weigh_nothing(factors, class_weights(len(labels))):
             raise ValueError(
                 f"class_weight={shown(self.class_weight)}: all rows that have a weight above 0 in "
                 "sample_weight are of classes with the weight 0; pass a weight above 0 for one of "
@@ -215,9 +224,9 @@ class ClassTargets(Targets):
             )
         return np.array(factors, dtype=float)
 
-    def _balanced_factors(self, targets, weights, state, is_partial):
+    def _balanced_factors(self, class_weights, state, is_partial):
         k = len(self.classes)
-        sums = np.bincount(class_codes(targets), weights=weights, minlength=k)
+        sums = class_weights(k)
         state.class_weights = sums + (state.class_weights if is_partial else 0.0)
         present = state.class_weights > 0
         factors = np.zeros(k)
@@ -310,13 +319,11 @@ def _labels(y):
         ) from error
 
 
+def _weigh_nothing(factors, sums):
+    """Tell whether no class has both a factor and weight."""
+    return not any(factor != 0 for factor, weight in zip(factors, sums, strict=True) if weight)
+
+
 def class_codes(targets):
     """Return the number of each row's class: targets are signs for two classes."""
     return (targets[:, 0] > 0 if targets.ndim == 2 else targets).astype(np.intp)
-
-
-def class_sums(targets, weights, k):
-    """Return the weight of each class, or of the positive class for two."""
-    if targets.ndim == 1:
-        return np.bincount(targets.astype(np.intp), weights=weights, minlength=k)
-    return 0.5 * (weights.sum() + np.einsum("i,ij->j", weights, targets))

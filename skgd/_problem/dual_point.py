@@ -92,6 +92,12 @@ class DualPoint:
         return sums, sizes
 
 
+def balancing(up, down):
+    """Return the factors of derivatives above and below 0 with which their sums are the same."""
+    least = np.minimum(up, down)
+    return tuple(np.divide(least, s, out=np.ones(len(s)), where=s > 0) for s in (up, down))
+
+
 def _add_products(X, weighted, mean, sums, sizes):
     """Add products of centred rows with numbers to sums, and those of absolute values to sizes."""
     d = len(mean)

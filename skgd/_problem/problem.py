@@ -14,7 +14,7 @@ from scipy import sparse
 
 from skgd._engine import DataTerm, rows_of, signed_targets, value_and_gradient
 from skgd._problem.column_store import ColumnStore
-from skgd._problem.dual_point import DualPoint
+from skgd._problem.dual_point import DualPoint, balancing
 from skgd._problem.expansion import Expansion
 from skgd._problem.moments import Moments
 from skgd._problem.scaled_rows import ScaledRows, dense_scaled_rows, margins_of, single_rows
@@ -51,6 +51,9 @@ class Problem:
     counter : PassCounter or None, default=None
         That of the problem that this one is derived from.
     """
+
+    # Whether the rows lie in blocks, and whether solvers may ask for more than sums over them.
+    is_in_blocks, may_gather = False, True
 
     def __init__(
         self, X, targets, weights, loss, n_outputs, *, n_threads=1, rows=None, counter=None
@@ -133,9 +136,46 @@ class Problem:
         """Return a slice of the rows; sparse ones are not copied where the slice has all."""
         return self.X if len(range(*part.indices(self.n))) == self.n else self.X[part]
 
-    def row_weights(self):
-        """Return the weight of each row, which is 1 without weights."""
-        return np.ones(self.n) if self.weights is None else self.weights
+    def row_weights(self, rows=slice(None)):
+        """Return the weight of each row, or of some, which is 1 without weights."""
+        return (np.ones(self.n) if self.weights is None else self.weights)[rows]
+
+    @property
+    def n_weighted(self):
+        """The number of rows with a weight."""
+        return self.n if self.weights is None else np.count_nonzero(self.weights)
+
+    def row_numbers(self, positions):
+        """Return the numbers of the rows at some positions among those with a weight."""
+        rows = self.weighted_rows()
+        return positions if rows is None else rows[positions]
+
+    def least_weight(self):
+        """Return the least weight above 0."""
+        return 1.0 if self.weights is None else self.weights[self.weights > 0].min()
+
+    # ---- what the targets are --------------------------------------------------------------------
+
+    def target_sizes(self):
+        """Return numbers among which are the least size above 0 of a target, and the largest."""
+        return np.abs(self.targets)
+
+    def class_sums(self):
+        """Return the weight of each class, or of the positive class for two."""
+        weights = self.row_weights()
+        if self.targets.ndim == 1:
+            return np.bincount(self.targets.astype(np.intp), weights=weights, minlength=self.k)
+        return 0.5 * (weights.sum() + np.einsum("i,ij->j", weights, self.targets))
+
+    def best_constant(self):
+        """Return the constant margins with the least loss of a regression, or None."""
+        return self.loss.best_constant(self.targets, self.row_weights())
+
+    def constant_losses(self, intercept):
+        """Return the mean loss of each output where all margins are constants."""
+        weights, margins = self.row_weights(), np.full(self.targets.shape, intercept)
+        values = self.loss.compiled(self.k).apply("value", self.targets, margins)
+        return np.einsum("i,ij->j", weights, values) / weights.sum()
 
     def moments(self):
         """Return the moments of the columns."""
@@ -202,27 +242,40 @@ class Problem:
         Where they are to be balanced, those of the sign that weighs more are scaled down until
         their weighted sum over the rows is 0.
         """
+        if not balanced:
+            return DualPoint(self, self._derivatives(coef, intercept))
+        factors = balancing(*self.derivative_sums(coef, intercept))
+        return self.scaled_gradient_dual_point(coef, intercept, *factors)
+
+    def scaled_gradient_dual_point(self, coef, intercept, up, down):
+        """Return the derivatives as dual variables: positive ones times up, others times down."""
+        values = self._derivatives(coef, intercept)
+
+        def scaled_values(part):
+            derivatives = values(part)
+            return derivatives * np.where(derivatives > 0, up, down)
+
+        return DualPoint(self, scaled_values)
+
+    def derivative_sums(self, coef, intercept):
+        """Return each output's mean positive derivative, and the size of its mean negative one."""
+        values = self._derivatives(coef, intercept)
+        up, down = np.zeros(self.k), np.zeros(self.k)
+        for part in self.row_parts():
+            share, derivatives = self.shares(part), values(part)
+            up += share @ np.maximum(derivatives, 0.0)
+            down += share @ np.maximum(-derivatives, 0.0)
+        return up, down
+
+    def _derivatives(self, coef, intercept):
+        """Return the function of a slice of rows that has the derivatives of their losses."""
         rule = self.loss.compiled(self.k)
 
         def values(part):
             margins = margins_of(self.rows_at(part), coef, intercept)
             return rule.apply("gradient", self.signed_targets(part), margins)
 
-        if not balanced:
-            return DualPoint(self, values)
-        up, down = np.zeros(self.k), np.zeros(self.k)
-        for part in self.row_parts():
-            share, derivatives = self.shares(part), values(part)
-            up += share @ np.maximum(derivatives, 0.0)
-            down += share @ np.maximum(-derivatives, 0.0)
-        least = np.minimum(up, down)
-        up, down = (np.divide(least, s, out=np.ones(self.k), where=s > 0) for s in (up, down))
-
-        def balanced_values(part):
-            derivatives = values(part)
-            return derivatives * np.where(derivatives > 0, up, down)
-
-        return DualPoint(self, balanced_values)
+        return values
 
     def dual_origin(self):
         """Return dual variables that are all 0."""

@@ -30,6 +30,7 @@ from skgd._search.path_search import PathSearch, is_plain, takes_steps
 from skgd._search.scoring import Scoring
 from skgd._search.trials import Trial, train
 from skgd._utils.checks import check_n_jobs, check_sparse
+from skgd._utils.collections import gathered
 from skgd._utils.linalg import one_thread
 from skgd._utils.links import DOC_LINK_TEMPLATE
 from skgd._utils.sklearn_compat import (
@@ -172,7 +173,7 @@ class GDSearchCV(BaseSearchCV):
         check_sparse(X)
         check_n_jobs(self.n_jobs)
         scorer, metric = self._get_scorers()
-        X, y = indexable(X, y)
+        X, y = indexable(gathered(X, "X"), gathered(y, "y"))
         params = check_method_params(X, params=params)
         weights, params = params.get("sample_weight"), self._get_routed_params_for_fit(params)
         candidates = drawn(

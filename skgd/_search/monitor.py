@@ -83,7 +83,7 @@ class ObjectiveMonitor:
         """Return the rows on which the objective of a run is monitored."""
         key = id(problem.weights)
         if key not in self.rows:
-            rows = monitored_rows(problem, self.plan.rows)
+            rows = monitored_rows(problem)
             if rows is None:
                 known = problem.weights is None
                 rows = np.arange(problem.n) if known else np.flatnonzero(problem.weights)

@@ -82,7 +82,7 @@ def _solve_otherwise(objective, x, history):
 def _compressed(objective):
     """Return the objective over CSR rows where dense ones are mostly zero."""
     problem = objective.problem
-    if problem.n * problem.d < Compression.least:
+    if problem.n * problem.d < Compression.least or problem.is_in_blocks:
         return objective
     compressed = problem.compressed(Compression.share)
     return objective if compressed is problem else replace(objective, problem=compressed)

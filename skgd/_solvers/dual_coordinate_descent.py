@@ -46,7 +46,7 @@ def suits(objective):
     if objective.proximal or not np.all((penalty == penalty[0]) & ((penalty > 0) | frozen)):
         return False
     short, long = sorted((problem.n, problem.d))
-    if float(short) ** 2 * long < Limits.exact or frozen.all():
+    if float(short) ** 2 * long < Limits.exact or frozen.all() or not problem.may_gather:
         return False
     is_separable = objective.penalty.separable_form(problem.d) is not None
     return is_separable and _loss_terms(objective.loss, np.zeros((1, problem.k))) is not None

@@ -38,6 +38,7 @@ def suits(objective):
         objective.loss.piecewise_linear(np.zeros((1, problem.k))) is not None
         and p <= Factorisation.largest
         and problem.n * p <= Limits.copied
+        and problem.may_gather
         and objective.penalty.separable_form(problem.d) is not None
     )
 

@@ -91,7 +91,7 @@ def suits(objective):
     """Tell whether an objective has fewer coordinates in the span of its rows."""
     n, d, loss = objective.problem.n, objective.problem.d, objective.loss
     has_solver = loss.has_hessian or loss.smoothing is not None
-    if not (loss.convex and has_solver):
+    if not (loss.convex and has_solver and objective.problem.may_gather):
         return False
     affordable = RowSpace.affordable if loss.smooth else RowSpace.affordable_nonsmooth
     small = n < d and d > RowSpace.few and n**2 * d <= affordable
@@ -129,6 +129,8 @@ def woodbury_suits(objective):
     """Tell whether systems of as many equations as rows are possible, and cheaper."""
     n, d = objective.problem.n, objective.problem.d
     if not objective.loss.constant_hessian or not WoodburyLimits.few < d or not n < d:
+        return False
+    if not objective.problem.may_gather:
         return False
     if n > WoodburyLimits.largest or n * d > WoodburyLimits.copied or not has_ridge(objective):
         return False

@@ -43,7 +43,7 @@ def descend_on_subsamples(objective, x, start_value):
     if objective.loss.constant_hessian or not n_parameters or objective.raw(x)[0].any():
         return x, None
     sizes = _sample_sizes(objective.problem, n_parameters)
-    rows = _shuffled_rows(objective.problem, sizes[-1]) if sizes else None
+    rows = _random_rows(objective.problem, sizes[-1]) if sizes else None
     for size in sizes:
         sample = objective.problem.take(np.sort(rows[:size]))
         newton = Newton()
@@ -55,10 +55,9 @@ def descend_on_subsamples(objective, x, start_value):
 
 def _sample_sizes(problem, n_parameters):
     """Return the sizes of the samples in rising order."""
-    rows = problem.weighted_rows()
-    n_rows = problem.n if rows is None else len(rows)
     least = max(SubsampleStart.least_rows, SubsampleStart.rows_per_parameter * n_parameters)
-    size = min(n_rows // SubsampleStart.growth, int(SubsampleStart.most_numbers / problem.width))
+    size = problem.n_weighted // SubsampleStart.growth
+    size = min(size, int(SubsampleStart.most_numbers / problem.width))
     sizes = []
     while size >= least:
         sizes.append(size)
@@ -66,10 +65,10 @@ def _sample_sizes(problem, n_parameters):
     return sizes[::-1]
 
 
-def _shuffled_rows(problem, size):
-    """Return rows with weight in random order."""
-    rows = problem.weighted_rows()
-    return np.random.default_rng(0).choice(problem.n if rows is None else rows, size, replace=False)
+def _random_rows(problem, size):
+    """Return the numbers of some rows with weight, in random order."""
+    chosen = np.random.default_rng(0).choice(problem.n_weighted, size, replace=False)
+    return problem.row_numbers(chosen)
 
 
 def _ends():

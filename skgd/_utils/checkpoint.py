@@ -185,13 +185,10 @@ def fingerprint(estimator, sample, held_out, free):
     labels = getattr(estimator, "classes_", np.empty(0)).tolist()
     other = held_out is not None and held_out.X is not sample.X
     return {
-        "X": hash_rows(sample.X),
-        "y": _hash(sample.targets, repr(labels).encode()),
-        "sample_weight": _hash(sample.weights),
-        "rows to train on": _hash(sample.rows),
+        **sample.hashes(labels),
         "X_val": hash_rows(held_out.X) if other else "",
-        "y_val": _hash(held_out.targets) if other else "",
-        "sample_weight_val": _hash(held_out.weights) if other else "",
+        "y_val": hash_array(held_out.targets) if other else "",
+        "sample_weight_val": hash_array(held_out.weights) if other else "",
         **parameters,
     }
 
@@ -245,7 +242,7 @@ def _add(digest, array):
     digest.update(np.ascontiguousarray(array).data.cast("B") if array.size else b"")
 
 
-def _hash(array, more=b""):
+def hash_array(array, more=b""):
     """Return a hash of an array or None."""
     digest = hashlib.sha256(more)
     if array is not None:
