@@ -46,7 +46,7 @@ HEADERS = [path.as_posix() for path in sorted(Path("skgd").rglob("*.h"))]
 
 
 def extension(source):
-    """Return the extension of a .pyx file, compiled anew after a change to any header."""
+    """Return the extension of a .pyx file, compiled again after a change to any header."""
     name = ".".join(source.with_suffix("").parts)
     found = Extension(name, [source.as_posix()], depends=HEADERS)
     found.cython_directives = DIRECTIVES

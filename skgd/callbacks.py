@@ -274,7 +274,7 @@ class Checkpoint(_OfEpochs):
 
     Fit again with the same data and the same parameters: the fit resumes after the last epoch that
     was written. A step rule ends with the same weights, to the bit, as if it had never stopped; a
-    full-batch optimizer starts anew from the last iterate and finds the same minimum. The file is
+    full-batch optimizer starts again from the last iterate and finds the same minimum. The file is
     replaced in one step, so that a kill leaves the old one or the new one, and removed when a fit
     ends; after a kill, Ctrl-C, an error or another callback's stop it stays. ``max_iter``, ``tol``,
     ``n_iter_no_change``, ``n_jobs``, ``verbose`` and ``on_divergence`` may change in between.
@@ -292,7 +292,7 @@ class Checkpoint(_OfEpochs):
     path : str or path
         Where the file is, in a folder that exists.
     every : int, default=1
-        Write after each so many epochs.
+        The number of epochs between writes.
 
     Raises
     ------
@@ -357,7 +357,7 @@ class PrintProgress(_OfEpochs):
     Parameters
     ----------
     every : int, default=1
-        Print after each so many epochs.
+        The number of epochs between lines.
 
     Examples
     --------

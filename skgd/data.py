@@ -1,7 +1,7 @@
 """Data that doesn't fit in memory: from files and streams to memory maps that estimators take.
 
 A fit reads its rows several times, and reading Parquet again for each pass takes five times as long
-as to write the numbers down once and map them into memory (8.4 s beside 1.6 s for a fit on
+as to write the numbers down once and map them into memory (8.4 s against 1.6 s for a fit on
 1 million x 50). Only the batch that is being written is in memory; of a map, what the operating
 system has room for.
 """

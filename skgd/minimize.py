@@ -1,4 +1,4 @@
-"""The optimizers on any function of an array, with the whole path kept to be looked at."""
+"""The optimizers on any function of an array, with the whole path kept for inspection."""
 
 import inspect
 
@@ -349,7 +349,7 @@ def _make_optimizer(optimizer, learning_rate, bounds):
         raise ValueError(
             f"learning_rate={shown(learning_rate)}: pass None for the plain rate of {name}, "
             f"{made.plain_rate}, a positive number, a Schedule, or a function of an array of step "
-            "numbers; nothing is known of a function that a rate could be found from."
+            "numbers; nothing is known about a function that a rate could be found from."
         )
     if isinstance(made, LBFGS) and bounds is not None:
         raise ValueError(

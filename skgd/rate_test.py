@@ -26,7 +26,7 @@ SKIPPED = 0.25
 
 @dataclass(frozen=True)
 class RateTest:
-    """What a range test has found.
+    """What a range test found.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ def gradient_data(n, d, dtype=np.float64):
 def alternate(functions, repetitions, calls=1):
     """Return the seconds of each function's calls, one row a repetition, taken in turn.
 
-    Each begins after a rest: BLAS's threads go on spinning for a while, and take cores from who
+    Each begins after a rest: BLAS's threads keep spinning for a while, and take cores from who
     comes after them.
     """
     times = np.empty((repetitions, len(functions)))

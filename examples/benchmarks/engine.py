@@ -1,4 +1,4 @@
-"""skgd's engine beside its peers: seconds, ratios and the bars that they are held to.
+"""skgd's engine and its peers: seconds, ratios and the bars that they are held to.
 
 A race times whole fits, validation included, of a peer and of skgd in turn in one process: the same
 data, epochs, batch length, rate and regularisation, rows in a new random order each epoch. skgd
@@ -259,9 +259,10 @@ def python_optimizer(shrink, repetitions):
         over = 1e6 * np.median(times[:, 0] - times[:, 2]) / n
         name = f"python optimizer, precondition={value!r}"
         print_figure(f"{name}, batch 1, over NumPy's own time", over, "us a step", most=2.0)
-        print_figure(f"{name}, batch 1, beside the built-in", ratio(times, 0, 1), "x")
+        print_figure(f"{name}, batch 1, relative to the built-in", ratio(times, 0, 1), "x")
         times = alternate(contenders(100, batch_size=256, precondition=value), repetitions)
-        print_figure(f"{name}, batch 256, beside the built-in", ratio(times, 0, 1), "x", most=1.5)
+        figure = f"{name}, batch 256, relative to the built-in"
+        print_figure(figure, ratio(times, 0, 1), "x", most=1.5)
 
 
 def bandwidth(shrink, repetitions):
@@ -276,17 +277,18 @@ def bandwidth(shrink, repetitions):
         name = f"bandwidth, {len(X)}x{d}"
         print_figure(f"{name}, X.sum()", speed[0], "GB/s")
         for k, column in ((1, 1), (2, 3)):
-            beside = ratio(times, column + 1, column)
+            relative = ratio(times, column + 1, column)
             print_figure(f"{name}, full gradient, n_jobs={k}", speed[column], "GB/s")
-            print_figure(f"{name}, beside X @ w with {k} BLAS threads", beside, "x", least=0.6)
-        print_figure(f"{name}, beside X.sum(), n_jobs=1", ratio(times, 0, 1), "x", least=least)
+            figure = f"{name}, relative to X @ w with {k} BLAS threads"
+            print_figure(figure, relative, "x", least=0.6)
+        print_figure(f"{name}, relative to X.sum(), n_jobs=1", ratio(times, 0, 1), "x", least=least)
 
 
 def threads(shrink, repetitions):
     n = 1_000_000 // shrink
     data = gradient_data(n, 20)
     times = alternate([partial(skgd_gradient, *data, n_threads=k) for k in (1, 2)], 3 * repetitions)
-    print_figure(f"threads, {n}x20, full gradient, 2 beside 1", ratio(times, 0, 1), "x", least=1.4)
+    print_figure(f"threads, {n}x20, full gradient, 2 against 1", ratio(times, 0, 1), "x", least=1.4)
     models = [GDClassifier(optimizer="lbfgs", max_iter=5, tol=None, n_jobs=k) for k in (1, 2, 4)]
     coefs = [model.fit(*dense(n, 20, 2)).coef_ for model in models]
     same = all(np.array_equal(coefs[0], coef) for coef in coefs)

@@ -1,4 +1,4 @@
-"""Rows beyond memory and beyond one machine: Dask beside memory, and a spool beside reading.
+"""Rows beyond memory and beyond one machine: Dask against memory, and a spool against reading.
 
     python large_data.py [--only dask|overhead|kills|spool] [--rows N] [--kills N]
 
@@ -79,7 +79,7 @@ def best_of(function, repetitions=3):
     return min(seconds), result
 
 
-def dask_beside_memory(client, n):
+def dask_against_memory(client, n):
     from skgd import GDClassifier, GDRegressor
 
     models = {
@@ -125,7 +125,7 @@ def peer(client, n):
 
 
 def overhead(client):
-    """Print what a pass takes beside its work."""
+    """Print the overhead of a pass."""
     from skgd import GDClassifier
 
     for n_parts in (2, 8, 40, 200):
@@ -269,7 +269,7 @@ def main():
         if options.only in ("", "kills"):
             kills(client, options.kills)
         if options.only in ("", "dask"):
-            dask_beside_memory(client, options.rows)
+            dask_against_memory(client, options.rows)
 
 
 if __name__ == "__main__":

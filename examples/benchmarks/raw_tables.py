@@ -1,4 +1,4 @@
-"""Fit raw tables with nothing but defaults, and say how far from the minimum each fit ends.
+"""Fit raw tables with only defaults, and say how far from the minimum each fit ends.
 
     python raw_tables.py FOLDER [--only NAME ...] [--max-rows 120000] [--no-peers] [--fast]
     python raw_tables.py --synthetic
@@ -7,7 +7,7 @@ FOLDER holds .npz tables and the ``load.py`` that reads them. The columns are no
 set: the missing share of the possible decrease, (F - F*) / (F0 - F*), where F0 belongs to the best
 constant model and F* to an independent solver (least squares by QR, Newton's method with the full
 Hessian); "~" marks sets too wide for that, where F* is the lowest value that a Newton-CG or any
-solver of the line found. Beside it SGD on raw and on standardised columns, and Ridge or
+solver of the line found. Next to it SGD on raw and on standardised columns, and Ridge or
 LogisticRegression on the same objective, each with its missing share and its seconds.
 
 --synthetic makes 200 000 rows and 100 columns, well scaled or spanning 1 to 1000 with offsets, and

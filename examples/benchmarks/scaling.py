@@ -52,7 +52,7 @@ def fit(X, y, way, model=GDClassifier, **parameters):
 # ---- files --------------------------------------------------------------------------------------
 
 def write_dense(folder, n, d):
-    """Write X in blocks, so that files larger than memory can be made, and targets beside it."""
+    """Write X in blocks, so that files larger than memory can be made, and targets next to it."""
     rng, y = np.random.default_rng(0), np.empty(n, dtype=int)
     X = np.lib.format.open_memmap(folder / "X.npy", "w+", shape=(n, d))
     for start in range(0, n, 65536):

@@ -1,4 +1,4 @@
-"""A search in one pass beside GridSearchCV: seconds, ratios and the bars that they are held to.
+"""A search in one pass against GridSearchCV: seconds, ratios and the bars that they are held to.
 
 Each race searches one grid on five folds, with the same number of epochs on both sides, the fit of
 the best candidate included. The peer, GridSearchCV, gets ``n_jobs=2``; so does GDSearchCV. Ratios

@@ -1,4 +1,4 @@
-"""Judge the solvers by a table of loss x penalty x shape, each cell beside its peers on the same F.
+"""Judge the solvers by a table of loss x penalty x shape, each cell with its peers on F.
 
     python solvers.py [FOLDER] [--only WORDS] [--repetitions 3] [--quick] [--without] [--no-peers]
 
@@ -37,7 +37,7 @@ TOLS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
 # Seconds that a fit of a peer may take, those after which fits are not repeated, and those up to
 # which they are repeated `OFTEN` times as often.
 LIMIT, LONG, SHORT, OFTEN = 60.0, 5.0, 0.1, 5
-# Bars: how often the best peer's time a cell may take, what it may take besides, and the mean.
+# Bars: how often the best peer's time a cell may take, what it may take in addition, and the mean.
 WORST, SLACK, MEAN = 1.5, 3e-3, 2.0
 
 

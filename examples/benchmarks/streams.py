@@ -1,4 +1,4 @@
-"""Learn from streams by default, beside scikit-learn's SGD behind a running scaler.
+"""Learn from streams by default, compared with scikit-learn's SGD behind a running scaler.
 
     python streams.py [--only NAME] [--calls 1 10 50 500] [--rows 200 500 1000 5000]
 

@@ -1,4 +1,4 @@
-"""How far SVRG and SAGA come per pass and per second, beside scikit-learn's sag and saga.
+"""How far SVRG and SAGA come per pass and per second, compared with scikit-learn's sag and saga.
 
     python examples/benchmarks/variance_reduction.py
 

@@ -13,7 +13,7 @@ from skgd._utils.checks import shown
 # Rows that a memory map is shuffled by: one block is read from the disk at a time.
 SHUFFLED_BLOCK = 4096
 # The share of the memory that a memory map may take and is still shuffled row by row. joblib's maps
-# lie in memory beside the array that they are a copy of, so larger ones are not joblib's.
+# lie in memory next to the array that they are a copy of, so larger ones are not joblib's.
 SHARE_OF_MEMORY = 0.5
 # Where Linux tells how much memory a container may use.
 LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

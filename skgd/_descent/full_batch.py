@@ -24,8 +24,8 @@ def train_full_batch(
     ignores_tol : bool, default=False
         Whether the optimizer itself tells when the minimum is reached.
     confirm : callable or None
-        Tells of a point at which the gradient says "tol" whether that is so. Where it is not, the
-        descent goes on, and asks again once the gradient is half as long.
+        Returns whether a point whose gradient satisfies "tol" is the minimum. Where it is not, the
+        descent continues, and asks again once the gradient is half as long.
     """
     monitor = _Monitor(optimizer, objective, x, history, reported, enough, ignores_tol, confirm)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -102,7 +102,7 @@ class _Monitor:
             )
 
     def _is_confirmed(self, x, decrement):
-        """Tell whether a point at which the gradient says so is the minimum; or go on."""
+        """Tell whether a point at which the gradient says so is the minimum; or continue."""
         is_asked = decrement <= 0.25 * self.denied
         if is_asked and self.confirm(x):
             return True

@@ -22,7 +22,7 @@ DIVERGED = 10.0
 # A run has ended worse than it began where its objective is higher by this share: noise is not.
 WORSE = 0.01
 # What is nothing in units of the objective, and below what share of one the best constant model has
-# nothing but rounding left: no share of that tells anything.
+# only rounding left, and no fraction of it means anything.
 NEGLIGIBLE, NOTHING = 1e-6, 1e-12
 
 COLUMNS = (
@@ -193,7 +193,7 @@ class History:
         self.stop = self.stop or stop
 
     def resume(self):
-        """Go on with another descent."""
+        """Continue with another descent."""
         self.stop = None
 
     def halt(self, stop):
@@ -326,7 +326,7 @@ class History:
         self.unmonitored.append((coef, intercept))
 
     def _end_epoch(self, model):
-        """Tell of the end of an epoch; return whether a callback wants to stop."""
+        """Report the end of an epoch; return whether a callback wants to stop."""
         return self.tasks is not None and self.tasks.end_epoch(
             self.table, lambda: self.attributes(*model())
         )

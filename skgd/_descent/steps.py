@@ -69,7 +69,7 @@ class Steps:
             self.average, self.averaged = self.parameters.copy() if wanted else None, 0
 
     def copy(self):
-        """Return a run that goes on from here without changing this one."""
+        """Return a run that continues from here without changing this one."""
         average = None if self.average is None else self.average.copy()
         return replace(
             self, parameters=self.parameters.copy(), state=self.state.copy(), average=average

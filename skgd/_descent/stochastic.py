@@ -18,8 +18,8 @@ from skgd._descent.steps import average_count, fresh_rules, take_steps
 from skgd._engine import Sweep, VarianceReducedSweep
 from skgd.schedules import checked_rates
 
-# Rows on which a stochastic run monitors its objective between the epochs: at most so many, and so
-# many numbers, and this share of the rows; at least so many. They lie in runs of neighbours, which
+# Rows on which a stochastic run monitors its objective between the epochs: at most this many rows,
+# numbers and fraction of the rows; at least this many. They lie in runs of neighbours, which
 # are faster to read. All rows up to 16 384 took up to 70 % of an epoch of 20 000 x 1 000.
 MONITORED_ROWS, MONITORED_NUMBERS, MONITORED_SHARE = 16384, 2**21, 1 / 8
 LEAST_MONITORED, NEIGHBOURS = 2048, 16
@@ -120,7 +120,7 @@ def enter(epoch, steps, objective, schedule, history, patience):
     Returns
     -------
     bool
-        Whether the steps have begun again, because they had exploded and the rate could be cut.
+        Whether the steps have begun again, because they had diverged and the rate could be cut.
     """
     passes = epoch.passes + history.passes
     if epoch.values is None:
@@ -140,7 +140,7 @@ def enter(epoch, steps, objective, schedule, history, patience):
 
 
 def conclude_epoch(steps, objective, schedule, history):
-    """Cut the rate where the last epoch has exploded; return whether the steps have begun again."""
+    """Cut the rate where the last epoch has diverged; return whether the steps have begun again."""
     if history.n_iter >= history.max_iter:
         history.is_cut_short = (
             history.stop in (Stop.MAX_ITER, Stop.DIVERGED) and history.tol is not None

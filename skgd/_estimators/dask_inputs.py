@@ -42,8 +42,8 @@ def read_collections(estimator, settings, X, y, sample_weight, *, is_known, rese
         )
     if settings.chooses_alpha:
         raise ValueError(
-            "alpha='auto' with Dask collections: pass a number for alpha, such as the alpha_ of a fit "
-            "to a sample of the rows in memory."
+            "alpha='auto' with Dask collections: pass a number for alpha, such as alpha_ of a fit to "
+            "a sample of the rows in memory."
         )
     if y is None:
         validate_data(estimator, np.zeros((1, 1)), y, reset=False)
@@ -67,14 +67,14 @@ def read_collections(estimator, settings, X, y, sample_weight, *, is_known, rese
     facts = [facts[number] for number in full]
     parts = parts.only(full, [fact.nbytes for fact in facts])
     _check_weight(sample_weight, sum(fact.weight for fact in facts))
-    # Labels of all partitions, and the largest of the targets, tell what all targets are.
+    # Labels of all partitions, and the largest of the targets, describe all targets.
     seen = labels_of(facts) if is_classification else max(
         (fact.example for fact in facts), key=lambda row: np.abs(row.astype(float)).max()
     )  # fmt: skip
-    learnt = known_targets(settings, vars(estimator), seen) if is_known else (
+    learned = known_targets(settings, vars(estimator), seen) if is_known else (
         learn_targets(settings, seen)
     )  # fmt: skip
-    targets = learnt[0]
+    targets = learned[0]
     n_features = estimator.n_features_in_
     return targets, BlockSample(X, y, sample_weight, parts, facts, targets, dtype, n_features)
 

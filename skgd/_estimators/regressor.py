@@ -39,14 +39,15 @@ class GDRegressor(RegressorMixin, BaseGD):
         steps with a learning rate; full-batch optimizers, such as "gradient_descent" and "lbfgs",
         find their own steps.
     learning_rate : float, Schedule or callable, default="auto"
-        The rate of a step rule, in units of the metric; a callable gets an array of step numbers.
+        The learning rate of a step rule, dimensionless with preconditioning; a callable gets an
+        array of step numbers.
     batch_size : {"auto", "full"}, int or float, default="auto"
         Rows of a step; a float is a share of all rows. "auto" is an eighth of them, 256 at most,
         and a single row in ``partial_fit`` with SGD and no rate.
     shuffle : bool, default=True
         Whether to read the rows in a new random order in each epoch.
     precondition : {"auto", "diagonal", "full", None}, default="auto"
-        The metric of descent. "diagonal" takes out the scales of the columns and the curvature of
+        The metric of descent. "diagonal" removes the scales of the columns and the curvature of
         the loss; "full" the correlations of the columns too, for full-batch optimizers and smooth
         penalties, up to some 1500 columns. None descends in raw coordinates. "auto" is "diagonal";
         the "auto" optimizer's Newton steps need no more.
@@ -73,9 +74,9 @@ class GDRegressor(RegressorMixin, BaseGD):
         best constant, and at zero with ``precondition=None``; so does a classifier with a
         ``learning_rate`` of one's own or in ``partial_fit``.
     on_divergence : {"recover", "raise"}, default="recover"
-        Whether an exploding run warns and returns its best iterate, or raises.
+        Whether a diverging run warns and returns its best iterate, or raises.
     warm_start : bool, default=False
-        Whether fit goes on from the last fit.
+        Whether fit continues from the last fit.
     n_jobs : int, default=None
         Threads of full passes, and of batches of dense rows; None is 1, -1 all cores. The results
         are the same to the bit.

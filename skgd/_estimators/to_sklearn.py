@@ -62,7 +62,7 @@ class Terms:
 
     @property
     def C(self):
-        """The factor of summed losses beside a penalty without one."""
+        """The factor of summed losses, relative to a penalty without one."""
         total = self.alpha * self.weight
         return 1.0 / total if total > 0 else np.inf
 
@@ -218,7 +218,7 @@ def _with_coefficients(model, estimator, coef, intercept):
 
 
 def _described(model, estimator, **attributes):
-    """Set attributes, and those that tell of the features and of the fit."""
+    """Set attributes, and those that describe the features and the fit."""
     for name in ("n_features_in_", "feature_names_in_", "n_iter_"):
         if hasattr(estimator, name):
             attributes[name] = getattr(estimator, name)

@@ -2,7 +2,7 @@
 
 import functools
 
-# What a fit sets beside the public attributes.
+# What a fit sets in addition to the public attributes.
 PRIVATE = ("_memory", "_n_outputs", "_single_output", "_weight_sum")
 
 

@@ -17,7 +17,7 @@ from skgd.schedules import checked_rates
 # The share of the steps' work that a step for the duality gap may take, of which there are some
 # ten. The same where it is to tell whether steps have stopped too early, and what it may at least.
 GAP_SHARE, GAP_SHARE_IN_DOUBT, LITTLE_WORK = 0.05, 1.0, 1e8
-# What an epoch takes beside its multiplications, in multiplications.
+# The overhead of an epoch, in multiplications.
 EPOCH = 2e5
 # Passes that look for a further decrease: at least, and as a share of those so far.
 PROBES, PROBED = 10, 0.2
@@ -29,7 +29,7 @@ BEYOND, MULTIPLE = 1e200, 1e3
 
 
 class Accuracy:
-    """What is known of the distance from the minimum at which a run has ended.
+    """What is known about the distance from the minimum at which a run has ended.
 
     Parameters
     ----------

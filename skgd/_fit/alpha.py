@@ -1,9 +1,9 @@
 """``alpha="auto"``: the alpha of the least leave-one-out loss, or of the least loss of five folds.
 
 Leave-one-out losses follow from fits to all rows where the loss is smooth and the penalty squared
-(`_solvers.leave_one_out`). Elsewhere five folds are fitted along the path, each fit going on from
+(`_solvers.leave_one_out`). Elsewhere five folds are fitted along the path, each fit continuing from
 the last one. What is left out is a row with its whole weight; the others keep theirs, and the
-penalty the factor ``alpha sum(s)`` that it has beside the sum of all losses.
+penalty the factor ``alpha sum(s)`` that it has relative to the sum of all losses.
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from skgd._utils.names import shown
 FOLDS = 5
 # How the fits to the folds end, whatever ends the fit itself.
 MAX_ITER, TOL = 1000, 1e-4
-# How often a path goes on to smaller alphas because its last one is the best, and how far.
+# How often a path continues to smaller alphas because its last one is the best, and how far.
 EXTENSIONS, EXTENSION = 6, 0.03
 
 
@@ -45,7 +45,7 @@ class AlphaChoice:
 
     @property
     def attributes(self):
-        """The attributes of an estimator that tell of its alpha."""
+        """The attributes of an estimator that describe its alpha."""
         return {"alpha_": self.alpha, "alpha_path_": self.path}
 
 
@@ -183,7 +183,7 @@ def _folds(settings, targets, sample):
 
 
 class FoldPath:
-    """Fits to the rows of a fold along falling alphas, each going on from the last one.
+    """Fits to the rows of a fold along falling alphas, each continuing from the last one.
 
     Parameters
     ----------

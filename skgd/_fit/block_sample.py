@@ -1,6 +1,6 @@
 """The rows of a fit that lie in blocks elsewhere.
 
-Partitions are checked where they lie, and tell of themselves: `PartFacts`. From these come the
+Partitions are checked where they lie, and describe themselves: `PartFacts`. From these come the
 classes, so that targets are encoded in the same way everywhere, and the weights of the classes.
 """
 
@@ -29,7 +29,7 @@ class Part(NamedTuple):
 
 
 class PartFacts(NamedTuple):
-    """What a partition tells of itself.
+    """What a partition says about itself.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class BlockSample:
     dtype : numpy dtype
     n_features : int
     known : dict
-        What was worked out already, for all runs over the sample.
+        What was computed already, for all runs over the sample.
     """
 
     X: object

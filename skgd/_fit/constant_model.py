@@ -1,7 +1,7 @@
-"""The best model without coefficients: the intercepts with the least loss, and what is known of it.
+"""The best model without coefficients: the intercepts with the least loss, and its derivatives.
 
-No pass over X is needed: a constant model sees nothing but the targets, and of a classification
-nothing but the weights of the classes.
+No pass over X is needed: a constant model sees only the targets, and of a classification
+only the weights of the classes.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What to tell the user of a run: how far it is from the minimum, and what went wrong.
+"""The warnings of a run: how far it is from the minimum, and what went wrong.
 
 A `Diagnosis` turns the outcome of a run into the value of ``optimality_`` and into a list of
 (category, message), which can be tested without a fit.

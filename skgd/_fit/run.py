@@ -43,7 +43,7 @@ class Run:
     is_partial : bool
         Whether this is one epoch of a stream.
     previous : tuple or None
-        The coefficients and intercepts of an earlier call, to go on from.
+        The coefficients and intercepts of an earlier call, to continue from.
     tasks : FitTasks or None
         Who is told of each epoch.
     validation : callable or None
@@ -199,7 +199,7 @@ class Run:
         return objective.raw(x)
 
     def _take_steps(self):
-        """Train by steps, those of a stream anew where its automatic rate was too high for them."""
+        """Train by steps; repeat those of a stream whose automatic rate was too high."""
         history, plan, steps = self.history, self.plan, self.state.steps
         epochs, end = steps.epochs, train_steps(steps, self.objective, plan, history)
         while (
@@ -310,7 +310,7 @@ class Run:
             )
             attributes["history_"]["loss"][row] = losses.sum()
             attributes["history_"]["objective"][row] = values.sum()
-        # Whether the next call goes on from the steps' own parameters or from the attributes.
+        # Whether the next call continues from the steps' own parameters or from the attributes.
         goes_on = coef is last and not has_broken
         self.state.returned = raw_model(attributes, *coef.shape) if goes_on else None
         if steps is not None:

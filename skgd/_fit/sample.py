@@ -26,7 +26,7 @@ class Sample:
     rows : intp array or None
         The numbers of the rows that count, in rising order; None for all.
     known : dict
-        What was worked out already, for all runs over the sample.
+        What was computed already, for all runs over the sample.
     """
 
     X: object

@@ -39,7 +39,7 @@ def make_start(settings, objective, constant, generator, *, previous, is_partial
         The best intercepts without coefficients.
     generator : numpy.random.Generator
     previous : tuple or None
-        The model of an earlier call to go on from.
+        The model of an earlier call to continue from.
     is_partial, preconditioned : bool
     """
     k, d = objective.problem.k, objective.problem.d
@@ -59,7 +59,7 @@ def make_start(settings, objective, constant, generator, *, previous, is_partial
 
 
 def restarted(settings, coef, intercept, outputs, state):
-    """Return a start whose outputs that have known nothing but zeros begin anew.
+    """Return a start in which outputs that have known only zeros start again.
 
     Parameters
     ----------

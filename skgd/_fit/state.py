@@ -106,7 +106,7 @@ class FitState:
 
     @classmethod
     def resumed(cls, state):
-        """Return what a `state` tells of, whose arrays are copied; None for None."""
+        """Return the state that `state` describes, with copies of its arrays; None for None."""
         if state is None:
             return None
         own = {

@@ -25,7 +25,7 @@ class Targets:
 
     @property
     def attributes(self):
-        """The attributes of an estimator that tell of its targets."""
+        """The attributes of an estimator that describe its targets."""
         raise NotImplementedError
 
     def encode(self, y):
@@ -34,7 +34,7 @@ class Targets:
         Raises
         ------
         ValueError
-            If the targets are of another kind than those that were learnt.
+            If the targets are of another kind than those that were learned.
         """
         raise NotImplementedError
 
@@ -149,8 +149,8 @@ class ClassTargets(Targets):
         if classes is None:
             classes = _labels(y)
         check_classes(classes)
-        learnt = cls(classes, settings.loss, settings.fit_intercept, settings.class_weight)
-        return learnt, learnt.numbers(np.searchsorted(classes, y) if codes is None else codes)
+        learned = cls(classes, settings.loss, settings.fit_intercept, settings.class_weight)
+        return learned, learned.numbers(np.searchsorted(classes, y) if codes is None else codes)
 
     def with_settings(self, settings):
         """Return the same for an estimator with other parameters."""
@@ -176,7 +176,7 @@ class ClassTargets(Targets):
         if len(unknown):
             remedy = (
                 "pass all classes in the first call" if self.is_stream
-                else "pass rows of these classes, or fit anew with warm_start=False"
+                else "pass rows of these classes, or fit again with warm_start=False"
             )
             raise ValueError(
                 f"y contains the labels {unknown.tolist()!r}, which are not among the classes "
@@ -257,7 +257,7 @@ def learn_targets(settings, y):
 
 
 def known_targets(settings, attributes, y, *, is_stream=False):
-    """Return the `Targets` that an estimator's attributes tell of, and y as the loss wants it."""
+    """Return the `Targets` that an estimator's attributes describe, and y as the loss wants it."""
     if settings.task == "classification":
         known = ClassTargets(
             attributes["classes_"], settings.loss, settings.fit_intercept, settings.class_weight,

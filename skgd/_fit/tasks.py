@@ -7,7 +7,7 @@ from skgd._utils import checkpoint
 from skgd._utils.sklearn_compat import callback_context
 from skgd.callbacks import PrintProgress
 
-# What may change between a fit that was stopped and the one that goes on from its checkpoint.
+# What may change between a fit that was stopped and the one that continues from its checkpoint.
 FREE_PARAMETERS = {"max_iter", "tol", "n_iter_no_change", "n_jobs", "verbose", "on_divergence"}
 
 
@@ -74,7 +74,7 @@ class FitTasks:
         return self.context is not None or self.printer is not None
 
     def begin(self):
-        """Tell that the fit begins; return the state from which it shall go on, or None."""
+        """Report that the fit begins; return the state to continue from, or None."""
         if not self.callbacks:
             return None
         self.context = callback_context(self.estimator, self.estimator.max_iter)

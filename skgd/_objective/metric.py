@@ -3,7 +3,7 @@
 With ``u = w * scale`` and X centred through the intercept, raw columns of any scale train like
 standardised ones. The objective and its minimiser stay those of raw X, only the path changes. The
 scale is the square root of the objective's curvature along a coefficient, the penalty's included,
-so that a rate has no unit.
+so that a learning rate is dimensionless.
 """
 
 from dataclasses import dataclass, replace
@@ -94,7 +94,7 @@ class Metric:
 
     def shift(self, coef):
         """Return the margins of the columns' means."""
-        # Not by BLAS, whose threads go on spinning beside the engine for a while after each call.
+        # Not by BLAS, whose threads keep spinning next to the engine for a while after each call.
         return (coef * self.mean).sum(axis=1)
 
     def from_raw(self, coef, intercept):

@@ -18,7 +18,7 @@ ROUNDING = 4e-15
 
 
 class Point(NamedTuple):
-    """What a pass over the rows tells of a point, in the units of the metric but for the losses."""
+    """What a pass over the rows says about a point, in the metric; the losses in raw units."""
 
     x: np.ndarray
     raw: tuple
@@ -174,7 +174,7 @@ class Objective:
         return point.value, point.gradient.copy()
 
     def at(self, x):
-        """Return what a pass over the rows tells of x, which is known where x was the last."""
+        """Return what a pass over the rows says about x, which is known where x was the last."""
         if not self._knows(x):
             margins = self.problem.room_for_margins() if self.keeps_margins else None
             raw = self.to_raw(x)
@@ -219,7 +219,7 @@ class Objective:
         return last is not None and last.x.shape == x.shape and bool((last.x == x).all())
 
     def raw(self, x):
-        """Return the coefficients and the intercepts at x, which are known of the last point."""
+        """Return the coefficients and the intercepts at x, which are known from the last point."""
         return self.last[0].raw if self._knows(x) else self.to_raw(x)
 
     def to_raw(self, x):

@@ -14,7 +14,7 @@ is too large the system of that alpha is factorised there.
 set stays, the solution is linear in alpha, so each descent starts on the line through the last two
 solutions. Where sweeps are slow the system of the active set is solved, up to the first coordinate
 that reaches 0 or a bound; where that does not end, the matrix is nearly singular and the
-active-set method (`active_set`) takes over. Gradients are taken anew for each alpha: updates would
+active-set method (`active_set`) takes over. Gradients are taken again for each alpha: updates would
 add up rounding.
 
 References
@@ -223,7 +223,7 @@ class _Descent:
                 return
             if reason != BUSY:
                 self._solve_active(x, gradient, active[:n_active])
-                # Rounding may keep sweeps from what the solve has found.
+                # Rounding may keep sweeps from what the solve found.
                 patience *= Limits.more_patience
                 n_solves += 1
         self._solve_by_active_sets(x, gradient)

@@ -8,7 +8,7 @@ for every alpha,
 A descent starts at the minimum of the alpha before, where the gradient for the new alpha is known
 without a pass over the rows: the loss's part of it stays. The first step is therefore free. Each
 further one takes a pass, whose change of the gradient goes into quasi-Newton pairs; the Hessian is
-made anew only where a step has brought down the decrement by less than a factor of ten.
+computed again only where a step has brought down the decrement by less than a factor of ten.
 
 *Stops* on ``g' H^-1 g <= (SHARE tol)^2 (F0 - F)``. From a warm start a descent ends just below
 what it is asked for, and not far below as from afar: `SHARE` makes up for that. What does not

@@ -1,4 +1,4 @@
-"""A point of a path: a model, and what a fit that had come to it would tell of itself."""
+"""A point of a path: a model, and the attributes that a fit that reached it would have."""
 
 from dataclasses import dataclass
 

@@ -2,8 +2,8 @@
 
 A question is a function of a block and of what is asked, loss and coefficients among them. It
 returns sums over the rows of the block, as a tuple of arrays, and changes nothing that an answer
-depends on: what a block keeps of a point spares it a pass when it is asked again, and is worked
-out in the same way where it has been lost. So an answer is the same, to the bit, whoever gives it.
+depends on: what a block keeps of a point spares it a pass when it is asked again, and is computed
+in the same way where it has been lost. So an answer is the same, to the bit, whoever gives it.
 """
 
 import sys
@@ -21,7 +21,7 @@ LOSSES = 16
 
 
 class NamedLoss(NamedTuple):
-    """A loss, and a name that tells it from others of the same fit."""
+    """A loss, and a name that distinguishes it from others of the same fit."""
 
     name: str
     loss: object
@@ -134,7 +134,7 @@ def _sums(block, means):
 # ---- questions ----------------------------------------------------------------------------------
 
 class Facts(NamedTuple):
-    """What a block tells of itself before anything is asked."""
+    """What a block says about itself before anything is asked."""
 
     n: int
     n_weighted: int

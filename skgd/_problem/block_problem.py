@@ -25,7 +25,7 @@ GATHERED = 2**25
 SAMPLED_TARGETS = 2**22
 # Best constants that are those of the weighted mean of the targets.
 OF_MEAN = {SquaredError.best_constant, Poisson.best_constant, Gamma.best_constant}
-# What a problem has of its rows beside its questions.
+# What a problem has of its rows in addition to its questions.
 ROWS = {"X", "targets", "weights", "data_term"}
 # Samples of rows that are kept.
 SAMPLES = 4

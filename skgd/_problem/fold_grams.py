@@ -23,7 +23,7 @@ from scipy.linalg import lapack
 from skgd._problem.moments import ROUNDING
 from skgd._problem.scaled_rows import row_blocks
 
-# Adding a Gram matrix costs as much as taking that of so many rows: it is read from memory.
+# Adding a Gram matrix costs as much as taking that of this many rows: it is read from memory.
 ROWS_PER_SUM = 3
 # Numbers of all the Gram matrices of groups that are kept: 512 MB.
 KEPT = 2**26
@@ -49,7 +49,7 @@ class Gram:
 
     @classmethod
     def combined(cls, grams, factors):
-        """Return the Gram matrix of the rows of several, each so many times."""
+        """Return the Gram matrix of the rows of several, each this many times."""
         weights = np.array([gram.weight for gram in grams]) * factors
         reference = grams[0].mean
         offsets = np.array([gram.mean - reference for gram in grams])

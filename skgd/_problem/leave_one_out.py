@@ -35,7 +35,7 @@ from skgd._problem.scaled_rows import margins_of
 LEAST = 1e-12
 # Above which h_i l''_i counts as near 1.
 NEAR = 0.99
-# What is left of a row outside of the span of the others, below which it is rounding.
+# What remains of a row outside of the span of the others, below which it is rounding.
 ROUNDING = 1e-11
 
 

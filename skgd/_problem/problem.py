@@ -6,7 +6,7 @@ Each question is a pure function of the rows and of what is asked: sums over the
 coefficients, or some rows for given numbers. Sums are taken block by block, in the blocks' order.
 No solver sees a row, so that a solver works in the same way wherever the rows are. Numbers of
 shape (n_samples, n_outputs), such as margins and derivatives, are kept where they are few and
-worked out again block by block where they are many.
+computed again block by block where they are many.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ from skgd._problem.scaled_rows import ScaledRows, dense_scaled_rows, margins_of,
 from skgd._utils.checks import canonical
 
 # Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each. Where they are more,
-# so many are worked out at a time: 8 MB.
+# this many are computed at a time: 8 MB.
 KEPT, PART = 2**23, 2**20
 # Numbers of a block of rows whose squared norms are taken together.
 NORMS = 2**15

@@ -72,7 +72,7 @@ class SearchTasks:
 
     @contextmanager
     def refitting(self, estimator):
-        """Tell that the best candidate is fitted to all rows, and let it tell of its own tasks."""
+        """Report the fit of the best candidate to all rows, and let it report its own tasks."""
         if not self.listening:
             yield
             return
@@ -89,7 +89,7 @@ class SearchTasks:
 
     @contextmanager
     def evaluating(self, given, pairs, trials):
-        """Tell of candidates that are evaluated together.
+        """Report candidates that are evaluated together.
 
         Parameters
         ----------

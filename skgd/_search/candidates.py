@@ -132,7 +132,7 @@ def alike(chosen, candidates, counts):
         The numbers of candidates.
     candidates : list of dict
     counts : callable
-        Tells of the name of a parameter whether it counts.
+        Returns whether a parameter of a given name counts.
     """
     groups = {}
     for i in chosen:

@@ -80,7 +80,7 @@ class GDSearchCV(BaseSearchCV):
     return_train_score : bool, default=False
         Whether to score on the rows trained on, too.
     race : bool, default=True
-        Whether candidates leave the pass that have diverged, or that cannot win any more by their
+        Whether candidates are dropped that have diverged, or that can no longer win by their
         scores and losses on the held-out rows after 1, 2, 4, 8 ... epochs, or, of more than a few,
         that are neither among the leaders, of whom half as many stay each time, nor as good as the
         best within the noise of the folds. They are scored as they were then. The best score may
@@ -97,7 +97,7 @@ class GDSearchCV(BaseSearchCV):
     Attributes
     ----------
     cv_results_ : dict of arrays
-        As for ``GridSearchCV``, with ``stop_reason`` besides: the gravest of the candidate's folds,
+        As for ``GridSearchCV``, and ``stop_reason``: the gravest of the candidate's folds,
         "race" where it left. The fit time of a candidate is its share of the pass.
     best_estimator_ : estimator
         Fitted to all rows; like the others below where ``GridSearchCV`` has it.

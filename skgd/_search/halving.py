@@ -3,9 +3,9 @@
 After 1, 2, 4, 8 ... epochs every candidate is scored on the held-out rows, and its loss there is
 taken. The last doubling of the epochs gained something: a candidate leaves if the same gain in each
 doubling to come would not bring its mean score up to today's best, allowing for the noise of their
-difference over the folds and for a small margin. Its loss must be as hopeless, beside the least of
-the candidates with the same loss, because a score that moves in jumps may stand still while the
-loss still falls. Among many candidates, half stay after the first epoch and half of those after
+difference over the folds and for a small margin. Its loss must be as hopeless, compared with the
+least of the candidates with the same loss, because a score that moves in jumps may stand still
+while the loss still falls. Among many candidates, half stay after the first epoch and half of those after
 each doubling, but never fewer than a few (successive halving, Jamieson and Talwalkar, AISTATS
 2016): those with the highest extrapolated score or the lowest extrapolated loss, and all whom the
 folds cannot tell from the best. A candidate that has diverged on a fold leaves at once.
@@ -18,7 +18,7 @@ import numpy as np
 
 from skgd._utils.threads import ALONE
 
-# A difference of so many standard errors is noise.
+# A difference of this many standard errors is noise.
 NOISE = 2.0
 # A candidate this close to the best score, as a share of it, may only be unlucky.
 MARGIN = 0.02

@@ -60,13 +60,13 @@ class JointRun:
         return list(self.sweeps)
 
     def keep(self, runs):
-        """Go on with some of the runs."""
+        """Continue with some of the runs."""
         self.sweeps = {run: self.sweeps[run] for run in runs}
         if runs:
             self._assemble()
 
     def _begin(self, runs):
-        """Take runs in, or in anew, from where their steps are."""
+        """Add runs, or add them again, from where their steps are."""
         for run in runs:
             self.sweeps[run] = make_sweep(run.state.steps, run.objective, run.plan)
         self._assemble()

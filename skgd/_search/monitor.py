@@ -21,7 +21,7 @@ TOGETHER = 2**14
 WIDE = 8
 # Coefficients of epochs whose objectives nobody has asked for that are kept, at most.
 UNSEEN = 2**22
-# Columns whose products with each other are worked out, at most.
+# Columns whose products with each other are computed, at most.
 WIDEST = 512
 
 
@@ -92,14 +92,14 @@ class ObjectiveMonitor:
 
 
 class DivergenceMonitor(ObjectiveMonitor):
-    """Looks at those objectives alone that may tell of an explosion, and at the last of each run.
+    """Evaluates only objectives that may show divergence, and the last one of each run.
 
     Nothing else stops a run before `max_iter` that has no `tol`, no validation set and nobody who
     is told of its epochs. Where no slope of the loss is longer than G, the mean loss is at most G
     times the mean distance of the margins from those of the best constant model above the loss of
     that model. The mean square of the distances is a quadratic form in the coefficients, so that
-    most runs need no pass over the rows to know that they have not exploded. What they have come
-    to is kept: a run that explodes in the end returns the best of it.
+    most runs need no pass over the rows to know that they have not diverged. What they have come
+    to is kept: a run that diverges in the end returns the best of it.
     """
 
     def __init__(self, plan, threads=ALONE):
@@ -112,15 +112,15 @@ class DivergenceMonitor(ObjectiveMonitor):
         if sum(ends[run][0].size * (1 + len(run.history.unmonitored)) for run in runs) <= UNSEEN:
             safe.update(*self.threads.map(partial(self._safe, ends), by_weights(runs)))
         found = super().look([run for run in runs if run not in safe], ends)
-        exploded = [
+        diverged = [
             run for run, (_, values) in found.items()
             if run.history.unmonitored and not values.sum() <= _next_bound(run.history)
         ]  # fmt: skip
-        self.threads.map(self._look_back, exploded)
+        self.threads.map(self._look_back, diverged)
         return found
 
     def _safe(self, ends, runs):
-        """Return those of some runs with the same weights that cannot have exploded."""
+        """Return those of some runs with the same weights that cannot have diverged."""
         calm = [run for run in runs if self._is_calm(run) and not run.history.is_last_epoch]
         form = self._form(runs) if calm else None
         if form is None:
@@ -133,7 +133,7 @@ class DivergenceMonitor(ObjectiveMonitor):
         ]
 
     def _is_calm(self, run):
-        """Whether nothing but an explosion can stop a run before `max_iter`."""
+        """Whether only divergence can stop a run before `max_iter`."""
         if run not in self.calm:
             history, schedule = run.history, run.plan.schedule
             told = any(defines(schedule, Schedule, method) for method in ("observe", "recover"))

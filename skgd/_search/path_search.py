@@ -130,7 +130,7 @@ class PathSearch:
         folds = MaskedFolds(self.given, first)
         try:
             made = [folds.fold(number) for number in numbers]
-        except Exception:  # which a fit to the fold alone tells of
+        except Exception:  # which a fit to the fold alone reports
             return {}
         sample = made[0].sample
         least = min(np.count_nonzero(fold.sample.weights) for fold in made)

@@ -254,7 +254,7 @@ class Scoring:
         Parameters
         ----------
         models : list of GDClassifier or GDRegressor
-            That differ in nothing but their parameters and coefficients.
+            That differ only in their parameters and coefficients.
         values : array of shape (n_models, n_outputs, n_rows)
         y : array of shape (n_rows,) or (n_rows, n_targets)
         params : dict

@@ -45,7 +45,7 @@ class Trial:
         self.seconds = self.score_time = 0.0
 
     def begin(self):
-        """Make the run; one that no pass can take up goes on alone, to its end."""
+        """Make the run; one that no pass can take up continues alone, to its end."""
         estimator, fold, started = self.estimator, self.fold, time.perf_counter()
         try:
             settings = Settings.of(estimator)
@@ -121,7 +121,7 @@ class Trial:
         self.run = self.end = None
 
     def fail(self):
-        """Keep nothing but the error that is being handled."""
+        """Keep only the error that is being handled."""
         if self.strict:
             raise
         self.run = self.end = self.model = self.score = None
@@ -143,7 +143,7 @@ class Group:
         self.joint = JointRun([trial.run for trial in trials], threads, monitor)
 
     def epoch(self):
-        """Take an epoch; return the groups that go on."""
+        """Take an epoch; return the groups that continue."""
         live = [trial for trial in self.trials if trial.run is not None]
         if len(live) < len(self.trials):
             self.trials = live
@@ -182,7 +182,7 @@ def train(trials, threads, race=None, monitor=ObjectiveMonitor):
     monitor : class
         Of what evaluates the objectives.
     """
-    # What the trials of a fold share is worked out by the first of them.
+    # What the trials of a fold share is computed by the first of them.
     firsts = list({trial.fold: trial for trial in reversed(trials)}.values())
     told = any(trial.tasks is not None for trial in trials)
     # Callbacks hear of one fit after the other.

@@ -1,6 +1,6 @@
 """What ``optimizer="auto"`` stands for: the cheapest solver that suits the objective.
 
-More columns than rows are descended in the span of the rows. Each solver's module says for itself
+More columns than rows are descended in the span of the rows. Each solver's module says
 whether it suits an objective, what it costs (see `costs`), and how it minimises it.
 """
 

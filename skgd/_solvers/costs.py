@@ -16,7 +16,7 @@ class Factorisation:
     # Multiplications from which a Hessian is used for several steps where that will do.
     costly = 1e7
     # Multiplications of a Hessian in the time of one of size ** 3 in its eigendecomposition: on
-    # digits (1797 rows, size 650) 0.05 ns beside 0.27 ns.
+    # digits (1797 rows, size 650) 0.05 ns against 0.27 ns.
     as_slow = 5.0
     # Multiplications from which a sample of the rows stands for all of them, and the rows of that
     # sample, at least and per parameter. Whole fits with all rows took so much longer, of CPU time:
@@ -47,7 +47,7 @@ class LBFGSStart:
     hessian_work = 3e8
     # Multiplications of a Hessian in the time of one of a pass: a matrix product, in cache.
     as_fast = 3.0
-    # The passes that it may take: the price of so many Hessians, and at most.
+    # The passes that it may take: the price of this many Hessians, and at most.
     hessians, most_passes = 4.0, 100
     # It ends once the squared gradient, at the rate of the last `steps` steps, will not fall to
     # this share of the first one within those passes. CPU time of whole fits of log_loss, in units
@@ -116,7 +116,7 @@ class NewtonPathLimits:
     # What `tol` is multiplied with. On 2000 x 500 the scores of log_loss were off by 5e-4 with 1
     # and by 2e-5 with 0.1, which took 1.4 times as long.
     share = 0.1
-    # The decrement as a share of the last one from which the Hessian is made anew.
+    # The decrement as a share of the last one from which the Hessian is computed again.
     slow = 0.1
     # Steps at one alpha. Where more are needed the minimum may be at infinity.
     steps = 60
@@ -170,7 +170,7 @@ class DualDescent:
     # The passes of a round: at least, as a share of those before, and at most; what a sweep over
     # few rows counts at least.
     least, growth, most, sweep = 3.0, 0.4, 10.0, 0.02
-    # A descent has stalled where, after so many passes, the last half of them has left more than
+    # A descent has stalled where, after this many passes, the last half of them has left more than
     # this share of the gap.
     patience, stalled = 200.0, 0.5
     # The passes of a descent, and those for each unit of `mean |x - m|^2 / (alpha n)` where rows
@@ -200,7 +200,7 @@ class NewtonLimits:
     # again.
     reused = 0.1
     # The share of the squared gradient that may lie in the null space of a Hessian: rows far from
-    # their targets have no curvature, and a slope all the same.
+    # their targets have no curvature, and yet a slope.
     null_space = 1e-4
     # The share of the first squared gradient that is no more than rounding.
     rounding = 1e-20
@@ -217,7 +217,7 @@ class ActiveSet:
     least, growth = 64, 2
     # The damping of a solve, and the curvature below which it decreases no further.
     damping, least_damped = 1e-12, 1e-3
-    # The coordinates that may become active before the others are factorised anew.
+    # The coordinates that may become active before the others are factorised again.
     held = 100
     # Squared steps this small, as a share of the point's size, are rounding.
     rounding = 1e-26
@@ -255,7 +255,7 @@ class Gap:
     """Duality gaps."""
 
     # Multiplications for a Hessian up to which a fit tells its gap unasked, and what a Newton step
-    # takes beside its multiplications.
+    # takes in addition to its multiplications.
     affordable, step = 3e8, 1e6
     # Products with a Hessian that is not factorised, for a step.
     products = 100
@@ -323,7 +323,7 @@ class LeaveOneOut:
     # The ratio of the best alpha and its neighbour from which alphas between them are tried, and
     # how many at most.
     apart, between = 4.0, 3
-    # How often a path goes on to smaller alphas because the loss has fallen by this share to its
+    # How often a path continues to smaller alphas because the loss has fallen by this share to its
     # last one, and how far: columns that are nearly collinear have their best alphas there.
     extensions, extension, falling = 6, 1e-2, 1e-3
     # The eigenvalue of a Gram matrix, in units of its diagonal, that is rounding; the smallest

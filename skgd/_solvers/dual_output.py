@@ -249,7 +249,7 @@ class OutputDual:
         return moved
 
     def _check(self):
-        """Look at the primal and the dual point, and choose the active rows anew."""
+        """Look at the primal and the dual point, and choose the active rows again."""
         state, rows = self.state, self.rows
         state.settle(rows.mean)
         margins = state.margins()

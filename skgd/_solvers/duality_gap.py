@@ -162,7 +162,7 @@ def _hidden_lengths(hessian, hidden, floor, sizes):
         Those of the objective.
     """
     squares, lengths = hidden**2 / floor, np.zeros(hidden.shape)
-    # Beside a column that depends on others its own small penalty bounds nothing.
+    # Next to a column that depends on others its own small penalty bounds nothing.
     faint = squares > Gap.rounding * sizes
     if np.count_nonzero(faint) <= Gap.few_faint:
         for j in np.flatnonzero(faint):
@@ -421,7 +421,7 @@ def knows_gap(objective):
 
 
 def confirmation(objective, history, smooth=None):
-    """Return a bound, and what tells of a point whether its gap is as small as `tol` says.
+    """Return a bound, and a function that checks whether the gap of a point meets `tol`.
 
     The metric's gradient says little of the distance where columns are correlated or a loss is
     smoothed. None and None where no gap is known at an ordinary point.

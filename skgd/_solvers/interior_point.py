@@ -1,8 +1,8 @@
 """A primal-dual interior point method for piecewise-linear losses.
 
 Such a loss is a sum of functions ``max over low <= a <= high of a (z - position)``, and so are l1
-and bounds on the coefficients. With the dual variables a as unknowns beside the parameters x, and
-slacks ``z - position = above - below``, the conditions of optimality are::
+and bounds on the coefficients. With the dual variables a as unknowns in addition to the parameters
+x, and slacks ``z - position = above - below``, the conditions of optimality are::
 
     diag x + A' (share a) + (penalty's a) = 0
     above (high - a) = 0,   below (a - low) = 0,   above, below >= 0
@@ -308,7 +308,7 @@ class _PiecewiseLinear:
         return np.sum(self.share * self.dual, axis=0)
 
     def at_kink(self, z):
-        """Tell of each kink whether z is near it, and its dual variable far from the ends."""
+        """Return for each kink whether z is near it and its dual variable far from the ends."""
         up, down = self._sides()
         away = np.abs(z - self.position)
         longest = np.minimum(np.where(self.upper, up, np.inf), np.where(self.lower, down, np.inf))

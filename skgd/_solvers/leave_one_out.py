@@ -212,7 +212,7 @@ def _is_flat(losses, baseline):
 
 
 class _Minimum:
-    """The minimum of an objective, as alpha goes on."""
+    """The minimum of an objective, as alpha changes along a path."""
 
     def __init__(self, objective_at, start, baseline):
         self.objective_at, self.model, self.baseline = objective_at, start, baseline

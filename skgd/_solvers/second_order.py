@@ -1,8 +1,8 @@
 """Newton's method with its warm starts and its checks.
 
 Many rows are sampled for the start. Where too many rows are so far from their targets that the
-Hessian does not see them, L-BFGS goes on. Where a duality gap is cheap it tells a plateau from the
-minimum.
+Hessian does not see them, L-BFGS continues. Where a duality gap is cheap, it distinguishes plateaus
+from the minimum.
 """
 
 from skgd._descent.full_batch import train_full_batch

@@ -206,7 +206,7 @@ def check(path, state, expected):
     if other:
         raise ValueError(
             f"path={path!r} is the checkpoint of a fit in which {', '.join(other)} differed: "
-            f"{REMEDY} to start anew."
+            f"{REMEDY} to start again."
         )
 
 

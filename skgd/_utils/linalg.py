@@ -58,7 +58,7 @@ def damped(hessian, damping):
 def solver(hessian):
     """Return the function that solves systems with a Hessian.
 
-    Directions without curvature are left alone: along them the gradient is nothing but rounding.
+    Directions without curvature are left alone: along them the gradient is only rounding.
     """
     live = hessian.diagonal() > 0
     if not live.all() or not live.size:

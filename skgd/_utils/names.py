@@ -4,7 +4,7 @@ from difflib import get_close_matches
 
 # The most characters of a value that a message shows.
 SHOWN = 200
-# What other libraries call the same thing: scikit-learn, Keras, torch, statsmodels, SciPy. Names
+# Names of the same in other libraries: scikit-learn, Keras, torch, statsmodels, SciPy. Names
 # are compared in lower case and without anything between letters, see `_plain`.
 SYNONYMS = {
     "loss": {

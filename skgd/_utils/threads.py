@@ -24,7 +24,7 @@ class Threads:
             self.pool.shutdown()
 
     def map(self, function, jobs):
-        """Return the results of all jobs; after an error, or Ctrl-C, none of them goes on."""
+        """Return the results of all jobs; after an error, or Ctrl-C, none of them continues."""
         jobs = list(jobs)
         if min(self.n, len(jobs)) <= 1:
             return [function(job) for job in jobs]
@@ -41,7 +41,7 @@ class Threads:
         return [job.result() for job in under_way]
 
     def pause(self):
-        """Raise in a job that takes long, once the others are not to go on."""
+        """Raise in a job that takes long, once the others are not to continue."""
         if self.is_stopped:
             raise KeyboardInterrupt
 

@@ -23,7 +23,7 @@ class Display:
         return ax, own
 
     def _add_legend(self, own):
-        """Add a legend: beside the axes of an own figure, else where it hides least."""
+        """Add a legend: next to the axes of an own figure, else where it hides least."""
         place = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if own else {"loc": "best"}
         if self.ax_.get_legend_handles_labels()[0]:
             self.ax_.legend(frameon=not own, **place)

@@ -4,7 +4,7 @@ import numpy as np
 
 from skgd.schedules.base import Schedule
 
-# The share of its first rate with which a step rule goes on after another optimizer's fit.
+# The share of its first rate with which a step rule continues after another optimizer's fit.
 REFINED = 0.03
 # What an automatic rate grows by in an epoch that is the best so far.
 GROWTH = 1.2
@@ -12,7 +12,7 @@ GROWTH = 1.2
 ENDING = 0.2
 # A rate is halved after as many epochs, and memories of its rule, without a new least objective.
 FLAT_EPOCHS, FLAT_HORIZONS = 4, 2
-# Once it was halved, noise is what holds the objective up: so many epochs show that it does again.
+# Once the rate was halved, noise holds the objective up: this many epochs show that it does again.
 # Adam on text, 20 000 x 30 000, ends after 48 epochs at 0.02 % of the possible decrease with 2
 # epochs, and after 60 at 0.03 % with 4; SGD on single rows after 40 instead of 72.
 NOISY_EPOCHS = 2
@@ -28,7 +28,7 @@ HOPELESS = 1e-9
 # A stream's rate begins to fall after as many steps, and rows for each parameter; see
 # examples/benchmarks/streams.py: 5 learns 100 columns as fast as 20, with a third of the noise.
 STREAM_STEPS, STREAM_ROWS = 50.0, 5.0
-# The least share of its first rate with which a stream goes on. On 1e5 rows that turn their
+# The least share of its first rate with which a stream continues. On 1e5 rows that turn their
 # coefficients by 3 radians, R2 is 0.980 with it and 0.970 without.
 LEAST_SHARE = 0.01
 # Rows from which deviations are known well enough for full steps: of two rows some column has next
@@ -39,7 +39,7 @@ SURE_ROWS = 16
 class Decaying(Schedule):
     """The automatic rate of a step rule on a stream: ``rate / (1 + (t - first) / steps)^power``.
 
-    The first rows tell little of those to come, so that the rate is estimated anew each time that
+    The first rows tell little of those to come, so that the rate is estimated again each time that
     the rows have doubled.
     """
 
@@ -103,7 +103,7 @@ class Watched(Schedule):
     It grows with each epoch that is the best so far, but for the first one after a cut, and is
     halved where the objective has stopped falling: so it stays as long as noise and curvature
     allow, which is what columns that depend on one another need. It is cut to a quarter where the
-    descent has exploded and begins again, and falls to zero, in a line, in the last part of the
+    descent has diverged and begins again, and falls to zero, in a line, in the last part of the
     run.
 
     Parameters
@@ -111,10 +111,10 @@ class Watched(Schedule):
     rate : float
         The first rate.
     decays : bool
-        Whether the rule needs a rate that falls; otherwise it is cut after explosions alone.
+        Whether the rule needs a rate that falls; otherwise it is cut only after divergence.
     momentum_horizon : float
-        The steps for which the rule goes on along a gradient: before they are over, nothing tells
-        what a rate does.
+        The steps for which the rule keeps moving along a gradient: the effect of a rate shows only
+        after them.
     best : float
         The least objective so far.
     highest : float
@@ -145,7 +145,7 @@ class Watched(Schedule):
 
     @property
     def _horizon(self):
-        """The epochs for which the rule goes on along a gradient, at least one."""
+        """The epochs for which the rule keeps moving along a gradient, at least one."""
         return max(1.0, self.momentum_horizon / self.steps_per_epoch)
 
     def observe(self, objective):

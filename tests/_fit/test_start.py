@@ -52,7 +52,7 @@ def test_a_warm_start_of_another_kind_of_run_takes_nothing_but_the_coefficients(
 def test_a_warm_start_with_other_labels_says_what_to_pass():
     X, y = IRIS
     model = GDClassifier(warm_start=True).fit(X[:100], y[:100])
-    with pytest.raises(ValueError, match=r"labels \[2\].*, or fit anew with warm_start=False"):
+    with pytest.raises(ValueError, match=r"labels \[2\].*, or fit again with warm_start=False"):
         model.fit(X, y)
 
 

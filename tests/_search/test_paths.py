@@ -258,7 +258,7 @@ def test_sample_weights_count_in_fits_and_scores():
     assert_scores_match(*searches)
 
 
-def test_candidates_that_walk_no_path_stand_beside_those_that_do():
+def test_candidates_that_walk_no_path_agree_with_those_that_do():
     grid = [{"alpha": [0.1, 1.0]},
             {"alpha": [0.1], "learning_rate": [0.01], "max_iter": [3], "tol": [None]},
             {"alpha": [0.1], "loss": ["absolute_error"]}]  # fmt: skip

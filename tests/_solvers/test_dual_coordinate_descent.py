@@ -113,7 +113,7 @@ def test_a_small_tol_leads_to_the_minimum_of_a_quadratic_program(name, fit_inter
     value = objective(model, X, y)
     assert model.optimality_ <= 1e-8 * value
 
-    # Any other model is worse: the objective is convex, and small changes of this one tell it all.
+    # Any other model is worse: the objective is convex, so small changes of this one suffice.
     rng = np.random.default_rng(1)
     coef, intercept = model.coef_.copy(), np.copy(model.intercept_)
     for size in (1e-1, 1e-3, 1e-5):
