@@ -67,15 +67,20 @@ numpydoc_validation_exclude = {r"^skgd\.[a-z_.]+\.\w+\.\w+$"}
 # The sections of the reference: a title, and the names or the module that it lists.
 SECTIONS = {
     "Estimators": ("GDRegressor", "GDClassifier"),
-    "Search": ("GDSearchCV", "find_learning_rate", "RateTest"),
+    "Search": (
+        "GDSearchCV", "alpha_sequence", "one_standard_error", "find_learning_rate", "RateTest",
+    ),
     "Functions to minimise": ("minimize",),
+    "Large data": "skgd.data",
     "Losses": "skgd.losses",
     "Penalties": "skgd.penalties",
     "Optimizers": "skgd.optimizers",
     "Schedules": "skgd.schedules",
     "Callbacks": "skgd.callbacks",
-    "Displays": ("DescentDisplay", "LearningRateDisplay", "PathDisplay"),
-    "Warnings": ("DivergenceWarning",),
+    "Displays": (
+        "CoefficientDisplay", "DescentDisplay", "LearningRateDisplay", "PathDisplay",
+    ),
+    "Warnings and versions": ("DivergenceWarning", "show_versions"),
 }
 
 

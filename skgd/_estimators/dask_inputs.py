@@ -42,8 +42,8 @@ def read_collections(estimator, settings, X, y, sample_weight, *, is_known, rese
         )
     if settings.chooses_alpha:
         raise ValueError(
-            "alpha='auto' with Dask collections: pass a number for alpha, such as alpha_ of a fit to "
-            "a sample of the rows in memory."
+            "alpha='auto' with Dask collections: pass a number for alpha, such as the alpha_ that "
+            "a fit to a sample in memory chooses."
         )
     if y is None:
         validate_data(estimator, np.zeros((1, 1)), y, reset=False)

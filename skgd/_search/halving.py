@@ -4,7 +4,7 @@ After 1, 2, 4, 8 ... epochs every candidate is scored on the held-out rows, and 
 taken. The last doubling of the epochs gained something: a candidate leaves if the same gain in each
 doubling to come would not bring its mean score up to today's best, allowing for the noise of their
 difference over the folds and for a small margin. Its loss must be as hopeless, compared with the
-least of the candidates with the same loss, because a score that moves in jumps may stand still
+smallest among candidates with the same loss, because a score that moves in jumps may stand still
 while the loss still falls. Among many candidates, half stay after the first epoch and half of those after
 each doubling, but never fewer than a few (successive halving, Jamieson and Talwalkar, AISTATS
 2016): those with the highest extrapolated score or the lowest extrapolated loss, and all whom the
