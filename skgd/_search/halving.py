@@ -5,10 +5,10 @@ taken. The last doubling of the epochs gained something: a candidate leaves if t
 doubling to come would not bring its mean score up to today's best, allowing for the noise of their
 difference over the folds and for a small margin. Its loss must be as hopeless, compared with the
 smallest among candidates with the same loss, because a score that moves in jumps may stand still
-while the loss still falls. Among many candidates, half stay after the first epoch and half of those after
-each doubling, but never fewer than a few (successive halving, Jamieson and Talwalkar, AISTATS
-2016): those with the highest extrapolated score or the lowest extrapolated loss, and all whom the
-folds cannot tell from the best. A candidate that has diverged on a fold leaves at once.
+while the loss still falls. Among many candidates, half stay after the first epoch and half of
+those after each doubling, but never fewer than a few (successive halving, Jamieson and Talwalkar,
+AISTATS 2016): those with the highest extrapolated score or the lowest extrapolated loss, and all
+whom the folds cannot tell from the best. A candidate that has diverged on a fold leaves at once.
 """
 
 import time
