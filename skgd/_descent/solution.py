@@ -39,6 +39,8 @@ class Solution:
         Where it is the same everywhere.
     reduced : RowSpaceObjective or None
         The objective in the span of the rows, of which the bound and the Hessian are.
+    objective : Objective or None
+        That of the descent, in the coordinates of x: its last point is known.
     """
 
     x: np.ndarray
@@ -46,3 +48,4 @@ class Solution:
     dual: object = None
     hessian: object = None
     reduced: object = None
+    objective: object = None

@@ -80,6 +80,8 @@ class Accuracy:
         if solution is None or solution.lower_bound is None or not solution.lower_bound.is_tight:
             objective = self.centred_objective()
             solution = solution if objective is run.objective else None
+        if solution is not None and solution.objective is not None:
+            objective = solution.objective
         allowance = duality_gap.Allowance() if is_asked else self._allowance()
         if allowance.steps < 1:
             return np.nan

@@ -7,6 +7,7 @@ plan, the objective and the start from them, and descends.
 
 import copy
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -62,7 +63,9 @@ class Run:
             rate = copy.deepcopy(settings.learning_rate)
             state = FitState.resumed(resumed["state"] | {"learning_rate": rate})
         self.state, self.is_partial = state, is_partial
-        self.loss, self.generator = settings.loss, make_generator(settings.random_state)
+        self.loss = settings.loss
+        if isinstance(settings.random_state, np.random.RandomState):
+            self.generator  # noqa: B018 - each run draws from it once
         self.weighting = repr(settings.class_weight)
         self.class_factors = self.shared("class factors", lambda: targets.class_factors(
             sample.class_weights, state, is_partial
@@ -79,6 +82,11 @@ class Run:
         else:
             self.start, self.first_rate = resumed["start"], resumed["first_rate"]
             self.history.restore(resumed["history"])
+
+    @cached_property
+    def generator(self):
+        """The generator of the run's random numbers, which many runs have no use for."""
+        return make_generator(self.settings.random_state)
 
     def shared(self, what, make, *more):
         """Return what runs share that have the same class weights, and more in common."""
@@ -144,7 +152,7 @@ class Run:
     def _make_start(self, previous, revived):
         settings = self.settings
         start = make_start(
-            settings, self.objective, self.history.baseline.model[1], self.generator,
+            settings, self.objective, self.history.baseline.model[1], lambda: self.generator,
             previous=previous, is_partial=self.is_partial,
             preconditioned=self.plan.preconditioned,
         )  # fmt: skip
@@ -165,17 +173,22 @@ class Run:
         elif coef.any():
             history.start(coef, intercept, self.objective.values(coef, intercept)[1].sum())
         else:
-            settings = self.settings
-            objectives = self.shared(
-                "constant losses", lambda: self.constant_model.losses(intercept),
-                (settings.named_loss, settings.fit_intercept), intercept.tobytes(),
-            )  # fmt: skip
-            history.start(coef, intercept, objectives.sum())
+            history.start(coef, intercept, self._constant_objective(intercept))
         if self.plan.takes_steps and (history.n_iter or history.stop is None):
             self._begin_steps()
         if self.plan.takes_steps and history.n_iter:
             # A checkpoint is written before.
             conclude_epoch(self.state.steps, self.objective, self.plan.schedule, history)
+
+    def _constant_objective(self, intercept):
+        """Return the objective of intercepts without coefficients."""
+        settings, baseline = self.settings, self.history.baseline
+        if np.array_equal(intercept, baseline.model[1]) and not baseline.model[0].any():
+            return baseline.objectives.sum()
+        return self.shared(
+            "constant losses", lambda: self.constant_model.losses(intercept),
+            (settings.named_loss, settings.fit_intercept), intercept.tobytes(),
+        ).sum()  # fmt: skip
 
     def descend(self):
         """Return the coefficients and the intercepts at which the run ended."""

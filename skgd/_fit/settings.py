@@ -3,6 +3,7 @@
 import math
 import sys
 from dataclasses import dataclass, fields
+from functools import cache
 from numbers import Integral
 
 import numpy as np
@@ -87,9 +88,14 @@ class Settings:
         check_class_weight(getattr(estimator, "class_weight", None))
         own = {"task": task, "owner": owner, "loss": loss, "penalty": penalty,
                "named_loss": estimator.loss, "named_penalty": estimator.penalty}  # fmt: skip
-        names = (field.name for field in fields(cls) if field.name not in own)
+        names = (name for name in cls._names() if name not in own)
         return cls(**own, **{name: getattr(estimator, name) for name in names
                              if hasattr(estimator, name)})  # fmt: skip
+
+    @classmethod
+    @cache
+    def _names(cls):
+        return [field.name for field in fields(cls)]
 
     @property
     def chooses_alpha(self):

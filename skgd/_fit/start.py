@@ -37,7 +37,8 @@ def make_start(settings, objective, constant, generator, *, previous, is_partial
     objective : Objective
     constant : array of shape (n_outputs,)
         The best intercepts without coefficients.
-    generator : numpy.random.Generator
+    generator : callable
+        Returns the random generator of the run.
     previous : tuple or None
         The model of an earlier call to continue from.
     is_partial, preconditioned : bool
@@ -53,7 +54,7 @@ def make_start(settings, objective, constant, generator, *, previous, is_partial
     is_centred = preconditioned and (is_automatic or settings.task == "regression")
     intercept, coef = constant.copy() if is_centred else np.zeros(k), np.zeros((k, d))
     if settings.init == "random":
-        u = 0.1 * generator.normal(size=objective.shape)
+        u = 0.1 * generator().normal(size=objective.shape)
         coef = objective.metric.to_raw(u)[0]
     return coef, intercept
 

@@ -27,6 +27,7 @@ class DualPoint:
         self.problem, self.values, self.factors = problem, values, factors
         parts = problem.row_parts()
         self.kept = values(slice(None)) * factors if len(parts) == 1 else None
+        self.kept_conjugates = None
 
     def scaled(self, factors):
         """Return the dual variables times a factor for each output."""
@@ -48,6 +49,13 @@ class DualPoint:
 
     def _conjugates(self, part):
         """Return the conjugates of some rows' losses; rows without weight do not count."""
+        if self.kept is None:
+            return self._new_conjugates(part)
+        if self.kept_conjugates is None:
+            self.kept_conjugates = self._new_conjugates(slice(None))
+        return self.kept_conjugates[part]
+
+    def _new_conjugates(self, part):
         problem = self.problem
         values = problem.loss.conjugate(problem.signed_targets(part), self._at(part))
         values = values.reshape(len(values), -1)

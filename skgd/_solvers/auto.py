@@ -68,15 +68,15 @@ def _solve_otherwise(objective, x, history):
     if reduced is not None:
         solution = _solve_otherwise(reduced, reduced.coordinates(*objective.raw(x)), history)
         x = objective.metric.from_raw(*reduced.model(solution.x)).ravel()
-        return replace(solution, x=x, reduced=reduced)
+        return replace(solution, x=x, reduced=reduced, objective=None)
     objective = _compressed(objective)
     solver = choose(objective, without=dual_coordinate_descent)
     solution = solver.minimise(objective, x, history)
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
         history.resume()
         smoothed = smoothing.minimise(objective, solution.x, history)
-        return replace(smoothed, dual=solution.dual)
-    return solution
+        solution = replace(smoothed, dual=solution.dual)
+    return replace(solution, objective=objective)
 
 
 def _compressed(objective):

@@ -121,6 +121,8 @@ class Hessian:
     def _is_shared(self):
         """Whether all outputs have the same Hessian."""
         objective, metric = self.objective, self.objective.metric
+        if self.shape[0] == 1:
+            return True
         same = objective.penalty_curvature, metric.inverse, metric.unit
         return objective.loss.constant_hessian and all(np.all(part == part[:1]) for part in same)
 
