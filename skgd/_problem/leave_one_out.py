@@ -47,8 +47,9 @@ class LeftOut(NamedTuple):
 
 
 def excess_of_left_out(
-    problem, coef, intercept, inverse, mean, scale, weight_sum, penalty=None, steps=1
-):
+    problem, coef, intercept, inverse, mean, scale, weight_sum, *, chances=None, penalty=None,
+    steps=1,
+):  # fmt: skip
     """Return by how much the mean loss of rows exceeds theirs where each is left out, a `LeftOut`.
 
     Parameters
@@ -64,6 +65,8 @@ def excess_of_left_out(
         The coordinates of the Hessian.
     weight_sum : float
         The weights of all rows.
+    chances : array of shape (n_samples,) or None
+        With which each row came into the sample; None for all rows.
     penalty : array of shape (n_outputs, n_parameters) or None
         The second derivative of the penalty, for more than one step.
     steps : int
@@ -80,12 +83,14 @@ def excess_of_left_out(
     for part, share, weighted in expansion.blocks(mean, scale, k):
         targets, z = problem.signed_targets(part), margins[part]
         slopes = rule.apply("gradient", targets, z)
-        rows = weighted(np.sqrt(share * (problem.weight_sum / weight_sum)))
+        share = share * (problem.weight_sum / weight_sum)
+        rows = weighted(np.sqrt(share))
         move = _softmax_moves if problem.is_multiclass else _moves
         moves, leverages = move(rows, inverse, slopes, expansion.hessians(part))
         moves = moves if moved is None else moved[part]
         change = rule.apply("value", targets, z + moves) - rule.apply("value", targets, z)
         counted = share > 0
+        share = share if chances is None else share / chances[part]
         excess += float(share[counted] @ change[counted].sum(axis=1))
         near += int(np.count_nonzero(leverages[counted] > NEAR))
     return LeftOut(excess, near)

@@ -5,8 +5,8 @@ each fit takes Newton's steps with a fixed Hessian,
 
     d_i <- d_i - H_i^-1 grad F_i(x + d_i),
 
-of which the first is the approximation of `leave_one_out`. A fit keeps its step only as long as
-steps shrink. H_i^-1 follows from H^-1 by the Woodbury identity.
+of which the first is the approximation of `leave_one_out`. Where steps do not shrink, they are
+halved. H_i^-1 follows from H^-1 by the Woodbury identity.
 """
 
 import numpy as np
@@ -33,16 +33,17 @@ def moves(problem, margins, rows, inverse, penalty, steps, least):
     """
     fits = _Fits(problem, margins, rows, inverse, penalty, least)
     change = np.zeros((len(rows), *penalty.shape))
-    result, size, goes_on = np.zeros(margins.shape), np.inf, np.ones(len(rows), dtype=bool)
+    result, size, length = np.zeros(margins.shape), np.inf, np.ones((len(rows), 1))
     for _ in range(steps):
         step = fits.step(change)
         along = np.einsum("ikp,ip->ik", step, rows)
         before, size = size, np.abs(along).max(axis=1)
-        goes_on &= (size < before) & (size > SMALL * np.abs(result).max(axis=1))
+        length[size >= before] *= 0.5
+        goes_on = size > SMALL * np.abs(result).max(axis=1)
         if not goes_on.any():
             break
-        change[goes_on] += step[goes_on]
-        result[goes_on] += along[goes_on]
+        change += length[:, :, None] * step
+        result += length * along
     return result
 
 

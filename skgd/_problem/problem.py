@@ -287,16 +287,17 @@ class Problem:
         """Return a sample of rows in preconditioned coordinates."""
         return ScaledRows(self.X[rows], mean, scale)
 
-    def largest_weighted_norm(self, mean, scale):
-        """Return the largest weight of a row times its squared norm in given coordinates."""
-        largest, size = 0.0, self.n if self.is_sparse else max(1, NORMS // self.d)
+    def weighted_norms(self, mean, scale):
+        """Return the weight of each row times its squared norm in given coordinates."""
+        norms, size = np.empty(self.n), self.n if self.is_sparse else max(1, NORMS // self.d)
         for start in range(0, self.n, size):
             rows = slice(start, start + size)
-            norms = self.scaled_rows(rows, mean, scale).squared_norms()
-            if self.weights is not None:
-                norms = norms * self.weights[rows]
-            largest = max(largest, float(norms.max()))
-        return largest
+            norms[rows] = self.scaled_rows(rows, mean, scale).squared_norms()
+        return norms if self.weights is None else norms * self.weights
+
+    def largest_weighted_norm(self, mean, scale):
+        """Return the largest weight of a row times its squared norm in given coordinates."""
+        return float(self.weighted_norms(mean, scale).max())
 
     def single_rows(self, scale=None, mean=None):
         """Return the rows for methods that read them one by one.

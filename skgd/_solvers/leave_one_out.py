@@ -217,7 +217,7 @@ class _Minimum:
     def __init__(self, objective_at, start, baseline):
         self.objective_at, self.model, self.baseline = objective_at, start, baseline
         self.objective = self.hessian = self.x = None
-        self.rows = None
+        self.sample = self.chances = None
 
     def move_to(self, alpha):
         """Descend to the minimum for another alpha."""
@@ -264,22 +264,22 @@ class _Minimum:
         return (raw * objective.metric.inverse * objective.metric.unit[:, None]).ravel()
 
     def _is_small(self, objective):
-        """Whether all rows are as quick as a sample."""
-        return objective.problem.n <= self._enough_rows(objective)
+        """Whether Hessians are so little work that each alpha has its own."""
+        return objective.problem.n * self._leverage_work(objective) <= Limits.own_hessian
 
-    def _enough_rows(self, objective):
+    def _leverage_work(self, objective):
+        """Return the multiplications of a row's leverage."""
         (k, p), problem = objective.shape, objective.problem
-        outputs, squares = k**2 if problem.is_multiclass else k, p**2
-        rows = int(Limits.work / (squares * outputs))
-        return min(max(Limits.least_rows, rows), Limits.most_rows)
+        return (k**2 if problem.is_multiclass else k) * p**2
 
     def left_out(self):
         """Return the leave-one-out loss, and how many rows have a leverage near 1."""
         objective, x, metric = self.objective, self.x, self.objective.metric
         (k, p), problem = objective.shape, objective.problem
         loss, weight_sum = float(objective.at(x).losses.sum()), problem.weight_sum
-        if not self._is_small(objective):
-            problem = self._sample(problem, self._enough_rows(objective))
+        if problem.n * self._leverage_work(objective) > Limits.all_rows:
+            self._draw_sample(objective)
+            problem = self.sample
         roots = np.sqrt(metric.unit)[:, None]
         if self.hessian.is_joint:
             root = inverse_root(self.hessian.blocks[0]) * roots[0]
@@ -301,15 +301,18 @@ class _Minimum:
             steps = int(min(Limits.few / (problem.n**2 * k * p), Limits.left_out_steps))
         found = excess_of_left_out(
             problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
-            penalty * metric.inverse[0]**2, steps,
+            chances=self.chances, penalty=penalty * metric.inverse[0]**2, steps=steps,
         )  # fmt: skip
         return loss + found.excess, found.near
 
-    def _sample(self, problem, size):
-        if self.rows is None:
-            rows = problem.weighted_rows()
-            rows = np.random.default_rng(0).choice(
-                problem.n if rows is None else rows, size, replace=False
-            )
-            self.rows = problem.take(np.sort(rows))
-        return self.rows
+    def _draw_sample(self, objective):
+        """Draw rows once; those far from the mean, which may cause most excess, more likely."""
+        if self.sample is not None:
+            return
+        problem, metric = objective.problem, objective.metric
+        sizes = problem.weighted_norms(metric.mean, metric.inverse[0])
+        sizes = sizes / sizes.sum() + problem.shares()
+        enough = max(Limits.least_rows, Limits.sample / self._leverage_work(objective))
+        chances = np.minimum(sizes * (enough / sizes.sum()), 1.0)
+        rows = np.flatnonzero(np.random.default_rng(0).random(problem.n) < chances)
+        self.sample, self.chances = problem.take(rows), chances[rows]
