@@ -50,7 +50,7 @@ def client():
         with (
             LocalCluster(
                 n_workers=2, threads_per_worker=1, dashboard_address=None,
-                silence_logs=logging.CRITICAL,
+                silence_logs=logging.CRITICAL, death_timeout=300,
             ) as cluster,
             Client(cluster) as client,
         ):  # fmt: skip
@@ -253,6 +253,7 @@ class Kill(Callback):
     def on_fit_task_end(self, estimator, context, **more):
         if context.task_name == "epoch" and self.epochs and context.task_id == self.epochs[0]:
             self.epochs.pop(0)
+            self.client.wait_for_workers(2)
             pids = sorted(self.client.run(os.getpid).items())
             pid = pids[len(self.epochs) % len(pids)][1]
             self.killed.append(pid)
