@@ -102,12 +102,12 @@ def set_fitted_loss(model):
 def logistic_penalty(l1_ratio):
     """Return the parameters by which LogisticRegression knows a penalty.
 
-    Before scikit-learn 1.8 its ``l1_ratio`` is nothing without ``penalty="elasticnet"``.
+    Before scikit-learn 1.8 it reads ``l1_ratio`` with ``penalty="elasticnet"`` only.
     """
     from sklearn.linear_model import LogisticRegression  # which takes long
 
-    if LogisticRegression().penalty == "l2" and l1_ratio:
-        if l1_ratio == 1:
-            return {"penalty": "l1"}
-        return {"penalty": "elasticnet", "l1_ratio": l1_ratio}
-    return {"l1_ratio": l1_ratio}
+    if LogisticRegression().penalty != "l2":
+        return {"l1_ratio": l1_ratio}
+    if l1_ratio in (0, 1):
+        return {"penalty": "l1" if l1_ratio else "l2"}
+    return {"penalty": "elasticnet", "l1_ratio": l1_ratio}

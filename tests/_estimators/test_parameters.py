@@ -71,7 +71,7 @@ def test_a_bad_parameter_is_an_error_that_names_it(estimator, name, value):
 
 
 @BOTH
-@pytest.mark.filterwarnings("ignore:max_iter=20 was reached")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_what_other_estimators_take_is_taken(estimator):
     X, y = IRIS
     settings = {"optimizer": "adam", "max_iter": 20, "random_state": 0}
