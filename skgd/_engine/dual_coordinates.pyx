@@ -8,9 +8,9 @@ i is::
     z_i = -(x_i - m)'(v - U m) / delta + b - rho U
 
 X is centred without being filled: only products with m are kept. A loss is
-``max over low <= a <= high of a (z - position) - band |a|``. The variable of row i goes to its own
-minimum, ``u_i = clip(soft(u_i - (position_i - z_i) / Q_i, band / Q_i), low_i, high_i)`` with
-``Q_i = |x_i - m|^2 / delta + rho``.
+``max over low <= a <= high of a (z - position) - band |a| - ridge a^2 / 2``. The variable of row i
+goes to its own minimum, ``u_i = clip(soft(u_i - g_i / Q_i, band / Q_i), low_i, high_i)`` with
+``g_i = position_i - z_i + ridge_i u_i`` and ``Q_i = |x_i - m|^2 / delta + rho + ridge_i``.
 """
 
 import numpy as np
@@ -160,8 +160,8 @@ cdef class DualCoordinates:
     Parameters
     ----------
     rows : SingleRows
-    position, low, high, band : array of shape (n_samples,)
-        The terms of the loss; low and high are times the row's share.
+    position, low, high, band, ridge : array of shape (n_samples,)
+        The terms of the loss; low and high are times the row's share, ridge is divided by it.
     mean_products, curvature : array of shape (n_samples,)
         Products of the rows with the mean, and Q.
     penalty, mean_square, rho : float
@@ -183,6 +183,7 @@ cdef class DualCoordinates:
     cdef const double* low
     cdef const double* high
     cdef const double* band
+    cdef const double* ridge
     cdef const double* mean_products
     cdef const double* curvature
     cdef double penalty, mean_square, rho
@@ -191,13 +192,14 @@ cdef class DualCoordinates:
     cdef double* v
     cdef public double total, mean_sum, intercept
 
-    def __init__(self, SingleRows rows not None, position, low, high, band, mean_products,
-                 curvature, *, double penalty, double mean_square, double rho):
+    def __init__(self, SingleRows rows not None, position, low, high, band, ridge,
+                 mean_products, curvature, *, double penalty, double mean_square, double rho):
         cdef Py_ssize_t n = rows.n
         self.rows = rows
-        self.arrays = position, low, high, band, mean_products, curvature
+        self.arrays = position, low, high, band, ridge, mean_products, curvature
         self.position, self.low = floats(position, (n,)), floats(low, (n,))
         self.high, self.band = floats(high, (n,)), floats(band, (n,))
+        self.ridge = floats(ridge, (n,))
         self.mean_products = floats(mean_products, (n,))
         self.curvature = floats(curvature, (n,))
         self.penalty, self.mean_square, self.rho = penalty, mean_square, rho
@@ -244,7 +246,7 @@ cdef class DualCoordinates:
                 if k + AHEAD < active:
                     self.rows.prefetch(row[k + AHEAD])
                 self.rows.spend(i, &left)
-                g = self.position[i] - self.margin(i)
+                g = self.position[i] - self.margin(i) + self.ridge[i] * self.u[i]
                 right, down = derivatives(g, self.u[i], self.low[i], self.high[i], self.band[i])
                 if right > threshold and down < -threshold:
                     active -= 1
@@ -273,7 +275,7 @@ cdef class DualCoordinates:
     def margins(self):
         """Return the margins of all rows without the intercept's part."""
         result = self.rows.products(self.sums)
-        result -= self.total * self.arrays[4]
+        result -= self.total * self.arrays[5]
         result -= self.mean_sum - self.total * self.mean_square
         result /= -self.penalty
         return result
@@ -301,7 +303,7 @@ cdef class DualCoordinates:
         cdef double g, right, down, violation = 0.0, b = self.intercept - self.rho * self.total
         with nogil:
             for i in range(n):
-                g = self.position[i] - z[i] - b
+                g = self.position[i] - z[i] - b + self.ridge[i] * self.u[i]
                 right, down = derivatives(g, self.u[i], self.low[i], self.high[i], self.band[i])
                 if right > threshold and down < -threshold:
                     inactive -= 1

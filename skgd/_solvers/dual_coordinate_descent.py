@@ -1,10 +1,11 @@
-"""Dual coordinate descent for piecewise-linear losses with a squared penalty.
+"""Dual coordinate descent for hinge-like losses with a squared penalty.
 
-A loss ``max over low <= a <= high of a (z - position) - band |a|`` has the conjugate
-``position a + band |a|`` between its bounds. With the shares s_i of the rows, the dual variables
-``u_i = s_i a_i``, the mean row m and the penalty ``delta |w|^2 / 2``, the dual problem is::
+A loss ``max over low <= a <= high of a (z - position) - band |a| - ridge a^2 / 2`` has the
+conjugate ``c(a) = position a + band |a| + ridge a^2 / 2`` between its bounds; without a ridge it is
+piecewise linear. With the shares s_i of the rows, the dual variables ``u_i = s_i a_i``, the mean
+row m and the penalty ``delta |w|^2 / 2``, the dual problem is::
 
-    max over u of  - |sum_i u_i (x_i - m)|^2 / (2 delta) - sum_i (position_i u_i + band_i |u_i|)
+    max over u of  - |sum_i u_i (x_i - m)|^2 / (2 delta) - sum_i s_i c_i(u_i / s_i)
     s_i low_i <= u_i <= s_i high_i,   sum_i u_i = 0 with an intercept
 
 and ``w = -sum_i u_i (x_i - m) / delta``. Each step minimises along one variable in closed form. The
@@ -15,8 +16,9 @@ That is the proximal point method on a coefficient without penalty. Columns that
 than the others are treated alike: they are scaled down, and a proximal term that moves with each
 sweep takes the place of the penalty that they lack then.
 
-The descent stops on the duality gap. The primal point has the best intercept for w, a weighted
-quantile; the dual point is scaled on the heavier side until it satisfies the constraint.
+The descent stops on the duality gap. The primal point has the best intercept for w, which is a
+weighted quantile for piecewise-linear losses; the dual point is scaled on the heavier side until it
+satisfies the constraint.
 
 References
 ----------
@@ -47,6 +49,11 @@ def suits(objective):
         return False
     short, long = sorted((problem.n, problem.d))
     if float(short) ** 2 * long < Limits.exact or frozen.all() or not problem.may_gather:
+        return False
+    # Smooth losses have Newton's method, which is fast on many dense rows.
+    if objective.loss.smooth and not problem.is_sparse and problem.n >= problem.d:
+        return False
+    if not duality_gap.knows_conjugate(objective.loss):
         return False
     is_separable = objective.penalty.separable_form(problem.d) is not None
     return is_separable and _loss_terms(objective.loss, np.zeros((1, problem.k))) is not None
@@ -83,7 +90,8 @@ def minimise(objective, x, history, *, affordable=np.inf):
     if not history.start_objective > 0.0:  # piecewise-linear losses are never below zero
         history.finish(Stop.PRECISION)
         return Solution(x)
-    solver = DualCoordinateDescent(history, affordable / _work_of_pass(objective.problem))
+    patience = affordable / _work_of_pass(objective.problem)
+    solver = DualCoordinateDescent(objective.loss, history, patience)
     x = train_full_batch(solver, objective, x, history)
     if solver.end is not None:
         history.finish(solver.end)
@@ -91,7 +99,11 @@ def minimise(objective, x, history, *, affordable=np.inf):
 
 
 def _loss_terms(loss, targets):
-    """Return position, low, high and band of a loss for each target; None for other losses."""
+    """Return position, low, high, band and ridge of a loss for each target; or None."""
+    terms = loss.quadratic_conjugate(targets)
+    if terms is not None:
+        position, low, high, ridge = terms
+        return position, low, high, np.zeros(targets.shape), np.full(targets.shape, ridge)
     terms = loss.piecewise_linear(targets)
     if terms is None:
         return None
@@ -106,7 +118,7 @@ def _loss_terms(loss, targets):
         return None
     low, high = low.sum(axis=0), high.sum(axis=0)
     is_bounded = np.all((low <= 0) & (high >= 0) & np.isfinite(high - low))
-    return (position[0], low, high, band) if is_bounded else None
+    return (position[0], low, high, band, np.zeros(targets.shape)) if is_bounded else None
 
 
 class DualCoordinateDescent(FullBatchOptimizer):
@@ -114,6 +126,7 @@ class DualCoordinateDescent(FullBatchOptimizer):
 
     Parameters
     ----------
+    loss : Loss
     history : History
         Knows `tol` and what the gap is measured against.
     patience : float
@@ -129,8 +142,9 @@ class DualCoordinateDescent(FullBatchOptimizer):
 
     descends = False
 
-    def __init__(self, history, patience):
+    def __init__(self, loss, history, patience):
         self.history, self.patience, self.end, self.dual = history, patience, None, None
+        self.loss = loss
 
     def solve(self, objective, x, monitor):
         rows = PenalisedRows.of(objective)
@@ -179,14 +193,18 @@ class DualCoordinateDescent(FullBatchOptimizer):
         tol = self.history.tol
         if tol is None:
             return 0.0, 0.0
-        needed = tol * self.history.baseline.possible_decrease(unit, objectives)
-        return min(needed, tol * float(unit @ np.abs(objectives))), needed
+        possible = self.history.baseline.possible_decrease(unit, objectives)
+        if self.loss.smooth:
+            # As near as where the squared gradient is `tol^2` times the decrease.
+            return tol**2 * possible, tol**2 * possible
+        return min(tol * possible, tol * float(unit @ np.abs(objectives))), tol * possible
 
     def _decrement(self, gap, goal, needed):
         """Return the squared gradient that stops a history where a gap has reached its goal."""
         if self.history.tol is None:
             return gap
-        return self.history.tol * gap * (needed / goal if goal > 0.0 else 1.0)
+        factor = 1.0 if self.loss.smooth else self.history.tol
+        return factor * gap * (needed / goal if goal > 0.0 else 1.0)
 
     def lower_bound(self, objective, x):
         """Return the bound of the dual variables on the minimum, the tightest that is known."""

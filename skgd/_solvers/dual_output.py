@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import optimize
 
 from skgd._engine import DualCoordinates, shuffle, weighted_quantile
 from skgd._solvers.costs import DualDescent as Limits
@@ -118,6 +119,15 @@ def _is_near_zero(mean, variance):
     return float(mean @ mean) <= Limits.far * max(float(variance.sum()), 0.0) or not variance.any()
 
 
+def _times_shares(shares, low, high, ridge):
+    """Return bounds and curvatures of conjugates for dual variables times the rows' shares."""
+    counts = shares > 0
+    low, high = (
+        np.multiply(shares, end, out=np.zeros(len(shares)), where=counts) for end in (low, high)
+    )
+    return low, high, np.divide(ridge, shares, out=np.zeros(len(shares)), where=counts)
+
+
 class OutputDual:
     """The dual and the primal variables of one output.
 
@@ -137,19 +147,20 @@ class OutputDual:
         problem = objective.problem
         self.rows, self.c, self.has_intercept = rows, c, objective.shape[1] > problem.d
         shares = problem.shares()
-        position, low, high, band = (
+        position, low, high, band, ridge = (
             np.ascontiguousarray(np.broadcast_to(part, (problem.n, problem.k))[:, c], dtype=float)
             for part in terms
         )
-        self.terms = position, shares * low, shares * high, band
+        low, high, self.ridge = _times_shares(shares, low, high, ridge)
+        self.terms = position, low, high, band
         curvature, self.rho = rows.squares / rows.delta, 0.0
         if self.has_intercept:
             # Where the penalty is so strong that margins hardly move, targets alone have a scale.
             spread = np.abs(position - self._best_intercept(np.zeros(problem.n)))
             self.rho = Limits.intercept * max(float(shares @ curvature), float(shares @ spread))
         self.state = DualCoordinates(
-            rows.single, *self.terms, rows.mean_products,
-            np.maximum(curvature + self.rho, np.finfo(float).tiny), penalty=rows.delta,
+            rows.single, *self.terms, self.ridge, rows.mean_products,
+            np.maximum(curvature + self.rho + self.ridge, np.finfo(float).tiny), penalty=rows.delta,
             mean_square=float(rows.mean @ rows.mean), rho=self.rho,
         )  # fmt: skip
         self.offset = np.zeros(len(rows.steep))
@@ -174,9 +185,7 @@ class OutputDual:
         loss = self._loss(margins)
         self.best, self.best_values = (v, intercept), (loss, loss + self._penalty(v))
         if v.any():
-            position, low, high, band = self.terms
-            away = margins - position
-            state.dual[:] = np.where(away > band, high, np.where(away < -band, low, 0.0))
+            state.dual[:] = self._slopes(margins)
             state.sums[:] = rows.single.sums(state.dual)
             self._bound()
         if not self.lower > 0.0:
@@ -185,13 +194,21 @@ class OutputDual:
             state.dual[:] = state.sums[:] = 0.0
         state.settle(rows.mean)
 
+    def _slopes(self, z):
+        """Return the dual variables that are derivatives of the losses at given margins."""
+        position, low, high, band = self.terms
+        away = z - position
+        away = np.sign(away) * np.maximum(np.abs(away) - band, 0.0)
+        if not self.ridge.any():
+            return np.where(away > 0, high, np.where(away < 0, low, 0.0))
+        steps = np.divide(away, self.ridge, out=np.zeros(len(away)), where=self.ridge > 0)
+        return np.clip(steps, low, high)
+
     def _loss(self, z):
         """Return the mean loss at given margins."""
-        position, low, high, band = self.terms
-        r = z - position
-        return float(
-            high @ np.maximum(r - band, 0.0) + low @ np.minimum(r + band, 0.0)
-        )
+        position, _, _, band = self.terms
+        u, away = self._slopes(z), z - position
+        return float(u @ away - np.abs(u) @ band - 0.5 * self.ridge @ u**2)
 
     def _penalty(self, v):
         steep = v[self.rows.steep]
@@ -269,11 +286,25 @@ class OutputDual:
         """Return the intercept of the least loss at given margins."""
         if not self.has_intercept:
             return 0.0
+        if self.ridge.any():
+            return self._root_of_slopes(margins)
         position, low, high, band = self.terms
         if not band.any():
             return weighted_quantile(position - margins, high - low, -low.sum())
         edges = np.concatenate([position - band - margins, position + band - margins])
         return weighted_quantile(edges, np.concatenate([-low, high]), -low.sum())
+
+    def _root_of_slopes(self, margins):
+        """Return the intercept at which the sum of the slopes is zero."""
+        position = self.terms[0]
+        low, high = (float(f(position - margins)) for f in (np.min, np.max))
+
+        def total(b):
+            return float(self._slopes(margins + b).sum())
+
+        if total(low) >= 0.0:
+            return low
+        return optimize.brentq(total, low, high) if total(high) > 0.0 else high
 
     def _bound(self):
         """Bound the minimum from below by dual variables whose sum is zero."""
@@ -290,6 +321,7 @@ class OutputDual:
         position, _, _, band = self.terms
         squares = sums**2
         squares[rows.steep] /= 1.0 - rows.lacking
-        lower = -float(dual @ position + np.abs(dual) @ band) - squares.sum() / (2.0 * rows.delta)
+        conjugates = dual @ position + np.abs(dual) @ band + 0.5 * self.ridge @ dual**2
+        lower = -float(conjugates) - squares.sum() / (2.0 * rows.delta)
         if lower > self.lower:
             self.lower, self.best_dual = lower, dual

@@ -368,6 +368,14 @@ class Loss(BaseEstimator):
         """
         return None
 
+    def quadratic_conjugate(self, y):
+        """Return (position, low, high, curvature) for targets of shape (n_samples, n_outputs).
+
+        For losses whose conjugate is ``position a + curvature a^2 / 2`` where ``low <= a <= high``,
+        and infinite elsewhere; None for other losses.
+        """
+        return None
+
     def smoothed(self, smoothing):
         """Return a loss whose slope turns over more residuals, for those that have a ``smoothing``.
 

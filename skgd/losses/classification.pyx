@@ -13,12 +13,7 @@ from skgd.losses.base import Loss
 from skgd.losses.piecewise_linear import PiecewiseLinear
 
 __all__ = [
-    "Perceptron",
-    "Hinge",
-    "SquaredHinge",
-    "ModifiedHuber",
-    "LogLoss",
-    "Focal",
+    "Perceptron", "Hinge", "SquaredHinge", "ModifiedHuber", "LogLoss", "Focal",
 ]
 
 cdef extern from "../_engine/vector.h" nogil:
@@ -183,6 +178,9 @@ class SquaredHinge(Loss):
 
     def conjugate(self, y, slope):
         return np.where(y * slope <= 0.0, y * slope + 0.25 * slope**2, np.inf)
+
+    def quadratic_conjugate(self, y):
+        return y, np.where(y > 0, -np.inf, 0.0), np.where(y > 0, 0.0, np.inf), 0.5
 
 
 cdef class ModifiedHuberRule(LossRule):

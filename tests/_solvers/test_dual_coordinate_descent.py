@@ -141,6 +141,19 @@ def test_penalties_of_their_own_constant_and_far_columns_are_no_trouble():
                 assert_allclose(model.history_["objective"][-1], expected, rtol=2e-4)
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_gradient_of_the_squared_hinge_vanishes(fit_intercept):
+    s, signs = S / S.sum(), np.where(Z > 0.5, 1.0, -1.0)
+    for rows in (X, sparse.csr_matrix(X)):
+        model = GDClassifier(
+            "squared_hinge", alpha=1e-2, tol=1e-6, fit_intercept=fit_intercept
+        ).fit(rows, Z > 0.5, S)  # fmt: skip
+        slopes = -2.0 * s * signs * np.maximum(0.0, 1.0 - signs * model.decision_function(rows))
+        assert_allclose(slopes @ X + 1e-2 * model.coef_[0], 0, atol=1e-6)
+        assert not fit_intercept or abs(slopes.sum()) < 1e-6
+        assert 0 <= model.optimality_ <= 1e-10
+
+
 @pytest.mark.parametrize("alpha", [1e-8, 1e5])
 @every_loss
 def test_any_alpha_ends_at_its_minimum(name, alpha):
