@@ -7,7 +7,12 @@ from skgd._search.alpha_sequence import alpha_sequence
 from skgd._search.gd_search_cv import GDSearchCV
 from skgd._search.one_standard_error import one_standard_error
 from skgd._utils.rules import name_by_package
-from skgd.display import DescentDisplay, LearningRateDisplay, PathDisplay
+from skgd.display import (
+    DescentDisplay,
+    LearningRateDisplay,
+    PathDisplay,
+    RegularizationPathDisplay,
+)
 from skgd.minimize import minimize
 from skgd.rate_test import RateTest, find_learning_rate
 
@@ -20,6 +25,7 @@ __all__ = [
     "LearningRateDisplay",
     "PathDisplay",
     "RateTest",
+    "RegularizationPathDisplay",
     "alpha_sequence",
     "find_learning_rate",
     "minimize",
