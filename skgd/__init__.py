@@ -9,7 +9,13 @@ from skgd._search.one_standard_error import one_standard_error
 from skgd._utils.rules import name_by_package
 from skgd._utils.versions import __version__ as __version__
 from skgd._utils.versions import show_versions
-from skgd.display import CoefficientDisplay, DescentDisplay, LearningRateDisplay, PathDisplay
+from skgd.display import (
+    CoefficientDisplay,
+    DescentDisplay,
+    LearningRateDisplay,
+    PathDisplay,
+    RegularizationPathDisplay,
+)
 from skgd.minimize import minimize
 from skgd.rate_test import RateTest, find_learning_rate
 
@@ -23,6 +29,7 @@ __all__ = [
     "LearningRateDisplay",
     "PathDisplay",
     "RateTest",
+    "RegularizationPathDisplay",
     "alpha_sequence",
     "find_learning_rate",
     "minimize",

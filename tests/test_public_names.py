@@ -7,8 +7,8 @@ import pytest
 
 NAMES = {
     "skgd": "DescentDisplay DivergenceWarning GDClassifier GDRegressor GDSearchCV "
-    "LearningRateDisplay PathDisplay RateTest alpha_sequence find_learning_rate minimize "
-    "one_standard_error",
+    "LearningRateDisplay PathDisplay RateTest RegularizationPathDisplay "
+    "alpha_sequence find_learning_rate minimize one_standard_error",
     "skgd.losses": "Loss SquaredError AbsoluteError Quantile EpsilonInsensitive Huber "
     "SquaredEpsilonInsensitive LogCosh Cauchy Poisson Gamma Tweedie Perceptron Hinge SquaredHinge "
     "ModifiedHuber LogLoss Focal by_name",
@@ -18,7 +18,7 @@ NAMES = {
     "BarzilaiBorwein LBFGS",
     "skgd.schedules": "Schedule Constant InverseScaling Exponential Step Polynomial Cosine "
     "OneCycle Warmup ReduceOnPlateau",
-    "skgd.display": "DescentDisplay LearningRateDisplay PathDisplay",
+    "skgd.display": "DescentDisplay LearningRateDisplay PathDisplay RegularizationPathDisplay",
 }
 
 

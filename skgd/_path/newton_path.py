@@ -26,7 +26,6 @@ import copy
 import numpy as np
 
 from skgd._objective.objective import ROUNDING
-from skgd._objective.smoothing import smoothing_path
 from skgd._path.points import PathPoint
 from skgd._solvers import newton, row_space
 from skgd._solvers.costs import NewtonLimits, factorised_size
@@ -46,7 +45,7 @@ def suits(run):
     objective = run.objective
     return (
         not objective.proximal and newton.suits(objective) and not objective.loss.constant_hessian
-        and len(smoothing_path(objective)) == 1 and not row_space.suits(objective)
+        and objective.loss.smooth and not row_space.suits(objective)
         and factorised_size(objective)[0] > 0
     )  # fmt: skip
 
@@ -98,7 +97,12 @@ class _Walk:
         return objective.with_alpha(alpha, alpha * self.unit_curvature)
 
     def to(self, alpha, pause):
-        """Return the point at an alpha, or None where the descent does not end."""
+        """Return the point at an alpha, or None where the descent does not end.
+
+        Without a penalty there may be no minimum, of which a fit of its own tells.
+        """
+        if alpha == 0.0 and self.objective.loss.separable_loss is not None:
+            return None
         self.objective = self._at_alpha(self.objective, alpha)
         first, start = self.objective.passes, self.x
         descent = _Descent(self, pause)

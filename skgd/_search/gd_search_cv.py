@@ -7,11 +7,10 @@ from traceback import format_exc
 
 import numpy as np
 from joblib import effective_n_jobs, parallel_config
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import indexable
 
 from skgd._search.callbacks import SearchTasks
@@ -26,7 +25,9 @@ from skgd._search.candidates import (
 from skgd._search.folds import Given, MaskedFolds, TransformedFolds
 from skgd._search.halving import Halving
 from skgd._search.monitor import DivergenceMonitor, ObjectiveMonitor
+from skgd._search.one_by_one import fit_one_by_one
 from skgd._search.path_search import PathSearch, is_plain, takes_steps
+from skgd._search.regularization_path import path_of_search
 from skgd._search.scoring import Scoring
 from skgd._search.trials import Trial, train
 from skgd._utils.checks import check_n_jobs, check_sparse
@@ -36,7 +37,6 @@ from skgd._utils.links import DOC_LINK_TEMPLATE
 from skgd._utils.sklearn_compat import (
     BaseSearchCV,
     check_method_params,
-    fit_and_score,
     fit_context,
     insert_error_scores,
     parameter_constraints,
@@ -79,6 +79,8 @@ class GDSearchCV(BaseSearchCV):
         Threads that share the candidates; processes for those that are fitted one by one.
     return_train_score : bool, default=False
         Whether to score on the rows trained on, too.
+    return_path : bool, default=False
+        Whether to keep the coefficients along alpha on all rows as ``path_``.
     race : bool, default=True
         Whether candidates are dropped that have diverged, or that can no longer win by their
         scores and losses on the held-out rows after 1, 2, 4, 8 ... epochs, or, of more than a few,
@@ -107,6 +109,9 @@ class GDSearchCV(BaseSearchCV):
     scorer_ : callable or dict
     n_splits_ : int
     refit_time_ : float
+    path_ : dict of arrays
+        With ``return_path=True``: "alpha" has the searched values in falling order, "coef" and
+        "intercept" the models for each of them, with the other parameters of the best candidate.
     multimetric_ : bool
     classes_ : array of shape (n_classes,)
     n_features_in_ : int
@@ -130,14 +135,15 @@ class GDSearchCV(BaseSearchCV):
     _parameter_constraints = parameter_constraints(BaseSearchCV) | {
         "param_grid": [dict, list],
         "n_iter": [Integral, None],
+        "return_path": ["boolean"],
         "race": ["boolean"],
         "random_state": ["random_state"],
     }
 
     def __init__(
         self, estimator, param_grid, *, n_iter=None, scoring=None, cv=None, refit=True,
-        n_jobs=None, return_train_score=False, race=True, error_score=np.nan, random_state=None,
-        verbose=0, pre_dispatch="2*n_jobs",
+        n_jobs=None, return_train_score=False, return_path=False, race=True, error_score=np.nan,
+        random_state=None, verbose=0, pre_dispatch="2*n_jobs",
     ):  # fmt: skip
         self.estimator = estimator
         self.param_grid = param_grid
@@ -147,6 +153,7 @@ class GDSearchCV(BaseSearchCV):
         self.refit = refit
         self.n_jobs = n_jobs
         self.return_train_score = return_train_score
+        self.return_path = return_path
         self.race = race
         self.error_score = error_score
         self.random_state = random_state
@@ -211,6 +218,9 @@ class GDSearchCV(BaseSearchCV):
         self._choose(metric)
         if self.refit:
             self._refit(X, y, params.estimator.fit, tasks)
+        if self.return_path:
+            weights = params.estimator.fit.get(weight_name(self.estimator))
+            self.path_ = path_of_search(self, X, y, weights)
         tasks.end()
         return self
 
@@ -263,7 +273,7 @@ class GDSearchCV(BaseSearchCV):
         out |= self._evaluate_paths(given, candidates, estimators, on_paths, scoring, tasks)
         pairs = [(i, j) for i in range(len(candidates)) for j in range(len(splits))]
         alone = [pair for pair in pairs if pair not in out]
-        out |= self._evaluate_alone(X, y, candidates, alone, splits, params, scoring, tasks)
+        out |= fit_one_by_one(self, X, y, candidates, alone, splits, params, scoring, tasks)
         return [out[pair] for pair in pairs]
 
     def _evaluate_paths(self, given, candidates, estimators, chosen, scoring, tasks):
@@ -347,26 +357,6 @@ class GDSearchCV(BaseSearchCV):
                 result[f"{name}_scores"] = score
                 result["score_time"] += seconds if name == "test" else 0.0
         return out
-
-    def _evaluate_alone(self, X, y, candidates, pairs, splits, params, scoring, tasks):
-        caller = self if tasks.listening else None
-        fits = Parallel(n_jobs=self.n_jobs, pre_dispatch=self.pre_dispatch)(
-            delayed(fit_and_score)(
-                clone(self.estimator), X, y, scorer=scoring.scorer, train=splits[j][0],
-                test=splits[j][1], verbose=self.verbose, parameters=candidates[i],
-                fit_params=params.estimator.fit, score_params=params.scorer.score,
-                return_train_score=self.return_train_score, return_times=True,
-                return_estimator=True, split_progress=(j, len(splits)),
-                candidate_progress=(i, len(candidates)), error_score=self.error_score,
-                caller=caller, callback_ctx=tasks.evaluation(i, j),
-            )
-            for i, j in pairs
-        )  # fmt: skip
-        for fit in fits:
-            estimator = fit.pop("estimator")
-            reason = getattr(last_step(estimator), "stop_reason_", "")
-            fit["stop_reason"] = reason if fit["fit_error"] is None else "failed"
-        return dict(zip(pairs, fits, strict=True))
 
 
 def _checked_splits(cv, X, y, params):

@@ -108,7 +108,7 @@ class LearningRateDisplay(Display):
             "a GridSearchCV, a GDSearchCV or another search.",
         )  # fmt: skip
         results = search.cv_results_
-        key, name = _score_of(search, scoring)
+        key, name = score_of(search, scoring)
         rates = _searched_rates(results)
         scores = np.asarray(results[f"mean_test_{key}"], dtype=float)
         spreads = np.asarray(results[f"std_test_{key}"], dtype=float)
@@ -179,7 +179,7 @@ class LearningRateDisplay(Display):
             ax.set_ylim(lowest - 0.05 * height, lowest + height)
 
 
-def _score_of(search, scoring):
+def score_of(search, scoring):
     """Return the key of a score in cv_results_ and its name."""
     prefix = "mean_test_"
     names = [key.removeprefix(prefix) for key in search.cv_results_ if key.startswith(prefix)]

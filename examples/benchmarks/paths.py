@@ -1,0 +1,144 @@
+"""Searches over alpha beside the paths of other libraries: seconds, ratios and their bars.
+
+Each race fits one search on five folds, with the same alphas and folds on both sides, the fit of
+the best candidate included, and BLAS on one thread. Ratios are medians over the repetitions of skgd
+seconds / peer seconds: below 1, skgd is faster. "off" is how far the scores of skgd are from those
+of fits one by one with a small tol, at most.
+
+    python examples/benchmarks/paths.py [--only NAME] [--repetitions 3] [--quick]
+
+``--only`` runs what has NAME in it; ``--quick`` shrinks the data until the numbers mean nothing.
+celer takes part where it is installed.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import sklearn
+import sklearn.metrics
+from _shared import alternate, dense, ratio, read_options
+from sklearn.linear_model import ElasticNetCV, LassoCV, LogisticRegressionCV, RidgeCV
+from sklearn.model_selection import KFold, StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+from skgd import GDClassifier, GDRegressor, GDSearchCV, alpha_sequence
+
+try:
+    from celer import LassoCV as CelerCV
+except ImportError:
+    CelerCV = None
+
+# Alphas whose scores are compared with those of fits one by one.
+COMPARED = 5
+
+
+@dataclass
+class Race:
+    """Searches over the same alphas; `theirs(X, y, alphas)` is the peer's."""
+
+    work: str
+    peer: str
+    bar: float
+    data: tuple
+    model: object
+    alphas: np.ndarray
+    theirs: Callable
+    scoring: str | None = None
+
+
+def lasso(X, y, alphas, kind=LassoCV, **settings):
+    kind(alphas=alphas, cv=KFold(5), **settings).fit(X, y)
+
+
+def ridge(X, y, alphas):
+    RidgeCV(alphas=0.8 * len(y) * alphas, cv=KFold(5)).fit(X, y)
+
+
+def logistic(X, y, alphas):
+    LogisticRegressionCV(
+        Cs=1.0 / (0.8 * len(y) * alphas), cv=StratifiedKFold(5), scoring="neg_log_loss",
+        max_iter=10_000,
+    ).fit(X, y)  # fmt: skip
+
+
+def all_races(shrink):
+    """Return the races of the table, with fewer rows by a factor."""
+    races = []
+    for n, d, l1_bar, log_bar in [(5000, 50, 0.7, 0.5), (2000, 500, 1.0, 1.3),
+                                  (50_000, 50, 1.0, 0.5)]:  # fmt: skip
+        n = max(200, n // shrink)
+        numbers, classes, where = dense(n, d, 1), dense(n, d), f"{n}x{d}"
+        l1, mixed = GDRegressor(penalty="l1"), GDRegressor(penalty="elasticnet", l1_ratio=0.5)
+        alphas, few = alpha_sequence(l1, *numbers), np.logspace(1, -6, 20)
+        mixed_alphas = alpha_sequence(mixed, *numbers)
+        races += [
+            Race(f"l1, 100 alphas, {where}", "LassoCV", l1_bar, numbers, l1, alphas, lasso),
+            Race(f"elastic net, 100 alphas, {where}", "ElasticNetCV", l1_bar, numbers, mixed,
+                 mixed_alphas, partial(lasso, kind=ElasticNetCV, l1_ratio=0.5)),
+            Race(f"l2, 20 alphas, {where}", "RidgeCV", 0.15, numbers, GDRegressor(), few, ridge),
+            Race(f"log_loss, l2, 20 alphas, {where}", "LogisticRegressionCV", log_bar, classes,
+                 GDClassifier(), np.logspace(0, -5, 20), logistic, "neg_log_loss"),
+        ]  # fmt: skip
+        if CelerCV is not None:
+            races.append(Race(f"l1, 100 alphas, {where}", "celer", 1.0, numbers, l1, alphas,
+                              partial(lasso, kind=CelerCV)))  # fmt: skip
+        if d == 50:
+            races.append(Race(f"softmax of 4, 20 alphas, {where}", "LogisticRegressionCV", 0.8,
+                              dense(n, d, 4), GDClassifier(), np.logspace(0, -5, 20), logistic,
+                              "neg_log_loss"))  # fmt: skip
+    return races
+
+
+def folds_of(race):
+    return StratifiedKFold(5) if isinstance(race.model, GDClassifier) else KFold(5)
+
+
+def ours(race, X, y):
+    return GDSearchCV(
+        race.model, {"alpha": race.alphas}, cv=folds_of(race), scoring=race.scoring
+    ).fit(X, y)  # fmt: skip
+
+
+def furthest(race, X, y):
+    """Return by how much a score is off, at most, of some alphas on the first fold."""
+    results = ours(race, X, y).cv_results_
+    train, test = next(folds_of(race).split(X, y))
+    apart = 0.0
+    for i in np.linspace(0, len(race.alphas) - 1, COMPARED).astype(int):
+        model = sklearn.clone(race.model).set_params(alpha=race.alphas[i], tol=1e-9)
+        model.fit(X[train], y[train])
+        scorer = sklearn.metrics.check_scoring(model, race.scoring)
+        score = scorer(model, X[test], y[test])
+        apart = max(apart, abs(score - results["split0_test_score"][i]))
+    return apart
+
+
+def run_race(race, repetitions):
+    X, y = race.data
+    times = alternate([partial(race.theirs, X, y, race.alphas), partial(ours, race, X, y)],
+                      repetitions)  # fmt: skip
+    theirs, own = np.median(times, axis=0)
+    found = ratio(times, 1, 0)
+    print(f"{race.work:<40}{race.peer:<22}{theirs:>9.3g}{own:>9.3g}{found:>8.2f}{race.bar:>6.4g}"
+          f"{furthest(race, X, y):>10.1e}{'  missed' if found > race.bar else ''}",
+          flush=True)  # fmt: skip
+
+
+def main():
+    only, shrink, repetitions = read_options(__doc__, 3, 1)
+    warnings.simplefilter("ignore")  # that peers have not converged
+    print(f"{os.cpu_count()} cores, {repetitions} repetitions, NumPy {np.__version__}, "
+          f"scikit-learn {sklearn.__version__}\n\n"
+          f"{'work':<40}{'peer':<22}{'peer s':>9}{'skgd s':>9}{'ratio':>8}{'bar':>6}{'off':>10}")
+    with threadpool_limits(1, "blas"):
+        for race in all_races(shrink):
+            if only in f"{race.work}, {race.peer}":
+                run_race(race, repetitions)
+
+
+if __name__ == "__main__":
+    main()

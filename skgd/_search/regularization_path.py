@@ -1,0 +1,111 @@
+"""The coefficients along alpha on all rows."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from skgd._estimators.base import BaseGD
+from skgd._estimators.inputs import check_data
+from skgd._fit.run import Run
+from skgd._fit.sample import Sample
+from skgd._fit.settings import Settings
+from skgd._fit.state import FitState
+from skgd._fit.targets import learn_targets
+from skgd._path import gram_path, newton_path
+from skgd._problem.fold_grams import FoldGrams
+from skgd._search.candidates import candidate
+from skgd._search.one_standard_error import alpha_parameter
+from skgd._search.path_search import ends_at_minimum
+from skgd._utils.checks import check_weights
+from skgd._utils.linalg import one_thread
+
+
+def path_of_search(search, X, y, sample_weight):
+    """Return the path on all rows that goes with the best candidate of a fitted search."""
+    if search.refit is False:
+        raise ValueError(
+            "return_path=True with refit=False: pass refit=True, or another refit that chooses the "
+            "candidate whose other parameters the path has."
+        )
+    name, best = alpha_parameter(search.cv_results_), search.best_params_
+    alphas = [
+        each[name] for each in search.cv_results_["params"]
+        if repr(each | {name: 0}) == repr(best | {name: 0})
+    ]  # fmt: skip
+    return regularization_path(
+        candidate(search.estimator, best), X, y, np.unique(alphas), sample_weight
+    )  # fmt: skip
+
+
+@np.errstate(all="ignore")
+def regularization_path(estimator, X, y, alphas, sample_weight=None):
+    """Return the models of an estimator for many alphas.
+
+    Parameters
+    ----------
+    estimator : GDClassifier, GDRegressor or a Pipeline that ends in one
+        Not changed. The steps before are fitted to all rows.
+    X : array or sparse matrix of shape (n_samples, n_features)
+    y : array of shape (n_samples,) or (n_samples, n_outputs)
+    alphas : array of shape (n_alphas,)
+    sample_weight : array of shape (n_samples,), default=None
+
+    Returns
+    -------
+    dict of arrays
+        "alpha", the values in falling order; "coef" and "intercept", in whose first axis they are.
+    """
+    alphas = np.sort(np.asarray(alphas, dtype=float).ravel())[::-1]
+    last = clone(estimator)
+    if isinstance(estimator, Pipeline):
+        X, last = clone(estimator[:-1]).fit_transform(X, y), clone(estimator.steps[-1][1])
+    if not isinstance(last, BaseGD):
+        raise TypeError(
+            f"estimator={last!r}: pass a GDClassifier, a GDRegressor, or a Pipeline that ends in "
+            "one."
+        )
+    last.set_params(alpha=float(alphas[-1]))
+    known = _known_models(last, X, y, alphas, sample_weight)
+    models = []
+    for alpha, model in zip(alphas, known, strict=True):
+        if model is None:
+            fitted = clone(last).set_params(alpha=float(alpha)).fit(X, y, sample_weight)
+            model = {"coef_": fitted.coef_, "intercept_": fitted.intercept_}
+        models.append(model)
+    return {"alpha": alphas, "coef": np.array([model["coef_"] for model in models]),
+            "intercept": np.array([model["intercept_"] for model in models])}  # fmt: skip
+
+
+def _known_models(estimator, X, y, alphas, sample_weight):
+    """Return the coefficients for each alpha, or None where no path leads to them."""
+    informed = clone(estimator)
+    settings = Settings.of(informed)
+    X, y = check_data(informed, X, y, reset=True)
+    weights = check_weights(sample_weight, len(y))
+    targets, encoded = learn_targets(settings, y)
+    if not ends_at_minimum(settings):
+        return [None] * len(alphas)
+    sample = Sample(X, y, encoded, weights, targets.n_outputs)
+    with one_thread():
+        points = _points(settings, targets, sample, alphas)
+    is_regression = settings.task == "regression"
+    return [
+        None if point is None
+        else point.predictor(targets, X.dtype, encoded if is_regression else None)
+        for point in points
+    ]  # fmt: skip
+
+
+def _points(settings, targets, sample, alphas):
+    n, d = sample.X.shape
+    if gram_path.is_for(settings):
+        counted = n if sample.weights is None else np.count_nonzero(sample.weights)
+        if not gram_path.suits(settings, d, counted):
+            return [None] * len(alphas)
+        grams = FoldGrams(sample.X, sample.targets, np.ones((1, n), dtype=int), sample.weights)
+        gram = grams.of_fold(0, [grams.of_group(0)])
+        if grams.loses_digits(0, gram, centred=settings.fit_intercept):
+            return [None] * len(alphas)
+        return gram_path.path(gram, settings, alphas, sample.n_outputs)
+    run = Run(settings, targets, sample, FitState.empty(d, targets.n_outputs))
+    return newton_path.path(run, alphas) if newton_path.suits(run) else [None] * len(alphas)

@@ -1,0 +1,105 @@
+"""Smooth losses along alphas: points of paths that share Hessians, as good as fits one by one."""
+
+import warnings
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+
+from skgd import GDClassifier, GDRegressor, GDSearchCV
+from skgd.penalties import L2
+
+DIABETES, CANCER, IRIS = (
+    load(return_X_y=True) for load in (load_diabetes, load_breast_cancer, load_iris)
+)
+ALPHAS = {"alpha": np.geomspace(10.0, 1e-4, 8)}
+
+
+def check_scores(estimator, X, y, near=1e-5, scoring=None, **params):
+    """Compare the losses of a path's models on held-out rows with those of converged fits."""
+    scoring = scoring or ("neg_log_loss" if isinstance(estimator, GDClassifier) else None)
+    cv = StratifiedKFold(3) if isinstance(estimator, GDClassifier) else KFold(3)
+    search = GDSearchCV(estimator, ALPHAS, cv=cv, scoring=scoring, refit=False)
+    search.fit(X, y, **params)
+    # Fit times are shares of a path's.
+    assert len(set(np.round(search.cv_results_["mean_fit_time"], 12))) == 1
+    exact = clone(estimator).set_params(tol=1e-9)
+    peer = GridSearchCV(exact, ALPHAS, cv=cv, scoring=scoring, refit=False).fit(X, y, **params)
+    for key in ("split0_test_score", "split1_test_score", "split2_test_score"):
+        assert_allclose(search.cv_results_[key], peer.cv_results_[key], atol=near, rtol=near)
+    return search
+
+
+@pytest.mark.parametrize(
+    "estimator, data",
+    [
+        (GDClassifier(), CANCER),
+        (GDClassifier(class_weight="balanced"), CANCER),
+        (GDClassifier(fit_intercept=False), CANCER),
+        (GDClassifier(penalty=L2(np.linspace(0.5, 2.0, 30))), CANCER),
+        (GDClassifier(), IRIS),
+        (GDRegressor("poisson"), DIABETES),
+        (GDRegressor("gamma"), DIABETES),
+        (GDRegressor("huber"), DIABETES),
+    ],
+)
+def test_scores_are_those_of_fits_one_by_one(estimator, data):
+    check_scores(estimator, *data)
+
+
+@pytest.mark.parametrize("make", [sparse.csr_matrix, np.asfortranarray, np.float32])
+def test_kinds_of_rows(make):
+    check_scores(GDClassifier(), make(IRIS[0][:100]), IRIS[1][:100])
+
+
+def test_sample_weights():
+    X, y = IRIS
+    weights = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
+    check_scores(GDClassifier(), X, y, sample_weight=weights)
+
+
+def test_columns_of_very_different_scales():
+    X, y = IRIS
+    check_scores(GDClassifier(), X * 10.0 ** np.array([-10, -3, 3, 10]), y)
+
+
+def test_the_same_bits_for_any_n_jobs():
+    one, two = (
+        GDSearchCV(GDClassifier(), ALPHAS, n_jobs=n_jobs, scoring="neg_log_loss").fit(*IRIS)
+        for n_jobs in (1, 2)
+    )
+    assert_array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
+
+
+def test_a_scorer_of_the_users_own_gets_fitted_models():
+    seen = []
+
+    def scorer(model, X, y):
+        seen.append(model)
+        return model.score(X, y)
+
+    GDSearchCV(GDClassifier(), ALPHAS, cv=3, scoring=scorer, refit=False).fit(*IRIS)
+    for model in seen:
+        alone = GDClassifier(alpha=model.alpha, tol=1e-9)
+        assert model.converged_
+        assert model.stop_reason_ == "tol"
+        assert model.history_["passes"][-1] >= 0
+        assert model.n_iter_ >= 1
+        assert set(vars(model)) >= {
+            name for name in vars(alone.fit(*IRIS)) if not name.startswith("_")
+        }
+
+
+def test_separable_classes_without_a_penalty_are_told_of_by_fold():
+    X, y = np.arange(40.0)[:, None], np.arange(40) >= 20
+    grid = {"alpha": [1.0, 0.1, 0.0]}
+    search = GDSearchCV(GDClassifier(), grid, cv=KFold(4, shuffle=True, random_state=0))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        search.set_params(refit=False).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert 0 < len(told) <= 4
