@@ -20,6 +20,8 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc
     converged_: bool
     stop_reason_: str
     learning_rate_: float
+    alpha_: float
+    alpha_path_: dict[str, NDArray[Any]] | None
     optimality_: float
     def fit(
         self,

@@ -15,7 +15,7 @@ class GDClassifier(ClassifierMixin, BaseGD):  # type: ignore[misc]
     classes_: NDArray[Any]
     loss: str | Loss
     penalty: str | Penalty | None
-    alpha: float
+    alpha: float | Literal["auto"]
     l1_ratio: float | None
     fit_intercept: bool
     positive: bool
@@ -43,7 +43,7 @@ class GDClassifier(ClassifierMixin, BaseGD):  # type: ignore[misc]
         loss: str | Loss = "log_loss",
         *,
         penalty: str | Penalty | None = "l2",
-        alpha: float = 1e-4,
+        alpha: float | Literal["auto"] = 1e-4,
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         positive: bool = False,

@@ -14,7 +14,7 @@ from skgd.schedules import Schedule
 class GDRegressor(RegressorMixin, BaseGD):  # type: ignore[misc]
     loss: str | Loss
     penalty: str | Penalty | None
-    alpha: float
+    alpha: float | Literal["auto"]
     l1_ratio: float | None
     fit_intercept: bool
     positive: bool
@@ -41,7 +41,7 @@ class GDRegressor(RegressorMixin, BaseGD):  # type: ignore[misc]
         loss: str | Loss = "squared_error",
         *,
         penalty: str | Penalty | None = "l2",
-        alpha: float = 1e-4,
+        alpha: float | Literal["auto"] = 1e-4,
         l1_ratio: float | None = 0.15,
         fit_intercept: bool = True,
         positive: bool = False,

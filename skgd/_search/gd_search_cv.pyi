@@ -15,6 +15,7 @@ class GDSearchCV(BaseSearchCV):
     scorer_: Any
     n_splits_: int
     refit_time_: float
+    path_: dict[str, NDArray[Any]]
     multimetric_: bool
     classes_: NDArray[Any]
     n_features_in_: int
@@ -27,6 +28,7 @@ class GDSearchCV(BaseSearchCV):
     refit: bool | str | Callable[[dict[str, Any]], int]
     n_jobs: int | None
     return_train_score: bool
+    return_path: bool
     race: bool
     error_score: str | float
     random_state: int | np.random.RandomState | None
@@ -43,6 +45,7 @@ class GDSearchCV(BaseSearchCV):
         refit: bool | str | Callable[[dict[str, Any]], int] = True,
         n_jobs: int | None = None,
         return_train_score: bool = False,
+        return_path: bool = False,
         race: bool = True,
         error_score: str | float = ...,
         random_state: int | np.random.RandomState | None = None,
