@@ -27,8 +27,11 @@ class Factorisation:
 class Compression:
     """Dense rows that are mostly zero, which solvers read as CSR."""
 
-    # Numbers of X from which a copy pays, and the share of them that may differ from zero.
-    least, share = 1e5, 0.1
+    # Numbers of X from which a copy pays, and the share of them that may differ from zero. CPU time
+    # of whole fits of log_loss with a copy, in units of that without: 1.03 with 20 % of 6000 x 400,
+    # 0.71 with 10 %, 0.64 with 5 %; 0.26 with 1 % of 6142 x 1838 word counts, 0.30 with 1.4 % of
+    # as many one-hot columns; 0.8 to 1.2 with 5 % of 10 000 to 200 000 numbers.
+    least, share = 1e6, 0.1
 
 
 class Products:
@@ -82,7 +85,8 @@ class RowSpace:
     affordable_nonsmooth = 1e10
     # The size of the smallest column, as a share of the largest, from which QR needs no pivots,
     # and a Cholesky factor of the products of rows may do. Its smallest pivot, as a share of the
-    # largest product: the basis is orthonormal to the rounding over that.
+    # largest product: the basis is orthonormal to the rounding over that. CPU time of whole fits on
+    # 200 x 5000: log_loss 57 ms (177 by QR), squared errors 26 ms (61 by the Woodbury identity).
     even, least_pivot = 1e-3, 1e-6
 
 

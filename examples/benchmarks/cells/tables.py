@@ -28,9 +28,10 @@ def made(kind, n, d, task, stored=80):
 
     Parameters
     ----------
-    kind : {"dense", "correlated", "factors", "text"}
+    kind : {"dense", "correlated", "factors", "one-hot", "text"}
         Neighbouring columns of a "correlated" table are nearly equal; three factors make most of
-        the columns of "factors"; "text" is a CSR matrix of weighted counts with rows of length 1.
+        the columns of "factors"; "one-hot" has 26 categories as dense columns; "text" is a CSR
+        matrix of weighted counts with rows of length 1.
     n, d : int
     task : {"numbers", "counts", "classes"} or int
         An int is a number of classes.
@@ -52,12 +53,15 @@ def _made(kind, n, d, task, stored):
         X = lfilter([1.0], [1.0, -0.98], rng.normal(size=(n, d)), axis=1)
     elif kind == "factors":
         X = 5 * rng.normal(size=(n, 3)) @ rng.normal(size=(3, d)) + rng.normal(size=(n, d))
+    elif kind == "one-hot":
+        X = _one_hot(rng, n, d)
     elif kind == "text":
         X = _text(rng, n, d, min(stored, d // 2))
     else:
         X = rng.normal(size=(n, d))
     outputs = task if isinstance(task, int) else 1
-    counts = np.arange(d) < max(50, d // 100) if kind != "text" else np.ones(d, dtype=bool)
+    few = np.arange(d) < max(50, d // 100)
+    counts = np.ones(d, dtype=bool) if kind in ("one-hot", "text") else few
     Z = X @ (rng.normal(size=(d, outputs)) * counts[:, None])
     Z = (Z - Z.mean(axis=0)) / Z.std(axis=0)
     return X, _targets(rng, Z, task)
@@ -70,6 +74,16 @@ def _targets(rng, Z, task):
         return rng.poisson(np.exp(Z[:, 0])).astype(float)
     z = Z[:, 0] + 0.1 * rng.normal(size=len(Z))
     return (z > np.median(z)).astype(int) if task == "classes" else z
+
+
+def _one_hot(rng, n, d):
+    """Return categories with levels of unequal frequency, each level a column of zeros and ones."""
+    X, rows = np.zeros((n, d)), np.arange(n)
+    for columns in np.array_split(np.arange(d), 26):
+        shares = 1.0 / np.arange(1.0, len(columns) + 1.0)
+        if len(columns):
+            X[rows, rng.choice(columns, n, p=shares / shares.sum())] = 1.0
+    return X
 
 
 def _text(rng, n, d, stored):
@@ -91,3 +105,19 @@ def bundled(name, *, counts=False):
     X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
     y = np.round(y / 10) if counts else y
     return Table(f"{name} {len(X)}x{X.shape[1]}", lambda divisor=1: (X, y))
+
+
+def enlarged_digits():
+    """Return digits as 28 x 28 pictures at random places, of which classes are nearly separable."""
+    def read(divisor=1):
+        X, y = datasets.load_digits(return_X_y=True)
+        rng = np.random.default_rng(0)
+        rows = rng.choice(len(X), max(50, 3750 // divisor))
+        pictures = np.zeros((len(rows), 28, 28))
+        large = np.kron(X[rows].reshape(-1, 8, 8), np.ones((1, 3, 3)))
+        places = rng.integers(0, 5, (len(rows), 2))
+        for picture, digit, (i, j) in zip(pictures, large, places, strict=True):
+            picture[i:i + 24, j:j + 24] = digit
+        return 16.0 * pictures.reshape(len(rows), -1), y[rows]
+
+    return Table("enlarged digits 3750x784", read)
