@@ -328,8 +328,9 @@ class LeaveOneOut:
     # The ratio of the best alpha and its neighbour from which alphas between them are tried, and
     # how many at most.
     apart, between = 4.0, 3
-    # How often a path continues to smaller alphas because the loss has fallen by this share to its
-    # last one, and how far: columns that are nearly collinear have their best alphas there.
+    # How often a path of squared errors continues to smaller alphas because the loss has fallen by
+    # this share to its last one, and how far: columns that are nearly collinear have their best
+    # alphas there. Other losses do not: where classes can be separated, approximate losses fall on.
     extensions, extension, falling = 6, 1e-2, 1e-3
     # The eigenvalue of a Gram matrix, in units of its diagonal, that is rounding; the smallest
     # column as a share of the largest from which its order does not matter; and the residual of

@@ -181,14 +181,6 @@ def _walk(objective_at, alphas, start, baseline):
             break
         stride = min(stride + 1, Limits.stride) if _is_flat(losses, baseline) else 1
         i = min(i + stride, len(order) - 1) if i < len(order) - 1 else len(order)
-    for _ in range(Limits.extensions):
-        alphas, losses = np.array([row[:2] for row in found]).T
-        if not still_falls(alphas, losses):
-            break
-        best = copy.copy(best)
-        visit(best, alphas.min() * np.sqrt(Limits.extension))
-        if found[-1][1] > losses.min():
-            break
     for alpha in _between(*np.array([row[:2] for row in found]).T):
         visit(copy.copy(best), alpha)
     alphas, losses, near = map(np.array, zip(*found, strict=True))
