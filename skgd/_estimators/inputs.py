@@ -4,7 +4,13 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import validate_data
 
-from skgd._utils.checks import canonical, check_dense, check_sparse, naming_columns, out_of_range
+from skgd._utils.checks import (
+    canonical,
+    check_dense,
+    check_sparse,
+    out_of_range,
+    raise_naming_columns,
+)
 from skgd._utils.collections import gathered
 
 FLOATS = (np.float64, np.float32)
@@ -24,7 +30,7 @@ def check_data(estimator, X, y, *, reset):
             multi_output=not isinstance(estimator, ClassifierMixin), accept_large_sparse=True,
         )  # fmt: skip
     except (ValueError, TypeError) as error:
-        raise naming_columns(X, error) from error
+        raise_naming_columns(X, error)
     except OverflowError as error:
         raise out_of_range("X or y") from error
     return canonical(X), y
