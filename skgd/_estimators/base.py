@@ -25,7 +25,7 @@ from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
 from skgd._fit.targets import known_targets, learn_targets
 from skgd._fit.tasks import FitTasks
-from skgd._utils.checks import check_sparse, check_weights, naming_columns
+from skgd._utils.checks import check_sparse, check_weights, raise_naming_columns
 from skgd._utils.collections import gathered
 from skgd._utils.sklearn_compat import CallbackSupportMixin, with_callbacks
 from skgd.losses import by_name, make_loss
@@ -276,7 +276,7 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):
                 self, X, reset=False, accept_sparse="csr", dtype=FLOATS, accept_large_sparse=True
             )
         except (ValueError, TypeError) as error:
-            raise naming_columns(X, error) from error
+            raise_naming_columns(X, error)
 
     def _decision(self, X):
         check_is_fitted(self)

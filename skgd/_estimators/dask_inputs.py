@@ -12,7 +12,13 @@ from sklearn.utils.validation import check_is_fitted, check_X_y, validate_data
 from skgd._fit.block_sample import BlockSample, Part, labels_of, part_facts
 from skgd._fit.targets import known_targets, learn_targets
 from skgd._problem import dask_blocks
-from skgd._utils.checks import canonical, check_sparse, check_weights, is_number, naming_columns
+from skgd._utils.checks import (
+    canonical,
+    check_sparse,
+    check_weights,
+    is_number,
+    raise_naming_columns,
+)
 from skgd._utils.collections import is_dask
 
 
@@ -116,7 +122,7 @@ def _read_part(X, y, weights, dtype, is_classification):
             multi_output=not is_classification,
         )  # fmt: skip
     except (ValueError, TypeError) as error:
-        raise naming_columns(X, error) from error
+        raise_naming_columns(X, error)
     if is_classification:
         check_classification_targets(y)
     if weights is not None:

@@ -6,7 +6,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import validate_data
 
 from skgd._problem import Moments
-from skgd._utils.checks import canonical, check_dense, check_sparse, naming_columns, out_of_range
+from skgd._utils.checks import (
+    canonical,
+    check_dense,
+    check_sparse,
+    out_of_range,
+    raise_naming_columns,
+)
 from skgd._utils.collections import gathered
 
 FLOATS = (np.float64, np.float32)
@@ -38,7 +44,7 @@ def check_data(estimator, X, y, *, reset, finite=True):
             ensure_all_finite=finite,
         )  # fmt: skip
     except (ValueError, TypeError) as error:
-        raise naming_columns(X, error) from error
+        raise_naming_columns(X, error)
     except OverflowError as error:
         raise out_of_range("X or y") from error
     return canonical(X), y

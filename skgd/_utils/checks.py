@@ -273,7 +273,14 @@ def canonical(X):
     return X
 
 
-def naming_columns(X, error):
+def raise_naming_columns(X, error):
+    """Raise an error, with the names of the columns of a frame that it is about."""
+    named = _naming_columns(X, error)
+    # An error that were its own cause would have no end for those who follow causes, as Dask does.
+    raise named from (error.__cause__ if named is error else error)
+
+
+def _naming_columns(X, error):
     """Return the error with the names of the columns of a frame that it is about."""
     if not hasattr(X, "columns") or not hasattr(X, "__getitem__"):
         return error

@@ -24,6 +24,9 @@ from sklearn.exceptions import ConvergenceWarning
 from skgd import GDClassifier, GDRegressor
 from skgd.callbacks import Callback, Checkpoint, TimeLimit
 
+# Of nannies, which live in this process, on a machine that is busy.
+pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories")
+
 GENERATOR = np.random.default_rng(0)
 N, D = 1200, 6
 # Raw columns over six decades, away from zero.
@@ -260,6 +263,7 @@ class Kill(Callback):
             threading.Timer(0.01, os.kill, (pid, signal.SIGKILL)).start()
 
 
+@pytest.mark.filterwarnings("ignore")  # a nanny that raises starts no worker
 def test_killed_workers_change_no_bit(client):
     parts = client.persist(collections(6, RAW, TARGETS["three"]))
     model = GDClassifier(optimizer="lbfgs", tol=1e-10)

@@ -442,3 +442,12 @@ def test_two_rows_are_enough(estimator):
     model = estimator.fit([[1.0], [3.0]], [0, 1])
     assert np.all(np.isfinite(model.coef_))
     assert model.predict([[3.0]])[0] > model.predict([[1.0]])[0]
+
+
+def test_an_error_is_not_its_own_cause():
+    # Who follows causes to their end, as Dask does, would not come back.
+    model = GDRegressor().fit([[0.0], [1.0]], [0.0, 1.0])
+    for use in (lambda: model.fit([[np.nan]], [0.0]), lambda: model.predict([[np.nan]])):
+        with pytest.raises(ValueError, match="NaN") as caught:
+            use()
+        assert caught.value.__cause__ is not caught.value
