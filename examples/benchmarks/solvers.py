@@ -9,7 +9,7 @@ stop reason. The objective of all is skgd's, so the lower one is nearer to the m
 
 import time
 import warnings
-from functools import cache
+from functools import cache, partial
 from inspect import getattr_static
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from _shared import read_options
 from scipy import sparse
 from scipy.signal import lfilter
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Lasso, LogisticRegression
+from sklearn.linear_model import Lasso, LogisticRegression, SGDClassifier
 from sklearn.svm import LinearSVC
 
 from skgd import GDClassifier, GDRegressor
@@ -45,7 +45,11 @@ def table(kind, n, d, task):
     """
     rng = np.random.default_rng(0)
     if kind == "CSR":
-        X = sparse.random(n, d, density=min(1.0, 30 / d), format="csr", random_state=0)
+        stored = min(30, d)
+        columns = np.sort(rng.integers(0, d, size=(n, stored)), axis=1)
+        ends = np.arange(0, n * stored + 1, stored)
+        X = sparse.csr_matrix((rng.random(n * stored), columns.ravel(), ends), shape=(n, d))
+        X.sum_duplicates()
     elif kind == "correlated":
         X = lfilter([1.0], [1.0, -0.98], rng.normal(size=(n, d)), axis=1)
     elif kind == "factors":
@@ -97,6 +101,74 @@ def support_vectors(alpha):
         return LinearSVC(loss="hinge", C=1 / (alpha * len(y)), intercept_scaling=1e3)
 
     return lambda X, y: GDClassifier("hinge", alpha=alpha), peer
+
+
+def sparse_peers():
+    """Return the solvers of celer and skglm for sparse models: functions of alpha, by name.
+
+    A line says which is not installed.
+    """
+    peers = {}
+    try:
+        import celer  # noqa: PLC0415
+
+        peers["celer lasso"] = celer.Lasso
+    except ImportError:
+        print("celer is not installed: pip install -e '.[bench]' adds its cells")
+    try:
+        import skglm  # noqa: PLC0415
+
+        peers["skglm lasso"] = skglm.Lasso
+        peers["skglm l1 log_loss"] = skglm.SparseLogisticRegression
+    except ImportError:
+        print("skglm is not installed: pip install -e '.[bench]' adds its cells")
+    return peers
+
+
+def cells_of_working_sets():
+    """Return cells of non-smooth penalties on wide and sparse tables."""
+    shapes = (
+        ("CSR", 20_000, 30_000), ("dense", 200, 5_000), ("dense", 20_000, 500),
+        ("dense", 100_000, 50), ("dense", 2_000, 50),
+    )  # fmt: skip
+    cells, peers = [], sparse_peers()
+    for kind, n, d in shapes:
+        label = f"{kind} {n}x{d}"
+        regression, classes = (kind, n, d, "numbers"), (kind, n, d, "classes")
+        for positive in (False, True):
+            ours, peer = lasso(positive)
+            name = "lasso positive" if positive else "lasso"
+            cells.append(Cell(f"{name} {label} Lasso", regression, ours, peer))
+            for library in ("celer", "skglm"):
+                if f"{library} lasso" in peers:
+                    cells.append(Cell(f"{name} {label} {library}", regression, ours, partial(
+                        _sparse_lasso, peers[f"{library} lasso"], positive
+                    )))  # fmt: skip
+        ours, peer = l1_logistic(1e-3)
+        cells.append(Cell(f"l1 log_loss {label} liblinear", classes, ours, peer))
+        if "skglm l1 log_loss" in peers:
+            cells.append(Cell(f"l1 log_loss {label} skglm", classes, ours, partial(
+                _sparse_logistic, peers["skglm l1 log_loss"], 1e-3
+            )))  # fmt: skip
+        if n * d < 1e8:
+            cells.append(Cell(f"hinge l1 {label} SGD", classes, *l1_support_vectors(1e-2)))
+    return cells
+
+
+def _sparse_lasso(kind, positive, X, y):
+    return kind(l1_of(0.05, X, y), positive=positive)
+
+
+def _sparse_logistic(kind, alpha, X, y):
+    return kind(alpha)
+
+
+def l1_support_vectors(alpha):
+    """Return the estimators of the support vector machine with l1, whose peer takes steps."""
+    def peer(X, y):
+        return SGDClassifier(penalty="l1", alpha=alpha, random_state=0)
+
+    return lambda X, y: GDClassifier("hinge", penalty="l1", alpha=alpha), peer
 
 
 class Unwary(newton._Iteration):  # noqa: SLF001
@@ -155,6 +227,8 @@ def objective(model, X, y, coef, intercept):
 
 def measure(model, X, y, repetitions):
     """Return the least seconds of a fit, and the fitted model."""
+    if sparse.issparse(X) and type(model).__module__.startswith(("celer", "skglm")):
+        X = X.tocsc()  # which is what they take
     seconds = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -182,7 +256,7 @@ def main():
     """Print a line a cell."""
     only, divisor, repetitions = read_options(__doc__, 3, 1)
     print(f"{'':32}{'skgd':>20}{'before':>20}{'peer':>20}  peer/skgd  stop reason")
-    for cell in CELLS:
+    for cell in [*CELLS, *cells_of_working_sets()]:
         if only not in cell.name:
             continue
         kind, n, d, task = cell.data
@@ -199,7 +273,7 @@ def main():
         took, peer = measure(cell.peer(X, y), X, y, repetitions)
         columns.append((took, objective(model, X, y, peer.coef_, peer.intercept_)))
         texts = ("" if c is None else f"{c[0]:.3g} s {c[1]:.4e}" for c in columns)
-        print(f"{cell.name:32}" + "".join(f"{text:>20}" for text in texts)
+        print(f"{cell.name:42}" + "".join(f"{text:>20}" for text in texts)
               + f"{took / seconds:11.2f}  {reason}", flush=True)  # fmt: skip
 
 
