@@ -147,6 +147,11 @@ class InteriorPointLimits:
     copied = 2**25
     # The share of the way to the nearest bound that a step takes, and the step that rounding stops.
     to_bound, stuck = 0.995, 1e-8
+    # Solutions of a system over the rows that correct the last one's rounding, and the residual
+    # that is enough.
+    refinements, refined = 6, 1e-12
+    # How many times the last one a gap may be: beyond, rounding has taken over.
+    rise = 1.0
     # How much smaller a gap the path reaches than `tol` asks: it tells which parameters are zero.
     further = 1e3
     # The least distance of a dual variable from its bounds.

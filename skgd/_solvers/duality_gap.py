@@ -63,7 +63,7 @@ def steps_within(objective, solution, budget):
 
 
 def work(objective, solution=None):
-    """Return the multiplications for a gap: 0 where a descent has left a bound, or the Hessian.
+    """Return the multiplications for a gap: 0 where a descent has left a bound or what makes one.
 
     Otherwise those for a Newton step; inf where no Hessian can be factorised.
     """
@@ -72,6 +72,8 @@ def work(objective, solution=None):
         if solution.lower_bound is not None and solution.lower_bound.is_tight:
             return 0.0
         if solution.hessian is not None and solution.hessian.is_exact and not objective.proximal:
+            return 0.0
+        if solution.dual is not None:
             return 0.0
     (k, p), n = objective.shape, objective.problem.n
     if woodbury_suits(objective):
@@ -185,15 +187,17 @@ def _gap(objective, x, values, solution, allowance):
     if known is not None and known.is_tight:
         return known.gap(values)
     bound = LowerBound(objective)
+    dual = solution.dual if solution is not None else None
+    if dual is None and interior_point.suits(objective):
+        dual = _interior_dual(objective, x, values, allowance)
+    if dual is not None:
+        bound.improve(dual, np.abs(x).reshape(objective.shape))
+        return bound.gap(values)
     if bound.penalty is None or (objective.proximal and not newton.has_proximal_step(objective)):
         if knows_gap(objective):
             bound.improve_at(x)
         return bound.gap(values)
     if interior_point.suits(objective):
-        dual = solution.dual if solution is not None else None
-        dual = _interior_dual(objective, x, values, allowance) if dual is None else dual
-        if dual is not None:
-            bound.improve(dual, np.abs(x).reshape(objective.shape))
         return bound.gap(values)
     return _gap_along_path(bound, objective, x, values, allowance)
 

@@ -9,9 +9,14 @@ x, and slacks ``z - position = above - below``, the conditions of optimality are
 
 Each iteration takes a Newton step on them with the products at a common centre, first a predictor
 with centre 0, then a corrector with the centre ``(ahead / before)^3`` and the second-order terms of
-the predictor. It solves one system ``A' D A + diag`` with as many unknowns as there are parameters,
-whatever the scale of the columns, and some twenty iterations lead from anywhere to rounding. The
-method stops on the gap between the objective and the bound of the dual variables.
+the predictor. It solves one system ``A' D A + E`` with as many unknowns as there are parameters,
+whatever the scale of the columns, and some twenty iterations lead from anywhere to rounding. With
+fewer rows than parameters, ``B = D^(1/2) A`` and the columns C of B of parameters without penalty,
+it is one of as many unknowns as there are rows::
+
+    (I + B E^-1 B') y = B E^-1 r + C v_C,   C' y = r_C,   v = E^-1 (r - B' y)
+
+The method stops on the gap between the objective and the bound of the dual variables.
 
 References
 ----------
@@ -25,7 +30,7 @@ from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
 from skgd._problem.scaled_rows import row_blocks
 from skgd._solvers.active_set import SeparablePenalty
-from skgd._solvers.costs import Factorisation, LBFGSStart, Work, hessian_work
+from skgd._solvers.costs import Factorisation, LBFGSStart, Work
 from skgd._solvers.costs import InteriorPointLimits as Limits
 from skgd._utils.linalg import one_thread
 from skgd.optimizers import FullBatchOptimizer
@@ -36,7 +41,7 @@ def suits(objective):
     problem, p = objective.problem, objective.shape[1]
     return (
         objective.loss.piecewise_linear(np.zeros((1, problem.k))) is not None
-        and p <= Factorisation.largest
+        and min(p, problem.n) <= Factorisation.largest
         and problem.n * p <= Limits.copied
         and problem.may_gather
         and objective.penalty.separable_form(problem.d) is not None
@@ -45,7 +50,8 @@ def suits(objective):
 
 def cost(objective):
     """Return about how many multiplications the descent takes."""
-    return Work.interior_point_steps * hessian_work(objective) / LBFGSStart.as_fast
+    n, (k, p) = objective.problem.n, objective.shape
+    return Work.interior_point_steps * k * n * p * float(min(n, p)) / LBFGSStart.as_fast
 
 
 def minimise(objective, x, history):
@@ -81,9 +87,11 @@ class InteriorPoint(FullBatchOptimizer):
         while not monitor(x, np.nan, np.zeros(len(x)), length, gap):
             length = max(path.advance() for path in paths)
             problem.counter.passes += 3
-            x = np.concatenate([path.point() for path in paths])
             # A step more than the objective needs tells which parameters are zero.
-            gap = Limits.further * sum(path.gap() for path in paths)
+            left = Limits.further * sum(path.gap() for path in paths)
+            if not left <= Limits.rise * gap:  # rounding has taken over
+                break
+            gap, x = left, np.concatenate([path.point() for path in paths])
             dual = np.column_stack([path.dual(problem.n) for path in paths])
             self.dual = problem.dual_point(dual)
             if length < Limits.stuck:
@@ -128,6 +136,9 @@ class _Path:
     def __init__(self, features, rows, x, diag, losses, penalties):
         self.features, self.rows, self.x, self.diag = features, rows, x.copy(), diag
         self.parts = losses, penalties
+        # More parameters with a curvature, of l1 or bounds at least, than rows.
+        bounded = (penalties.share > 0).any(axis=0) | (diag > 0)
+        self.by_rows = len(features) + np.count_nonzero(~bounded) < len(diag)
 
     def advance(self):
         """Take a step; return its length, at most 1, and 0 where rounding is reached."""
@@ -138,12 +149,9 @@ class _Path:
             return 0.0
         A, x = self.features, self.x
         residual = self._residual()
-        matrix = np.diag(self.diag + penalties.second_derivatives())
+        diag = self.diag + penalties.second_derivatives()
         second = losses.second_derivatives()
-        for part in row_blocks(*A.shape):
-            weighted = A[part] * np.sqrt(second[part])[:, None]
-            matrix += weighted.T @ weighted
-        solve = _solver(matrix)
+        solve = (_row_system if self.by_rows else _system)(A, second, diag)
 
         def direction(centre, correct):
             sides = [part.right_hand_side(at, centre, correct) for part, at in self._at(x)]
@@ -182,6 +190,26 @@ class _Path:
         at = self.parts[1].at_kink(x)
         for position, near in zip(self.parts[1].position, at, strict=True):
             x[near] = position[near]
+        return self._on_row_kinks(x, ~at.any(axis=0)) if self.by_rows else x
+
+    def _on_row_kinks(self, x, free):
+        """Return x with its free part moved to where rows are at the kinks that they tend to.
+
+        What parameters at kinks have been moved by would count with the slopes of these rows.
+        """
+        losses, z = self.parts[0], self.features @ x
+        at = losses.at_kink(self.features @ self.x)
+        rows = np.flatnonzero(at.any(axis=0))
+        if not 0 < len(rows) <= np.count_nonzero(free):
+            return x
+        goal = np.where(at, losses.position, 0.0).sum(axis=0)[rows] - z[rows]
+        size = np.abs(x[free])
+        move = size * linalg.lstsq(
+            self.features[np.ix_(rows, free)] * size, goal, lapack_driver="gelsy",
+            check_finite=False,
+        )[0]  # fmt: skip
+        if np.all(np.abs(move) < size):
+            x[free] += move
         return x
 
     def dual(self, n):
@@ -189,6 +217,53 @@ class _Path:
         result = np.zeros(n)
         result[self.rows] = self.parts[0].dual.sum(axis=0)
         return result
+
+
+def _system(A, second, diag):
+    """Return the function that solves systems with ``A' D A + E``, of diagonals D and E."""
+    matrix = np.diag(diag)
+    for part in row_blocks(*A.shape):
+        weighted = A[part] * np.sqrt(second[part])[:, None]
+        matrix += weighted.T @ weighted
+    return _solver(matrix)
+
+
+def _row_system(A, second, diag):
+    """Return the same function, by a system of as many unknowns as there are rows."""
+    inverse, border = np.zeros(len(diag)), np.flatnonzero(diag == 0)
+    np.divide(1.0, diag, out=inverse, where=diag > 0)
+    weighted = A * np.sqrt(inverse)
+    roots = np.sqrt(second)
+    weighted *= roots[:, None]
+    matrix = weighted @ weighted.T
+    matrix[np.diag_indices(len(A))] += 1.0
+    solve_rows, columns = _solver(matrix), roots[:, None] * A[:, border]
+    images = np.column_stack([solve_rows(column) for column in columns.T]) if len(border) else (
+        np.zeros(columns.shape)
+    )
+    solve_border = _solver(columns.T @ images)
+
+    def solve(right):
+        start = solve_rows(roots * (A @ (inverse * right)))
+        free = solve_border(right[border] - columns.T @ start)
+        result = inverse * (right - (roots * (start + images @ free)) @ A)
+        result[border] = free
+        return result
+
+    def refined(right):
+        result, residual = np.zeros(len(right)), right
+        size = goal = float(np.linalg.norm(right))
+        for _ in range(Limits.refinements):
+            better = result + solve(residual)
+            left = right - (second * (A @ better)) @ A - diag * better
+            if not np.linalg.norm(left) < size:
+                break
+            result, residual, size = better, left, float(np.linalg.norm(left))
+            if size <= Limits.refined * goal:
+                break
+        return result
+
+    return refined
 
 
 def _solver(matrix):

@@ -92,3 +92,32 @@ def test_targets_within_epsilon_are_no_explosion(width):
     model = GDRegressor(EpsilonInsensitive(width), alpha=1e-2).fit(X, y)
     assert model.converged_
     assert model.history_["objective"][-1] <= 1.0 - width + 1e-15
+
+
+@pytest.mark.parametrize("storage", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_more_columns_than_rows_with_l1_reach_the_minimum_of_the_linear_program(quantile, storage):
+    rng = np.random.default_rng(1)
+    rows = rng.normal(size=(40, 200)) * 10.0 ** rng.integers(-1, 2, 200)
+    y, s = rng.normal(size=40) + rows[:, 0], rng.integers(0, 4, 40).astype(float)
+    oracle = QuantileRegressor(quantile=quantile, alpha=0.02).fit(rows, y, s)
+    model = GDRegressor(Quantile(quantile), penalty="l1", alpha=0.02).fit(storage(rows), y, s)
+    z = rows @ oracle.coef_ + oracle.intercept_
+    least = np.average(Quantile(quantile).value(y, z), weights=s)
+    least += 0.02 * np.abs(oracle.coef_).sum()
+    assert_allclose(model.history_["objective"][-1], least, rtol=1e-5)
+    assert_array_equal(model.coef_ == 0, np.abs(oracle.coef_) < 1e-12)
+    assert model.optimality_ <= 1e-5 * least
+    assert model.n_iter_ < 50
+
+
+@pytest.mark.parametrize("positive", [False, True])
+def test_hinge_with_l1_and_more_columns_than_rows_has_no_gap(positive):
+    rng = np.random.default_rng(2)
+    rows = rng.normal(size=(50, 300))
+    y = rows[:, :3].sum(axis=1) > 0
+    model = GDClassifier("hinge", penalty="l1", alpha=0.03, positive=positive).fit(rows, y)
+    assert model.converged_
+    assert model.optimality_ <= 1e-5 * model.history_["objective"][-1]
+    assert 0 < np.count_nonzero(model.coef_) < 50
+    assert not positive or model.coef_.min() == 0.0

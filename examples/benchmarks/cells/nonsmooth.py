@@ -1,9 +1,10 @@
 """Penalties that are not smooth."""
 
 import numpy as np
-from sklearn.linear_model import Lasso
+from scipy import sparse
+from sklearn.linear_model import Lasso, SGDClassifier
 
-from cells.base import Cell, logistic
+from cells.base import Cell, logistic, optional, there
 from cells.tables import made
 from skgd import GDClassifier, GDRegressor
 from skgd._objective.objective import Objective
@@ -22,16 +23,49 @@ def lasso(table, share=0.05, *, positive=False, without=None):
             penalty="l1", positive=positive, alpha=share_of_largest(share, X, y)
         )  # fmt: skip
 
-    def peer(X, y, **options):
-        return Lasso(share_of_largest(share, X, y), positive=positive, max_iter=10_000, **options)
+    def peer(kind, **settings):
+        return kind and (lambda X, y, **options: kind(
+            share_of_largest(share, X, y), positive=positive, **settings, **options
+        ))  # fmt: skip
 
     penalty = "l1 positive" if positive else "l1"
-    return Cell("squared_error", penalty, table, ours, {"Lasso": peer}, without)
+    peers = there(
+        Lasso=peer(Lasso, max_iter=10_000), celer=peer(by_columns("celer", "Lasso")),
+        skglm=peer(by_columns("skglm", "Lasso")),
+    )  # fmt: skip
+    return Cell("squared_error", penalty, table, ours, peers, without)
+
+
+def by_columns(module, name):
+    """Return an optional class that reads a sparse X by columns; None where it is not installed."""
+    kind = optional(module, name)
+    if kind is None:
+        return None
+
+    class ByColumns(kind):
+        def fit(self, X, y):
+            return super().fit(X.tocsc() if sparse.issparse(X) else X, y)
+
+    return ByColumns
+
+
+def l1_hinge(table, alpha=1e-2):
+    """Return the cell of the support vector machine with l1, whose peer takes steps."""
+    peers = {"SGD": lambda X, y, **options: SGDClassifier(
+        penalty="l1", alpha=alpha, random_state=0, **options
+    )}  # fmt: skip
+    return Cell(
+        "hinge", "l1", table, lambda X, y: GDClassifier("hinge", penalty="l1", alpha=alpha), peers
+    )
 
 
 def l1_log_loss(table, alpha=1e-4, without=None):
     """Return the cell of sparse logistic regression."""
-    peers = {"liblinear": logistic(alpha, "liblinear", l1_ratio=1.0, intercept_scaling=10.0)}
+    sparse_logistic = by_columns("skglm", "SparseLogisticRegression")
+    peers = there(
+        liblinear=logistic(alpha, "liblinear", l1_ratio=1.0, intercept_scaling=10.0),
+        skglm=sparse_logistic and (lambda X, y, **options: sparse_logistic(alpha, **options)),
+    )  # fmt: skip
     return Cell(
         "log_loss", "l1", table, lambda X, y: GDClassifier(penalty="l1", alpha=alpha), peers,
         without,
@@ -53,6 +87,11 @@ UNCLIPPED = (
 REUSED_HESSIAN = (newton, "_Iteration", Unwary)
 
 CELLS = [
+    lasso(made("text", 20_000, 30_000, "numbers")),
+    lasso(made("dense", 20_000, 500, "numbers")),
+    l1_log_loss(made("text", 20_000, 30_000, "classes"), alpha=1e-3),
+    l1_hinge(made("dense", 200, 5_000, "classes")),
+    l1_hinge(made("dense", 2_000, 50, "classes")),
     lasso(made("text", 20_000, 30_000, "numbers"), positive=True, without=UNCLIPPED),
     lasso(made("dense", 200, 5_000, "numbers"), positive=True, without=UNCLIPPED),
     lasso(made("dense", 200, 5_000, "numbers")),
