@@ -178,7 +178,7 @@ class DualDescent:
     far, rounding = 1e6, 1e-12
     # The passes of a round: at least, as a share of those before, and at most; what a sweep over
     # few rows counts at least.
-    least, growth, most, sweep = 3.0, 0.4, 10.0, 0.02
+    least, growth, most, sweep = 3.0, 0.5, 10.0, 0.02
     # A descent has stalled where, after this many passes, the last half of them has left more than
     # this share of the gap.
     patience, stalled = 200.0, 0.5

@@ -87,9 +87,11 @@ def minimise(objective, x, history, *, affordable=np.inf):
     affordable : float
         The multiplications before which a descent is never given up.
     """
-    if not history.start_objective > 0.0:  # piecewise-linear losses are never below zero
+    if not history.start_objective > 0.0:  # no loss is below zero
         history.finish(Stop.PRECISION)
-        return Solution(x)
+        bound = duality_gap.LowerBound(objective)
+        bound.is_tight = True
+        return Solution(x, lower_bound=bound)
     patience = affordable / _work_of_pass(objective.problem)
     solver = DualCoordinateDescent(objective.loss, history, patience)
     x = train_full_batch(solver, objective, x, history)

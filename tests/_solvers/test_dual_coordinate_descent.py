@@ -199,7 +199,9 @@ def test_a_warm_start_is_no_worse_than_its_start(name):
 
 
 def test_what_has_nothing_to_learn_is_the_constant_model():
-    assert_array_equal(GDRegressor("absolute_error").fit(X, np.full(N, 3.0)).coef_, 0)
+    model = GDRegressor("absolute_error").fit(X, np.full(N, 3.0))
+    assert_array_equal(model.coef_, 0)
+    assert model.optimality_ == 0
     model = GDClassifier("hinge").fit(X, Z > 0.5, (Z > 0.5).astype(float))
     assert_array_equal(model.coef_, 0)
     assert model.intercept_[0] == 1
