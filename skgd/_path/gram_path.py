@@ -29,6 +29,7 @@ from scipy import linalg
 
 from skgd._fit.build_objective import penalty_rule
 from skgd._path.points import PathPoint
+from skgd._problem.fold_grams import FoldGrams
 from skgd._solvers.active_set import SeparablePenalty, active_set_qp
 from skgd._solvers.costs import GramLimits as Limits
 from skgd._solvers.gram_descent import BUSY, DONE, descend, gradient_of
@@ -89,6 +90,26 @@ def path(gram, settings, alphas, n_outputs, pause=lambda: None):
         for c in range(n_outputs):
             coefs[:, c] = quadratic.separable_path(alphas, c, pause)
     return [quadratic.point(alpha, coef) for alpha, coef in zip(alphas, coefs, strict=True)]
+
+
+def path_of_sample(sample, settings, alphas, pause=lambda: None):
+    """Return the minimisers for alphas on a sample; None for each where they are not to be had.
+
+    Parameters
+    ----------
+    sample : Sample
+    settings : Settings
+    alphas : array of shape (n_alphas,)
+    pause : callable
+    """
+    n, d = sample.X.shape
+    counted = n if sample.weights is None else np.count_nonzero(sample.weights)
+    if suits(settings, d, counted):
+        grams = FoldGrams(sample.X, sample.targets, np.ones((1, n), dtype=int), sample.weights)
+        gram = grams.of_fold(0, [grams.of_group(0)])
+        if not grams.loses_digits(0, gram, centred=settings.fit_intercept):
+            return path(gram, settings, alphas, sample.n_outputs, pause)
+    return [None] * len(alphas)
 
 
 class _Quadratic:

@@ -13,7 +13,6 @@ References
 Chan, Golub and LeVeque, Algorithms for computing the sample variance, 1983.
 """
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,10 +185,11 @@ class FoldGrams:
         d, steps = self.X.shape[1], np.abs(pairs[1] - pairs[0])
         steps = steps.toarray() if sparse.issparse(steps) else np.asarray(steps, dtype=float)
         steps[steps == 0] = np.nan
+        steps[:, np.isnan(steps).all(axis=0)] = np.inf
         moments, _, scale, _ = gram.moments(d, centred=centred)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # columns without any step
-            hidden = np.flatnonzero((np.nanmedian(steps, axis=0) < HIDDEN * scale) & (scale > 0))
+        if not len(steps):
+            return False
+        hidden = np.flatnonzero((np.nanmedian(steps, axis=0) < HIDDEN * scale) & (scale > 0))
         if len(hidden) < 2:
             return False
         matrix = moments[np.ix_(hidden, hidden)] / np.outer(scale[hidden], scale[hidden])

@@ -279,7 +279,7 @@ class GDSearchCV(BaseSearchCV):
     def _evaluate_paths(self, given, candidates, estimators, chosen, scoring, tasks):
         """Return the results of candidates as points of paths, as far as they are."""
         # Callbacks hear of one fit after the other.
-        if not chosen or tasks.listening or isinstance(self.estimator, Pipeline):
+        if not chosen or tasks.listening or self.verbose > 1:
             return {}
         with one_thread(), Threads(effective_n_jobs(self.n_jobs)) as threads:
             search = PathSearch(given, candidates, estimators, scoring, threads)

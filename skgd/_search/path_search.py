@@ -5,21 +5,24 @@ groups of rows that folds share; other smooth losses share Hessians. What a path
 fails, is fitted one by one.
 """
 
+import re
 import time
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 
 from skgd._estimators.base import BaseGD
+from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.plan import choose_optimizer
-from skgd._fit.run import Run
+from skgd._fit.run import Run, raw_model
 from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
 from skgd._path import gram_path, newton_path
 from skgd._problem.fold_grams import FoldGrams
 from skgd._search.candidates import ALONG_PATH, alike, last_step, weight_name
-from skgd._search.folds import MaskedFolds, SplitFolds
+from skgd._search.folds import MaskedFolds, SplitFolds, TransformedFolds
 from skgd._utils.threads import ALONE
 from skgd.optimizers import Optimizer
 
@@ -56,30 +59,33 @@ def takes_steps(estimator):
 
 def ends_at_minimum(settings):
     """Tell whether a fit comes to the minimum by "auto", with nothing that shows on the way."""
-    try:
-        optimizer = choose_optimizer(
-            settings.optimizer, settings.learning_rate, settings.batch_size, partial=False
-        )
-    except (TypeError, ValueError):
-        return False
+    optimizer = choose_optimizer(
+        settings.optimizer, settings.learning_rate, settings.batch_size, partial=False
+    )
     starts_at_zero = isinstance(settings.init, str) and settings.init == "zeros"
-    on_the_way = (
-        settings.early_stopping or settings.warm_start or settings.average or settings.verbose
-        or settings.scoring is not None or settings.tol is None or settings.precondition is None
-    )  # fmt: skip
+    on_the_way = settings.average or settings.tol is None or settings.precondition is None
     return (
         optimizer is None and starts_at_zero and not on_the_way and settings.max_iter >= ENOUGH
-        and settings.loss.convex and not settings.loss.homogeneous
+        and settings.loss.convex and is_quiet(settings)
     )  # fmt: skip
+
+
+def is_quiet(settings):
+    """Tell whether a fit needs its rows alone, and tells nobody of its epochs."""
+    needs_more = settings.early_stopping or settings.warm_start or settings.scoring is not None
+    return not (needs_more or settings.verbose or settings.loss.homogeneous)
 
 
 def _settings_of(estimator):
-    """Return the checked parameters of a candidate whose path may be walked, or None."""
+    """Return the checked parameters of a candidate whose fit can share work, or None."""
     try:
         settings = Settings.of(last_step(estimator))
+        choose_optimizer(
+            settings.optimizer, settings.learning_rate, settings.batch_size, partial=False
+        )
     except (TypeError, ValueError):
         return None
-    return settings if ends_at_minimum(settings) else None
+    return settings if is_quiet(settings) else None
 
 
 @dataclass
@@ -95,6 +101,8 @@ class PathSearch:
     scoring : Scoring
     threads : Threads
         That share the folds.
+    told : dict
+        The messages of fits, by what they have in common.
     """
 
     given: object
@@ -102,6 +110,7 @@ class PathSearch:
     estimators: list
     scoring: object
     threads: object
+    told: dict = field(default_factory=dict)
 
     def evaluate(self, chosen):
         """Return the results of candidates on the folds, as far as paths have come to them.
@@ -113,29 +122,38 @@ class PathSearch:
         """
         settings = {i: _settings_of(self.estimators[i]) for i in chosen}
         chosen, out = [i for i in chosen if settings[i] is not None], {}
-        for several in alike(chosen, self.candidates, lambda name: not _is_along(name)):
-            paths = alike(several, self.candidates, lambda name: name.split("__")[-1] != "alpha")
-            paths = [[(i, settings[i]) for i in path] for path in paths]
-            out |= self._evaluate_alike(paths)
+        along = {f"{self.prefix}{name}" for name in ALONG_PATH}
+        for several in alike(chosen, self.candidates, lambda name: name not in along):
+            paths = alike(several, self.candidates, lambda name: name != f"{self.prefix}alpha")
+            out |= self._evaluate_alike([[(i, settings[i]) for i in path] for path in paths])
+        self._warn()
         return out
+
+    @property
+    def prefix(self):
+        return weight_name(self.estimators[0]).removesuffix("sample_weight")
 
     def _evaluate_alike(self, paths):
         """Return the results of paths whose candidates differ in alpha and l1_ratio alone."""
-        first, numbers = self.estimators[paths[0][0][0]], range(len(self.given.splits))
-        if not gram_path.is_for(paths[0][0][1]):
-            if len(paths[0]) < FEWEST:
-                return {}
-            splits = SplitFolds(self.given, first)
-            return self._walk(lambda number: self._newton_paths(splits, paths, number), numbers)
-        folds = MaskedFolds(self.given, first)
-        try:
-            made = [folds.fold(number) for number in numbers]
-        except Exception:  # which a fit to the fold alone reports
-            return {}
-        sample = made[0].sample
-        least = min(np.count_nonzero(fold.sample.weights) for fold in made)
-        paths = [path for path in paths if gram_path.suits(path[0][1], sample.X.shape[1], least)]
-        return self._walk_on_grams(made, paths) if paths else {}
+        (i, settings), out = paths[0][0], {}
+        if isinstance(self.estimators[i], Pipeline):
+            folds = TransformedFolds(self.given, self.estimators[i])
+        else:
+            folds = SplitFolds(self.given, self.estimators[i])
+            if ends_at_minimum(settings) and gram_path.is_for(settings):
+                out = self._walk_on_grams(MaskedFolds(self.given, self.estimators[i]), paths)
+        if not self.scoring.needs_answers_alone and not ends_at_minimum(settings):
+            return out
+        missing = [
+            number for number in range(len(self.given.splits))
+            if any((i, number) not in out for path in paths for i, _ in path)
+        ]  # fmt: skip
+
+        def walk(number):
+            left = [[pair for pair in path if (pair[0], number) not in out] for path in paths]
+            return self._on_fold(folds, [path for path in left if path], number)
+
+        return out | self._walk(walk, missing)
 
     def _walk(self, walk, jobs):
         """Return the results of all folds, one or a thread after the other."""
@@ -144,33 +162,98 @@ class PathSearch:
             out |= results
         return out
 
-    # ---- smooth losses --------------------------------------------------------------------------
-
-    def _newton_paths(self, folds, paths, number):
-        """Return the results of paths on a fold, as far as Newton's method has come to them."""
-        started, points = time.perf_counter(), {}
+    def _on_fold(self, folds, paths, number):
+        """Return the results of paths on a fold, as far as they come to an end."""
+        started = time.perf_counter()
         try:
             fold = folds.fold(number)
-            for path in paths:
-                smallest = min((settings for _, settings in path), key=lambda each: each.alpha)
-                targets, d = fold.targets.with_settings(smallest), fold.sample.X.shape[1]
-                state = FitState.empty(d, targets.n_outputs)
-                run = Run(smallest, targets, fold.sample, state)
-                if not newton_path.suits(run):
-                    return {}
-                alphas = [settings.alpha for _, settings in path]
-                found = newton_path.path(run, alphas, self.threads.pause)
-                points |= {i: point for (i, _), point in zip(path, found, strict=True)
-                           if point is not None}  # fmt: skip
+        except Exception:  # which a fit to the fold alone tells of
+            return {}
+        points = {}
+        for path in paths:
+            found = self._points(fold, [settings for _, settings in path])
+            points |= {i: point for (i, _), point in zip(path, found, strict=True)
+                       if point is not None}  # fmt: skip
+        models = {i: self._model(fold, i, point) for i, point in points.items()}
+        stops = {i: str(point.stop) for i, point in points.items()}
+        seconds = dict.fromkeys(
+            points, (time.perf_counter() - started) / max(1, len(points))
+        )  # fmt: skip
+        for i in (i for path in paths for i, _ in path if i not in points):
+            self.threads.pause()
+            started = time.perf_counter()
+            fitted = self._fit(fold, i)
+            if fitted is not None:
+                models[i], stops[i] = fitted, fitted.stop_reason_
+                seconds[i] = time.perf_counter() - started
+        return self._results(fold, models, stops, seconds)
+
+    def _points(self, fold, settings):
+        """Return the points of a path on a fold; None for those to which no path leads."""
+        sample, nothing = fold.sample, [None] * len(settings)
+        smallest = min(settings, key=lambda each: each.alpha)
+        alphas, d = [each.alpha for each in settings], sample.X.shape[1]
+        if not ends_at_minimum(smallest):
+            return nothing
+        targets = fold.targets.with_settings(smallest)
+        try:
+            if gram_path.is_for(smallest):
+                if not isinstance(self.estimators[0], Pipeline):
+                    return nothing
+                return gram_path.path_of_sample(sample, smallest, alphas, self.threads.pause)
+            if len(settings) < FEWEST:
+                return nothing
+            run = Run(smallest, targets, sample, FitState.empty(d, targets.n_outputs))
+            if newton_path.suits(run):
+                return newton_path.path(run, alphas, self.threads.pause)
         except (FloatingPointError, ValueError, np.linalg.LinAlgError):
-            return {}
-        if not points:
-            return {}
-        return self._results(fold, points, (time.perf_counter() - started) / len(points))
+            pass
+        return nothing
+
+    def _fit(self, fold, i):
+        """Return a candidate fitted to a fold by itself, or None where that fails.
+
+        What the fits of a fold have in common is checked and worked out once.
+        """
+        if not self.scoring.needs_answers_alone:
+            return None
+        model = fold.informed(last_step(self.estimators[i]))
+        try:
+            settings = Settings.of(model)
+            targets, d = fold.targets.with_settings(settings), fold.sample.X.shape[1]
+            run = Run(settings, targets, fold.sample, FitState.empty(d, targets.n_outputs))
+            coef, intercept, _ = run.kept(*run.descend())
+            vars(model).update(run.attributes(coef, intercept))
+            names = getattr(model, "feature_names_in_", None)
+            diagnosis = Diagnosis(run, *raw_model(vars(model), *coef.shape), names)
+            for category, message in diagnosis.warnings():
+                self.told.setdefault((category, re.sub(r"[-+.\de]+", "", message)), []).append(
+                    message
+                )
+        except Exception:  # which a fit to the fold alone tells of
+            return None
+        return model
+
+    def _warn(self):
+        """Warn once of what many fits have in common."""
+        for (category, _), messages in self.told.items():
+            others = f" So do {len(messages) - 1} other fits." if len(messages) > 1 else ""
+            warnings.warn(messages[0] + others, category)
+        self.told.clear()
 
     # ---- squared errors on few columns ----------------------------------------------------------
 
-    def _walk_on_grams(self, folds, paths):
+    def _walk_on_grams(self, masked, paths):
+        """Return the results of paths on the Gram matrices of groups of rows."""
+        try:
+            folds = [masked.fold(number) for number in range(len(self.given.splits))]
+        except Exception:  # which a fit to the fold alone tells of
+            return {}
+        d = folds[0].sample.X.shape[1]
+        least = min(np.count_nonzero(fold.sample.weights) for fold in folds)
+        paths = [path for path in paths if gram_path.suits(path[0][1], d, least)]
+        if not paths:
+            return {}
         started, sample = time.perf_counter(), folds[0].sample
         counts = self.given.counts()
         grams = FoldGrams(sample.X, sample.targets, counts, self.given.checked_weights())
@@ -193,23 +276,26 @@ class PathSearch:
                     points |= dict(zip((i for i, _ in path), found, strict=True))
             except (FloatingPointError, ValueError, np.linalg.LinAlgError):
                 return {}
+            models = {i: self._model(fold, i, point) for i, point in points.items()}
             seconds = shared + (time.perf_counter() - started) / len(points)
-            return self._results(fold, points, seconds)
+            stops = {i: str(point.stop) for i, point in points.items()}
+            return self._results(fold, models, stops, dict.fromkeys(points, seconds))
 
         return self._walk(walk, folds)
 
     # ---- scores ---------------------------------------------------------------------------------
 
-    def _results(self, fold, points, seconds):
+    def _results(self, fold, models, stops, seconds):
         """Return the results of the candidates whose models on a fold are known."""
-        models = {i: self._model(fold, i, point) for i, point in points.items()}
         out = {
             (i, fold.number): {
-                "fit_error": None, "fit_time": seconds, "score_time": 0.0,
-                "stop_reason": str(point.stop),
+                "fit_error": None, "fit_time": seconds[i], "score_time": 0.0,
+                "stop_reason": stops[i],
             }
-            for i, point in points.items()
+            for i in models
         }  # fmt: skip
+        if not models:
+            return out
         for name in fold.parts:
             started = time.perf_counter()
             scores = fold.scores(list(models.values()), self.scoring, name)
@@ -230,7 +316,3 @@ class PathSearch:
         known = point.predictor(fold.targets, fold.sample.X.dtype, targets)
         vars(model).update(known)
         return model
-
-
-def _is_along(name):
-    return name.split("__")[-1] in ALONG_PATH

@@ -12,7 +12,6 @@ from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
 from skgd._fit.targets import learn_targets
 from skgd._path import gram_path, newton_path
-from skgd._problem.fold_grams import FoldGrams
 from skgd._search.candidates import candidate
 from skgd._search.one_standard_error import alpha_parameter
 from skgd._search.path_search import ends_at_minimum
@@ -97,15 +96,8 @@ def _known_models(estimator, X, y, alphas, sample_weight):
 
 
 def _points(settings, targets, sample, alphas):
-    n, d = sample.X.shape
+    d = sample.X.shape[1]
     if gram_path.is_for(settings):
-        counted = n if sample.weights is None else np.count_nonzero(sample.weights)
-        if not gram_path.suits(settings, d, counted):
-            return [None] * len(alphas)
-        grams = FoldGrams(sample.X, sample.targets, np.ones((1, n), dtype=int), sample.weights)
-        gram = grams.of_fold(0, [grams.of_group(0)])
-        if grams.loses_digits(0, gram, centred=settings.fit_intercept):
-            return [None] * len(alphas)
-        return gram_path.path(gram, settings, alphas, sample.n_outputs)
+        return gram_path.path_of_sample(sample, settings, alphas)
     run = Run(settings, targets, sample, FitState.empty(d, targets.n_outputs))
     return newton_path.path(run, alphas) if newton_path.suits(run) else [None] * len(alphas)

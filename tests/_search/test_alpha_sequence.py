@@ -34,9 +34,8 @@ DIABETES, CANCER, IRIS = (
         (GDClassifier(penalty="l1"), IRIS),
     ],
 )
-@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix])
-def test_the_first_is_the_smallest_alpha_of_an_empty_model(estimator, data, make):
-    X, y = make(data[0]), data[1]
+def test_the_first_is_the_smallest_alpha_of_an_empty_model(estimator, data):
+    X, y = data
     largest = alpha_sequence(estimator, X, y)[0]
     for alpha, is_empty in [(1.0001 * largest, True), (0.99 * largest, False)]:
         model = clone(estimator).set_params(alpha=alpha, tol=1e-8)
@@ -50,6 +49,12 @@ def test_alphas_are_those_of_scikit_learn():
         theirs = LassoCV(alphas=n, eps=1e-3).fit(X, y, **more).alphas_
         ours = alpha_sequence(GDRegressor(penalty="l1"), X, y, n, 1e-3, **more)
         assert_allclose(ours, theirs, rtol=1e-8)
+
+
+def test_sparse_rows_have_the_same_alphas():
+    X, y = DIABETES
+    for model in (GDRegressor(penalty="l1"), GDRegressor()):
+        assert_allclose(alpha_sequence(model, sparse.csr_matrix(X), y), alpha_sequence(model, X, y))
 
 
 def test_l2_goes_from_few_degrees_of_freedom_to_nearly_all():

@@ -16,20 +16,20 @@ from skgd.penalties import L2
 DIABETES, CANCER, IRIS = (
     load(return_X_y=True) for load in (load_diabetes, load_breast_cancer, load_iris)
 )
-ALPHAS = {"alpha": np.geomspace(10.0, 1e-4, 8)}
+ALPHAS = {"alpha": np.geomspace(10.0, 1e-4, 4)}
 
 
 def check_scores(estimator, X, y, near=1e-5, scoring=None, **params):
     """Compare the losses of a path's models on held-out rows with those of converged fits."""
     scoring = scoring or ("neg_log_loss" if isinstance(estimator, GDClassifier) else None)
-    cv = StratifiedKFold(3) if isinstance(estimator, GDClassifier) else KFold(3)
+    cv = StratifiedKFold(2) if isinstance(estimator, GDClassifier) else KFold(2)
     search = GDSearchCV(estimator, ALPHAS, cv=cv, scoring=scoring, refit=False)
     search.fit(X, y, **params)
     # Fit times are shares of a path's.
     assert len(set(np.round(search.cv_results_["mean_fit_time"], 12))) == 1
     exact = clone(estimator).set_params(tol=1e-9)
     peer = GridSearchCV(exact, ALPHAS, cv=cv, scoring=scoring, refit=False).fit(X, y, **params)
-    for key in ("split0_test_score", "split1_test_score", "split2_test_score"):
+    for key in ("split0_test_score", "split1_test_score"):
         assert_allclose(search.cv_results_[key], peer.cv_results_[key], atol=near, rtol=near)
     return search
 
@@ -84,17 +84,15 @@ def test_a_scorer_of_the_users_own_gets_fitted_models():
 
     GDSearchCV(GDClassifier(), ALPHAS, cv=3, scoring=scorer, refit=False).fit(*IRIS)
     for model in seen:
-        alone = GDClassifier(alpha=model.alpha, tol=1e-9)
         assert model.converged_
         assert model.stop_reason_ == "tol"
         assert model.history_["passes"][-1] >= 0
         assert model.n_iter_ >= 1
-        assert set(vars(model)) >= {
-            name for name in vars(alone.fit(*IRIS)) if not name.startswith("_")
-        }
+    public = {name for name in vars(GDClassifier().fit(*IRIS)) if not name.startswith("_")}
+    assert all(set(vars(model)) >= public for model in seen)
 
 
-def test_separable_classes_without_a_penalty_are_told_of_by_fold():
+def test_separable_classes_without_a_penalty_are_told_of_once():
     X, y = np.arange(40.0)[:, None], np.arange(40) >= 20
     grid = {"alpha": [1.0, 0.1, 0.0]}
     search = GDSearchCV(GDClassifier(), grid, cv=KFold(4, shuffle=True, random_state=0))
@@ -102,4 +100,5 @@ def test_separable_classes_without_a_penalty_are_told_of_by_fold():
         warnings.simplefilter("always")
         search.set_params(refit=False).fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert 0 < len(told) <= 4
+    assert [str(each.message).count("can be separated") for each in told] == [1]
+    assert "other fits" in str(told[0].message)

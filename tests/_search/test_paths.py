@@ -22,7 +22,9 @@ from skgd import GDRegressor, GDSearchCV
 from skgd.penalties import L1, L2, Box
 
 X, Y = load_diabetes(return_X_y=True)
-ALPHAS = {"alpha": np.geomspace(3.0, 1e-4, 15)}
+ALPHAS = {"alpha": np.geomspace(3.0, 1e-4, 4)}
+# So many that l2 is worth an eigendecomposition.
+MANY = {"alpha": np.geomspace(3.0, 1e-4, 12)}
 L1_MODEL, L2_MODEL = GDRegressor(penalty="l1"), GDRegressor()
 MIXED = GDRegressor(penalty="elasticnet", l1_ratio=0.5)
 MODELS = [L1_MODEL, L2_MODEL, MIXED]
@@ -38,7 +40,7 @@ def fits_one_by_one(estimator, grid, splits, X, y, sample_weight=None):
 
 
 def check_models(
-    estimator, X, y, cv=4, grid=None, sample_weight=None, near=1e-5, walks=True, usual=np.inf
+    estimator, X, y, cv=2, grid=None, sample_weight=None, near=1e-5, walks=True, usual=np.inf
 ):
     """Compare the predictions and objectives of a path's models with those of fits one by one.
 
@@ -69,8 +71,7 @@ def check_models(
 # ---- models -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("estimator", MODELS)
-@pytest.mark.parametrize("make", [np.asarray, np.asfortranarray, sparse.csr_matrix])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("make, weighted", [(np.asarray, True), (sparse.csr_matrix, False)])
 def test_models_are_fits_one_by_one(estimator, make, weighted):
     weights = np.random.default_rng(0).integers(0, 4, len(Y)).astype(float) if weighted else None
     check_models(estimator, make(X), Y, sample_weight=weights, near=1e-7)
@@ -141,14 +142,14 @@ SCALES = 10.0 ** np.linspace(-10, 10, 10)
 
 @pytest.mark.parametrize("estimator", MODELS)
 def test_columns_of_very_different_scales(estimator):
-    check_models(estimator, X * SCALES, Y)
+    check_models(estimator, X * SCALES, Y, grid=MANY if estimator is L2_MODEL else None)
 
 
 @pytest.mark.parametrize("estimator", MODELS)
 def test_a_row_of_huge_numbers_in_one_fold(estimator):
     rows = X.copy()
     rows[7] = 1e9
-    for split in KFold(4).split(rows):
+    for split in list(KFold(4).split(rows))[:2]:
         # Where it is among the rows to train on, no Gram matrix has digits for the others.
         walks = 7 not in split[0]
         check_models(estimator, rows, Y, cv=Given(split), walks=walks, usual=1e6)
@@ -158,7 +159,7 @@ def test_a_row_of_huge_numbers_in_one_fold(estimator):
 def test_a_fold_that_lies_far_off(estimator):
     rows = X.copy()
     rows[:111] += 1e4
-    for number, split in enumerate(KFold(4).split(rows)):
+    for number, split in enumerate(list(KFold(4).split(rows))[:2]):
         check_models(estimator, rows, Y, cv=Given(split), walks=number == 0)
 
 
@@ -174,9 +175,9 @@ def test_an_alpha_of_zero(estimator):
     check_models(estimator, X, Y, grid={"alpha": [1.0, 0.1, 0.0, 0.01]})
 
 
-@pytest.mark.parametrize("alphas", [[0.01], [0.01, 1.0, 0.01, 3.0], np.geomspace(1e-3, 1, 13)])
+@pytest.mark.parametrize("alphas", [[0.01], [0.01, 1.0, 0.01, 3.0], MANY["alpha"][::-1]])
 def test_alphas_in_any_order_and_number(alphas):
-    for estimator in MODELS:
+    for estimator in (L1_MODEL, L2_MODEL):
         check_models(estimator, X, Y, grid={"alpha": alphas}, near=1e-7)
 
 
@@ -197,13 +198,13 @@ class Bootstrap:
 
 @pytest.mark.parametrize(
     "cv",
-    [RepeatedKFold(n_splits=5, n_repeats=4, random_state=0), TimeSeriesSplit(4), Bootstrap(),
-     ShuffleSplit(3, random_state=0)],
+    [RepeatedKFold(n_splits=3, n_repeats=2, random_state=0), TimeSeriesSplit(3), Bootstrap(),
+     ShuffleSplit(2, random_state=0)],
     ids=lambda cv: type(cv).__name__,
 )  # fmt: skip
 def test_splitters(cv):
     for estimator in (L1_MODEL, L2_MODEL):
-        check_models(estimator, X[:200], Y[:200], cv=cv, grid={"alpha": [1, 0.1, 0.01]}, near=1e-7)
+        check_models(estimator, X[:200], Y[:200], cv=cv, grid={"alpha": [1, 0.01]}, near=1e-7)
 
 
 def test_groups_are_split_along():
