@@ -162,7 +162,8 @@ def _at_once(objective, alphas):
 
 def _walk(objective_at, alphas, start, baseline):
     objective = objective_at(alphas[0])
-    has_many_rows = objective.problem.n >= Limits.many_rows * objective.shape[1]
+    size = objective.shape[1] * (objective.problem.k if objective.problem.is_multiclass else 1)
+    has_many_rows = objective.problem.n >= Limits.many_rows * size
     order = alphas[::-1] if has_many_rows else alphas
     minimum, best, found = _Minimum(objective_at, start, baseline), None, []
 
@@ -243,7 +244,6 @@ class _Minimum:
         self.hessian = solver.hessian
         if self.hessian is None or self._is_small(objective):
             self.hessian = Hessian(objective, x, may_sample=not self._is_small(objective))
-            self.hessian.ready_solvers(0.0)
 
     def _slope(self, objective, x):
         """Return the gradient of another alpha at the last minimum, without a pass."""
