@@ -1,0 +1,58 @@
+"""Kills workers of a cluster in the middle of a fit, and prints what came of it.
+
+A program of its own: what nannies warn of while they start workers again must not raise in them.
+"""
+
+import logging
+import os
+import signal
+import threading
+
+import dask.array as da
+import numpy as np
+from distributed import Client, LocalCluster
+
+from skgd import GDClassifier
+from skgd.callbacks import Callback
+
+
+class Kill(Callback):
+    """Kills a worker soon after some epochs, in turn."""
+
+    def __init__(self, client, epochs):
+        self.client, self.epochs, self.killed = client, list(epochs), []
+
+    def on_fit_task_end(self, estimator, context, **more):
+        if context.task_name == "epoch" and self.epochs and context.task_id == self.epochs[0]:
+            self.epochs.pop(0)
+            self.client.wait_for_workers(2)
+            pids = sorted(self.client.run(os.getpid).items())
+            pid = pids[len(self.epochs) % len(pids)][1]
+            self.killed.append(pid)
+            threading.Timer(0.01, os.kill, (pid, signal.SIGKILL)).start()
+
+
+def main():
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(1200, 6)) * 10.0 ** np.arange(-3, 3)
+    y = (X / X.std(axis=0) @ generator.normal(size=(6, 3)) + generator.gumbel(size=(1200, 3)))
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, death_timeout=300,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):  # fmt: skip
+        sizes = (300, 0, 150, 350, 250, 150)
+        parts = client.persist([
+            da.from_array(X, chunks=(sizes, 6)), da.from_array(y.argmax(axis=1), chunks=(sizes,))
+        ])  # fmt: skip
+        model = GDClassifier(optimizer="lbfgs", tol=1e-10)
+        coef = model.fit(*parts).coef_
+        kill = Kill(client, epochs=[1, 4, 7])
+        model.set_callbacks(kill).fit(*parts)
+        print(len(set(kill.killed)), "killed, the same bits:", np.array_equal(model.coef_, coef))
+
+
+if __name__ == "__main__":
+    main()
