@@ -42,8 +42,8 @@ for ax, name in zip(axes, ("mean rating", "coefficient"), strict=True):
     correlation = np.corrcoef(quality[known], estimate)[0, 1]
     ax.set(title=f"{name}\ncorrelation {correlation:.2f}", xlabel="true quality", ylim=(-4, 4))
 axes[0].set_ylabel("estimated quality")
-fig.colorbar(axes[0].collections[0], ax=axes, label="number of the item: kind users to the right", location="bottom",
-             aspect=40)
+fig.colorbar(axes[0].collections[0], ax=axes, location="bottom", aspect=40,
+             label="number of the item: kind users to the right")
 plt.show()
 
 # %%
