@@ -6,6 +6,7 @@ Runs mypy in its strict mode and pyright in its basic one, against the installed
 """
 
 import doctest
+import json
 import re
 import subprocess
 import sys
@@ -27,11 +28,14 @@ def main():
         scripts = [ROOT / "examples/quickstart.py", *sorted(ROOT.glob("examples/*/plot_*.py"))]
         for script in scripts:
             (folder / script.name).write_text(script.read_text())
+        # pyright would guess types from the code of libraries that have none, and be wrong.
+        settings = {"typeCheckingMode": "basic", "useLibraryCodeForTypes": False}
+        (folder / "pyrightconfig.json").write_text(json.dumps(settings))
         files = sorted(path.name for path in folder.glob("*.py"))
         python, config = sys.executable, ROOT / "pyproject.toml"
         commands = [
             [python, "-m", "mypy", "--strict", "--config-file", str(config), *files],
-            [python, "-m", "pyright", "--pythonpath", python, *files],
+            [python, "-m", "pyright", "--pythonpath", python],
         ]
         return sum(subprocess.run(command, cwd=folder).returncode != 0 for command in commands)
 

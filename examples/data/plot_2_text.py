@@ -67,7 +67,7 @@ for model in models:
 
 words = vectorizer.get_feature_names_out()
 fig, axes = plt.subplots(1, 3, figsize=(8, 4.6), sharex=True)
-for ax, name, coef in zip(axes, model.classes_, model.coef_, strict=True):
+for ax, name, coef in zip(axes, models[1].classes_, models[1].coef_, strict=True):
     top = np.argsort(coef)[-15:]
     ax.barh(words[top], coef[top])
     ax.set(title=name, xlabel="coefficient")

@@ -36,12 +36,12 @@ by_model = model.coef_[len(encoder.categories_[0]):]
 fig, axes = plt.subplots(1, 2, figsize=(8, 4.4), sharex=True, sharey=True)
 for ax, name in zip(axes, ("mean rating", "coefficient"), strict=True):
     estimate = by_mean - by_mean.mean() if name == "mean rating" else by_model - by_model.mean()
-    dots = ax.scatter(quality[known], estimate, c=known, s=14, cmap="viridis")
+    ax.scatter(quality[known], estimate, c=known, s=14, cmap="viridis")
     ax.plot([-3, 3], [-3, 3], color="0.7", ls=":")
     correlation = np.corrcoef(quality[known], estimate)[0, 1]
     ax.set(title=f"{name}\ncorrelation {correlation:.2f}", xlabel="true quality", ylim=(-4, 4))
 axes[0].set_ylabel("estimated quality")
-fig.colorbar(dots, ax=axes, location="bottom", aspect=40,
+fig.colorbar(axes[0].collections[0], ax=axes, location="bottom", aspect=40,
              label="number of the item: generous users rate high numbers")
 plt.show()
 

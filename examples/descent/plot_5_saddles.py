@@ -59,7 +59,7 @@ def saddle_slope(p: Any) -> np.ndarray:
 
 fig = plt.figure(figsize=(8, 8.5))
 grid = np.meshgrid(np.linspace(-2.1, 1.7, 60), np.linspace(-1.3, 2.7, 60))
-land = fig.add_subplot(3, 1, (1, 2), projection="3d", computed_zorder=False)
+land: Any = fig.add_subplot(3, 1, (1, 2), projection="3d", computed_zorder=False)
 land.plot_surface(*grid, saddle(grid), cmap="Greys", alpha=0.5, lw=0, rcount=60, ccount=60)
 land.contour(*grid, saddle(grid), levels=18, colors="0.5", linewidths=0.6, linestyles="solid")
 over = fig.add_subplot(3, 1, 3)
