@@ -57,16 +57,19 @@ class GDSearchCV(BaseSearchCV):
     Use it like ``GridSearchCV`` or ``RandomizedSearchCV``, whose attributes it has. Candidates that
     take update steps on batches are rows of one matrix of coefficients: each row of X is read once
     for all of them, on all folds. A fold is a mask of sample weights on the same X, so a candidate
-    comes to the coefficients of ``fit(X, y, sample_weight=mask)`` with the same seed. Candidates
-    that need all rows for a step ("auto" without a rate, "lbfgs", ``batch_size="full"``), and
-    other estimators, are fitted one by one on the rows of the fold, as ``GridSearchCV`` does.
+    comes to the coefficients of ``fit(X, y, sample_weight=mask)`` with the same seed. Candidates of
+    "auto" that differ in ``alpha`` and ``l1_ratio`` alone are points of a regularisation path,
+    which takes little longer than one fit. Others that need all rows for a step ("lbfgs",
+    ``batch_size="full"``) are fitted to the rows of each fold, and other estimators as
+    ``GridSearchCV`` does it.
 
     Parameters
     ----------
     estimator : GDClassifier, GDRegressor, or a Pipeline that ends in one
         The steps before are fitted once for each fold and each setting of their parameters.
     param_grid : dict or list of dicts
-        Names of parameters and lists of their values; distributions with ``n_iter``.
+        Names of parameters and lists of their values; distributions with ``n_iter``. For ``alpha``,
+        "path" stands for the values of `skgd.alpha_sequence`.
     n_iter : int, default=None
         How many candidates to draw from ``param_grid``; None tries all of them.
     scoring : str, callable, list, tuple, dict or None, default=None
@@ -76,7 +79,7 @@ class GDSearchCV(BaseSearchCV):
     refit : bool, str or callable, default=True
         As for ``GridSearchCV``.
     n_jobs : int, default=None
-        Threads that share the candidates; processes for those that are fitted one by one.
+        Threads that share the candidates or the folds; processes for fits that share nothing.
     return_train_score : bool, default=False
         Whether to score on the rows trained on, too.
     return_path : bool, default=False
