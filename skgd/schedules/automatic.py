@@ -13,9 +13,9 @@ ENDING = 0.2
 # A rate is halved after as many epochs, and memories of its rule, without a new least objective.
 FLAT_EPOCHS, FLAT_HORIZONS = 4, 2
 # Once it was halved, noise is what holds the objective up: so many epochs show that it does so
-# again, where they have so many steps. Adam on text, 20 000 x 30 000, ends after 48 epochs at 0.02 %
-# of the possible decrease with 2 epochs, and after 60 at 0.03 % with 4; SGD on single rows after 40
-# instead of 72. With 8 steps an epoch, Lion stops too soon.
+# again, where they have so many steps. Adam on text, 20 000 x 30 000, ends after 48 epochs at
+# 0.02 % of the possible decrease with 2 epochs, and after 60 at 0.03 % with 4; SGD on single rows
+# after 40 instead of 72. With 8 steps an epoch, Lion stops too soon.
 NOISY_EPOCHS, MANY_STEPS = 2, 32
 # A fall by less than this share of the objective may be rounding, which must not decide on a rate.
 TOLD = 1e-12
