@@ -79,6 +79,7 @@ SECTIONS = {
     "Callbacks": "skgd.callbacks",
     "Displays": (
         "CoefficientDisplay", "DescentDisplay", "LearningRateDisplay", "PathDisplay",
+        "RegularizationPathDisplay",
     ),
     "Warnings and versions": ("DivergenceWarning", "show_versions"),
 }

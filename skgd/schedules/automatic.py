@@ -12,17 +12,18 @@ GROWTH = 1.2
 ENDING = 0.2
 # A rate is halved after as many epochs, and memories of its rule, without a new least objective.
 FLAT_EPOCHS, FLAT_HORIZONS = 4, 2
-# Once the rate was halved, noise holds the objective up: this many epochs show that it does again.
-# Adam on text, 20 000 x 30 000, ends after 48 epochs at 0.02 % of the possible decrease with 2
-# epochs, and after 60 at 0.03 % with 4; SGD on single rows after 40 instead of 72.
-NOISY_EPOCHS = 2
+# Once the rate was halved, noise holds the objective up: this many epochs show that it does so
+# again, where they have this many steps. Adam on text, 20 000 x 30 000, ends after 48 epochs at
+# 0.02 % of the possible decrease with 2 epochs, and after 60 at 0.03 % with 4; SGD on single rows
+# after 40 instead of 72. With 8 steps an epoch, Lion stops too soon.
+NOISY_EPOCHS, MANY_STEPS = 2, 32
 # A fall by less than this share of the objective may be rounding, which must not decide on a rate.
 TOLD = 1e-12
 # An objective is back at the least one within this share of the possible decrease.
 NEAR = 0.01
-# Cuts in a row that a stall must outlast to say something, and those after which an objective that
-# has risen will not come back: then it was not noise.
-CALM, IN_VAIN = 3, 8
+# Cuts in a row that a stall must outlast to say something, slow ones and quick ones, and those
+# after which an objective that has risen will not come back: then it was not noise.
+CALM, QUICKLY_CALM, IN_VAIN = 2, 3, 8
 # A rate that was cut to this share of its first value will not do.
 HOPELESS = 1e-9
 # A stream's rate begins to fall after as many steps, and rows for each parameter; see
@@ -100,8 +101,8 @@ class Decaying(Schedule):
 class Watched(Schedule):
     """The automatic rate of a step rule in a fit, which watches the objective.
 
-    It grows with each epoch that is the best so far, but for the first one after a cut, and is
-    halved where the objective has stopped falling: so it stays as long as noise and curvature
+    It grows with each epoch that is the best so far, but for the first one after a quick cut, and
+    is halved where the objective has stopped falling: so it stays as long as noise and curvature
     allow, which is what columns that depend on one another need. It is cut to a quarter where the
     descent has diverged and begins again, and falls to zero, in a line, in the last part of the
     run.
@@ -148,17 +149,23 @@ class Watched(Schedule):
         """The epochs for which the rule keeps moving along a gradient, at least one."""
         return max(1.0, self.momentum_horizon / self.steps_per_epoch)
 
+    @property
+    def _cuts_quickly(self):
+        """Whether an epoch has steps enough to tell noise from slow progress."""
+        return self.steps_per_epoch >= MANY_STEPS
+
     def observe(self, objective):
         if objective < self.best - TOLD * abs(self.best):
             self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
             # A cut makes the objective fall by itself.
-            if self.decays and not self.is_cut:
+            if self.decays and not (self.is_cut and self._cuts_quickly):
                 self.factor *= GROWTH ** (1.0 / np.sqrt(self._horizon))
             self.is_cut = False
             return
         self.waited += 1
         self.far = not objective - self.best <= NEAR * (self.highest - self.best)
-        epochs = NOISY_EPOCHS if self.has_been_cut else FLAT_EPOCHS
+        is_noisy = self.has_been_cut and self._cuts_quickly
+        epochs = NOISY_EPOCHS if is_noisy else FLAT_EPOCHS
         if self.waited >= max(epochs, FLAT_HORIZONS * self._horizon) and self.decays:
             self.factor, self.waited, self.in_vain = self.factor / 2, 0, self.in_vain + 1
             self.is_cut = self.has_been_cut = True
@@ -172,7 +179,8 @@ class Watched(Schedule):
 
     def settled(self, t):
         # A stall says something where it outlasts some cuts, or where nothing rose at all.
-        calm = self.in_vain >= CALM or not (self.in_vain or self.waited)
+        cuts = QUICKLY_CALM if self._cuts_quickly else CALM
+        calm = self.in_vain >= cuts or not (self.in_vain or self.waited)
         return not self.decays or (calm and not self.far) or self.in_vain >= IN_VAIN
 
     def ran_to_its_end(self, t):
