@@ -1,4 +1,4 @@
-"""Searches over alpha beside the paths of other libraries: seconds, ratios and their bars.
+"""Searches over alpha compared with the paths of other libraries: seconds, ratios and their bars.
 
 Each race fits one search on five folds, with the same alphas and folds on both sides, the fit of
 the best candidate included, and BLAS on one thread. Ratios are medians over the repetitions of skgd

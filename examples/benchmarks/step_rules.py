@@ -11,7 +11,7 @@ bad answer. Runs that would change more than ``--work`` numbers are left out ("-
 would do after ``--seconds``. In the end the shares of good runs, rule by rule and in all.
 
 Then, with all defaults, whole fits on synthetic text (20 000 x 30 000, 80 words in a row, four
-fifths of the rows for training) beside SGDClassifier with its own: CPU seconds, the ratio of times,
+fifths of the rows for training) next to SGDClassifier with its own: CPU seconds, the ratio of times,
 the accuracy on the other rows, epochs. ``--only text`` prints these rows alone.
 """
 
@@ -156,7 +156,7 @@ def synthetic_text(n=20_000, d=30_000, words=80):
 
 
 def text():
-    """Print the fits on text, with the defaults, beside SGDClassifier's."""
+    """Print the fits on text, with the defaults, next to SGDClassifier's."""
     X, y = synthetic_text()
     n = 4 * len(y) // 5
     rules = {"optimizer": "adam"}, {"optimizer": "sgd", "batch_size": 1}

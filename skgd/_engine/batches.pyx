@@ -113,7 +113,7 @@ cdef class BatchGradient:
                          Workspace space) except -1 nogil:
         """Set a section's gradient, of a batch of some rows.
 
-        When it ends, the thread goes on with the next of its own sections.
+        When it ends, the thread continues with the next of its own sections.
         """
         cdef Py_ssize_t n_sections = self.count_sections(size), n_threads = self.team.n_threads
         cdef Py_ssize_t i = section * size // n_sections, stop = (section + 1) * size // n_sections

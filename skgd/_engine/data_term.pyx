@@ -178,8 +178,8 @@ def value_and_gradient(DataTerm problem, coef, intercept, *, gradient=True, subs
                        n_threads=1, margins=None):
     """Return the mean weighted losses and their gradients in one pass over the rows.
 
-    Rows are cut into chunks whose size depends on nothing but the data, and the chunks' sums are
-    added in their order: the result is the same to the bit for any number of threads.
+    Rows are cut into chunks whose size depends only on the data, and the chunks' sums are added in
+    their order: the result is the same to the bit for any number of threads.
 
     Parameters
     ----------

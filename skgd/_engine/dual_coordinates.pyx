@@ -99,7 +99,7 @@ cdef class SingleRows:
         return skgd_row_square_f64(self.size(i), row)
 
     cdef inline int spend(self, Py_ssize_t i, Py_ssize_t* left) except -1 nogil:
-        """Take a row's numbers off what is left of a slice, and look for signals at its end."""
+        """Take a row's numbers off the rest of a slice; look for signals at its end."""
         left[0] -= self.size(i)
         if left[0] < 0:
             left[0] = SLICE
@@ -269,7 +269,7 @@ cdef class DualCoordinates:
         return active, violation, decrease
 
     def settle(self, mean):
-        """Work out U and the product of the mean and v anew, which rounding has moved."""
+        """Compute U and the product of the mean and v again, which rounding has moved."""
         self.total, self.mean_sum = float(np.sum(self.dual)), float(self.sums @ mean)
 
     def margins(self):

@@ -154,7 +154,7 @@ cdef class JointSweep:
             self.run_together(order, bounds, rates, t, averaged)
 
     cdef int run_in_turn(self, order, bounds, rates, Py_ssize_t t, averaged) except -1:
-        """Take the steps of one model after the other: sparse rows are short beside the models."""
+        """Take the steps of one model after the other: sparse rows are shorter than the models."""
         tiled = [(<Sweep>item).tiled for item in self.sweeps]
         has_batches = bounds[len(bounds) - 1] - bounds[0] > len(bounds) - 1
         if (has_batches and self.k >= TILED_OUTPUTS and None not in tiled

@@ -22,14 +22,14 @@ SKGD_INLINE ptrdiff_t skgd_tiles(ptrdiff_t n)
     return (n + SKGD_SIDE - 1) / SKGD_SIDE;
 }
 
-/* Two rounds of a loop at once: what a round costs beside the sums counts half. */
+/* Two rounds of a loop at once: what a round costs on top of the sums counts half. */
 #if defined(__GNUC__)
 #define SKGD_UNROLL SKGD_PRAGMA(GCC unroll 2)
 #else
 #define SKGD_UNROLL
 #endif
 
-/* s[r][q] = sum_i a[r][i] x[i stride + 8 q], and so for the seven beside it. */
+/* s[r][q] = sum_i a[r][i] x[i stride + 8 q], and likewise for the seven next to it. */
 SKGD_INLINE void skgd_tile(
     int outputs, int groups, ptrdiff_t n, const double **a, const double *x, ptrdiff_t stride,
     skgd_group s[SKGD_SIDE][SKGD_SIDE])

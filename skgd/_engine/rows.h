@@ -12,7 +12,7 @@ SKGD_INLINE void skgd_prefetch(const char *address, ptrdiff_t bytes)
     if (bytes > 1)
         SKGD_PREFETCH(address + bytes - 1);
 #if defined(__GNUC__)
-    /* A function that does nothing but fetch has no effect that GCC knows of: it would be left out. */
+    /* A function that only fetches has no effect that GCC can see, and would be left out. */
     __asm__ volatile("");
 #endif
 }

@@ -58,7 +58,7 @@ CHUNK = 2**20
 
 
 def chunk_starts(Rows rows, n):
-    """Return where the chunks of a pass over n rows begin; they depend on nothing but the data."""
+    """Return where the chunks of a pass over n rows begin; they depend only on the data."""
     return range(0, n, BLOCK * max(1, int(CHUNK / rows.row_nnz) // BLOCK))
 
 

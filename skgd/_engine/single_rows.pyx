@@ -3,7 +3,7 @@
 
 For rules whose step is the rate times the gradient, ``w -= rate A (dz x + l2 w)`` with A the
 squared scales of the metric. Dense rows are pipelined: the coefficients stay one step behind, so
-that a step waits for nothing but the loss of the one before. Sparse rows touch the coefficients of
+that a step waits only for the loss of the one before. Sparse rows touch the coefficients of
 their own columns alone, in O(nnz): a common factor carries the l2 decay of all coefficients, or a
 coefficient catches up with decay and l1 threshold when a row next needs it.
 """

@@ -2,8 +2,8 @@
 """Threads that share out the sections of a batch.
 
 One thread opens batch after batch, and works itself on each section that nobody has begun: a helper
-that the machine does not run just then holds up nobody. What a section is depends on nothing but
-the data, so that sums over sections are the same to the bit for any number of threads.
+that the machine does not run just then holds up nobody. What a section is depends only on the
+data, so that sums over sections are the same to the bit for any number of threads.
 """
 
 

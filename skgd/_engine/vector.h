@@ -145,7 +145,7 @@ SKGD_INLINE double skgd_exp_below(double x)
     memcpy(&bits, &shifted, sizeof bits);
     bits = (int64_t)(((uint64_t)bits + 1023u) << 52);
     memcpy(&power, &bits, sizeof power);
-    /* Beyond the range of the exponent the above is of no use: the ends are put in last, beside it. */
+    /* Beyond the range of the exponent the above is of no use: the ends are put in last. */
     return x < -708.0 ? 0.0 : p * power;
 }
 

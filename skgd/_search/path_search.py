@@ -163,11 +163,11 @@ class PathSearch:
         return out
 
     def _on_fold(self, folds, paths, number):
-        """Return the results of paths on a fold, as far as they come to an end."""
+        """Return the results of paths on a fold, as far as they finish."""
         started = time.perf_counter()
         try:
             fold = folds.fold(number)
-        except Exception:  # which a fit to the fold alone tells of
+        except Exception:  # which a fit to the fold alone reports
             return {}
         points = {}
         for path in paths:
@@ -213,7 +213,7 @@ class PathSearch:
     def _fit(self, fold, i):
         """Return a candidate fitted to a fold by itself, or None where that fails.
 
-        What the fits of a fold have in common is checked and worked out once.
+        What the fits of a fold have in common is checked and computed once.
         """
         if not self.scoring.needs_answers_alone:
             return None
@@ -230,7 +230,7 @@ class PathSearch:
                 self.told.setdefault((category, re.sub(r"[-+.\de]+", "", message)), []).append(
                     message
                 )
-        except Exception:  # which a fit to the fold alone tells of
+        except Exception:  # which a fit to the fold alone reports
             return None
         return model
 
@@ -247,7 +247,7 @@ class PathSearch:
         """Return the results of paths on the Gram matrices of groups of rows."""
         try:
             folds = [masked.fold(number) for number in range(len(self.given.splits))]
-        except Exception:  # which a fit to the fold alone tells of
+        except Exception:  # which a fit to the fold alone reports
             return {}
         d = folds[0].sample.X.shape[1]
         least = min(np.count_nonzero(fold.sample.weights) for fold in folds)

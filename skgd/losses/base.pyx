@@ -450,7 +450,7 @@ class Loss(BaseEstimator):
         if not self.smooth:
             # A kink bends by its slope, which is 1, over the spread of the targets.
             return 1.0 / spread, 1.0 / spread
-        # So does a slope that turns within a width which is small beside the spread.
+        # So does a slope that turns within a width that is small compared with the spread.
         share = np.ones(spread.shape)
         if self.smoothing is not None:
             share = np.minimum(1, self.smoothing / spread)

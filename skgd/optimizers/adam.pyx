@@ -465,7 +465,7 @@ class Yogi(_MeanSquares):
 
     Rule = YogiRule
     first_rate = 0.01
-    # Its eps is not small beside a gradient.
+    # Its eps is not small compared with a gradient.
     sign_step_factor = None
 
     def __init__(self, *, beta_1=0.9, beta_2=0.999, eps=1e-3):

@@ -229,7 +229,7 @@ class Optimizer(Minimizer):
             ``curvatures.least`` its least one, ``curvatures.typical`` that of a single row, and
             ``curvatures.single`` the largest of them;
             ``curvatures.sign_step(batch_length, second_moment_window)`` is how far along the signs
-            of a batch's gradient its objective is least. Each is worked out when it is asked for.
+            of a batch's gradient its objective is least. Each is computed on demand.
 
         Returns
         -------
@@ -244,7 +244,7 @@ class Optimizer(Minimizer):
         longest = curvatures.sign_step(batch_length, self.second_moment_window)
         longest *= self.sign_step_factor
         if batch_length == n_rows:
-            # Nothing but a step too far could make the objective rise.
+            # Only a step too far could make the objective rise.
             return longest / 3.0, 1.0
         # What a batch leaves of the noise of its rows.
         return min(longest, rate / (1 - batch_length / n_rows)), 1.0

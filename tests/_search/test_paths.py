@@ -23,7 +23,7 @@ from skgd.penalties import L1, L2, Box
 
 X, Y = load_diabetes(return_X_y=True)
 ALPHAS = {"alpha": np.geomspace(3.0, 1e-4, 4)}
-# So many that l2 is worth an eigendecomposition.
+# Enough that l2 is worth an eigendecomposition.
 MANY = {"alpha": np.geomspace(3.0, 1e-4, 12)}
 L1_MODEL, L2_MODEL = GDRegressor(penalty="l1"), GDRegressor()
 MIXED = GDRegressor(penalty="elasticnet", l1_ratio=0.5)
