@@ -14,6 +14,8 @@ same true coefficient. ``precondition=None`` shows the plain methods.
 """
 # sphinx_gallery_thumbnail_number = 1
 
+from typing import Literal
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -27,7 +29,9 @@ y = X.sum(axis=1) + 0.1 * rng.normal(size=len(X))
 # sphinx_gallery_end_ignore
 
 
-def fit(optimizer, learning_rate, precondition=None):
+def fit(
+    optimizer: str, learning_rate: float, precondition: Literal["auto"] | None = None
+) -> GDRegressor:
     model = GDRegressor(penalty=None, optimizer=optimizer, learning_rate=learning_rate,
                         batch_size=32, precondition=precondition, max_iter=2, tol=None,
                         random_state=0)

@@ -10,8 +10,11 @@ as a mini-batch does, and the learning rate decays, so that the noise dies down 
 """
 # sphinx_gallery_thumbnail_number = 1
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+from scipy.optimize import OptimizeResult
 
 from skgd import minimize
 from skgd.schedules import Polynomial
@@ -20,17 +23,17 @@ from skgd.schedules import Polynomial
 RUNS, STEPS = 50, 400
 
 
-def wells(x):
+def wells(x: np.ndarray) -> Any:
     """Two minima; the left one is deeper."""
     return x[0] ** 4 / 4 - x[0] ** 2 / 2 + 0.1 * x[0]
 
 
-def wells_slope(x):
+def wells_slope(x: np.ndarray) -> Any:
     return x**3 - x + 0.1
 
 
 # sphinx_gallery_end_ignore
-def descend(noise, seed):
+def descend(noise: float, seed: int) -> OptimizeResult:
     rng = np.random.default_rng(seed)
     return minimize(wells, [1.5], jac=lambda x: wells_slope(x) + noise * rng.normal(size=1),
                     optimizer="sgd", learning_rate=Polynomial(0.1), max_iter=STEPS, tol=None)

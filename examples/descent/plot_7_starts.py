@@ -10,8 +10,12 @@ the minimum that gradient descent reaches from it.
 """
 # sphinx_gallery_thumbnail_number = 1
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import ListedColormap
+from scipy.optimize import OptimizeResult
 from sklearn.datasets import load_breast_cancer
 
 from skgd import GDClassifier, minimize
@@ -20,23 +24,23 @@ from skgd import GDClassifier, minimize
 MINIMA = np.array([[3.0, 2.0], [-2.805, 3.131], [-3.779, -3.283], [3.584, -1.848]])
 
 
-def himmelblau(p):
+def himmelblau(p: Any) -> Any:
     x, y = p
     return (x**2 + y - 11) ** 2 + (x + y**2 - 7) ** 2
 
 
-def slope(p):
+def slope(p: np.ndarray) -> np.ndarray:
     x, y = p
     first, second = x**2 + y - 11, x + y**2 - 7
     return np.array([4 * x * first + 2 * second, 2 * first + 4 * y * second])
 
 
 # sphinx_gallery_end_ignore
-def descend(start):
+def descend(start: Any) -> OptimizeResult:
     return minimize(himmelblau, start, jac=slope, optimizer="sgd", learning_rate=0.01, max_iter=200)
 
 
-def valley(start):
+def valley(start: Any) -> Any:
     """Return the number of the minimum that a descent reaches."""
     return np.argmin(np.sum((MINIMA - descend(start).x) ** 2, axis=1))
 
@@ -45,7 +49,7 @@ starts = np.linspace(-5, 5, 41)
 reached = [[valley([x, y]) for x in starts] for y in starts]
 # sphinx_gallery_start_ignore
 fig, ax = plt.subplots(figsize=(6.5, 6))
-colors = plt.matplotlib.colors.ListedColormap(["#9ecae1", "#fdd0a2", "#a1d99b", "#dadaeb"])
+colors = ListedColormap(["#9ecae1", "#fdd0a2", "#a1d99b", "#dadaeb"])
 ax.pcolormesh(starts, starts, reached, cmap=colors, shading="nearest")
 grid = np.meshgrid(np.linspace(-5, 5, 200), np.linspace(-5, 5, 200))
 ax.contour(*grid, himmelblau(grid), levels=np.logspace(0, 3, 9), colors="0.5", linewidths=0.5)

@@ -11,6 +11,8 @@ the error of the minimiser, the third the error on new data. Here all three look
 """
 # sphinx_gallery_thumbnail_number = 1
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
@@ -24,8 +26,8 @@ X, y = load_breast_cancer(return_X_y=True)
 X, X_val, y, y_val = train_test_split(X, y, train_size=200, random_state=0)
 features = make_pipeline(StandardScaler(), PolynomialFeatures(include_bias=False))
 X, X_val = features.fit_transform(X), features.transform(X_val)
-settings = {"alpha": 0.0, "optimizer": "adam", "learning_rate": 0.01, "batch_size": 32,
-            "random_state": 0}
+settings: dict[str, Any] = {"alpha": 0.0, "optimizer": "adam", "learning_rate": 0.01,
+                            "batch_size": 32, "random_state": 0}
 # sphinx_gallery_end_ignore
 long = GDClassifier(**settings, max_iter=1000, tol=None, early_stopping=True, n_iter_no_change=200)
 long.fit(X, y, X_val=X_val, y_val=y_val)
