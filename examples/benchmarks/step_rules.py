@@ -11,8 +11,8 @@ bad answer. Runs that would change more than ``--work`` numbers are left out ("-
 would do after ``--seconds``. In the end the shares of good runs, rule by rule and in all.
 
 Then, with all defaults, whole fits on synthetic text (20 000 x 30 000, 80 words in a row, four
-fifths of the rows for training) next to SGDClassifier with its own: CPU seconds, the ratio of times,
-the accuracy on the other rows, epochs. ``--only text`` prints these rows alone.
+fifths of the rows for training) next to SGDClassifier with its own: CPU seconds, the ratio of
+times, the accuracy on the other rows, epochs. ``--only text`` prints these rows alone.
 """
 
 import argparse
