@@ -40,6 +40,17 @@ class BaseGD(Reports, CallbackSupportMixin, BaseEstimator):  # type: ignore[misc
     def sparsify(self) -> Self: ...
     def densify(self) -> Self: ...
 
+def read_rows(
+    estimator: Any,
+    settings: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    reset: bool,
+    is_known: bool,
+    holds_out: bool = True,
+) -> tuple[Any, Any]: ...
 def fitted_run(
     estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
 ) -> Any: ...
