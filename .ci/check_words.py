@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 SUFFIXES = {".py", ".pyx", ".pxd", ".pyi", ".h", ".rst", ".md", ".toml"}
-# This folder has the phrases, and the changelog keeps its history.
+# This folder has the phrases themselves.
 SKIPPED = {".ci"}
 
 
@@ -19,11 +19,13 @@ def rules():
 
 
 def sources():
-    """Return the files under version control that have prose."""
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    paths = [Path(name) for name in listed]
+    """Return the files under version control that have prose; of an unpacked archive, all."""
+    if (ROOT / ".git").exists():
+        command = ["git", "ls-files"]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        paths = [Path(name) for name in listed.stdout.splitlines()]
+    else:
+        paths = [path.relative_to(ROOT) for path in ROOT.rglob("*")]
     return [path for path in paths if path.suffix in SUFFIXES and path.parts[0] not in SKIPPED]
 
 
