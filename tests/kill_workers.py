@@ -1,4 +1,4 @@
-"""Kills workers of a cluster in the middle of a fit, and prints what came of it.
+"""Kills three workers of a cluster in the middle of a fit, and fails if a bit changes.
 
 A program of its own: what nannies warn of while they start workers again must not raise in them.
 """
@@ -6,6 +6,7 @@ A program of its own: what nannies warn of while they start workers again must n
 import logging
 import os
 import signal
+import sys
 import threading
 
 import dask.array as da
@@ -51,8 +52,10 @@ def main():
         coef = model.fit(*parts).coef_
         kill = Kill(client, epochs=[1, 4, 7])
         model.set_callbacks(kill).fit(*parts)
-        print(len(set(kill.killed)), "killed, the same bits:", np.array_equal(model.coef_, coef))
+        same = np.array_equal(model.coef_, coef)
+        print(len(set(kill.killed)), "workers killed, the same bits:", same)
+        return int(not same or len(set(kill.killed)) != 3)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

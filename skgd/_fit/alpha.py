@@ -201,7 +201,7 @@ class FoldPath:
         self.settings, self.targets, self.train = settings, targets, train
         self.previous = None
         run = _run(settings, targets, train)
-        self.scored = run.make_problem(held_out, held_out.masked_weights())
+        self.scored = run.make_problem(held_out)
         self.weight = self.scored.weight_sum
 
     def losses(self, alphas):

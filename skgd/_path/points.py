@@ -64,5 +64,6 @@ class PathPoint:
             "history_": {name: np.array([known.get(name, np.nan)]) for name in COLUMNS},
             "n_iter_": self.n_iter, "t_": self.n_iter, "stop_reason_": str(self.stop),
             "converged_": self.stop.is_converged, "learning_rate_": 1.0, "optimality_": np.nan,
+            "alpha_": self.alpha, "alpha_path_": None,
             "_weight_sum": self.weight,
         }  # fmt: skip

@@ -67,7 +67,7 @@ class Information(Expansion):
         n_blocks = 1 if self.problem.is_multiclass else k
         size = k * len(scale) // n_blocks
         result = np.zeros((n_blocks, size, size))
-        for part, share, weighted in self._blocks(mean, scale, k):
+        for part, share, weighted in self.blocks(mean, scale, k):
             rows = weighted(self._slopes(part) * share[:, None]).reshape(-1, n_blocks, size)
             for block in range(n_blocks):
                 result[block] += rows[:, block].T @ rows[:, block]

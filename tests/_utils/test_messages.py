@@ -20,6 +20,7 @@ from skgd import (
     GDClassifier,
     GDRegressor,
     GDSearchCV,
+    alpha_sequence,
     callbacks,
     find_learning_rate,
     losses,
@@ -66,7 +67,9 @@ RIGHT = {
     "lower": {"-1", "-1.5", "0", "None"},
     "upper": {"-1", "-1.5", "0", "None", "inf"},
     "max_samples": NOTHING,
-    "rates": {"table", "array"},
+    "rates": {"table", "array", "None"},
+    "n": NOTHING,
+    "ratio": NOTHING,
     "seconds": {"huge", "without digits", "inf", "0"},
     "threshold": {"-1", "-1.5", "0"},
     "path": {"text"},
@@ -120,6 +123,7 @@ def search_rate(**settings):
     return find_learning_rate(X=X, y=Y, **given | settings)
 
 
+RIDGE = GDRegressor()
 CALLS = {
     **{kind.__name__: (kind, fit_estimator(kind)) for kind in (GDClassifier, GDRegressor)},
     **{kind.__name__: (kind, fit_loss(kind)) for kind in public(losses, losses.Loss)},
@@ -149,12 +153,16 @@ CALLS = {
     **{kind.__name__: (kind, kind) for kind in public(callbacks)},
     "minimize": (minimize, minimise),
     "find_learning_rate": (find_learning_rate, search_rate),
+    "alpha_sequence": (
+        alpha_sequence, lambda estimator=RIDGE, **given: alpha_sequence(estimator, X, Y, **given)
+    ),
 }  # fmt: skip
 PARAMETERS = [
     (call, name) for call, (thing, _) in CALLS.items()
     for name in inspect.signature(thing).parameters
     if name not in GIVEN and (call, name) not in (
-        ("find_learning_rate", "X"), ("find_learning_rate", "y"), ("ReduceOnPlateau", "min_rate")
+        ("find_learning_rate", "X"), ("find_learning_rate", "y"), ("ReduceOnPlateau", "min_rate"),
+        ("alpha_sequence", "X"), ("alpha_sequence", "y"),
     )
 ]  # fmt: skip
 
@@ -201,13 +209,17 @@ OWN = {
     ("EarlyStopping", "scoring"): {"None", "text"},
     ("minimize", "learning_rate"): NOTHING,
     ("Box", "penalty"): NOTHING,
+    **{
+        (kind, name): taken for kind in ("GDClassifier", "GDRegressor")
+        for name, taken in (("l1_ratio", {"0", "None"}), ("n_iter_no_change", {"inf"}))
+    },
 }  # fmt: skip
 
 
 def test_every_public_thing_is_tried():
     # Displays draw what others have made; a RateTest is a result.
-    drawn = {"DescentDisplay", "LearningRateDisplay", "PathDisplay", "RateTest"}
-    others = {"DivergenceWarning", "GDSearchCV"}
+    drawn = {name for name in skgd.__all__ if name.endswith("Display")} | {"RateTest"}
+    others = {"DivergenceWarning", "GDSearchCV", "one_standard_error", "show_versions"}
     assert set(skgd.__all__) - drawn - others <= set(CALLS)
 
 
