@@ -46,7 +46,7 @@ class BlockProblem:
         What problems of the same blocks share.
     """
 
-    is_in_blocks = True
+    is_in_blocks, keeps_margins = True, True
 
     def __init__(self, blocks, loss, n_outputs, n_features, *, facts=None, shared=None):
         self.blocks, self.loss, self.k, self.d = blocks, loss, n_outputs, n_features

@@ -12,7 +12,7 @@ from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
 from skgd._fit.targets import learn_targets
 from skgd._path.alphas import check_sequence, falling_alphas
-from skgd._utils.checks import check_weights
+from skgd._utils.checks import check_weights, shown
 
 __all__ = ["alpha_sequence"]
 
@@ -73,8 +73,8 @@ def alpha_sequence(estimator, X, y, n=None, ratio=None, *, sample_weight=None):
         X, last = clone(estimator[:-1]).fit_transform(X, y), estimator.steps[-1][1]
     if not isinstance(last, BaseGD):
         raise TypeError(
-            f"estimator={last!r}: pass a GDClassifier, a GDRegressor, or a Pipeline that ends in "
-            "one."
+            f"estimator={shown(last)}: pass a GDClassifier, a GDRegressor, or a Pipeline that ends "
+            "in one."
         )
     last = clone(last)
     settings = Settings.of(last)

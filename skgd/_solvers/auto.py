@@ -23,6 +23,9 @@ SOLVERS = (
     interior_point, dual_coordinate_descent, second_order, working_sets, smoothing, first_order,
 )  # fmt: skip
 
+# Those whose steps read single rows or columns, which must be in one place.
+LOCAL = dual_coordinate_descent, working_sets
+
 
 def choose(objective, without=None):
     """Return the module of the cheapest solver that suits an objective."""
@@ -44,7 +47,7 @@ def solve(objective, x, history):
     -------
     Solution
     """
-    objective = replace(objective, keeps_margins=True)
+    objective = _in_one_place(replace(objective, keeps_margins=True))
     if choose(objective) is not dual_coordinate_descent:
         return _solve_otherwise(objective, x, history)
     is_wide = row_space.suits(objective)
@@ -77,6 +80,13 @@ def _solve_otherwise(objective, x, history):
         smoothed = smoothing.minimise(objective, solution.x, history)
         solution = replace(smoothed, dual=solution.dual)
     return replace(solution, objective=objective)
+
+
+def _in_one_place(objective):
+    """Return the objective over gathered rows if its solver reads single rows or columns."""
+    if objective.problem.is_in_blocks and choose(objective) in LOCAL:
+        return replace(objective, problem=objective.problem.gathered)
+    return objective
 
 
 def _compressed(objective):

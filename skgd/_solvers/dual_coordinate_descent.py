@@ -48,7 +48,7 @@ def suits(objective):
     if objective.proximal or not np.all((penalty == penalty[0]) & ((penalty > 0) | frozen)):
         return False
     short, long = sorted((problem.n, problem.d))
-    if float(short) ** 2 * long < Limits.exact or frozen.all() or problem.is_in_blocks:
+    if float(short) ** 2 * long < Limits.exact or frozen.all() or not problem.may_gather:
         return False
     # Smooth losses have Newton's method, which is fast on many dense rows.
     if objective.loss.smooth and not problem.is_sparse and problem.n >= problem.d:

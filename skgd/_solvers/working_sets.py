@@ -48,7 +48,7 @@ def has_columns(objective):
     return (
         objective.proximal and loss.convex and loss.has_hessian
         and objective.penalty.separable_form(problem.d) is not None
-        and not problem.is_in_blocks and problem.keeps_margins
+        and problem.may_gather and problem.keeps_margins
     )  # fmt: skip
 
 
