@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skgd._utils.checks import shown
 from skgd._utils.collections import is_dask
 
 __all__ = ["spool"]
@@ -373,7 +374,7 @@ def _batches(source, folder, columns):
             yield from _batches(part, folder, columns)
     else:
         raise TypeError(
-            f"source={source!r}: pass a path, a data set, a stream of Arrow, or an iterable of "
+            f"source={shown(source)}: pass a path, a data set, a stream of Arrow, or an iterable of "
             "(X, y)."
         )
 

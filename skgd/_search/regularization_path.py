@@ -15,7 +15,7 @@ from skgd._path import gram_path, newton_path
 from skgd._search.candidates import candidate
 from skgd._search.one_standard_error import alpha_parameter
 from skgd._search.path_search import ends_at_minimum
-from skgd._utils.checks import check_weights
+from skgd._utils.checks import check_weights, shown
 from skgd._utils.linalg import one_thread
 
 
@@ -60,7 +60,7 @@ def regularization_path(estimator, X, y, alphas, sample_weight=None):
         X, last = clone(estimator[:-1]).fit_transform(X, y), clone(estimator.steps[-1][1])
     if not isinstance(last, BaseGD):
         raise TypeError(
-            f"estimator={last!r}: pass a GDClassifier, a GDRegressor, or a Pipeline that ends in "
+            f"estimator={shown(last)}: pass a GDClassifier, a GDRegressor, or a Pipeline that ends in "
             "one."
         )
     last.set_params(alpha=float(alphas[-1]))
