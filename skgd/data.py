@@ -374,8 +374,8 @@ def _batches(source, folder, columns):
             yield from _batches(part, folder, columns)
     else:
         raise TypeError(
-            f"source={shown(source)}: pass a path, a data set, a stream of Arrow, or an iterable of "
-            "(X, y)."
+            f"source={shown(source)}: pass a path, a data set, a stream of Arrow, or an iterable "
+            "of (X, y)."
         )
 
 

@@ -60,8 +60,8 @@ def regularization_path(estimator, X, y, alphas, sample_weight=None):
         X, last = clone(estimator[:-1]).fit_transform(X, y), clone(estimator.steps[-1][1])
     if not isinstance(last, BaseGD):
         raise TypeError(
-            f"estimator={shown(last)}: pass a GDClassifier, a GDRegressor, or a Pipeline that ends in "
-            "one."
+            f"estimator={shown(last)}: pass a GDClassifier, a GDRegressor, or a Pipeline that ends "
+            "in one."
         )
     last.set_params(alpha=float(alphas[-1]))
     known = _known_models(last, X, y, alphas, sample_weight)
