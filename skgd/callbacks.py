@@ -1,13 +1,13 @@
-"""Callbacks: what a fit tells after each epoch, and what can stop it.
+"""Callbacks, which are notified after each epoch and can stop a fit.
 
-They need scikit-learn 1.9 or newer and follow its protocol (``sklearn.callback``, SLEP 23), so its
-``ProgressBar`` and ``ScoringMonitor`` and the classes here go together::
+They need scikit-learn 1.9 or newer and follow its protocol (``sklearn.callback``, SLEP 23), so they
+combine with its ``ProgressBar`` and ``ScoringMonitor``::
 
     GDClassifier().set_callbacks(TimeLimit(60), ScoringMonitor(scoring="accuracy")).fit(X, y)
 
 A task named "epoch" is one unit of ``max_iter``. A callback that returns True at its end stops the
-fit, with ``stop_reason_`` "callback". Where a callback asks for the ``fitted_estimator``, it gets a
-copy that predicts, with the coefficients and the ``history_`` up to there.
+fit, with ``stop_reason_`` "callback". A callback that asks for ``fitted_estimator`` gets a copy
+that can predict, with the current coefficients and ``history_``.
 """
 
 import os
@@ -47,10 +47,10 @@ class Callback:
         """Clean up after a fit, whatever its end."""
 
     def on_fit_task_begin(self, estimator, context):
-        """Hear that a task begins."""
+        """Called when a task begins."""
 
     def on_fit_task_end(self, estimator, context):
-        """Hear that a task is over; True stops the tasks of its level."""
+        """Called when a task ends; True stops the tasks of its level."""
 
     def __repr__(self):
         shown = (
@@ -118,7 +118,7 @@ class TimeLimit(_OfEpochs):
 
 
 class StopAtLoss(_OfEpochs):
-    """Stop a fit as soon as an entry of ``history_`` is at or below a threshold.
+    """Stop a fit when an entry of ``history_`` is at or below a threshold.
 
     Parameters
     ----------
@@ -159,11 +159,11 @@ class StopAtLoss(_OfEpochs):
 
 
 class EarlyStopping(_OfEpochs):
-    """Stop a fit when a score on held-out rows no longer rises, and give the best weights back.
+    """Stop a fit when a score on held-out rows stops improving, and restore the best coefficients.
 
-    ``early_stopping=True`` does the same with a share of the rows and needs no callback. This one
-    takes a patience and rows of its own, goes with any estimator that tells its callbacks the
-    ``fitted_estimator``, and keeps the scores.
+    ``early_stopping=True`` does the same with a fraction of the rows. This callback has its own
+    patience and rows, works with every estimator that passes ``fitted_estimator`` to its callbacks,
+    and keeps the scores.
 
     Parameters
     ----------

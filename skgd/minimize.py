@@ -20,43 +20,43 @@ def minimize(
     fun, x0, args=(), *, jac=None, optimizer="adam", learning_rate=None, bounds=None, max_iter=1000,
     tol=1e-6, callback=None, keep_path=True,
 ):  # fmt: skip
-    """Minimise a function of an array with an optimizer of this library, and keep its path.
+    """Minimise a function with an optimizer of skgd, and keep its path.
 
-    The rules are those that train the estimators. Each iteration takes one step and evaluates the
-    function and its derivatives once; line searches evaluate them more often.
+    The optimizers are those of the estimators. Each iteration takes one step and evaluates the
+    function and its gradient once; line searches evaluate them more often.
 
     Parameters
     ----------
     fun : callable
-        ``fun(x, *args)`` returns a number; with ``jac=True`` a pair of it and the derivatives.
+        ``fun(x, *args)`` returns a number, or with ``jac=True`` a number and the gradient.
     x0 : array
-        The start, of any shape; ``fun`` gets arrays of its shape. A number is an array of one.
+        The start, of any shape; ``fun`` is called with arrays of that shape.
     args : tuple, default=()
-        More arguments of ``fun`` and ``jac``.
+        Additional arguments of ``fun`` and ``jac``.
     jac : callable, True, {"2-point", "3-point", "cs"} or None, default=None
-        ``jac(x, *args)`` returns the derivatives, shaped like x; True says that ``fun`` returns
-        them too. Derivatives that are not given are approximated by scipy's differences, "2-point"
-        for None, which costs one evaluation more for each parameter.
+        ``jac(x, *args)`` returns the gradient, shaped like x. True means that ``fun`` returns it
+        too. Otherwise it is approximated by finite differences as in SciPy, "2-point" for None, at
+        the cost of one more evaluation per parameter.
     optimizer : str, Optimizer or FullBatchOptimizer, default="adam"
         A name such as "sgd", "momentum" or "lbfgs", or an object from ``skgd.optimizers``.
     learning_rate : float, Schedule, callable or None, default=None
-        The rate of a step rule; in a schedule, an epoch is one step. None means the rule's
-        ``plain_rate``, 0.01 for most and 1 for Adadelta and DoG; it must stand with the full-batch
-        optimizers, which find their own steps.
+        The learning rate of a step rule; in a schedule, an epoch is one step. None means the rule's
+        ``plain_rate``, 0.01 for most and 1 for Adadelta and DoG. Full-batch optimizers choose their
+        own step length and need None.
     bounds : scipy.optimize.Bounds, sequence of (low, high) or None, default=None
-        Bounds of each parameter; None in a pair is no bound. Each step is projected on them.
+        Bounds on the parameters; None in a pair means no bound. Each step is projected onto them.
     max_iter : int, default=1000
-        The largest number of iterations.
+        The maximum number of iterations.
     tol : float or None, default=1e-6
-        The descent has converged where no derivative is larger; those that point out of the bounds
-        do not count. It is in the units of the derivatives, as scipy's ``gtol``. None takes
-        ``max_iter`` iterations, as far as line searches find any.
+        The descent has converged when no component of the gradient is larger; components that point
+        out of the bounds don't count. It has the units of the gradient, like SciPy's ``gtol``. None
+        runs ``max_iter`` iterations, as long as line searches find a step.
     callback : callable, default=None
-        Called after each iteration, as scipy does: ``callback(x)``, or
-        ``callback(intermediate_result)`` if its one parameter has that name, with ``x``, ``fun``,
-        ``jac`` and ``nit``. The descent stops if it returns True or raises StopIteration.
+        Called after each iteration, as in SciPy: ``callback(x)``, or
+        ``callback(intermediate_result)`` with ``x``, ``fun``, ``jac`` and ``nit`` if its parameter
+        has that name. The descent stops if it returns True or raises StopIteration.
     keep_path : bool, default=True
-        Whether the result has the path.
+        Whether to keep the path in the result.
 
     Returns
     -------
@@ -69,8 +69,8 @@ def minimize(
     Raises
     ------
     ValueError, TypeError
-        If an argument cannot be used; the message says what to pass. A function that is not finite
-        raises nothing: the result says where it was met.
+        If an argument is invalid; the message says what to pass. A function value that isn't finite
+        raises no error: the result reports it.
 
     Examples
     --------

@@ -26,16 +26,16 @@ SKIPPED = 0.25
 
 @dataclass(frozen=True)
 class RateTest:
-    """What a range test found.
+    """The result of a learning-rate range test.
 
     Parameters
     ----------
     rates : array of shape (n_rates,)
         In rising order.
     losses : array of shape (n_rates,)
-        The mean objective of the short run at each rate; infinite where it diverged.
+        The mean objective of the short run at each rate; inf if it diverged.
     suggestion : float
-        The rate to take.
+        The suggested learning rate.
 
     Examples
     --------
@@ -65,27 +65,27 @@ def find_learning_rate(
 ):  # fmt: skip
     """Find a learning rate by short runs at many rates.
 
-    The loss of a run is its mean objective over the epochs but the first quarter of them, and the
-    rate with the least loss is suggested. A mean tells a rate that swings, or that got there late,
-    from one that will do well in a longer fit.
+    The loss of a run is its mean objective without the first quarter of the epochs, and the rate
+    with the smallest loss is suggested. The mean penalises rates that oscillate or make slow
+    progress.
 
     Parameters
     ----------
     estimator : GDClassifier, GDRegressor or a Pipeline that ends with one
-        Unfitted or fitted; it is cloned. Its optimizer, batch size, penalty and metric are used. If
-        its ``learning_rate`` is a schedule, the schedule's ``rate`` is looked for.
+        Fitted or not; it is cloned. If its ``learning_rate`` is a schedule, the schedule's ``rate``
+        is searched.
     X : array or sparse matrix of shape (n_samples, n_features)
     y : array of shape (n_samples,) or (n_samples, n_outputs)
     sample_weight : array of shape (n_samples,), default=None
     rates : array of float, default=None
-        The rates to try; None is four per decade from 1e-5 to 10.
+        The rates to try; None means four per decade from 1e-5 to 10.
     epochs : int or "auto", default="auto"
-        The length of a run. "auto" is 20 epochs, or as many as make 100 update steps, and no more
-        than the estimator's ``max_iter``.
+        The length of a run. "auto" is 20 epochs or 100 update steps, whichever is more, and at most
+        the estimator's ``max_iter``.
     max_samples : int or None, default=20000
-        Rows to draw from a larger X; None takes all.
+        The number of rows to draw from a larger X; None uses all.
     random_state : int, default=0
-        The seed of that draw, and of the runs where the estimator has none.
+        The seed of that draw, and of the runs if the estimator has no ``random_state``.
 
     Returns
     -------
@@ -95,12 +95,12 @@ def find_learning_rate(
     Raises
     ------
     ValueError, TypeError
-        If the estimator takes no rate, an argument cannot be used, or all runs diverge.
+        If the estimator takes no learning rate, an argument is invalid, or all runs diverge.
 
     References
     ----------
-    Smith, Cyclical learning rates for training neural networks, 2017, has the range test in one
-    run whose rate rises; runs of their own tell more about what a rate leads to.
+    Smith, Cyclical learning rates for training neural networks, 2017, has the range test in one run
+    with an increasing rate.
 
     Examples
     --------

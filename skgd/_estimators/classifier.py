@@ -28,11 +28,11 @@ def _has_probabilities(estimator):
 
 
 class GDClassifier(ClassifierMixin, BaseGD):
-    """Linear classification trained by gradient descent, on raw columns of any scale.
+    """Linear classification trained by gradient descent, on unscaled features.
 
     Minimises ``F(W, b) = 1/sum(s) sum_i s_i loss(y_i, W x_i + b) + alpha penalty(W)``, where s are
-    the sample weights times the class weights. Three and more classes are a softmax for "log_loss",
-    one-versus-rest for the other losses.
+    the sample weights times the class weights. With more than two classes, "log_loss" is a softmax,
+    and the other losses are one-vs-rest.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ class GDClassifier(ClassifierMixin, BaseGD):
 
 {losses}
 {parameters}    class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, which multiply the sample weights; "balanced" makes the classes'
-        weights equal.
+        Class weights, which multiply the sample weights; "balanced" gives all classes the same
+        total weight.
 
     Attributes
     ----------

@@ -10,7 +10,7 @@ from skgd._utils.collections import gathered
 
 
 class GDRegressor(RegressorMixin, BaseGD):
-    """Linear regression trained by gradient descent, on raw columns of any scale.
+    """Linear regression trained by gradient descent, on unscaled features.
 
     Minimises ``F(W, b) = 1/sum(s) sum_i s_i loss(y_i, W x_i + b) + alpha penalty(W)``.
 
@@ -34,56 +34,55 @@ class GDRegressor(RegressorMixin, BaseGD):
     positive : bool, default=False
         Whether to keep all coefficients at 0 or above.
     optimizer : str, Optimizer or FullBatchOptimizer, default="auto"
-        "auto" needs no tuning. Else "momentum", "nesterov", or the name of a class in
-        ``skgd.optimizers`` in snake_case: step rules, such as "sgd", "adam" and "saga", take
-        steps with a learning rate; full-batch optimizers, such as "gradient_descent" and "lbfgs",
-        find their own steps.
+        "auto" needs no tuning. Otherwise "momentum", "nesterov", or the name of a class in
+        ``skgd.optimizers`` in snake_case. Step rules, such as "sgd", "adam" and "saga", use a
+        learning rate; full-batch optimizers, such as "gradient_descent" and "lbfgs", choose their
+        own step length.
     learning_rate : float, Schedule or callable, default="auto"
         The learning rate of a step rule, dimensionless with preconditioning; a callable gets an
         array of step numbers.
     batch_size : {"auto", "full"}, int or float, default="auto"
-        Rows of a step; a float is a share of all rows. "auto" is an eighth of them, 256 at most,
-        and a single row in ``partial_fit`` with SGD and no rate.
+        The number of rows per step; a float is a fraction of all rows. "auto" is an eighth of the
+        rows, at most 256, and a single row in ``partial_fit`` without a learning rate.
     shuffle : bool, default=True
         Whether to read the rows in a new random order in each epoch.
     precondition : {"auto", "diagonal", "full", None}, default="auto"
-        The metric of descent. "diagonal" removes the scales of the columns and the curvature of
-        the loss; "full" the correlations of the columns too, for full-batch optimizers and smooth
-        penalties, up to some 1500 columns. None descends in raw coordinates. "auto" is "diagonal";
-        the "auto" optimizer's Newton steps need no more.
+        The preconditioner. "diagonal" scales by the column scales and the curvature of the loss.
+        "full" also removes the correlations of the columns; it needs a full-batch optimizer, a
+        smooth penalty and at most some 1500 columns. None takes plain steps. "auto" is "diagonal".
     average : bool or int, default=False
-        Whether to return the mean of a step rule's iterates; an int is the first step of the mean,
-        counted from 1.
+        Whether to return the average of a step rule's iterates; an int is the first step of the
+        average, counted from 1.
     max_iter : int, default=1000
         The largest number of epochs, or of iterations of a full-batch optimizer.
     tol : float or None, default=1e-4
-        When to stop, relative to the decrease from the best constant model; None runs exactly
-        ``max_iter`` epochs.
+        The tolerance for stopping, relative to the decrease of the objective from the best constant
+        model; None runs exactly ``max_iter`` epochs.
     n_iter_no_change : int or inf, default=5
         Epochs without improvement before a step rule stops; with inf, it never does.
     early_stopping : bool, default=False
-        Whether to stop by the loss or score of a validation set, and return the best weights.
+        Whether to stop by the loss or score of a validation set, and return the best coefficients.
     validation_fraction : float, default=0.1
-        The share of rows held out for early stopping.
+        The fraction of the rows held out for early stopping.
     scoring : str, callable or None, default=None
-        What ``early_stopping=True`` watches; None is the validation loss. Without early stopping
-        it has no effect, with a warning.
+        The score that ``early_stopping=True`` monitors; None is the validation loss. Without early
+        stopping it has no effect, and the fit warns.
     init : {"zeros", "random"} or (coef, intercept), default="zeros"
-        Where descent starts: coefficients of zero, small random ones, or those given, which have
-        the shapes of ``coef_`` and ``intercept_``. "zeros" and "random" start the intercept at the
-        best constant, and at zero with ``precondition=None``; so does a classifier with a
-        ``learning_rate`` of one's own or in ``partial_fit``.
+        The start: zero, small random or given coefficients, with the shapes of ``coef_`` and
+        ``intercept_``. With "zeros" and "random", the intercept starts at the best constant. It
+        starts at zero with ``precondition=None``, and in a classifier that is given a
+        ``learning_rate`` or trained by ``partial_fit``.
     on_divergence : {"recover", "raise"}, default="recover"
         Whether a diverging run warns and returns its best iterate, or raises.
     warm_start : bool, default=False
-        Whether fit continues from the last fit.
+        Whether ``fit`` continues from the last fit.
     n_jobs : int, default=None
-        Threads of full passes, and of batches of dense rows; None is 1, -1 all cores. The results
-        are the same to the bit.
+        The number of threads for full passes and for batches of dense rows; None means 1, -1 all
+        cores. The result is identical to the last bit.
     verbose : int, default=0
-        Whether to print a line for each epoch.
+        Whether to print a line per epoch.
     random_state : int, RandomState or None, default=None
-        The source of random orders.
+        The source of random row orders.
 
     Attributes
     ----------
@@ -92,30 +91,30 @@ class GDRegressor(RegressorMixin, BaseGD):
     intercept_ : array of shape (n_outputs,)
         Intercepts.
     alpha_ : float
-        The factor of the penalty: the given one, or the one that "auto" has chosen.
+        The factor of the penalty: the given value, or the one that "auto" chose.
     alpha_path_ : dict of arrays or None
-        With ``alpha="auto"`` the values tried, "alpha", in rising order, and the mean loss of rows
-        that are left out, "loss", summed over the outputs.
+        With ``alpha="auto"``, the values tried in increasing order, "alpha", and the mean loss of
+        left-out rows, "loss", summed over the outputs.
     n_features_in_ : int
-        Features seen during fit.
+        The number of features seen during fit.
     feature_names_in_ : array of shape (n_features,)
         Their names, where X had names.
     n_iter_ : int
-        Epochs or iterations of the last fit; of all calls of ``partial_fit``.
+        The number of epochs or iterations of the last fit, or of all calls of ``partial_fit``.
     t_ : int
-        Update steps.
+        The number of update steps.
     history_ : dict of arrays
-        One entry an epoch: epoch, step, passes, loss, objective, gradient_norm, learning_rate,
+        One entry per epoch: epoch, step, passes, loss, objective, gradient_norm, learning_rate,
         seconds, validation_loss, validation_score.
     converged_ : bool
-        Whether the run ended by itself.
+        Whether the fit converged.
     stop_reason_ : str
         "tol", "precision", "max_iter", "early_stopping", "callback", "diverged" or "interrupted".
     learning_rate_ : float
-        The first rate.
+        The first learning rate.
     optimality_ : float
-        An upper bound on how far the objective is from its minimum; inf where none is known, NaN
-        where it is much work, which ``optimality(X, y)`` does on request.
+        A bound on the distance of the objective from its minimum. inf means that no bound is known,
+        NaN that it costs too much; ``optimality(X, y)`` computes it on request.
 
     Examples
     --------
@@ -164,7 +163,7 @@ class GDRegressor(RegressorMixin, BaseGD):
 
     @available_if(takes_batches)
     def partial_fit(self, X, y, sample_weight=None):
-        """Take one epoch of update steps on a batch of rows and keep all state.
+        """Run one epoch of update steps on a batch of rows, and keep the whole state.
 
         Parameters
         ----------

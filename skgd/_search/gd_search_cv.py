@@ -52,24 +52,24 @@ REASONS = (
 
 
 class GDSearchCV(BaseSearchCV):
-    """Cross-validated search over parameters that trains all candidates in one pass.
+    """Cross-validated search over parameters that trains candidates together.
 
-    Use it like ``GridSearchCV`` or ``RandomizedSearchCV``, whose attributes it has. Candidates that
-    take update steps on batches are rows of one matrix of coefficients: each row of X is read once
-    for all of them, on all folds. A fold is a mask of sample weights on the same X, so a candidate
-    comes to the coefficients of ``fit(X, y, sample_weight=mask)`` with the same seed. Candidates of
-    "auto" that differ in ``alpha`` and ``l1_ratio`` alone are points of a regularisation path,
-    which takes little longer than one fit. Others that need all rows for a step ("lbfgs",
-    ``batch_size="full"``) are fitted to the rows of each fold, and other estimators as
-    ``GridSearchCV`` does it.
+    It has the interface and the attributes of ``GridSearchCV`` and ``RandomizedSearchCV``.
+    Candidates that train on mini-batches are rows of one matrix of coefficients: each row of X is
+    read once for all of them, on all folds. A fold is a mask of sample weights, so a candidate has
+    the coefficients of ``fit(X, y, sample_weight=mask)`` with the same seed. Candidates of "auto"
+    that differ only in ``alpha`` and ``l1_ratio`` are points of a regularisation path, which takes
+    little longer than one fit. Other full-batch candidates ("lbfgs", ``batch_size="full"``) are
+    fitted to the rows of each fold, and other estimators as in ``GridSearchCV``.
 
     Parameters
     ----------
     estimator : GDClassifier, GDRegressor, or a Pipeline that ends in one
-        The steps before are fitted once for each fold and each setting of their parameters.
+        The steps before the last are fitted once for each fold and each setting of their
+        parameters.
     param_grid : dict or list of dicts
-        Names of parameters and lists of their values; distributions with ``n_iter``. For ``alpha``,
-        "path" stands for the values of `skgd.alpha_sequence`.
+        Parameter names and lists of values, or distributions with ``n_iter``. For ``alpha``, "path"
+        means the values of `skgd.alpha_sequence`.
     n_iter : int, default=None
         How many candidates to draw from ``param_grid``; None tries all of them.
     scoring : str, callable, list, tuple, dict or None, default=None
@@ -85,15 +85,16 @@ class GDSearchCV(BaseSearchCV):
     return_path : bool, default=False
         Whether to keep the coefficients along alpha on all rows as ``path_``.
     race : bool, default=True
-        Whether candidates are dropped that have diverged, or that can no longer win by their
-        scores and losses on the held-out rows after 1, 2, 4, 8 ... epochs, or, of more than a few,
-        that are neither among the leaders, of whom half as many stay each time, nor as good as the
-        best within the noise of the folds. They are scored as they were then. The best score may
-        then be that of a candidate as good within its noise.
+        Whether to drop candidates early. After 1, 2, 4, 8 ... epochs, candidates are dropped that
+        have diverged or can no longer win by their scores and losses on the held-out rows. Among
+        many, only the better half stays each time, with all that are as good as the best within the
+        noise of the folds. A dropped candidate keeps its last score. The best score may be that of
+        a candidate that is as good as the best within the noise.
     error_score : "raise" or number, default=nan
         The score of a fit that fails.
     random_state : int, RandomState or None, default=None
-        The source of the draws with ``n_iter``, and of random orders where the estimator has none.
+        The source of random draws with ``n_iter``, and of row orders if the estimator has no
+        ``random_state``.
     verbose : int, default=0
         As for ``GridSearchCV``.
     pre_dispatch : int or str, default="2*n_jobs"
@@ -102,10 +103,11 @@ class GDSearchCV(BaseSearchCV):
     Attributes
     ----------
     cv_results_ : dict of arrays
-        As for ``GridSearchCV``, and ``stop_reason``: the gravest of the candidate's folds,
-        "race" where it left. The fit time of a candidate is its share of the pass.
+        As for ``GridSearchCV``, and ``stop_reason``: the worst of the candidate's folds, "race" if
+        it was dropped. The fit time of a candidate is its share of the joint pass.
     best_estimator_ : estimator
-        Fitted to all rows; like the others below where ``GridSearchCV`` has it.
+        Fitted to all rows. It is set, like the attributes below, when ``GridSearchCV`` would set
+        it.
     best_params_ : dict
     best_score_ : float
     best_index_ : int
@@ -113,8 +115,8 @@ class GDSearchCV(BaseSearchCV):
     n_splits_ : int
     refit_time_ : float
     path_ : dict of arrays
-        With ``return_path=True``: "alpha" has the searched values in falling order, "coef" and
-        "intercept" the models for each of them, with the other parameters of the best candidate.
+        With ``return_path=True``: "alpha" has the searched values in decreasing order, "coef" and
+        "intercept" the model for each of them, with the other parameters of the best candidate.
     multimetric_ : bool
     classes_ : array of shape (n_classes,)
     n_features_in_ : int
