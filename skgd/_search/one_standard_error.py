@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from skgd._utils.checks import shown
+
 __all__ = ["one_standard_error"]
 
 
@@ -56,6 +58,11 @@ def one_standard_error(cv_results, scoring=None):
     if f"mean_test_{key}" not in cv_results:
         names = [name.removeprefix("mean_test_") for name in cv_results
                  if name.startswith("mean_test_")]  # fmt: skip
+        if not names:
+            raise ValueError(
+                f"cv_results={shown(cv_results)}: it has no scores; pass the cv_results_ of a "
+                "fitted search."
+            )
         raise ValueError(
             f"scoring={scoring!r}: the search has the scores {names}; pass one of them, as by "
             f"functools.partial(one_standard_error, scoring={names[0]!r})."

@@ -173,3 +173,6 @@ def test_one_standard_error_says_what_it_needs():
         one_standard_error(found | {"params": [{"tol": 1}]})
     with pytest.raises(ValueError, match="no score is a number"):
         one_standard_error(results([1], [np.nan], [np.nan]))
+    for wrong in ({}, {"params": [{"alpha": 1}]}):
+        with pytest.raises(ValueError, match="cv_results=.* pass the cv_results_ of a fitted"):
+            one_standard_error(wrong)
