@@ -10,7 +10,9 @@ and for a softmax, with ``L_i = diag(p) - p p'`` and blocks of H^-1 for ``H_i``,
 
     z_i + (I - H_i L_i)^-1 H_i l'_i.
 
-Of few rows, further steps come nearer to the fit without each (`left_out_fits`).
+One step falls short where a row takes curvature along, as where classes can nearly be separated.
+Further steps come nearer to the fit without it (`left_out_fits`); the rows whose losses rise most
+take them.
 
 For squared errors it is exact (Golub, Heath and Wahba). There ``s_i/S |U_i|^2`` is a row's leverage
 without a penalty, in coordinates in which the Hessian of the losses is I and that of the penalty a
@@ -48,7 +50,7 @@ class LeftOut(NamedTuple):
 
 def excess_of_left_out(
     problem, coef, intercept, inverse, mean, scale, weight_sum, *, chances=None, penalty=None,
-    steps=1,
+    n_refined=0, steps=1,
 ):  # fmt: skip
     """Return by how much the mean loss of rows exceeds theirs where each is left out, a `LeftOut`.
 
@@ -69,16 +71,14 @@ def excess_of_left_out(
         With which each row came into the sample; None for all rows.
     penalty : array of shape (n_outputs, n_parameters) or None
         The second derivative of the penalty, for more than one step.
+    n_refined : int
+        The rows that take more than one step, those with the largest excess; 0 for a sample.
     steps : int
-        The steps of each fit without a row; more than one are for few rows alone, and all of them.
+        How many they take, at most.
     """
     margins = margins_of(problem.X, coef, intercept)
     expansion = problem.expand(coef, intercept, margins)
-    rule, excess, near, moved = problem.loss.compiled(problem.k), 0.0, 0, None
-    if steps > 1:
-        rows = problem.dense_scaled_rows(np.arange(problem.n), mean, scale)
-        whole = inverse if problem.is_multiclass else [root @ root.T for root in inverse]
-        moved = left_out_fits.moves(problem, margins, rows, whole, penalty, steps, LEAST)
+    rule, excess, near = problem.loss.compiled(problem.k), np.zeros(problem.n), 0
     k = problem.k if problem.is_multiclass else 1
     for part, share, weighted in expansion.blocks(mean, scale, k):
         targets, z = problem.signed_targets(part), margins[part]
@@ -87,13 +87,29 @@ def excess_of_left_out(
         rows = weighted(np.sqrt(share))
         move = _softmax_moves if problem.is_multiclass else _moves
         moves, leverages = move(rows, inverse, slopes, expansion.hessians(part))
-        moves = moves if moved is None else moved[part]
-        change = rule.apply("value", targets, z + moves) - rule.apply("value", targets, z)
-        counted = share > 0
         share = share if chances is None else share / chances[part]
-        excess += float(share[counted] @ change[counted].sum(axis=1))
-        near += int(np.count_nonzero(leverages[counted] > NEAR))
-    return LeftOut(excess, near)
+        excess[part] = _weighted(share, _rises(rule, targets, z, moves))
+        near += int(np.count_nonzero(leverages[share > 0] > NEAR))
+    if n_refined:
+        left = np.sort(np.argsort(-excess, kind="stable")[:n_refined])
+        rows = problem.dense_scaled_rows(np.arange(problem.n), mean, scale)
+        whole = inverse if problem.is_multiclass else [root @ root.T for root in inverse]
+        moves = left_out_fits.moves(problem, margins, rows, left, whole, penalty, steps, LEAST)
+        share = problem.shares()[left] * (problem.weight_sum / weight_sum)
+        rises = _rises(rule, problem.signed_targets()[left], margins[left], moves)
+        excess[left] = _weighted(share, rises)
+    return LeftOut(float(excess.sum()), near)
+
+
+def _rises(rule, targets, margins, moves):
+    """Return by how much the losses of rows rise as their margins move."""
+    change = rule.apply("value", targets, margins + moves) - rule.apply("value", targets, margins)
+    return change.sum(axis=1)
+
+
+def _weighted(share, rises):
+    """Return products with shares; 0 for rows without one, whose losses may be infinite."""
+    return np.multiply(share, rises, out=np.zeros(len(share)), where=share > 0)
 
 
 def _moves(rows, roots, slopes, second):

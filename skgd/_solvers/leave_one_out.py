@@ -288,12 +288,14 @@ class _Minimum:
             ]
         penalty = np.zeros((k, p))
         penalty[:, :problem.d] = objective.penalty_curvature
-        steps = 1
+        n_refined = 0
         if problem is objective.problem and not objective.loss.constant_hessian:
-            steps = int(min(Limits.few / (problem.n**2 * k * p), Limits.left_out_steps))
+            a_fit = (problem.n * k * p + self._leverage_work(objective)) * Limits.left_out_steps
+            n_refined = min(problem.n, int(Limits.refined / a_fit))
         found = excess_of_left_out(
             problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
-            chances=self.chances, penalty=penalty * metric.inverse[0]**2, steps=steps,
+            chances=self.chances, penalty=penalty * metric.inverse[0]**2, n_refined=n_refined,
+            steps=Limits.left_out_steps,
         )  # fmt: skip
         return loss + found.excess, found.near
 

@@ -9,7 +9,7 @@ from exact_fits import DIABETES_Y, RAW_DIABETES
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import make_classification
+from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.linear_model import LassoCV, RidgeCV
 from sklearn.metrics import log_loss
 from sklearn.model_selection import KFold
@@ -109,6 +109,14 @@ def test_smooth_losses_are_left_out_as_by_fits_without_each_row(model, n_classes
     model = clone(model).set_params(alpha="auto").fit(X, y, sample_weight=WEIGHTS[:n])
     least = model.alpha_path_["loss"].min()
     assert_allclose(least, exact_loss(model, X, y, WEIGHTS[:n]), rtol=1e-3)
+
+
+def test_rows_that_rise_most_are_left_out_as_by_fits_where_classes_are_nearly_separable():
+    X, y = load_breast_cancer(return_X_y=True)
+    X, y = X[:120], y[:120]
+    model = GDClassifier(alpha="auto").fit(X, y)
+    least = min(model.alpha_path_["loss"])
+    assert_allclose(least, exact_loss(model, X, y, np.ones(120)), rtol=1e-3)
 
 
 def test_a_sample_of_many_rows_tells_the_excess_of_all():
