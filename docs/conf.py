@@ -3,8 +3,11 @@
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from pathlib import Path
+
+from docutils import nodes
 
 import skgd
 
@@ -137,10 +140,19 @@ def skip_member(app, what, name, thing, skip, options):
     return True if hidden else None
 
 
+def hold_numbers_together(app, doctree):
+    """Put spaces at which no line breaks into numbers such as 200 000, and into 200 000 x 50."""
+    for node in doctree.findall(nodes.Text):
+        if not isinstance(node.parent, nodes.literal | nodes.literal_block):
+            text = re.sub(r"(?<=\d) (?=\d{3}\b)|(?<=\d) (?=x \d)|(?<=\d x) (?=\d)", "\xa0", node)
+            node.parent.replace(node, nodes.Text(text))
+
+
 def setup(app):
     app.connect("config-inited", write_api_reference)
     app.connect("config-inited", draw_figures)
     app.connect("autodoc-skip-member", skip_member)
+    app.connect("doctree-read", hold_numbers_together)
     return {"parallel_read_safe": True}
 
 
