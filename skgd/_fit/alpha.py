@@ -99,9 +99,8 @@ def _choose(settings, targets, sample):
             "rows, or a number for alpha."
         )
     alphas = falling_alphas(run)
-    if leave_one_out.suits(run.objective):
-        return _by_leaving_one_out(run, alphas)
-    return _by_folds(solved, targets, sample, alphas)
+    choice = _by_leaving_one_out(run, alphas) if leave_one_out.suits(run.objective) else None
+    return _by_folds(solved, targets, sample, alphas) if choice is None else choice
 
 
 def _run(settings, targets, sample, previous=None):
@@ -127,6 +126,7 @@ def _choice(alphas, losses, found=()):
 # ---- leaving one out ----------------------------------------------------------------------------
 
 def _by_leaving_one_out(run, alphas):
+    """Return the choice by leave-one-out losses; None where they do not follow from a fit."""
     def objective_at(alpha):
         return build_objective(
             replace(run.settings, alpha=float(alpha)), run.problem, run.plan, run.state.moments,
@@ -135,6 +135,8 @@ def _by_leaving_one_out(run, alphas):
 
     baseline = run.history.baseline
     found = leave_one_out.along(objective_at, alphas, baseline.model, baseline.objective)
+    if found is None:
+        return None
     losses = np.minimum(found.losses, np.finfo(float).max)
     near, messages = int(found.near[np.nanargmin(losses)]), []
     if near:

@@ -64,11 +64,13 @@ def suits(objective):
         return False
     if not objective.penalty_curvature.any():
         return False
-    size = objective.shape[1]
-    if _reduces(objective):
-        if problem.n**2 * problem.d > Limits.reduced:
-            return False
-        size = problem.n + 1
+    if not _reduces(objective):
+        return _is_factorised(problem, objective.shape[1])
+    return problem.n**2 * problem.d <= Limits.reduced and _is_factorised(problem, problem.n + 1)
+
+
+def _is_factorised(problem, size):
+    """Tell whether the Hessian of so many parameters an output is factorised."""
     if problem.is_multiclass:
         return problem.k * size <= Factorisation.largest_joint
     return size <= Factorisation.largest
@@ -82,7 +84,8 @@ def _reduces(objective):
 def along(objective_at, alphas, start, baseline):
     """Return the leave-one-out `Losses` of alphas, in their order.
 
-    Of many rows, or where the losses have risen too far, some alphas may be left out.
+    Of many rows, or where the losses have risen too far, some alphas may be left out. None is
+    returned where the rows have no span of finite coordinates.
 
     Parameters
     ----------
@@ -96,8 +99,13 @@ def along(objective_at, alphas, start, baseline):
         The objective there.
     """
     with one_thread():
-        if _reduces(objective_at(alphas[0])):
-            objective_at, start = _in_row_space(objective_at, alphas, start)
+        first = objective_at(alphas[0])
+        if _reduces(first):
+            reduced = row_space.in_row_space(first, may_use_qr=True)
+            if reduced is None:
+                return None
+            objective_at = _in_row_space(reduced, alphas[0])
+            start = reduced.raw(reduced.coordinates(*start))
         middle = alphas[len(alphas) // 2]
         objective = objective_at(middle)
         if ridge_path.suits(objective):
@@ -108,23 +116,19 @@ def along(objective_at, alphas, start, baseline):
         return _walk(objective_at, alphas, start, baseline)
 
 
-def _in_row_space(objective_at, alphas, start):
-    """Return the same in the span of the rows, which is that of all alphas."""
-    first = objective_at(alphas[0])
-    reduced = row_space.in_row_space(first)
-    if reduced is None:
-        return objective_at, start
+def _in_row_space(reduced, first):
+    """Return the objective of any alpha in the span of the rows, given that of the first alpha."""
     moments = reduced.problem.moments()
     d, has_intercept = reduced.problem.d, reduced.shape[1] > reduced.problem.d
 
-    def reduced_at(alpha):
-        diag = np.full((reduced.problem.k, d), alpha / alphas[0])
+    def objective_at(alpha):
+        diag = np.full((reduced.problem.k, d), alpha / first)
         metric = diagonal_metric(
             moments, reduced.smoothness, diag, reduced.metric.unit, has_intercept
         )
         return replace(reduced, alpha=diag[:, 0].copy(), metric=metric, penalty_curvature=diag)
 
-    return reduced_at, reduced.raw(reduced.coordinates(*start))
+    return objective_at
 
 
 def _between(alphas, losses):

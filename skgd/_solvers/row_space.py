@@ -98,18 +98,24 @@ def suits(objective):
     return small and has_ridge(objective)
 
 
-def in_row_space(objective):
-    """Return the objective in the span of the rows.
+def in_row_space(objective, *, may_use_qr=None):
+    """Return the objective in the span of the rows, None where X is not finite after centring.
 
-    None where X is not finite after centring, and where squared errors need more digits than the
-    products of rows have: the Woodbury identity has them.
+    Parameters
+    ----------
+    objective : Objective
+    may_use_qr : bool, default=None
+        Whether to go on where the products of rows have too few digits. None is True but for
+        squared errors where the Woodbury identity has the digits; otherwise the result is None.
     """
+    if may_use_qr is None:
+        may_use_qr = not woodbury_suits(objective)
     problem, metric, diag = objective.problem, objective.metric, objective.penalty_curvature[0]
     d, has_intercept = problem.d, objective.shape[1] > problem.d
     rows = np.subtract(problem.dense_rows(), metric.mean, dtype=float)
     rows /= np.sqrt(diag)
     rows[:, metric.inverse[0, :d] == 0] = 0.0
-    span = span_of(rows, is_centred=has_intercept, may_use_qr=not woodbury_suits(objective))
+    span = span_of(rows, is_centred=has_intercept, may_use_qr=may_use_qr)
     if span is None:
         return None
     reduced, ones = problem.with_features(span.rows), np.ones((problem.k, span.rows.shape[1]))

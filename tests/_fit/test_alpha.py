@@ -252,6 +252,18 @@ def test_rows_that_decide_alone_are_told():
     assert np.isfinite(model.alpha_path_["loss"]).all()
 
 
+@pytest.mark.parametrize("n_columns", [130, 800])
+def test_more_columns_than_rows_some_of_which_are_repeated(n_columns):
+    X = (GENERATOR.normal(size=(60, n_columns)) > 1.0).astype(float)
+    X[40:] = X[:20]
+    X[:, :30] = 0.0
+    y = X[:, 30] + GENERATOR.normal(size=60)
+    model = GDRegressor(alpha="auto").fit(X, y)
+    losses, alpha = ridge_losses(model, X, y, None)
+    assert_allclose(model.alpha_path_["loss"], losses, rtol=1e-8)
+    assert_allclose(model.alpha_, alpha, rtol=1e-12)
+
+
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_more_columns_than_rows(n_classes):
     X, y = WIDE[:20, :110], DIABETES_Y[:20]
