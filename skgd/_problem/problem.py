@@ -59,10 +59,10 @@ class Problem:
         self, X, targets, weights, loss, n_outputs, *, n_threads=1, rows=None, counter=None
     ):
         self.X, self.loss, self.n_threads = X, loss, n_threads
+        self.rule = loss.compiled(n_outputs)
         self.data_term = DataTerm(
-            rows_of(X) if rows is None else rows, targets, weights, loss.compiled(n_outputs),
-            n_outputs,
-        )  # fmt: skip
+            rows_of(X) if rows is None else rows, targets, weights, self.rule, n_outputs
+        )
         self.n, self.d, self.k = self.data_term.n, self.data_term.d, n_outputs
         self.targets, self.weights = targets, weights
         self.weight_sum = self.data_term.weight_sum
@@ -174,7 +174,7 @@ class Problem:
     def constant_losses(self, intercept):
         """Return the mean loss of each output where all margins are constants."""
         weights, margins = self.row_weights(), np.full(self.targets.shape, intercept)
-        values = self.loss.compiled(self.k).apply("value", self.targets, margins)
+        values = self.rule.apply("value", self.targets, margins)
         return np.einsum("i,ij->j", weights, values) / weights.sum()
 
     def moments(self):
@@ -269,11 +269,9 @@ class Problem:
 
     def _derivatives(self, coef, intercept):
         """Return the function of a slice of rows that has the derivatives of their losses."""
-        rule = self.loss.compiled(self.k)
-
         def values(part):
             margins = margins_of(self.rows_at(part), coef, intercept)
-            return rule.apply("gradient", self.signed_targets(part), margins)
+            return self.rule.apply("gradient", self.signed_targets(part), margins)
 
         return values
 
