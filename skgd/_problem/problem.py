@@ -23,6 +23,8 @@ from skgd._utils.checks import canonical
 # Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each. Where they are more,
 # this many are computed at a time: 8 MB.
 KEPT, PART = 2**23, 2**20
+# Rows that tell whether most numbers of a table are not zero.
+SEEN = 1024
 # Numbers of a block of rows whose squared norms are taken together.
 NORMS = 2**15
 
@@ -85,12 +87,14 @@ class Problem:
     def compressed(self, largest_share):
         """Return the same rows as a CSR matrix; self where more than a share is not zero.
 
-        Numbers of a tenth of the rows tell soon where it is much more.
+        Numbers of some of the rows tell soon where it is much more.
         """
-        X, size = self.X, self.X.shape[0] * self.X.shape[1]
-        if self.is_sparse or np.count_nonzero(X[::10]) > 0.2 * largest_share * size:
+        if self.is_sparse:
             return self
-        if np.count_nonzero(X) > largest_share * size:
+        X, some = self.X, self.X[::max(10, self.n // SEEN)]
+        if np.count_nonzero(some) > 2.0 * largest_share * some.size:
+            return self
+        if np.count_nonzero(X) > largest_share * X.size:
             return self
         return Problem(
             canonical(sparse.csr_matrix(X)), self.targets, self.weights, self.loss, self.k,
@@ -236,20 +240,25 @@ class Problem:
         """Return dual variables of given values, of shape (n_samples, n_outputs)."""
         return DualPoint(self, lambda part: values[part])
 
-    def gradient_dual_point(self, coef, intercept, *, balanced):
+    def gradient_dual_point(self, coef, intercept, *, balanced, margins=None):
         """Return the derivatives of the losses at given coefficients as dual variables.
 
         Where they are to be balanced, those of the sign that weighs more are scaled down until
         their weighted sum over the rows is 0.
+
+        Parameters
+        ----------
+        margins : array of shape (n_samples, n_outputs) or None
+            The margins there, where they are known.
         """
         if not balanced:
-            return DualPoint(self, self._derivatives(coef, intercept))
-        factors = balancing(*self.derivative_sums(coef, intercept))
-        return self.scaled_gradient_dual_point(coef, intercept, *factors)
+            return DualPoint(self, self._derivatives(coef, intercept, margins))
+        factors = balancing(*self.derivative_sums(coef, intercept, margins))
+        return self.scaled_gradient_dual_point(coef, intercept, *factors, margins)
 
-    def scaled_gradient_dual_point(self, coef, intercept, up, down):
+    def scaled_gradient_dual_point(self, coef, intercept, up, down, margins=None):
         """Return the derivatives as dual variables: positive ones times up, others times down."""
-        values = self._derivatives(coef, intercept)
+        values = self._derivatives(coef, intercept, margins)
 
         def scaled_values(part):
             derivatives = values(part)
@@ -257,9 +266,9 @@ class Problem:
 
         return DualPoint(self, scaled_values)
 
-    def derivative_sums(self, coef, intercept):
+    def derivative_sums(self, coef, intercept, margins=None):
         """Return each output's mean positive derivative, and the size of its mean negative one."""
-        values = self._derivatives(coef, intercept)
+        values = self._derivatives(coef, intercept, margins)
         up, down = np.zeros(self.k), np.zeros(self.k)
         for part in self.row_parts():
             share, derivatives = self.shares(part), values(part)
@@ -267,11 +276,13 @@ class Problem:
             down += share @ np.maximum(-derivatives, 0.0)
         return up, down
 
-    def _derivatives(self, coef, intercept):
+    def _derivatives(self, coef, intercept, margins=None):
         """Return the function of a slice of rows that has the derivatives of their losses."""
         def values(part):
-            margins = margins_of(self.rows_at(part), coef, intercept)
-            return self.rule.apply("gradient", self.signed_targets(part), margins)
+            known = margins_of(self.rows_at(part), coef, intercept) if margins is None else (
+                margins[part]
+            )
+            return self.rule.apply("gradient", self.signed_targets(part), known)
 
         return values
 

@@ -276,6 +276,9 @@ class Gap:
     # A bound is good enough where this share of the gap, or of the objective, lies below the
     # minimum.
     enough, small = 0.05, 1e-6
+    # A gap that is this share of the objective is that of a minimum: no Newton step makes it
+    # smaller.
+    exact = 1e-12
     # A predicted decrease above this share of the objective is one from afar.
     far = 0.1
     # A gap that is this share of the objective is hardly more than rounding.
