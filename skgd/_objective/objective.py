@@ -219,7 +219,8 @@ class Objective:
 
     def _knows(self, x):
         last = self.last[0]
-        return last is not None and last.x.shape == x.shape and bool((last.x == x).all())
+        # A comparison of bytes takes a few hundred nanoseconds, one of numbers microseconds.
+        return last is not None and last.x.shape == x.shape and last.x.tobytes() == x.tobytes()
 
     def raw(self, x):
         """Return the coefficients and the intercepts at x, which are known from the last point."""

@@ -9,6 +9,8 @@ shape (n_samples, n_outputs), such as margins and derivatives, are kept where th
 computed again block by block where they are many.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 
@@ -123,9 +125,18 @@ class Problem:
 
     def shares(self, part=slice(None)):
         """Return the share of some rows in the sum of the weights."""
+        if self.n <= PART:
+            return self._shares[part]
         if self.weights is None:
             return np.full(len(range(*part.indices(self.n))), 1.0 / self.n)
         return self.weights[part] / self.weight_sum
+
+    @cached_property
+    def _shares(self):
+        """The share of each row, for rows of which there are not too many."""
+        if self.weights is None:
+            return np.full(self.n, 1.0 / self.n)
+        return self.weights / self.weight_sum
 
     def signed_targets(self, part=slice(None)):
         """Return targets of shape (n_samples, n_outputs), -1 and +1 for classes."""
