@@ -335,7 +335,7 @@ class History:
         entries |= {"epoch": self.epochs_before + self.n_iter + 1,
                     "seconds": time.perf_counter() - self.started}  # fmt: skip
         for key, values in self.table.items():
-            values.append(entries.get(key, np.nan))
+            values.append(entries[key] if key in entries else math.nan)
 
     def compare(self, model, objective):
         """Keep the best iterate and count the epochs since it was clearly better than before."""

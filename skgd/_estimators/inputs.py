@@ -1,7 +1,6 @@
 """Checks of X and y that scikit-learn's estimators share, and of what its loops would trust."""
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.base import ClassifierMixin
 from sklearn.utils.validation import validate_data
 
@@ -94,7 +93,7 @@ def check_finite(estimator, settings, sample, given):
         X and y as the user passed them.
     """
     moments = sample.once(("moments", repr(settings.class_weight)), lambda: Moments.of(
-        sample.engine_rows(), None, effective_n_jobs(settings.n_jobs)
+        sample.engine_rows(), None, settings.n_threads
     ))  # fmt: skip
     if not (np.isfinite(moments.mean).all() and np.isfinite(moments.deviation).all()):
         check_data(estimator, *given, reset=False)

@@ -10,7 +10,7 @@ def learned(estimator):
     """Return all attributes that a fit sets, with their values."""
     return {
         name: value for name, value in vars(estimator).items()
-        if name.endswith("_") or name in PRIVATE
+        if name[-1] == "_" or name in PRIVATE
     }  # fmt: skip
 
 

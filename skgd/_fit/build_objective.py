@@ -62,13 +62,17 @@ def target_scales(settings, moments, n_outputs, preconditioned=True):
     if not preconditioned:
         return moments.mean, np.ones(n_outputs)
     spread = np.sqrt(moments.variance(about_mean=settings.fit_intercept))
+    if (spread > 0).all():
+        return moments.mean, spread
     size = np.sqrt(moments.variance(about_mean=False))
     return moments.mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
 
 
-def objective_scale(settings, moments, n_outputs):
+def objective_scale(settings, objective, moments, *, preconditioned):
     """Return the unit of the objective that the targets have, whatever the metric."""
-    unit = settings.loss.scales(*target_scales(settings, moments, n_outputs))[1]
+    unit = objective.metric.unit
+    if not preconditioned:
+        unit = settings.loss.scales(*target_scales(settings, moments, len(unit)))[1]
     return float((1.0 / unit).sum())
 
 

@@ -10,7 +10,6 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from skgd._descent import smoothness
 from skgd._descent.full_batch import enter_end, train_full_batch
@@ -70,7 +69,7 @@ class Run:
         self.class_factors = self.shared("class factors", lambda: targets.class_factors(
             sample.class_weights, state, is_partial
         ))  # fmt: skip
-        self.problem = self.make_problem(sample, n_threads=effective_n_jobs(settings.n_jobs))
+        self.problem = self.make_problem(sample, n_threads=settings.n_threads)
         self.plan = make_plan(settings, sample, self.problem, state, is_partial)
         state.keep_steps_of(self._kind())
         self.constant_model = ConstantModel(self.problem, settings.task, self.shared)
@@ -137,7 +136,10 @@ class Run:
         constant = self.objective.feasible(np.zeros((problem.k, problem.d)), intercept)
         if constant[0].any():
             objectives = self.objective.values(*constant)[1]
-        scale = objective_scale(settings, self.state.target_moments, problem.k)
+        scale = objective_scale(
+            settings, self.objective, self.state.target_moments,
+            preconditioned=self.plan.preconditioned,
+        )  # fmt: skip
         tasks = self.tasks
         return History(
             max_iter=1 if self.is_partial else settings.max_iter,

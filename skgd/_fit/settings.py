@@ -3,10 +3,11 @@
 import math
 import sys
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, cached_property
 from numbers import Integral
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.base import ClassifierMixin
 
 from skgd._utils.checks import (
@@ -86,16 +87,18 @@ class Settings:
         if not isinstance(estimator.learning_rate, str) or estimator.learning_rate != "auto":
             as_schedule(estimator.learning_rate)
         check_class_weight(getattr(estimator, "class_weight", None))
-        own = {"task": task, "owner": owner, "loss": loss, "penalty": penalty,
-               "named_loss": estimator.loss, "named_penalty": estimator.penalty}  # fmt: skip
-        names = (name for name in cls._names() if name not in own)
-        return cls(**own, **{name: getattr(estimator, name) for name in names
-                             if hasattr(estimator, name)})  # fmt: skip
+        own = vars(estimator)
+        return cls(
+            task=task, owner=owner, loss=loss, penalty=penalty, named_loss=estimator.loss,
+            named_penalty=estimator.penalty,
+            **{name: getattr(estimator, name) for name in _parameter_names()
+               if name in own or hasattr(estimator, name)},
+        )  # fmt: skip
 
-    @classmethod
-    @cache
-    def _names(cls):
-        return [field.name for field in fields(cls)]
+    @cached_property
+    def n_threads(self):
+        """The number of threads that n_jobs stands for here."""
+        return effective_n_jobs(self.n_jobs)
 
     @property
     def chooses_alpha(self):
@@ -104,6 +107,13 @@ class Settings:
     @property
     def has_automatic_rate(self):
         return isinstance(self.learning_rate, str)
+
+
+@cache
+def _parameter_names():
+    """Return the names of parameters that are settings as they are."""
+    made = {"task", "owner", "loss", "penalty", "named_loss", "named_penalty"}
+    return [field.name for field in fields(Settings) if field.name not in made]
 
 
 def check_class_weight(class_weight):

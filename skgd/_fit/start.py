@@ -12,8 +12,10 @@ def has_link(loss, n_outputs):
 
 def only_zeros(settings, moments, n_outputs):
     """Return for which outputs all targets so far put the minimum at an intercept of -inf."""
-    logarithmic = settings.task == "regression" and has_link(settings.loss, n_outputs)
-    return logarithmic & (moments.mean == 0.0) & (moments.weight > 0.0)
+    zeros = (moments.mean == 0.0) & (moments.weight > 0.0)
+    if settings.task == "regression" and zeros.any():
+        return zeros & has_link(settings.loss, n_outputs)
+    return np.zeros(n_outputs, dtype=bool)
 
 
 def target_noise(settings, moments, n_outputs):

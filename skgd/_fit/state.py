@@ -6,6 +6,7 @@ and nothing else, so that neither needs a class of skgd, or any code at all, to 
 
 import copy
 from dataclasses import dataclass, fields
+from functools import cache
 
 import numpy as np
 
@@ -127,12 +128,10 @@ class FitState:
 
         An estimator holds them in the place of objects; arrays aren't copied.
         """
-        state = {item.name: getattr(self, item.name) for item in fields(self)}
+        state = _field_values(self)
         for name in ("moments", "target_moments", "steps", "metric"):
             if state[name] is not None:
-                state[name] = {
-                    item.name: getattr(state[name], item.name) for item in fields(state[name])
-                }
+                state[name] = _field_values(state[name])
         if self.steps is not None:
             state["steps"]["generator"] = generator_state(self.steps.generator)
         if self.schedule is not None:
@@ -143,6 +142,16 @@ class FitState:
         """Forget the steps and the schedule of another kind of run."""
         if self.kind != kind:
             self.kind, self.steps, self.schedule = kind, None, None
+
+
+def _field_values(item):
+    """Return the fields of a dataclass's instance by name."""
+    return {name: getattr(item, name) for name in _field_names(type(item))}
+
+
+@cache
+def _field_names(kind):
+    return [item.name for item in fields(kind)]
 
 
 def _resumed_schedule(learning_rate, state):

@@ -1,6 +1,6 @@
 """The tasks of a fit and of its epochs, as callbacks see them."""
 
-from functools import cache
+from functools import cache, cached_property
 from math import inf
 
 from skgd._utils import checkpoint
@@ -28,14 +28,21 @@ class FitTasks:
         self.estimator, self.sample, self.held_out = estimator, sample, held_out
         self.printer = PrintProgress() if estimator.verbose else None
         self.context = self.epoch = self.fingerprint = None
-        metadata = None
-        if sample_weight is not None:
+        self.is_weighted = sample_weight is not None
+
+    @cached_property
+    def data(self):
+        """What callbacks are told of the rows.
+
+        Functions: only a callback that wants the rows has them taken, once.
+        """
+        sample, metadata = self.sample, None
+        if self.is_weighted:
             metadata = {"sample_weight": sample.taken(sample.weights)}
-        # Functions: only a callback that wants the rows has them taken, once.
-        self.data = {
+        return {
             "X": cache(lambda: sample.taken(sample.X)), "y": cache(lambda: sample.taken(sample.y)),
             "metadata": metadata,
-        }  # fmt: skip
+        }
 
     @property
     def callbacks(self):

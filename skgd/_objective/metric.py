@@ -101,9 +101,10 @@ class Metric:
         """Return the parameters of coefficients and intercepts."""
         if self.held is not None:
             coef, intercept = self.settled(coef, intercept)
-        raw = coef
-        if self.inverse.shape[1] > coef.shape[1]:
-            raw = np.column_stack([coef, intercept + self.shift(coef)])
+        raw, d = coef, coef.shape[1]
+        if self.inverse.shape[1] > d:
+            raw = np.empty(self.inverse.shape)
+            raw[:, :d], raw[:, d] = coef, intercept + self.shift(coef)
         return np.divide(raw, self.inverse, out=np.zeros(raw.shape), where=self.inverse != 0)
 
     def gradient(self, coef_gradient, intercept_gradient, penalty_gradient):
@@ -153,16 +154,19 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
     """
     centred = centred and fit_intercept
     variance = moments.variance(about_mean=centred)
-    hessian_diag = curvature[:, None] * variance + penalty_curvature
-    if fit_intercept:
-        hessian_diag = np.column_stack([hessian_diag, curvature])
-    inverse = np.zeros(hessian_diag.shape)
+    d = len(variance)
+    hessian_diag = np.empty((len(curvature), d + fit_intercept))
+    hessian_diag[:, d:] = curvature[:, None]
+    beyond = np.zeros(d, dtype=bool)
     with np.errstate(over="ignore", divide="ignore"):
+        np.add(curvature[:, None] * variance, penalty_curvature, out=hessian_diag[:, :d])
+        inverse = np.zeros(hessian_diag.shape)
         np.divide(1.0, np.sqrt(hessian_diag * unit[:, None]), out=inverse, where=hessian_diag > 0)
         inverse[~np.isfinite(inverse**2)] = 0.0
-        vanishing = (moments.mean != 0) & (moments.mean**2 == 0)
-    frozen = (inverse == 0)[:, :len(variance)].any(axis=0)
-    beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
-    mean = moments.mean.copy() if centred else np.zeros(len(variance))
+        if not inverse.all():
+            vanishing = (moments.mean != 0) & (moments.mean**2 == 0)
+            frozen = (inverse == 0)[:, :d].any(axis=0)
+            beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
+    mean = moments.mean.copy() if centred else np.zeros(d)
     mean, inverse = cache_aligned(mean), cache_aligned(inverse)
     return Metric(mean=mean, inverse=inverse, unit=unit, beyond=beyond)

@@ -188,8 +188,11 @@ class Objective:
 
     def expand(self, x):
         """Return the losses to second order about x, an `Expansion`."""
-        margins = self.last[0].margins if self._knows(x) else None
-        return self.problem.expand(*self.raw(x), margins)
+        return self.problem.expand(*self.raw(x), self.known_margins(x))
+
+    def known_margins(self, x):
+        """Return the margins at x, None where they are not known."""
+        return self.last[0].margins if self._knows(x) else None
 
     def rounding(self, x, value):
         """Return how much of the value at x may be rounding."""
@@ -216,7 +219,8 @@ class Objective:
 
     def _knows(self, x):
         last = self.last[0]
-        return last is not None and last.x.shape == x.shape and bool((last.x == x).all())
+        # A comparison of bytes takes a few hundred nanoseconds, one of numbers microseconds.
+        return last is not None and last.x.shape == x.shape and last.x.tobytes() == x.tobytes()
 
     def raw(self, x):
         """Return the coefficients and the intercepts at x, which are known from the last point."""

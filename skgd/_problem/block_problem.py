@@ -245,7 +245,7 @@ class BlockProblem:
         """Return the losses to second order about given coefficients."""
         return BlockExpansion(self, coef, intercept)
 
-    def gradient_dual_point(self, coef, intercept, *, balanced):
+    def gradient_dual_point(self, coef, intercept, *, balanced, margins=None):
         """Return the derivatives of the losses at given coefficients as dual variables."""
         factors = np.ones(self.k), np.ones(self.k)
         if balanced:

@@ -8,6 +8,7 @@ For any ``a_i`` in the domain of the conjugates ``l*``, where ``q = 1/S sum_i s_
 import numpy as np
 from scipy import sparse
 
+from skgd._problem.row_products import add_centred_products
 from skgd._problem.scaled_rows import product_blocks
 
 
@@ -116,7 +117,20 @@ def _add_products(X, weighted, mean, sums, sizes):
             sizes[:, :d] += np.outer(np.abs(weighted).sum(axis=0), np.abs(mean))
         return
     for part in product_blocks(X):
+        if len(sums) == 1:
+            _add_products_of_one(X[part], weighted[part, 0], mean, sums, sizes)
+            continue
         rows, w = X[part] - mean, weighted[part]
         sums[:, :d] += w.T @ rows
         if sizes is not None:
             sizes[:, :d] += np.abs(w).T @ np.abs(rows)
+
+
+def _add_products_of_one(rows, weighted, mean, sums, sizes):
+    """Do as `_add_products` for a block of dense rows and one output."""
+    rows, weighted = np.ascontiguousarray(rows, dtype=float), np.ascontiguousarray(weighted)
+    block, size = np.zeros((2, len(mean)))
+    add_centred_products(rows, mean, weighted, block, None if sizes is None else size)
+    sums[0, :len(mean)] += block
+    if sizes is not None:
+        sizes[0, :len(mean)] += size

@@ -180,7 +180,7 @@ class Expansion:
     def dual_point(self, coef, intercept):
         """Return the dual variables after changes of the coefficients and intercepts."""
         problem = self.problem
-        rule = problem.loss.compiled(problem.k)
+        rule = problem.rule
 
         def values(part):
             change = margins_of(problem.rows_at(part), coef, intercept)

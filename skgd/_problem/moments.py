@@ -8,6 +8,7 @@ from skgd._engine import in_chunks
 
 # A column whose standard deviation is this share of its mean has no more than rounding in it.
 ROUNDING = 1e-13
+TINY = np.finfo(float).tiny
 
 
 @dataclass
@@ -52,9 +53,9 @@ class Moments:
         """Tell which columns an intercept fits, or else which are empty."""
         return self.variance(about_mean=fit_intercept) == 0
 
-    @np.errstate(over="ignore")
     def variance(self, *, about_mean):
         """Return the variance of the columns, or their mean square, without what is rounding."""
-        variance = self.deviation / max(self.weight, np.finfo(float).tiny)
-        variance = np.where(np.sqrt(variance) <= ROUNDING * np.abs(self.mean), 0.0, variance)
-        return variance if about_mean else variance + self.mean**2
+        with np.errstate(over="ignore"):
+            variance = self.deviation / max(self.weight, TINY)
+            variance[np.sqrt(variance) <= ROUNDING * np.abs(self.mean)] = 0.0
+            return variance if about_mean else variance + self.mean**2

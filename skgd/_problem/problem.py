@@ -9,6 +9,8 @@ shape (n_samples, n_outputs), such as margins and derivatives, are kept where th
 computed again block by block where they are many.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 
@@ -23,6 +25,8 @@ from skgd._utils.checks import canonical
 # Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each. Where they are more,
 # this many are computed at a time: 8 MB.
 KEPT, PART = 2**23, 2**20
+# Rows that tell whether most numbers of a table are not zero.
+SEEN = 1024
 # Numbers of a block of rows whose squared norms are taken together.
 NORMS = 2**15
 
@@ -59,10 +63,10 @@ class Problem:
         self, X, targets, weights, loss, n_outputs, *, n_threads=1, rows=None, counter=None
     ):
         self.X, self.loss, self.n_threads = X, loss, n_threads
+        self.rule = loss.compiled(n_outputs)
         self.data_term = DataTerm(
-            rows_of(X) if rows is None else rows, targets, weights, loss.compiled(n_outputs),
-            n_outputs,
-        )  # fmt: skip
+            rows_of(X) if rows is None else rows, targets, weights, self.rule, n_outputs
+        )
         self.n, self.d, self.k = self.data_term.n, self.data_term.d, n_outputs
         self.targets, self.weights = targets, weights
         self.weight_sum = self.data_term.weight_sum
@@ -85,12 +89,14 @@ class Problem:
     def compressed(self, largest_share):
         """Return the same rows as a CSR matrix; self where more than a share is not zero.
 
-        Numbers of a tenth of the rows tell soon where it is much more.
+        Numbers of some of the rows tell soon where it is much more.
         """
-        X, size = self.X, self.X.shape[0] * self.X.shape[1]
-        if self.is_sparse or np.count_nonzero(X[::10]) > 0.2 * largest_share * size:
+        if self.is_sparse:
             return self
-        if np.count_nonzero(X) > largest_share * size:
+        X, some = self.X, self.X[::max(10, self.n // SEEN)]
+        if np.count_nonzero(some) > 2.0 * largest_share * some.size:
+            return self
+        if np.count_nonzero(X) > largest_share * X.size:
             return self
         return Problem(
             canonical(sparse.csr_matrix(X)), self.targets, self.weights, self.loss, self.k,
@@ -119,9 +125,18 @@ class Problem:
 
     def shares(self, part=slice(None)):
         """Return the share of some rows in the sum of the weights."""
+        if self.n <= PART:
+            return self._shares[part]
         if self.weights is None:
             return np.full(len(range(*part.indices(self.n))), 1.0 / self.n)
         return self.weights[part] / self.weight_sum
+
+    @cached_property
+    def _shares(self):
+        """The share of each row, for rows of which there are not too many."""
+        if self.weights is None:
+            return np.full(self.n, 1.0 / self.n)
+        return self.weights / self.weight_sum
 
     def signed_targets(self, part=slice(None)):
         """Return targets of shape (n_samples, n_outputs), -1 and +1 for classes."""
@@ -174,7 +189,7 @@ class Problem:
     def constant_losses(self, intercept):
         """Return the mean loss of each output where all margins are constants."""
         weights, margins = self.row_weights(), np.full(self.targets.shape, intercept)
-        values = self.loss.compiled(self.k).apply("value", self.targets, margins)
+        values = self.rule.apply("value", self.targets, margins)
         return np.einsum("i,ij->j", weights, values) / weights.sum()
 
     def moments(self):
@@ -236,20 +251,25 @@ class Problem:
         """Return dual variables of given values, of shape (n_samples, n_outputs)."""
         return DualPoint(self, lambda part: values[part])
 
-    def gradient_dual_point(self, coef, intercept, *, balanced):
+    def gradient_dual_point(self, coef, intercept, *, balanced, margins=None):
         """Return the derivatives of the losses at given coefficients as dual variables.
 
         Where they are to be balanced, those of the sign that weighs more are scaled down until
         their weighted sum over the rows is 0.
+
+        Parameters
+        ----------
+        margins : array of shape (n_samples, n_outputs) or None
+            The margins there, where they are known.
         """
         if not balanced:
-            return DualPoint(self, self._derivatives(coef, intercept))
-        factors = balancing(*self.derivative_sums(coef, intercept))
-        return self.scaled_gradient_dual_point(coef, intercept, *factors)
+            return DualPoint(self, self._derivatives(coef, intercept, margins))
+        factors = balancing(*self.derivative_sums(coef, intercept, margins))
+        return self.scaled_gradient_dual_point(coef, intercept, *factors, margins)
 
-    def scaled_gradient_dual_point(self, coef, intercept, up, down):
+    def scaled_gradient_dual_point(self, coef, intercept, up, down, margins=None):
         """Return the derivatives as dual variables: positive ones times up, others times down."""
-        values = self._derivatives(coef, intercept)
+        values = self._derivatives(coef, intercept, margins)
 
         def scaled_values(part):
             derivatives = values(part)
@@ -257,9 +277,9 @@ class Problem:
 
         return DualPoint(self, scaled_values)
 
-    def derivative_sums(self, coef, intercept):
+    def derivative_sums(self, coef, intercept, margins=None):
         """Return each output's mean positive derivative, and the size of its mean negative one."""
-        values = self._derivatives(coef, intercept)
+        values = self._derivatives(coef, intercept, margins)
         up, down = np.zeros(self.k), np.zeros(self.k)
         for part in self.row_parts():
             share, derivatives = self.shares(part), values(part)
@@ -267,13 +287,13 @@ class Problem:
             down += share @ np.maximum(-derivatives, 0.0)
         return up, down
 
-    def _derivatives(self, coef, intercept):
+    def _derivatives(self, coef, intercept, margins=None):
         """Return the function of a slice of rows that has the derivatives of their losses."""
-        rule = self.loss.compiled(self.k)
-
         def values(part):
-            margins = margins_of(self.rows_at(part), coef, intercept)
-            return rule.apply("gradient", self.signed_targets(part), margins)
+            known = margins_of(self.rows_at(part), coef, intercept) if margins is None else (
+                margins[part]
+            )
+            return self.rule.apply("gradient", self.signed_targets(part), known)
 
         return values
 

@@ -6,3 +6,6 @@ _Floats = NDArray[np.float64]
 def scale_rows(
     rows: _Floats, mean: _Floats, scale: _Floats, factors: _Floats, out: _Floats
 ) -> None: ...
+def add_centred_products(
+    rows: _Floats, mean: _Floats, numbers: _Floats, sums: _Floats, sizes: _Floats | None
+) -> None: ...

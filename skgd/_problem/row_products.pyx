@@ -1,5 +1,7 @@
 # cython: language_level=3, cdivision=True
-"""Rows in preconditioned coordinates times numbers, of which Hessians are made."""
+"""Rows in preconditioned coordinates times numbers, of which Hessians and gradients are made."""
+
+from libc.math cimport fabs
 
 from skgd._engine.arrays cimport floats, writeable_floats
 
@@ -35,4 +37,39 @@ def scale_rows(rows, mean, scale, factors, out):
                 if p > d:
                     z[d] = s[d] * factor
                 z += p
+            x += d
+
+
+def add_centred_products(rows, mean, numbers, sums, sizes):
+    """Add centred rows, each times its number, to sums, and their absolute values to sizes.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d)
+    mean : array of shape (d,)
+    numbers : array of shape (m,)
+    sums : array of shape (d,)
+        Changed in place.
+    sizes : array of shape (d,) or None
+        Changed in place.
+    """
+    cdef Py_ssize_t m = len(rows), d = len(mean), i, j
+    cdef const double* x = floats(rows, (m, d))
+    cdef const double* centre = floats(mean, (d,))
+    cdef const double* number = floats(numbers, (m,))
+    cdef double* total = writeable_floats(sums, (d,))
+    cdef double* size = NULL
+    cdef double product
+    if sizes is not None:
+        size = writeable_floats(sizes, (d,))
+    with nogil:
+        for i in range(m):
+            if size == NULL:
+                for j in range(d):
+                    total[j] += (x[j] - centre[j]) * number[i]
+            else:
+                for j in range(d):
+                    product = (x[j] - centre[j]) * number[i]
+                    total[j] += product
+                    size[j] += fabs(product)
             x += d

@@ -20,6 +20,7 @@ import numpy as np
 
 from skgd._solvers.coordinate_descent import sweep_coordinates
 from skgd._solvers.costs import ActiveSet
+from skgd._solvers.gram_descent import descend
 from skgd._utils.linalg import solver
 
 
@@ -91,6 +92,8 @@ def active_set_qp(hessian, gradient, x, penalty, tol):
         The error that is allowed, as a share of the way from x.
     """
     v, slope, curvature = x.copy(), gradient, hessian.diagonal()
+    if tol == 0.0:
+        slope = _descend(hessian, gradient, v, penalty)
     for _ in range(ActiveSet.rounds):
         steps = curvature * penalty.coordinate_steps(v, slope, curvature) ** 2
         enough = max(
@@ -104,6 +107,18 @@ def active_set_qp(hessian, gradient, x, penalty, tol):
         v[working] = _minimise(block, slope[working], v[working], penalty.part(working), enough)
         slope = gradient + hessian @ (v - x)
     return v
+
+
+def _descend(hessian, gradient, v, penalty):
+    """Move v by coordinate descent where that is fast; return the gradient there."""
+    start, slope = v.copy(), gradient.copy()
+    descend(
+        np.ascontiguousarray(hessian), penalty.l1, np.zeros(len(v)), penalty.lower, penalty.upper,
+        v, slope, np.empty(len(v), dtype=np.intp), tol=ActiveSet.rounding,
+        patience=ActiveSet.patience, work=ActiveSet.work,
+    )  # fmt: skip
+    # Updates add up rounding.
+    return gradient + hessian @ (v - start)
 
 
 def _working_set(steps):

@@ -47,9 +47,13 @@ def solve(objective, x, history):
     -------
     Solution
     """
-    objective = _in_one_place(replace(objective, keeps_margins=True))
-    if choose(objective) is not dual_coordinate_descent:
-        return _solve_otherwise(objective, x, history)
+    objective = replace(objective, keeps_margins=True)
+    solver = choose(objective)
+    if objective.problem.is_in_blocks and solver in LOCAL:
+        objective = replace(objective, problem=objective.problem.gathered)
+        solver = choose(objective)
+    if solver is not dual_coordinate_descent:
+        return _solve_otherwise(objective, x, history, solver)
     is_wide = row_space.suits(objective)
     other = None if is_wide else choose(objective, without=dual_coordinate_descent)
     solution = dual_coordinate_descent.minimise(
@@ -65,28 +69,23 @@ def solve(objective, x, history):
     return solution
 
 
-def _solve_otherwise(objective, x, history):
-    """Do as `solve` does, without dual coordinate descent."""
+def _solve_otherwise(objective, x, history, solver=None):
+    """Do as `solve` does, without dual coordinate descent, by a solver that is known or not."""
     reduced = row_space.in_row_space(objective) if row_space.suits(objective) else None
     if reduced is not None:
         solution = _solve_otherwise(reduced, reduced.coordinates(*objective.raw(x)), history)
         x = objective.metric.from_raw(*reduced.model(solution.x)).ravel()
         return replace(solution, x=x, reduced=reduced, objective=None)
-    objective = _compressed(objective)
-    solver = choose(objective, without=dual_coordinate_descent)
+    compressed = _compressed(objective)
+    if solver is None or compressed is not objective:
+        solver = choose(compressed, without=dual_coordinate_descent)
+    objective = compressed
     solution = solver.minimise(objective, x, history)
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
         history.resume()
         smoothed = smoothing.minimise(objective, solution.x, history)
         solution = replace(smoothed, dual=solution.dual)
     return replace(solution, objective=objective)
-
-
-def _in_one_place(objective):
-    """Return the objective over gathered rows if its solver reads single rows or columns."""
-    if objective.problem.is_in_blocks and choose(objective) in LOCAL:
-        return replace(objective, problem=objective.problem.gathered)
-    return objective
 
 
 def _compressed(objective):

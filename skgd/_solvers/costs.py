@@ -222,6 +222,9 @@ class ActiveSet:
 
     # Sweeps of coordinate descent that find an active set, and the active sets that may be found.
     sweeps, rounds = 10, 200
+    # Sweeps over all coordinates that are tried first where the minimum is to be exact, and their
+    # multiplications: the lasso on 2000 x 50 takes 7.5 ms of CPU time with them, 10.3 without.
+    patience, work = 20.0, 50_000_000
     # The coordinates of a working set, at least, and as a multiple of the free ones.
     least, growth = 64, 2
     # The damping of a solve, and the curvature below which it decreases no further.
@@ -276,6 +279,9 @@ class Gap:
     # A bound is good enough where this share of the gap, or of the objective, lies below the
     # minimum.
     enough, small = 0.05, 1e-6
+    # A gap that is this share of the objective is that of a minimum: no Newton step makes it
+    # smaller.
+    exact = 1e-12
     # A predicted decrease above this share of the objective is one from afar.
     far = 0.1
     # A gap that is this share of the objective is hardly more than rounding.

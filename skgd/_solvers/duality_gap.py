@@ -199,7 +199,15 @@ def _gap(objective, x, values, solution, allowance):
         return bound.gap(values)
     if interior_point.suits(objective):
         return bound.gap(values)
-    return _gap_along_path(bound, objective, x, values, allowance)
+    hessian = None
+    if objective.loss.constant_hessian:
+        # Here the residuals at the minimum are the best dual variables.
+        bound.improve_at(x)
+        if bound.gap(values) <= Gap.exact * np.abs(values).sum():
+            return bound.gap(values)
+        if solution is not None and solution.hessian is not None:
+            hessian = solution.hessian.at(x)
+    return _gap_along_path(bound, objective, x, values, allowance, hessian)
 
 
 def _interior_dual(objective, x, values, allowance):
@@ -216,17 +224,20 @@ def _interior_dual(objective, x, values, allowance):
     return solver.dual
 
 
-def _gap_along_path(bound, objective, x, values, allowance):
-    """Return the gap with dual variables from Newton steps on the loss, or on smoothed ones."""
+def _gap_along_path(bound, objective, x, values, allowance, hessian):
+    """Return the gap with dual variables from Newton steps on the loss, or on smoothed ones.
+
+    The Hessian at x may be known.
+    """
     losses = smoothing_path(objective)
     if len(losses) > 1:
         # Dual variables of the last smoothed loss will do at a point that its own descent found.
-        _improve_along(bound, objective, losses[-1], x, values, 1, allowance)
+        _improve_along(bound, objective, losses[-1], x, values, 1, allowance, hessian)
         if bound.gap(values) <= Gap.small * np.abs(values).sum():
             return bound.gap(values)
     for smooth in losses:
         if smooth.has_hessian:
-            x = _improve_along(bound, objective, smooth, x, values, Gap.steps, allowance)
+            x = _improve_along(bound, objective, smooth, x, values, Gap.steps, allowance, hessian)
         if smooth is losses[-1]:
             break
         end = objective.values(*objective.raw(x))[1]
@@ -235,12 +246,17 @@ def _gap_along_path(bound, objective, x, values, allowance):
     return bound.gap(values)
 
 
-def _improve_along(bound, objective, smooth, x, values, steps, allowance):
+def _improve_along(bound, objective, smooth, x, values, steps, allowance, hessian=None):
     """Take Newton steps on a smooth loss until their dual variables bound the minimum well."""
-    inner = replace(objective, problem=objective.problem.with_loss(smooth), keeps_margins=True)
+    inner = objective
+    if smooth is not objective.loss:
+        inner = replace(objective, problem=objective.problem.with_loss(smooth), keeps_margins=True)
+    elif not objective.keeps_margins:
+        inner = replace(objective, keeps_margins=True)
     start = float(objective.metric.unit @ values)
-    observe = observer(bound, steps, allowance, start=start)
-    return Newton(observe).solve(inner, x, lambda *_: allowance.spend())
+    solver = Newton(observer(bound, steps, allowance, start=start))
+    solver.hessian = hessian
+    return solver.solve(inner, x, lambda *_: allowance.spend())
 
 
 def observer(bound, steps, allowance=None, *, start=None, near=None):
@@ -332,7 +348,9 @@ class LowerBound:
         objective = self.objective
         problem = objective.problem if smooth is None else objective.problem.with_loss(smooth)
         has_intercept = objective.shape[1] > problem.d
-        dual = problem.gradient_dual_point(*objective.raw(x), balanced=has_intercept)
+        dual = problem.gradient_dual_point(
+            *objective.raw(x), balanced=has_intercept, margins=objective.known_margins(x)
+        )
         return self.improve(dual, np.abs(x).reshape(objective.shape))
 
     def _bound(self, dual, size):

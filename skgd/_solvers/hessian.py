@@ -154,6 +154,12 @@ class Hessian:
         moved.ready_solvers(0.0)
         return moved
 
+    def at(self, x):
+        """Return the Hessian at another point, where it is the same everywhere."""
+        moved = copy.copy(self)
+        moved.x, moved.expansion = x, self.objective.expand(x)
+        return moved
+
     def dual_point(self, step):
         """Return the dual variables of the rows after a step of the parameters."""
         return self.expansion.dual_point(*self.objective.metric.to_raw(step.reshape(self.shape)))

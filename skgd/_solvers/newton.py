@@ -64,6 +64,9 @@ class Newton(FullBatchOptimizer):
     hessian : Hessian or None
         The last one of a descent. One that is there before a descent, of some of the rows, is used
         for its first step.
+    whole_step : array of shape (n_parameters,) or None
+        The last step, where it went to the minimum of the model with an exact Hessian, the last
+        one.
     misses_null_space : bool
         Whether a descent ended where the objective falls in the null space of its Hessian.
     """
@@ -72,7 +75,7 @@ class Newton(FullBatchOptimizer):
         self.observe = observe
         self.gradually = gradually
         self.products_first = products_first
-        self.hessian = None
+        self.hessian = self.whole_step = None
         self.misses_null_space = False
 
     def solve(self, objective, x, monitor):
@@ -117,12 +120,16 @@ class _Iteration:
 
     def take(self, x, value, gradient):
         """Return the length of the next step, 0 where there is none, and the point behind it."""
-        length = 0.0
+        length, newton = 0.0, self.newton
+        newton.whole_step = None
         if self.is_reused:
             step, decrease = self.pairs.step(self.hessian, gradient)
             length, point = line_search(self.objective, x, value, gradient, step, decrease)
         if length == 0.0:
+            is_damped = self.damping != 0.0
             decrease, length, point = self._take_anew(x, value, gradient)
+            if length == 1.0 and self.damping == 0.0 and not is_damped and self.hessian.is_exact:
+                newton.whole_step = point[0] - x
         if length > 0.0:
             self.pairs.add(point[0] - x, point[2] - gradient)
             self._look_back(length, decrease, *point)

@@ -5,6 +5,8 @@ Hessian does not see them, L-BFGS continues. Where a duality gap is cheap, it di
 from the minimum.
 """
 
+import numpy as np
+
 from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
 from skgd._objective.smoothing import smoothing_path
@@ -65,7 +67,7 @@ def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None, 
         x = train_full_batch(LBFGS(), objective, x, history, reported=reported)
         solution = Solution(x, hessian=hessian)
     elif not on_path and history.stop == Stop.TOL:
-        solution = _leave_plateau(objective, solution, solver.hessian, history)
+        solution = _leave_plateau(objective, solution, solver, history)
     history.finish(Stop.PRECISION)
     return solution
 
@@ -84,7 +86,7 @@ def _warm_start(newton, objective, x, history, reported):
     return x
 
 
-def _leave_plateau(objective, solution, hessian, history):
+def _leave_plateau(objective, solution, solver, history):
     """Descend on, as long as a bound on the minimum says that it is far from the last iterate.
 
     Where few rows are far longer than the others, Newton's method crosses plateaus that look like
@@ -93,18 +95,26 @@ def _leave_plateau(objective, solution, hessian, history):
     """
     if objective.loss.constant_hessian or not duality_gap.knows_conjugate(objective.loss):
         return solution
-    cheap = duality_gap.work(objective) <= Gap.affordable
+    cheap, hessian = duality_gap.work(objective) <= Gap.affordable, solver.hessian
     # The Hessian of a sample is exact for the sample alone.
     known = hessian is not None and hessian.objective.problem.n == objective.problem.n
     if not cheap and not (known and hessian.is_exact):
         return solution
     start_value = float(objective.metric.unit @ history.baseline.objectives)
     bound = duality_gap.LowerBound(objective)
+    x, value = solution.x, objective.at(solution.x).value + objective.nonsmooth_value(solution.x)
+    if solver.whole_step is not None and known:
+        # What the last step tells takes no other one.
+        bound.improve(hessian.dual_point(solver.whole_step), np.abs(x).reshape(objective.shape))
+        gap = value - float(bound.units @ (bound.lower - bound.rounding))
+        if gap <= max(history.tol**2, Auto.no_plateau) * (start_value - value):
+            bound.is_tight = True
+            return Solution(x, lower_bound=bound)
     share = max(Auto.left * history.tol**2, Auto.no_plateau)
     observe = duality_gap.observer(
         bound, Gap.steps, near=lambda value: share * (start_value - value)
     )
-    x, solver, looks = solution.x, Newton(observe), []
+    solver, looks = Newton(observe), []
     # A first look, of which the history need not hear: most often no step follows.
     solver.solve(objective, x, lambda *_: looks.append(x) or len(looks) > 1)
     if len(looks) > 1:

@@ -1,5 +1,6 @@
 """Checks of what the user passed; each error names the parameter, the value and the remedy."""
 
+import math
 import sys
 import warnings
 from numbers import Integral, Real
@@ -22,13 +23,15 @@ LARGEST = 1e150
 
 def is_number(value):
     """Whether value is a real number and not a bool."""
+    if type(value) in (float, int):
+        return True
     return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 def is_finite(value):
     """Whether value is a real number within the range of floats, which huge integers are not."""
     try:
-        return is_number(value) and bool(np.isfinite(float(value)))
+        return is_number(value) and math.isfinite(value)
     except OverflowError:
         return False
 

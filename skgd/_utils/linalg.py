@@ -26,24 +26,23 @@ def one_thread():
 class _OneThread:
     def __init__(self):
         self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
-        self.lock, self.inside, self.before = Lock(), 0, []
+        self.lock, self.inside, self.limited = Lock(), 0, []
 
     def __enter__(self):
         with self.lock:
             if not self.inside:
-                self.before = [library.num_threads for library in self.libraries]
-                self._set([1] * len(self.before))
+                numbers = [(library, library.num_threads) for library in self.libraries]
+                self.limited = [(library, number) for library, number in numbers if number != 1]
+                for library, _ in self.limited:
+                    library.set_num_threads(1)
             self.inside += 1
 
     def __exit__(self, *error):
         with self.lock:
             self.inside -= 1
             if not self.inside:
-                self._set(self.before)
-
-    def _set(self, numbers):
-        for library, number in zip(self.libraries, numbers, strict=True):
-            library.set_num_threads(number)
+                for library, number in self.limited:
+                    library.set_num_threads(number)
 
 
 def damped(hessian, damping):

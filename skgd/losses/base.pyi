@@ -17,6 +17,8 @@ class LossRule:
 class PythonLossRule(LossRule):
     def __init__(self, loss: Loss) -> None: ...
 
+def weighted_mean(y: ArrayLike, sample_weight: ArrayLike) -> _Floats: ...
+
 class Loss(BaseEstimator):  # type: ignore[misc]
     Rule: ClassVar[type[LossRule] | None]
     task: Literal["regression", "classification"]

@@ -9,7 +9,7 @@ from libc.math cimport exp, fabs, log
 from skgd.losses.base cimport LossRule
 from skgd.losses.piecewise_linear cimport rounded
 
-from skgd.losses.base import Loss
+from skgd.losses.base import Loss, weighted_mean
 from skgd.losses.piecewise_linear import PiecewiseLinear
 
 __all__ = [
@@ -374,7 +374,7 @@ class LogLoss(Loss):
         return Loss.hessian_terms(self, y, z)
 
     def best_constant(self, y, sample_weight):
-        share = np.average(y > 0, axis=0, weights=sample_weight)
+        share = weighted_mean(y > 0, sample_weight)
         with np.errstate(divide="ignore"):
             if len(share) == 1:
                 return np.clip(np.log(share / (1 - share)), -30, 30)

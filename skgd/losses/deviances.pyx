@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 from skgd.losses.base cimport LossRule
 
-from skgd.losses.base import Loss
+from skgd.losses.base import Loss, weighted_mean
 
 __all__ = [
     "Poisson",
@@ -149,7 +149,7 @@ class _LogLink(Loss):
         return np.exp(z)
 
     def best_constant(self, y, sample_weight):
-        mean = np.average(y, axis=0, weights=sample_weight)
+        mean = weighted_mean(y, sample_weight)
         return np.log(np.maximum(mean, np.finfo(float).tiny))
 
     def scales(self, mean, spread):

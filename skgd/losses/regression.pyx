@@ -8,7 +8,7 @@ from libc.math cimport exp, fabs, log1p, sinh, tanh
 
 from skgd.losses.base cimport LossRule
 
-from skgd.losses.base import Loss
+from skgd.losses.base import Loss, weighted_mean
 from skgd.losses.piecewise_linear import AbsoluteError, Smoothed
 
 __all__ = [
@@ -60,7 +60,7 @@ class SquaredError(Loss):
     constant_hessian = True
 
     def best_constant(self, y, sample_weight):
-        return np.average(y, axis=0, weights=sample_weight)
+        return weighted_mean(y, sample_weight)
 
     def conjugate(self, y, slope):
         return slope * (y + 0.5 * slope)
