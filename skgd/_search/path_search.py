@@ -19,7 +19,7 @@ from skgd._fit.plan import choose_optimizer
 from skgd._fit.run import Run, raw_model
 from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
-from skgd._path import gram_path, newton_path
+from skgd._path import gram_path, lasso_path, newton_path
 from skgd._problem.fold_grams import FoldGrams
 from skgd._search.candidates import ALONG_PATH, alike, last_step, weight_name
 from skgd._search.folds import MaskedFolds, SplitFolds, TransformedFolds
@@ -30,6 +30,8 @@ from skgd.optimizers import Optimizer
 ENOUGH = 100
 # Alphas from which a path of Newton's method saves time.
 FEWEST = 3
+# Coefficients of the models of a fold that are scored together: 64 MB.
+FILLED = 2**23
 
 
 def is_plain(estimator, y, fit_params):
@@ -88,6 +90,14 @@ def _settings_of(estimator):
     return settings if is_quiet(settings) else None
 
 
+def squared_error_path(sample, settings, alphas, pause=lambda: None):
+    """Return the minimisers of squared errors for alphas on a sample; None for each not found."""
+    points = gram_path.path_of_sample(sample, settings, alphas, pause)
+    if all(point is None for point in points):
+        return lasso_path.path_of_sample(sample, settings, alphas, pause)
+    return points
+
+
 @dataclass
 class PathSearch:
     """What the paths of a search share.
@@ -141,7 +151,7 @@ class PathSearch:
         else:
             folds = SplitFolds(self.given, self.estimators[i])
             if ends_at_minimum(settings) and gram_path.is_for(settings):
-                out = self._walk_on_grams(MaskedFolds(self.given, self.estimators[i]), paths)
+                out = self._walk_together(MaskedFolds(self.given, self.estimators[i]), paths)
         if not self.scoring.needs_answers_alone and not ends_at_minimum(settings):
             return out
         missing = [
@@ -200,7 +210,7 @@ class PathSearch:
             if gram_path.is_for(smallest):
                 if not isinstance(self.estimators[0], Pipeline):
                     return nothing
-                return gram_path.path_of_sample(sample, smallest, alphas, self.threads.pause)
+                return squared_error_path(sample, smallest, alphas, self.threads.pause)
             if len(settings) < FEWEST:
                 return nothing
             run = Run(smallest, targets, sample, FitState.empty(d, targets.n_outputs))
@@ -241,19 +251,50 @@ class PathSearch:
             warnings.warn(messages[0] + others, category)
         self.told.clear()
 
-    # ---- squared errors on few columns ----------------------------------------------------------
+    # ---- squared errors, all folds together -----------------------------------------------------
 
-    def _walk_on_grams(self, masked, paths):
-        """Return the results of paths on the Gram matrices of groups of rows."""
+    def _walk_together(self, masked, paths):
+        """Return the results of paths of squared errors, as far as they are found."""
         try:
             folds = [masked.fold(number) for number in range(len(self.given.splits))]
         except Exception:  # which a fit to the fold alone reports
             return {}
-        d = folds[0].sample.X.shape[1]
-        least = min(np.count_nonzero(fold.sample.weights) for fold in folds)
-        paths = [path for path in paths if gram_path.suits(path[0][1], d, least)]
-        if not paths:
-            return {}
+        (_, d), k = folds[0].sample.X.shape, folds[0].sample.n_outputs
+        least, out = min(np.count_nonzero(fold.sample.weights) for fold in folds), {}
+        on_grams = [path for path in paths if gram_path.suits(path[0][1], d, least)]
+        if on_grams:
+            out |= self._walk_on_grams(folds, on_grams)
+        for path in paths:
+            if path not in on_grams and lasso_path.suits(path[0][1], k, d):
+                out |= self._walk_on_columns(folds, path)
+        return out
+
+    def _walk_on_columns(self, folds, path):
+        """Return the results of a path on few of many columns."""
+        started, samples = time.perf_counter(), [fold.sample for fold in folds]
+        alphas = [settings.alpha for _, settings in path]
+        found = lasso_path.paths(samples, path[0][1], alphas, self.threads.pause, self.threads.map)
+        n_found = sum(point is not None for points in found for point in points)
+        seconds = (time.perf_counter() - started) / max(1, n_found)
+        d = samples[0].X.shape[1]
+        size = max(1, FILLED // d)
+
+        def walk(fold):
+            """Return the results of a fold, for some alphas at a time: coefficients are many."""
+            results = {}
+            pairs = [(i, point) for (i, _), point in zip(path, found[fold.number], strict=True)
+                     if point is not None]  # fmt: skip
+            for start in range(0, len(pairs), size):
+                points = {i: point.filled(d) for i, point in pairs[start:start + size]}
+                models = {i: self._model(fold, i, point) for i, point in points.items()}
+                stops = {i: str(point.stop) for i, point in points.items()}
+                results |= self._results(fold, models, stops, dict.fromkeys(points, seconds))
+            return results
+
+        return self._walk(walk, folds)
+
+    def _walk_on_grams(self, folds, paths):
+        """Return the results of paths on the Gram matrices of groups of rows."""
         started, sample = time.perf_counter(), folds[0].sample
         counts = self.given.counts()
         grams = FoldGrams(sample.X, sample.targets, counts, self.given.checked_weights())
