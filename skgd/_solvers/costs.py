@@ -142,6 +142,10 @@ class NewtonPathLimits:
     share = 0.1
     # The decrement as a share of the last one from which the Hessian is computed again.
     slow = 0.1
+    # The squared move of the last sweep on a quadratic model, as a share of the solution's square.
+    model_tol = 1e-12
+    # The curvature along a step, as a share of what the matrix says, from which it is learnt.
+    curved = 1e-8
     # Steps at one alpha. Where more are needed the minimum may be at infinity.
     steps = 60
 
