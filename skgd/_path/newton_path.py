@@ -203,7 +203,7 @@ class _Descent:
         return False
 
     def _step(self, gradient):
-        """Return the next step, how far the minimum is, and the decrease that its slope predicts."""
+        """Return the next step, how far the minimum is, and the predicted decrease."""
         if self.penalty is not None:
             step, decrease = self._proximal_step(gradient)
             return step, decrease, decrease
