@@ -19,7 +19,7 @@ from skgd._fit.plan import choose_optimizer
 from skgd._fit.run import Run, raw_model
 from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
-from skgd._path import gram_path, lasso_path, newton_path
+from skgd._path import gram_path, lasso_path, newton_path, warm_path
 from skgd._problem.fold_grams import FoldGrams
 from skgd._search.candidates import ALONG_PATH, alike, last_step, weight_name
 from skgd._search.folds import MaskedFolds, SplitFolds, TransformedFolds
@@ -189,13 +189,15 @@ class PathSearch:
         seconds = dict.fromkeys(
             points, (time.perf_counter() - started) / max(1, len(points))
         )  # fmt: skip
-        for i in (i for path in paths for i, _ in path if i not in points):
-            self.threads.pause()
-            started = time.perf_counter()
-            fitted = self._fit(fold, i)
-            if fitted is not None:
-                models[i], stops[i] = fitted, fitted.stop_reason_
-                seconds[i] = time.perf_counter() - started
+        for path in paths:
+            last, falling = None, sorted(path, key=lambda pair: -pair[1].alpha)
+            for i in (i for i, _ in falling if i not in points):
+                self.threads.pause()
+                started = time.perf_counter()
+                fitted, last = self._fit(fold, i, last)
+                if fitted is not None:
+                    models[i], stops[i] = fitted, fitted.stop_reason_
+                    seconds[i] = time.perf_counter() - started
         return self._results(fold, models, stops, seconds)
 
     def _points(self, fold, settings):
@@ -220,19 +222,23 @@ class PathSearch:
             pass
         return nothing
 
-    def _fit(self, fold, i):
-        """Return a candidate fitted to a fold by itself, or None where that fails.
+    def _fit(self, fold, i, last):
+        """Return a candidate fitted to a fold by itself, and where that ended; None if it fails.
 
         What the fits of a fold have in common is checked and computed once.
+
+        Parameters
+        ----------
+        last : End or None
+            Where the fit for the alpha before ended.
         """
         if not self.scoring.needs_answers_alone:
-            return None
+            return None, None
         model = fold.informed(last_step(self.estimators[i]))
         try:
             settings = Settings.of(model)
-            targets, d = fold.targets.with_settings(settings), fold.sample.X.shape[1]
-            run = Run(settings, targets, fold.sample, FitState.empty(d, targets.n_outputs))
-            coef, intercept, _ = run.kept(*run.descend())
+            targets, is_plain = fold.targets.with_settings(settings), ends_at_minimum(settings)
+            run, (coef, intercept), end = warm_path.fit(settings, targets, fold.sample, last)
             vars(model).update(run.attributes(coef, intercept))
             names = getattr(model, "feature_names_in_", None)
             diagnosis = Diagnosis(run, *raw_model(vars(model), *coef.shape), names)
@@ -240,9 +246,10 @@ class PathSearch:
                 self.told.setdefault((category, re.sub(r"[-+.\de]+", "", message)), []).append(
                     message
                 )
+            last = end if is_plain and model.converged_ and warm_path.suits(run) else None
         except Exception:  # which a fit to the fold alone reports
-            return None
-        return model
+            return None, None
+        return model, last
 
     def _warn(self):
         """Warn once of what many fits have in common."""
