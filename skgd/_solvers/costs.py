@@ -211,8 +211,9 @@ class DualDescent:
     # 1000 x 5000 (units 5 to 5e4), 23 and 570 on 4000 x 50 (1.25, 125), 212 on 1000 x 200 (20);
     # with CSR of 20 numbers a row 19 and 68 on 20 000 x 1000 (0.5, 5), 45 on 50 000 x 5000 (2).
     sweeps, sweeps_per_hardness = 40.0, 10.0
-    # The distance from a bound, as a share of that between both, of a dual variable that stays there
-    # for the next alpha.
+    # How near to a bound, as a share of the distance of both, a dual variable stays there for the
+    # next alpha. A search over 20 alphas, hinge, took 0.45 times as long on 500 x 2000, and 0.84
+    # times on CSR 20 000 x 1000 with 20 numbers a row.
     at_bound = 1e-3
     # Multiplications of an exact method below which it takes no longer: n^2 d, or n d^2.
     exact = 1e7
