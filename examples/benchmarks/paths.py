@@ -20,17 +20,25 @@ from functools import partial
 import numpy as np
 import sklearn
 import sklearn.metrics
-from _shared import alternate, dense, ratio, read_options
-from sklearn.linear_model import ElasticNetCV, LassoCV, LogisticRegressionCV, RidgeCV
-from sklearn.model_selection import KFold, StratifiedKFold
+from _shared import alternate, csr, dense, ratio, read_options
+from scipy import sparse
+from sklearn.linear_model import (
+    ElasticNetCV,
+    LassoCV,
+    LogisticRegression,
+    LogisticRegressionCV,
+    RidgeCV,
+)
+from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from skgd import GDClassifier, GDRegressor, GDSearchCV, alpha_sequence
 
 try:
-    from celer import LassoCV as CelerCV
+    from celer import celer_path
 except ImportError:
-    CelerCV = None
+    celer_path = None
 
 # Alphas whose scores are compared with those of fits one by one.
 COMPARED = 5
@@ -52,6 +60,37 @@ class Race:
 
 def lasso(X, y, alphas, kind=LassoCV, **settings):
     kind(alphas=alphas, cv=KFold(5), **settings).fit(X, y)
+
+
+def celer(X, y, alphas):
+    """Walk celer's own paths: its LassoCV does not know scikit-learn 1.9. CSR stays uncentred."""
+    scores = []
+    for train, test in KFold(5).split(X):
+        rows, shift = X[train], y[train].mean()
+        mean = 0.0 if sparse.issparse(X) else rows.mean(axis=0)
+        rows = rows.tocsc() if sparse.issparse(X) else np.asfortranarray(rows - mean)
+        coefs = celer_path(rows, y[train] - shift, "lasso", alphas=alphas)[1]
+        errors = (X[test] - mean) @ coefs + shift - y[test][:, None]
+        scores.append((errors**2).mean(axis=0))
+    best = np.argmin(np.mean(scores, axis=0))
+    rows = X.tocsc() if sparse.issparse(X) else np.asfortranarray(X - X.mean(axis=0))
+    celer_path(rows, y - y.mean(), "lasso", alphas=alphas[best:best + 1])
+
+
+def liblinear(X, y, alphas):
+    model = LogisticRegression(solver="liblinear", l1_ratio=1.0)
+    GridSearchCV(model, {"C": 1.0 / (0.8 * len(y) * alphas)}, cv=StratifiedKFold(5),
+                 scoring="neg_log_loss").fit(X, y)  # fmt: skip
+
+
+def support_vectors(X, y, alphas):
+    model = LinearSVC(loss="hinge", max_iter=1000)
+    GridSearchCV(model, {"C": 1.0 / (0.8 * len(y) * alphas)}, cv=StratifiedKFold(5)).fit(X, y)
+
+
+def one_by_one(X, y, alphas, model):
+    cv = StratifiedKFold(5) if isinstance(model, GDClassifier) else KFold(5)
+    GridSearchCV(model, {"alpha": alphas}, cv=cv).fit(X, y)
 
 
 def ridge(X, y, alphas):
@@ -83,13 +122,59 @@ def all_races(shrink):
             Race(f"log_loss, l2, 20 alphas, {where}", "LogisticRegressionCV", log_bar, classes,
                  GDClassifier(), np.logspace(0, -5, 20), logistic, "neg_log_loss"),
         ]  # fmt: skip
-        if CelerCV is not None:
-            races.append(Race(f"l1, 100 alphas, {where}", "celer", 1.0, numbers, l1, alphas,
-                              partial(lasso, kind=CelerCV)))  # fmt: skip
+        if celer_path is not None:
+            races.append(Race(f"l1, 100 alphas, {where}", "celer", 1.0, numbers, l1, alphas, celer))
         if d == 50:
             races.append(Race(f"softmax of 4, 20 alphas, {where}", "LogisticRegressionCV", 0.8,
                               dense(n, d, 4), GDClassifier(), np.logspace(0, -5, 20), logistic,
                               "neg_log_loss"))  # fmt: skip
+            races.append(Race(f"log_loss, l1, 20 alphas, {where}", "liblinear", 0.2, classes,
+                              GDClassifier(penalty="l1"),
+                              alpha_sequence(GDClassifier(penalty="l1"), *classes, n=20), liblinear,
+                              "neg_log_loss"))  # fmt: skip
+    return races + races_on_many_columns(shrink) + races_with_kinks(shrink)
+
+
+def races_on_many_columns(shrink):
+    """Return the races of the lasso on more columns than rows, dense and sparse."""
+    l1, races = GDRegressor(penalty="l1"), []
+    wide, text = dense(max(50, 200 // shrink), max(1600, 5000 // shrink), 1), sparse_numbers(shrink)
+    for data, n_alphas, least, theirs_bar, name in [
+        (wide, 100, 1e-2, 0.5, "200x5000"), (text, 20, 1e-1, 0.1, "CSR 20000x30000"),
+    ]:  # fmt: skip
+        alphas = alpha_sequence(l1, *data, n=n_alphas, ratio=least)
+        work = f"l1, {n_alphas} alphas, {name}"
+        races.append(Race(work, "LassoCV", theirs_bar, data, l1, alphas, lasso))
+        if celer_path is not None:
+            races.append(Race(work, "celer", 0.4, data, l1, alphas, celer))
+    return races
+
+
+def sparse_numbers(shrink):
+    """Return a CSR matrix, and targets to which 100 of its columns add."""
+    n, d = 20_000 // shrink, 30_000 // shrink
+    X, rng = csr(n, d, min(80, d))[0], np.random.default_rng(1)
+    coef = np.zeros(d)
+    coef[rng.choice(d, 100)] = 3.0 * rng.normal(size=100)
+    return X, X @ coef + rng.normal(size=n)
+
+
+def races_with_kinks(shrink):
+    """Return the races of losses with kinks; where no peer has a path, fits one by one are one."""
+    n, alphas, hinge = max(200, 5000 // shrink), np.logspace(0, -5, 20), GDClassifier("hinge")
+    wide = dense(max(100, 500 // shrink), 2000)
+    races = [
+        Race("hinge, l2, 20 alphas, 5000x50", "LinearSVC", 1.0, dense(n, 50), hinge, alphas,
+             support_vectors),
+        Race("hinge, l2, 20 alphas, 500x2000", "LinearSVC", 1.0, wide, hinge, alphas,
+             support_vectors),
+        Race("hinge, l2, 20 alphas, 500x2000", "one by one", 0.7, wide, hinge, alphas,
+             partial(one_by_one, model=hinge)),
+    ]  # fmt: skip
+    for loss in ("absolute_error", "quantile", "epsilon_insensitive"):
+        model = GDRegressor(loss)
+        races.append(Race(f"{loss}, l2, 20 alphas, 5000x50", "one by one", 1.0, dense(n, 50, 1),
+                          model, alphas, partial(one_by_one, model=model)))  # fmt: skip
     return races
 
 

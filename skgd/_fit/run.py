@@ -192,8 +192,14 @@ class Run:
             (settings.named_loss, settings.fit_intercept), intercept.tobytes(),
         ).sum()  # fmt: skip
 
-    def descend(self):
-        """Return the coefficients and the intercepts at which the run ended."""
+    def descend(self, dual=None):
+        """Return the coefficients and the intercepts at which the run ended.
+
+        Parameters
+        ----------
+        dual : tuple or None
+            What is known of the dual variables; see `auto.solve`.
+        """
         self.begin()
         objective, plan, history = self.objective, self.plan, self.history
         if history.stop is not None:
@@ -202,7 +208,7 @@ class Run:
             return self._take_steps()
         x = objective.metric.from_raw(*self.start).ravel()
         if plan.optimizer is None:
-            self.solution = auto.solve(objective, x, history)
+            self.solution = auto.solve(objective, x, history, dual)
             x = self.solution.x
         else:
             if self.settings.precondition == "full":

@@ -198,9 +198,9 @@ class _Quadratic:
                   for bound in (self.lower, self.upper)]  # fmt: skip
         x, before, last = np.zeros(len(self.scale)), None, None
         for i in np.argsort(-alphas, kind="stable"):
-            start = _predicted(alphas[i], last, before, *bounds)
+            start = predicted(alphas[i], last, before, *bounds)
             x = x.copy() if start is None else start
-            descent = _Descent(
+            descent = GramDescent(
                 self.hessian, alphas[i] * self.l1 * self.inverse,
                 alphas[i] * self.ridge * self.inverse**2, *bounds,
             )  # fmt: skip
@@ -210,7 +210,7 @@ class _Quadratic:
         return result
 
 
-def _predicted(alpha, last, before, lower, upper):
+def predicted(alpha, last, before, lower, upper):
     """Return the point at an alpha on the line through the last two solutions; None without two.
 
     Coordinates that were 0 stay there, and those whose sign would change go to 0.
@@ -222,11 +222,11 @@ def _predicted(alpha, last, before, lower, upper):
     return np.clip(np.where(goal * last[1] > 0, goal, 0.0), lower, upper)
 
 
-class _Descent:
+class GramDescent:
     """Coordinate descent at one alpha, with solves on the active set where it is slow."""
 
-    def __init__(self, hessian, l1, ridge, lower, upper):
-        self.hessian, self.l1, self.ridge = hessian, l1, ridge
+    def __init__(self, hessian, l1, ridge, lower, upper, tol=Limits.tol):
+        self.hessian, self.l1, self.ridge, self.tol = hessian, l1, ridge, tol
         self.lower, self.upper = lower, upper
 
     def run(self, x, linear, pause):
@@ -238,7 +238,7 @@ class _Descent:
             pause()
             reason, n_active = descend(
                 self.hessian, self.l1, self.ridge, self.lower, self.upper, x, gradient, active,
-                tol=Limits.tol, patience=patience, work=Limits.work,
+                tol=self.tol, patience=patience, work=Limits.work,
             )  # fmt: skip
             if reason == DONE:
                 return

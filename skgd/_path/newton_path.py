@@ -1,4 +1,4 @@
-"""Smooth losses with a squared penalty along falling alphas: Newton's method with few Hessians.
+"""Smooth losses along falling alphas: Newton's method with few Hessians, proximal for l1.
 
 All alphas share the metric of the smallest one, so that the Hessian of the mean loss L'' serves
 for every alpha,
@@ -10,6 +10,13 @@ without a pass over the rows: the loss's part of it stays. The first step is the
 further one takes a pass, whose change of the gradient goes into quasi-Newton pairs; the Hessian is
 computed again only where a step has brought down the decrement by less than a factor of ten.
 
+**l1 and bounds.** Steps are proximal: to the minimum of the quadratic model and the penalty, by
+coordinate descent. The pairs (s, y) of steps and changes of the gradient go into the matrix itself,
+
+    L'' += y y' / (y' s) - L'' s s' L'' / (s' L'' s)
+
+which is kept for the next alpha (BFGS). The penalty's own slopes, and its active set, are exact.
+
 *Stops* on ``g' H^-1 g <= (SHARE tol)^2 (F0 - F)``. From a warm start a descent ends just below
 what it is asked for, and not far below as from afar: `SHARE` makes up for that. What does not
 converge, as where classes are separable without a penalty, is left to a fit of its own.
@@ -19,6 +26,7 @@ References
 Friedman, Hastie and Tibshirani, Regularization paths for generalized linear models via coordinate
 descent, 2010.
 Nocedal and Wright, Numerical Optimization, 2006, chapters 6 and 7.
+Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite functions, 2014.
 """
 
 import copy
@@ -26,8 +34,10 @@ import copy
 import numpy as np
 
 from skgd._objective.objective import ROUNDING
+from skgd._path.gram_path import GramDescent
 from skgd._path.points import PathPoint
 from skgd._solvers import newton, row_space
+from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import NewtonLimits, factorised_size
 from skgd._solvers.costs import NewtonPathLimits as Limits
 from skgd._solvers.hessian import Hessian
@@ -44,7 +54,7 @@ def suits(run):
     """
     objective = run.objective
     return (
-        not objective.proximal and newton.suits(objective) and not objective.loss.constant_hessian
+        newton.suits(objective) and not objective.loss.constant_hessian
         and objective.loss.smooth and not row_space.suits(objective)
         and factorised_size(objective)[0] > 0
     )  # fmt: skip
@@ -137,6 +147,7 @@ class _Descent:
 
     def __init__(self, walk, pause):
         self.walk, self.objective, self.pause = walk, walk.objective, pause
+        self.penalty = SeparablePenalty.of(self.objective) if self.objective.proximal else None
         self.x, self.n_steps = walk.x, 0
         self.hessian, self.is_fresh = self._with_penalty(walk.hessian), False
         self.pairs = QuasiNewtonPairs()
@@ -150,7 +161,8 @@ class _Descent:
         parts = [diag.ravel()] if hessian.is_joint else diag
         hessian.blocks = [block + np.diag(part)
                           for block, part in zip(hessian.blocks, parts, strict=False)]  # fmt: skip
-        hessian.solve(np.zeros(diag.size), 1.0)  # which factorises the blocks
+        if self.penalty is None:
+            hessian.ready_solvers(0.0)
         return hessian
 
     def _make_hessian(self):
@@ -160,21 +172,21 @@ class _Descent:
 
     def run(self):
         """Descend; return whether that ended at the minimum."""
+        if self.penalty is not None:
+            self.x = self.penalty.clip(self.x)
         value, gradient = newton.evaluate(self.objective, self.x)
         before = np.inf
         while self.n_steps <= Limits.steps:
             self.pause()
             if self.hessian is None:
                 self._make_hessian()
-            direction = self.hessian.precondition(gradient)
-            decrement = float(gradient @ direction)
+            step, decrement, decrease = self._step(gradient)
             if self._is_minimum(decrement):
-                return self._sees_all(gradient, direction)
+                return self._sees_all(gradient)
             if decrement > Limits.slow * before and not self.is_fresh:
                 self._make_hessian()
                 before = np.inf
                 continue
-            step, decrease = self.pairs.step(self.hessian, gradient)
             length, point = line_search(self.objective, self.x, value, gradient, step, decrease)
             if length == 0.0:
                 if self.is_fresh:
@@ -183,12 +195,52 @@ class _Descent:
                 before = np.inf
                 continue
             self.n_steps += 1
-            self.pairs.add(point[0] - self.x, point[2] - gradient)
+            self._learn(point[0] - self.x, point[2] - gradient)
             # The Hessian of another point says little about the next one.
             self.is_fresh = self.is_fresh and length == 1.0 and decrement <= Limits.slow * before
             self.x, value, gradient = point
             before = decrement
         return False
+
+    def _step(self, gradient):
+        """Return the next step, how far the minimum is, and the predicted decrease."""
+        if self.penalty is not None:
+            step, decrease = self._proximal_step(gradient)
+            return step, decrease, decrease
+        decrement = float(gradient @ self.hessian.precondition(gradient))
+        step, decrease = self.pairs.step(self.hessian, gradient)
+        return step, decrement, decrease
+
+    def _proximal_step(self, gradient):
+        """Return the step to the minimum of the quadratic model, and the predicted decrease."""
+        penalty, target = self.penalty, self.x.copy()
+        size = len(self.hessian.blocks[0])
+        for i, block in enumerate(self.hessian.blocks):
+            part = slice(i * size, (i + 1) * size)
+            there, own = target[part], penalty.part(part)
+            linear = block @ there - gradient[part]
+            descent = GramDescent(
+                block, own.l1, np.zeros(size), own.lower, own.upper, Limits.model_tol
+            )
+            descent.run(there, linear, self.pause)
+        decrease = penalty.value(self.x) - penalty.value(target)
+        return target - self.x, max(decrease - float(gradient @ (target - self.x)), 0.0)
+
+    def _learn(self, step, change):
+        """Take in by how much a step has changed the gradient."""
+        if self.penalty is None:
+            self.pairs.add(step, change)
+            return
+        loss_hessian = self.walk.hessian
+        change = change - self.objective.penalty_hessian_diag.ravel() * step
+        size = len(loss_hessian.blocks[0])
+        for i, block in enumerate(loss_hessian.blocks):
+            s, y = (part[i * size:(i + 1) * size] for part in (step, change))
+            image, curvature = block @ s, float(s @ y)
+            seen = float(s @ image)
+            if curvature > Limits.curved * seen > 0.0:
+                block += np.outer(y, y / curvature) - np.outer(image, image / seen)
+        self.hessian = self._with_penalty(loss_hessian)
 
     def _is_minimum(self, decrement):
         objective, point = self.objective, self.objective.at(self.x)
@@ -198,8 +250,11 @@ class _Descent:
         rounding = ROUNDING**2 * baseline.size(unit)
         return decrement <= max(self.walk.tol**2 * possible, rounding)
 
-    def _sees_all(self, gradient, direction):
+    def _sees_all(self, gradient):
         """Tell whether the Hessian sees all rows that pull."""
+        if self.penalty is not None:
+            return True
+        direction = self.hessian.precondition(gradient)
         residual = self.hessian.null_space_residual(gradient, direction)
         size = self.walk.tol**2 * self.walk.run.history.baseline.size(self.objective.metric.unit)
         return float(residual @ residual) <= size

@@ -7,6 +7,15 @@ from skgd._problem.columns import Columns
 from skgd._problem.scaled_rows import BLOCK
 
 
+def sparse_columns(X):
+    """Return the columns of a CSC matrix, with doubles."""
+    bounds = X.indptr.astype(np.intp)
+    return Columns(
+        X.data.astype(float), X.indices.astype(np.intp), np.ascontiguousarray(bounds[:-1]),
+        np.ascontiguousarray(bounds[1:]), X.shape[0],
+    )  # fmt: skip
+
+
 class ColumnStore:
     """Columns of X as doubles, each in one piece.
 
@@ -24,12 +33,7 @@ class ColumnStore:
     def __init__(self, X, mean):
         self.X, self.mean, self.is_centred = X, mean, not sparse.issparse(X)
         if not self.is_centred:
-            by_column = X.tocsc()
-            bounds = by_column.indptr.astype(np.intp)
-            self.columns = Columns(
-                by_column.data.astype(float), by_column.indices.astype(np.intp),
-                np.ascontiguousarray(bounds[:-1]), np.ascontiguousarray(bounds[1:]), X.shape[0],
-            )  # fmt: skip
+            self.columns = sparse_columns(X.tocsc())
             return
         self.kept, self.count = np.empty((0, X.shape[0])), 0
         self.place = np.full(X.shape[1], -1, dtype=np.intp)

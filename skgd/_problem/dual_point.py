@@ -38,9 +38,10 @@ class DualPoint:
 
     def for_problem(self, problem):
         """Return the same dual variables for another loss of the same rows."""
-        return DualPoint(problem, self._at)
+        return DualPoint(problem, self.at)
 
-    def _at(self, part):
+    def at(self, part=slice(None)):
+        """Return the dual variables of a slice of rows, of shape (part, n_outputs)."""
         return self.values(part) * self.factors if self.kept is None else self.kept[part]
 
     def is_feasible(self):
@@ -58,7 +59,7 @@ class DualPoint:
 
     def _new_conjugates(self, part):
         problem = self.problem
-        values = problem.loss.conjugate(problem.signed_targets(part), self._at(part))
+        values = problem.loss.conjugate(problem.signed_targets(part), self.at(part))
         values = values.reshape(len(values), -1)
         return np.where(problem.shares(part)[:, None] > 0, values, 0.0)
 
@@ -77,7 +78,7 @@ class DualPoint:
         """Return each output's weighted mean of the squares and of the absolute values."""
         squares, sizes = 0.0, 0.0
         for part in self.problem.row_parts():
-            values, share = self._at(part), self.problem.shares(part)
+            values, share = self.at(part), self.problem.shares(part)
             squares, sizes = squares + share @ values**2, sizes + share @ np.abs(values)
         return squares, sizes
 
@@ -93,7 +94,7 @@ class DualPoint:
         problem, d = self.problem, self.problem.d
         sums, sizes = np.zeros((problem.k, d + 1)), np.zeros((problem.k, d + 1))
         for part in problem.row_parts():
-            weighted = self._at(part) * problem.shares(part)[:, None]
+            weighted = self.at(part) * problem.shares(part)[:, None]
             of_sizes = sizes if with_sizes else None
             _add_products(problem.rows_at(part), weighted, mean, sums, of_sizes)
             sums[:, d] += weighted.sum(axis=0)

@@ -171,30 +171,58 @@ class FoldGrams:
             return of_groups[used[0]]
         return Gram.combined([of_groups[g] for g in used], self.factors[number, used])
 
-
     def loses_digits(self, number, gram, *, centred):
-        """Tell whether few rows hide what the others say of how columns go together.
-
-        Where the variance of a column comes from one row, or from some rows that lie far off, the
-        products of two such columns have no digits for the other rows: a Gram matrix is too little
-        to tell the columns apart. Steps from one row to the next show what variance is usual.
-        """
-        rows = np.flatnonzero(self.counts[number])
-        first = np.unique(np.linspace(0, len(rows) - 2, STEPS).astype(int)) if len(rows) > 1 else []
-        pairs = [self.X[rows[np.asarray(first, dtype=int) + i]] for i in (0, 1)]
-        d, steps = self.X.shape[1], np.abs(pairs[1] - pairs[0])
-        steps = steps.toarray() if sparse.issparse(steps) else np.asarray(steps, dtype=float)
-        steps[steps == 0] = np.nan
-        steps[:, np.isnan(steps).all(axis=0)] = np.inf
+        """Tell whether few rows hide what the others say of how columns go together; see below."""
+        d = self.X.shape[1]
         moments, _, scale, _ = gram.moments(d, centred=centred)
-        if not len(steps):
-            return False
-        hidden = np.flatnonzero((np.nanmedian(steps, axis=0) < HIDDEN * scale) & (scale > 0))
-        if len(hidden) < 2:
-            return False
-        matrix = moments[np.ix_(hidden, hidden)] / np.outer(scale[hidden], scale[hidden])
-        factor, failed = lapack.dpotrf(matrix, lower=1)
-        return bool(failed or factor.diagonal().min() < HIDDEN)
+        rows = np.flatnonzero(self.counts[number])
+        inverse = np.divide(1.0, scale, out=np.zeros(d), where=scale > 0)
+        steps = usual_steps(self.X, rows) * inverse
+        return loses_digits(moments * inverse[:, None] * inverse, np.where(scale > 0, steps, 1.0))
+
+
+def usual_steps(X, rows=None):
+    """Return the usual step of each column from one row to the next, where it moves; or inf.
+
+    Parameters
+    ----------
+    X : array or CSR matrix
+    rows : array of int or None
+        The rows to look at; None for all.
+    """
+    rows = np.arange(X.shape[0]) if rows is None else rows
+    if len(rows) < 2:
+        return np.full(X.shape[1], np.inf)
+    first = np.unique(np.linspace(0, len(rows) - 2, STEPS).astype(int))
+    steps = np.abs(X[rows[first + 1]] - X[rows[first]])
+    steps = steps.toarray() if sparse.issparse(steps) else np.asarray(steps, dtype=float)
+    steps[steps == 0] = np.inf
+    middle = np.isfinite(steps).sum(axis=0) // 2
+    steps.sort(axis=0)
+    return np.append(steps, np.full((1, steps.shape[1]), np.inf), axis=0)[
+        middle, np.arange(steps.shape[1])
+    ]
+
+
+def loses_digits(gram, steps):
+    """Tell whether few rows hide what the others say of how columns go together.
+
+    Where the variance of a column comes from one row, or from some rows that lie far off, the
+    products of two such columns have no digits for the other rows: a Gram matrix is too little
+    to tell the columns apart. Steps from one row to the next show what variance is usual.
+
+    Parameters
+    ----------
+    gram : array of shape (m, m)
+        With a diagonal of 1.
+    steps : array of shape (m,)
+        The usual step of each column from one row to the next, in units of its scale.
+    """
+    hidden = np.flatnonzero(steps < HIDDEN)
+    if len(hidden) < 2:
+        return False
+    factor, failed = lapack.dpotrf(gram[np.ix_(hidden, hidden)], lower=1)
+    return bool(failed or factor.diagonal().min() < HIDDEN)
 
 
 def _groups(counts):

@@ -19,7 +19,7 @@ from skgd._fit.plan import choose_optimizer
 from skgd._fit.run import Run, raw_model
 from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
-from skgd._path import gram_path, newton_path
+from skgd._path import gram_path, lasso_path, newton_path, warm_path
 from skgd._problem.fold_grams import FoldGrams
 from skgd._search.candidates import ALONG_PATH, alike, last_step, weight_name
 from skgd._search.folds import MaskedFolds, SplitFolds, TransformedFolds
@@ -30,6 +30,8 @@ from skgd.optimizers import Optimizer
 ENOUGH = 100
 # Alphas from which a path of Newton's method saves time.
 FEWEST = 3
+# Coefficients of the models of a fold that are scored together: 64 MB.
+FILLED = 2**23
 
 
 def is_plain(estimator, y, fit_params):
@@ -88,6 +90,14 @@ def _settings_of(estimator):
     return settings if is_quiet(settings) else None
 
 
+def squared_error_path(sample, settings, alphas, pause=lambda: None):
+    """Return the minimisers of squared errors for alphas on a sample; None for each not found."""
+    points = gram_path.path_of_sample(sample, settings, alphas, pause)
+    if all(point is None for point in points):
+        return lasso_path.path_of_sample(sample, settings, alphas, pause)
+    return points
+
+
 @dataclass
 class PathSearch:
     """What the paths of a search share.
@@ -141,7 +151,7 @@ class PathSearch:
         else:
             folds = SplitFolds(self.given, self.estimators[i])
             if ends_at_minimum(settings) and gram_path.is_for(settings):
-                out = self._walk_on_grams(MaskedFolds(self.given, self.estimators[i]), paths)
+                out = self._walk_together(MaskedFolds(self.given, self.estimators[i]), paths)
         if not self.scoring.needs_answers_alone and not ends_at_minimum(settings):
             return out
         missing = [
@@ -179,13 +189,15 @@ class PathSearch:
         seconds = dict.fromkeys(
             points, (time.perf_counter() - started) / max(1, len(points))
         )  # fmt: skip
-        for i in (i for path in paths for i, _ in path if i not in points):
-            self.threads.pause()
-            started = time.perf_counter()
-            fitted = self._fit(fold, i)
-            if fitted is not None:
-                models[i], stops[i] = fitted, fitted.stop_reason_
-                seconds[i] = time.perf_counter() - started
+        for path in paths:
+            last, falling = None, sorted(path, key=lambda pair: -pair[1].alpha)
+            for i in (i for i, _ in falling if i not in points):
+                self.threads.pause()
+                started = time.perf_counter()
+                fitted, last = self._fit(fold, i, last)
+                if fitted is not None:
+                    models[i], stops[i] = fitted, fitted.stop_reason_
+                    seconds[i] = time.perf_counter() - started
         return self._results(fold, models, stops, seconds)
 
     def _points(self, fold, settings):
@@ -200,7 +212,7 @@ class PathSearch:
             if gram_path.is_for(smallest):
                 if not isinstance(self.estimators[0], Pipeline):
                     return nothing
-                return gram_path.path_of_sample(sample, smallest, alphas, self.threads.pause)
+                return squared_error_path(sample, smallest, alphas, self.threads.pause)
             if len(settings) < FEWEST:
                 return nothing
             run = Run(smallest, targets, sample, FitState.empty(d, targets.n_outputs))
@@ -210,19 +222,23 @@ class PathSearch:
             pass
         return nothing
 
-    def _fit(self, fold, i):
-        """Return a candidate fitted to a fold by itself, or None where that fails.
+    def _fit(self, fold, i, last):
+        """Return a candidate fitted to a fold by itself, and where that ended; None if it fails.
 
         What the fits of a fold have in common is checked and computed once.
+
+        Parameters
+        ----------
+        last : End or None
+            Where the fit for the alpha before ended.
         """
         if not self.scoring.needs_answers_alone:
-            return None
+            return None, None
         model = fold.informed(last_step(self.estimators[i]))
         try:
             settings = Settings.of(model)
-            targets, d = fold.targets.with_settings(settings), fold.sample.X.shape[1]
-            run = Run(settings, targets, fold.sample, FitState.empty(d, targets.n_outputs))
-            coef, intercept, _ = run.kept(*run.descend())
+            targets, is_plain = fold.targets.with_settings(settings), ends_at_minimum(settings)
+            run, (coef, intercept), end = warm_path.fit(settings, targets, fold.sample, last)
             vars(model).update(run.attributes(coef, intercept))
             names = getattr(model, "feature_names_in_", None)
             diagnosis = Diagnosis(run, *raw_model(vars(model), *coef.shape), names)
@@ -230,9 +246,10 @@ class PathSearch:
                 self.told.setdefault((category, re.sub(r"[-+.\de]+", "", message)), []).append(
                     message
                 )
+            last = end if is_plain and model.converged_ and warm_path.suits(run) else None
         except Exception:  # which a fit to the fold alone reports
-            return None
-        return model
+            return None, None
+        return model, last
 
     def _warn(self):
         """Warn once of what many fits have in common."""
@@ -241,19 +258,50 @@ class PathSearch:
             warnings.warn(messages[0] + others, category)
         self.told.clear()
 
-    # ---- squared errors on few columns ----------------------------------------------------------
+    # ---- squared errors, all folds together -----------------------------------------------------
 
-    def _walk_on_grams(self, masked, paths):
-        """Return the results of paths on the Gram matrices of groups of rows."""
+    def _walk_together(self, masked, paths):
+        """Return the results of paths of squared errors, as far as they are found."""
         try:
             folds = [masked.fold(number) for number in range(len(self.given.splits))]
         except Exception:  # which a fit to the fold alone reports
             return {}
-        d = folds[0].sample.X.shape[1]
-        least = min(np.count_nonzero(fold.sample.weights) for fold in folds)
-        paths = [path for path in paths if gram_path.suits(path[0][1], d, least)]
-        if not paths:
-            return {}
+        (_, d), k = folds[0].sample.X.shape, folds[0].sample.n_outputs
+        least, out = min(np.count_nonzero(fold.sample.weights) for fold in folds), {}
+        on_grams = [path for path in paths if gram_path.suits(path[0][1], d, least)]
+        if on_grams:
+            out |= self._walk_on_grams(folds, on_grams)
+        for path in paths:
+            if path not in on_grams and lasso_path.suits(path[0][1], k, d):
+                out |= self._walk_on_columns(folds, path)
+        return out
+
+    def _walk_on_columns(self, folds, path):
+        """Return the results of a path on few of many columns."""
+        started, samples = time.perf_counter(), [fold.sample for fold in folds]
+        alphas = [settings.alpha for _, settings in path]
+        found = lasso_path.paths(samples, path[0][1], alphas, self.threads.pause, self.threads.map)
+        n_found = sum(point is not None for points in found for point in points)
+        seconds = (time.perf_counter() - started) / max(1, n_found)
+        d = samples[0].X.shape[1]
+        size = max(1, FILLED // d)
+
+        def walk(fold):
+            """Return the results of a fold, for some alphas at a time: coefficients are many."""
+            results = {}
+            pairs = [(i, point) for (i, _), point in zip(path, found[fold.number], strict=True)
+                     if point is not None]  # fmt: skip
+            for start in range(0, len(pairs), size):
+                points = {i: point.filled(d) for i, point in pairs[start:start + size]}
+                models = {i: self._model(fold, i, point) for i, point in points.items()}
+                stops = {i: str(point.stop) for i, point in points.items()}
+                results |= self._results(fold, models, stops, dict.fromkeys(points, seconds))
+            return results
+
+        return self._walk(walk, folds)
+
+    def _walk_on_grams(self, folds, paths):
+        """Return the results of paths on the Gram matrices of groups of rows."""
         started, sample = time.perf_counter(), folds[0].sample
         counts = self.given.counts()
         grams = FoldGrams(sample.X, sample.targets, counts, self.given.checked_weights())

@@ -14,7 +14,7 @@ from skgd._fit.targets import learn_targets
 from skgd._path import gram_path, newton_path
 from skgd._search.candidates import candidate
 from skgd._search.one_standard_error import alpha_parameter
-from skgd._search.path_search import ends_at_minimum
+from skgd._search.path_search import ends_at_minimum, squared_error_path
 from skgd._utils.checks import check_weights, shown
 from skgd._utils.linalg import one_thread
 
@@ -98,6 +98,6 @@ def _known_models(estimator, X, y, alphas, sample_weight):
 def _points(settings, targets, sample, alphas):
     d = sample.X.shape[1]
     if gram_path.is_for(settings):
-        return gram_path.path_of_sample(sample, settings, alphas)
+        return squared_error_path(sample, settings, alphas)
     run = Run(settings, targets, sample, FitState.empty(d, targets.n_outputs))
     return newton_path.path(run, alphas) if newton_path.suits(run) else [None] * len(alphas)

@@ -33,7 +33,7 @@ def choose(objective, without=None):
     return min(suitable, key=lambda solver: solver.cost(objective))
 
 
-def solve(objective, x, history):
+def solve(objective, x, history, dual=None):
     """Descend to the minimum without a learning rate.
 
     Parameters
@@ -42,6 +42,8 @@ def solve(objective, x, history):
     x : array of shape (n_parameters,)
     history : History
         Gets a row for each iteration, and says when to stop.
+    dual : tuple or None
+        Dual variables of the minimum for another alpha, and what alpha is as a share of that one.
 
     Returns
     -------
@@ -57,7 +59,8 @@ def solve(objective, x, history):
     is_wide = row_space.suits(objective)
     other = None if is_wide else choose(objective, without=dual_coordinate_descent)
     solution = dual_coordinate_descent.minimise(
-        objective, x, history, affordable=0.0 if is_wide else other.cost(objective)
+        objective, x, history, affordable=0.0 if is_wide else other.cost(objective),
+        dual=dual,
     )
     if history.stop is not None:
         return solution

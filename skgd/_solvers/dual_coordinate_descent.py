@@ -16,6 +16,9 @@ That is the proximal point method on a coefficient without penalty. Columns that
 than the others are treated alike: they are scaled down, and a proximal term that moves with each
 sweep takes the place of the penalty that they lack then.
 
+Along a path of alphas the dual variables of the last one are a start: those at a bound stay there,
+and the others are scaled with delta, which leaves w as it is.
+
 The descent stops on the duality gap. The primal point has the best intercept for w, which is a
 weighted quantile for piecewise-linear losses; the dual point is scaled on the heavier side until it
 satisfies the constraint.
@@ -77,7 +80,7 @@ def _work_of_pass(problem):
     return 4.0 * problem.n * problem.width * problem.k
 
 
-def minimise(objective, x, history, *, affordable=np.inf):
+def minimise(objective, x, history, *, affordable=np.inf, dual=None):
     """Return the `Solution` of a descent from x; see `auto.solve`.
 
     A descent whose gap stalls leaves open why it stopped.
@@ -86,6 +89,8 @@ def minimise(objective, x, history, *, affordable=np.inf):
     ----------
     affordable : float
         The multiplications before which a descent is never given up.
+    dual : tuple or None
+        Dual variables of the minimum for another alpha, and what alpha is as a share of that one.
     """
     if not history.start_objective > 0.0:  # no loss is below zero
         history.finish(Stop.PRECISION)
@@ -93,7 +98,7 @@ def minimise(objective, x, history, *, affordable=np.inf):
         bound.is_tight = True
         return Solution(x, lower_bound=bound)
     patience = affordable / _work_of_pass(objective.problem)
-    solver = DualCoordinateDescent(objective.loss, history, patience)
+    solver = DualCoordinateDescent(objective.loss, history, patience, dual)
     x = train_full_batch(solver, objective, x, history)
     if solver.end is not None:
         history.finish(solver.end)
@@ -133,6 +138,8 @@ class DualCoordinateDescent(FullBatchOptimizer):
         Knows `tol` and what the gap is measured against.
     patience : float
         The passes before which a descent is never given up.
+    known : tuple or None
+        Dual variables to start from; see `minimise`.
 
     Attributes
     ----------
@@ -144,15 +151,19 @@ class DualCoordinateDescent(FullBatchOptimizer):
 
     descends = False
 
-    def __init__(self, loss, history, patience):
+    def __init__(self, loss, history, patience, known=None):
         self.history, self.patience, self.end, self.dual = history, patience, None, None
-        self.loss = loss
+        self.loss, self.known = loss, known
 
     def solve(self, objective, x, monitor):
         rows = PenalisedRows.of(objective)
         problem = objective.problem
         terms = _loss_terms(problem.loss, problem.signed_targets())
         outputs = [OutputDual(rows, objective, x, c, terms) for c in range(problem.k)]
+        if self.known is not None:
+            dual, ratio = self.known
+            for output, values in zip(outputs, dual.at().T, strict=True):
+                output.start_from(values * problem.shares(), ratio)
         unit = objective.metric.unit
         while True:
             losses, objectives = np.array([output.best_values for output in outputs]).T

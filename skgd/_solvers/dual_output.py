@@ -194,6 +194,24 @@ class OutputDual:
             state.dual[:] = state.sums[:] = 0.0
         state.settle(rows.mean)
 
+    def start_from(self, dual, ratio):
+        """Start from the dual variables of another penalty.
+
+        Parameters
+        ----------
+        dual : array of shape (n_samples,)
+            Times the rows' shares.
+        ratio : float
+            What delta is as a share of the one there.
+        """
+        (_, low, high, _), state = self.terms, self.state
+        near = Limits.at_bound * (high - low)
+        is_bound = (low < 0) & (dual <= low + near) | (high > 0) & (dual >= high - near)
+        state.dual[:] = np.clip(np.where(is_bound, dual, ratio * dual), low, high)
+        state.sums[:] = self.rows.single.sums(state.dual)
+        self._bound()
+        state.settle(self.rows.mean)
+
     def _slopes(self, z):
         """Return the dual variables that are derivatives of the losses at given margins."""
         position, low, high, band = self.terms

@@ -11,7 +11,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 
 from skgd import GDClassifier, GDRegressor, GDSearchCV
-from skgd.penalties import L2
+from skgd.penalties import L1, L2, Box
 
 DIABETES, CANCER, IRIS = (
     load(return_X_y=True) for load in (load_diabetes, load_breast_cancer, load_iris)
@@ -21,7 +21,8 @@ ALPHAS = {"alpha": np.geomspace(10.0, 1e-4, 4)}
 
 def check_scores(estimator, X, y, near=1e-5, scoring=None, **params):
     """Compare the losses of a path's models on held-out rows with those of converged fits."""
-    scoring = scoring or ("neg_log_loss" if isinstance(estimator, GDClassifier) else None)
+    knows_chances = getattr(estimator, "loss", None) == "log_loss"
+    scoring = scoring or ("neg_log_loss" if knows_chances else None)
     cv = StratifiedKFold(2) if isinstance(estimator, GDClassifier) else KFold(2)
     search = GDSearchCV(estimator, ALPHAS, cv=cv, scoring=scoring, refit=False)
     search.fit(X, y, **params)
@@ -45,6 +46,13 @@ def check_scores(estimator, X, y, near=1e-5, scoring=None, **params):
         (GDRegressor("poisson"), DIABETES),
         (GDRegressor("gamma"), DIABETES),
         (GDRegressor("huber"), DIABETES),
+        (GDClassifier(penalty="l1"), CANCER),
+        (GDClassifier(penalty="elasticnet", l1_ratio=0.3, fit_intercept=False), CANCER),
+        (GDClassifier(penalty=L1(np.linspace(0.5, 2.0, 30)), class_weight="balanced"), CANCER),
+        (GDClassifier(penalty=Box(-1.0, 0.5, L1())), CANCER),
+        (GDClassifier(penalty="l1"), IRIS),
+        (GDRegressor("poisson", penalty="l1", positive=True), DIABETES),
+        (GDRegressor("gamma", penalty="elasticnet"), DIABETES),
     ],
 )
 def test_scores_are_those_of_fits_one_by_one(estimator, data):
@@ -53,23 +61,35 @@ def test_scores_are_those_of_fits_one_by_one(estimator, data):
 
 @pytest.mark.parametrize("make", [sparse.csr_matrix, np.asfortranarray, np.float32])
 def test_kinds_of_rows(make):
-    check_scores(GDClassifier(), make(IRIS[0][:100]), IRIS[1][:100])
+    for penalty in ("l2", "l1"):
+        check_scores(GDClassifier(penalty=penalty), make(IRIS[0][:100]), IRIS[1][:100])
 
 
 def test_sample_weights():
     X, y = IRIS
     weights = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
-    check_scores(GDClassifier(), X, y, sample_weight=weights)
+    for penalty in ("l2", "l1"):
+        check_scores(GDClassifier(penalty=penalty), X, y, sample_weight=weights)
 
 
 def test_columns_of_very_different_scales():
     X, y = IRIS
-    check_scores(GDClassifier(), X * 10.0 ** np.array([-10, -3, 3, 10]), y)
+    scales = 10.0 ** np.array([-10, -3, 3, 10])
+    check_scores(GDClassifier(), X * scales, y)
+    check_scores(GDClassifier(penalty=L1(scales)), X * scales, y)
 
 
-def test_the_same_bits_for_any_n_jobs():
+def test_duplicated_columns():
+    X, y = CANCER
+    check_scores(GDClassifier(penalty="l1"), np.column_stack([X, X[:, :5]]), y)
+
+
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_the_same_bits_for_any_n_jobs(penalty):
     one, two = (
-        GDSearchCV(GDClassifier(), ALPHAS, n_jobs=n_jobs, scoring="neg_log_loss").fit(*IRIS)
+        GDSearchCV(
+            GDClassifier(penalty=penalty), ALPHAS, n_jobs=n_jobs, scoring="neg_log_loss"
+        ).fit(*IRIS)
         for n_jobs in (1, 2)
     )
     assert_array_equal(one.cv_results_["mean_test_score"], two.cv_results_["mean_test_score"])
