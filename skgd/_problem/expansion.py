@@ -34,7 +34,7 @@ class Expansion:
 
     def __init__(self, problem, coef, intercept, margins=None):
         self.problem, self.coef, self.intercept = problem, coef, intercept
-        self.is_kept = len(problem.row_parts()) == 1
+        self.is_kept = problem.keeps_margins
         self.known_margins = margins
 
     @cached_property

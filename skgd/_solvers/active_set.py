@@ -6,8 +6,9 @@ The active coordinates are those at a point of non-differentiability: a bound, o
 While signs hold and no further coordinate becomes active, the sum is a quadratic in the free ones,
 and its minimum one solve. Coordinates that become active on the way there stay. Each subproblem's
 minimum lies below that of the one before, so that none comes twice. Coordinate descent finds the
-first active set. The method stops where the coordinate-wise minimisers move v by no more than the
-tolerance, in the norm of H's diagonal.
+first active set; where the minimum is to be exact, and it is fast, it goes all the way. The method
+stops where the coordinate-wise minimisers move v by no more than the tolerance, in the norm of H's
+diagonal.
 
 References
 ----------

@@ -89,7 +89,8 @@ class Hessian:
         objective, metric = self.objective, self.objective.metric
         n_blocks = 1 if self._is_shared() else self.shape[0]
         result = expansion.output_hessians(metric.mean, metric.inverse[0], n_blocks)
-        for c in range(n_blocks):
+        result[0] *= metric.unit[0]
+        for c in range(1, n_blocks):
             scale = self._relative_scale(c)
             result[c] *= scale[:, None] * scale * metric.unit[c]
         self.loss_diagonals = _diagonals(result).copy()
@@ -194,6 +195,8 @@ class Hessian:
         """
         if self.solvers is None:
             return residual
+        if len(self.solvers) == 1 and not self.is_joint:
+            return self.solvers[0](residual)
         if not self.is_joint:
             rows = zip(self.solvers, residual.reshape(len(self.solvers), -1), strict=True)
             return np.concatenate([solve(row) for solve, row in rows])
@@ -215,6 +218,8 @@ class Hessian:
         """
         if self.blocks is None or self.solvers is None or self.is_joint:
             return np.zeros(len(gradient))
+        if len(self.solvers) == 1:
+            return gradient - self.blocks[0] @ direction - self.damping * direction
         blocks = self.blocks * (len(self.solvers) // len(self.blocks))
         directions = direction.reshape(len(blocks), -1)
         images = [block @ row for block, row in zip(blocks, directions, strict=True)]

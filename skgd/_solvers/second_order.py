@@ -91,7 +91,7 @@ def _leave_plateau(objective, solution, solver, history):
 
     Where few rows are far longer than the others, Newton's method crosses plateaus that look like
     the minimum: along those rows nothing else is seen until the loss has no curvature there. A
-    bound takes what a step takes.
+    bound takes what a step takes, or nothing where that of the last step is good enough.
     """
     if objective.loss.constant_hessian or not duality_gap.knows_conjugate(objective.loss):
         return solution
@@ -101,14 +101,11 @@ def _leave_plateau(objective, solution, solver, history):
     if not cheap and not (known and hessian.is_exact):
         return solution
     start_value = float(objective.metric.unit @ history.baseline.objectives)
-    bound = duality_gap.LowerBound(objective)
-    x, value = solution.x, objective.at(solution.x).value + objective.nonsmooth_value(solution.x)
-    if solver.whole_step is not None and known:
-        # What the last step tells takes no other one.
+    bound, x = duality_gap.LowerBound(objective), solution.x
+    if known and solver.whole_step is not None:
         bound.improve(hessian.dual_point(solver.whole_step), np.abs(x).reshape(objective.shape))
-        gap = value - float(bound.units @ (bound.lower - bound.rounding))
-        if gap <= max(history.tol**2, Auto.no_plateau) * (start_value - value):
-            bound.is_tight = True
+        bound.is_tight = _is_near(bound, objective, x, history, start_value)
+        if bound.is_tight:
             return Solution(x, lower_bound=bound)
     share = max(Auto.left * history.tol**2, Auto.no_plateau)
     observe = duality_gap.observer(
@@ -122,3 +119,10 @@ def _leave_plateau(objective, solution, solver, history):
         x = train_full_batch(solver, objective, x, history, ignores_tol=True)
         history.finish(Stop.TOL)
     return Solution(x, lower_bound=bound)
+
+
+def _is_near(bound, objective, x, history, start_value):
+    """Tell whether a bound on the minimum is as near as `tol` lets the descent end."""
+    value = objective.at(x).value + objective.nonsmooth_value(x)
+    gap = value - float(bound.units @ (bound.lower - bound.rounding))
+    return gap <= max(history.tol**2, Auto.no_plateau) * (start_value - value)

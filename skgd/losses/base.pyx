@@ -153,8 +153,9 @@ cdef class PythonLossRule(LossRule):
 
 def weighted_mean(y, sample_weight):
     """Return the weighted mean of each column, as `numpy.average` does in five times as long."""
-    weights = np.asarray(sample_weight)
-    return (np.asarray(y) * weights[:, None]).sum(axis=0) / weights.sum()
+    columns, weights = np.asarray(y), np.asarray(sample_weight)
+    shape = (-1,) + (1,) * (columns.ndim - 1)
+    return (columns * weights.reshape(shape)).sum(axis=0) / weights.sum()
 
 
 def _least_constant(rule, column, sample_weight):

@@ -11,7 +11,7 @@ from sklearn.datasets import load_iris
 
 from skgd import GDClassifier, GDRegressor
 from skgd._problem import Problem, problem
-from skgd.losses import LogLoss, SquaredHinge
+from skgd.losses import LogLoss, SquaredError, SquaredHinge
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.normal(size=(60, 4))
@@ -81,3 +81,16 @@ def test_a_softmax_on_a_memory_map_keeps_no_number_of_each_row_and_output(tmp_pa
         assert model.fit(X, y).converged_, model.stop_reason_
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("make", [np.asarray, np.asfortranarray, np.float32])
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_sums_of_products_do_not_lose_what_is_far_from_zero(make, weights):
+    far, values = np.round(X, 2) + 2.0**14, GENERATOR.normal(size=(60, 1))
+    rows, mean = make(far), far.mean(axis=0)
+    asked = Problem(rows, X[:, :1].copy(), weights, SquaredError(), 1)
+    sums, sizes = asked.dual_point(values).weighted_sums(mean, with_sizes=True)
+    s = np.ones(60) if weights is None else weights
+    terms = (s / s.sum())[:, None] * values * (rows.astype(float) - mean)
+    np.testing.assert_allclose(sums[0, :4], terms.sum(axis=0), atol=1e-15)
+    np.testing.assert_allclose(sizes[0, :4], np.abs(terms).sum(axis=0), rtol=1e-13)

@@ -10,6 +10,7 @@ from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
 
 from skgd import GDClassifier, GDRegressor, losses
 from skgd._engine import value_and_gradient
+from skgd._problem.expansion import Expansion
 from skgd._solvers.costs import Gap
 from skgd.losses import (
     AbsoluteError,
@@ -299,3 +300,37 @@ def test_a_duality_gap_at_rounding_looks_at_few_points(monkeypatch):
     y = model.predict(X)
     assert model.fit(X, y, sample_weight=np.ones(300)).optimality_ < 1e-10
     assert len(calls) < 60
+
+
+def counted_hessians(monkeypatch):
+    """Return a list that gets an item for each Hessian that is computed."""
+    made, compute = [], Expansion.output_hessians
+    monkeypatch.setattr(
+        Expansion, "output_hessians", lambda *args: made.append(1) or compute(*args)
+    )
+    return made
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+def test_the_bound_of_squared_errors_takes_no_second_gram_matrix(monkeypatch, penalty, dtype):
+    made, A = counted_hessians(monkeypatch), X.astype(dtype)
+    model = GDRegressor(penalty=penalty, alpha=2.0, l1_ratio=0.5).fit(A, Y)
+    assert len(made) == 1
+    coef, intercept, A = (part.astype(float) for part in (model.coef_, model.intercept_, A))
+    terms = A, Y, np.ones(len(Y)), 2.0, 1.0 if penalty == "l1" else 0.5
+    minimum = least(SquaredError(), *terms, True)
+    value = objective(SquaredError(), coef, intercept, *terms)
+    assert value - minimum <= model.optimality_ + 1e-12 * minimum
+    assert model.optimality_ <= (1e-12 if dtype is np.float64 else 1e-7) * minimum
+
+
+@pytest.mark.parametrize("penalty", [None, "l2", "l1"])
+def test_the_bound_of_the_last_newton_step_is_enough(monkeypatch, penalty):
+    made = counted_hessians(monkeypatch)
+    model = GDClassifier(penalty=penalty, alpha=0.01).fit(CANCER_X, CANCER)
+    assert len(made) == model.n_iter_
+    closest = GDClassifier(penalty=penalty, alpha=0.01, tol=1e-12).fit(CANCER_X, CANCER)
+    value, minimum = (each.history_["objective"][-1] for each in (model, closest))
+    assert value - minimum <= model.optimality_ + 1e-15
+    assert model.optimality_ <= 1e-8 * value

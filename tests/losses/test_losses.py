@@ -8,7 +8,7 @@ from sklearn import metrics
 from sklearn.base import clone
 
 from skgd import GDClassifier, GDRegressor, losses
-from skgd.losses import Huber, LogLoss, Poisson, by_name
+from skgd.losses import Huber, LogLoss, Poisson, SquaredError, by_name
 
 every_loss = pytest.mark.parametrize("loss", PUBLIC + SMOOTHED, ids=repr)
 public_loss = pytest.mark.parametrize("loss", PUBLIC, ids=repr)
@@ -96,6 +96,15 @@ def test_the_methods_for_matrices_do_not_take_vectors(loss):
 def test_the_best_constant_does_not_take_a_vector_of_targets(loss):
     with pytest.raises((ValueError, TypeError, IndexError)):
         loss.best_constant(np.ones(3), np.ones(3))
+
+
+@pytest.mark.parametrize("loss, link", [(SquaredError(), np.asarray), (Poisson(), np.log)])
+def test_the_best_constant_is_the_weighted_mean_of_each_column(loss, link):
+    rng = np.random.default_rng(0)
+    y, weights = rng.random((9, 2)), rng.random(9)
+    expected = link(np.average(y, axis=0, weights=weights))
+    np.testing.assert_allclose(loss.best_constant(y, weights), expected, rtol=1e-15)
+    np.testing.assert_allclose(loss.best_constant(y[:, 0], weights), expected[0], rtol=1e-15)
 
 
 # ---- values from elsewhere ----------------------------------------------------------------------
