@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils import check_random_state
 
-from skgd._fit.alpha_path import falling_alphas
+from skgd._fit.alphas import tried_alphas
 from skgd._fit.build_objective import build_objective
 from skgd._fit.run import Run
 from skgd._fit.state import FitState
@@ -98,7 +98,7 @@ def _choose(settings, targets, sample):
             "alpha='auto' with 1 sample of a weight above 0, which cannot be left out: pass more "
             "rows, or a number for alpha."
         )
-    alphas = falling_alphas(run)
+    alphas = tried_alphas(run)
     choice = _by_leaving_one_out(run, alphas) if leave_one_out.suits(run.objective) else None
     return _by_folds(solved, targets, sample, alphas) if choice is None else choice
 

@@ -6,12 +6,12 @@ from sklearn.pipeline import Pipeline
 
 from skgd._estimators.base import BaseGD
 from skgd._estimators.inputs import check_data
+from skgd._fit.alphas import check_sequence, falling_alphas
 from skgd._fit.run import Run
 from skgd._fit.sample import Sample
 from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
 from skgd._fit.targets import learn_targets
-from skgd._path.alphas import check_sequence, falling_alphas
 from skgd._utils.checks import check_weights, shown
 
 __all__ = ["alpha_sequence"]

@@ -1,4 +1,4 @@
-"""The values of alpha that a path goes through, for an objective.
+"""The values of alpha that a path goes through: a search's, and those of ``alpha="auto"``.
 
 Where a penalty empties a model, the largest alpha is the smallest one for which all coefficients
 are 0. With g the slope of the mean loss at the best constant model and alpha times the penalty's
@@ -7,11 +7,13 @@ proximal operator, that is
     min {alpha : prox_alpha(-g) = 0},    max_j |g_j| / (l1_ratio v_j) for l1 and the elastic net
 
 and the others follow in equal ratios. With l2 no alpha empties a model. Its coefficients are shrunk
-where alpha reaches the curvatures ``h_j = c var_j / v_j`` of the mean loss, so the alphas go, in
-equal ratios too, from where uncorrelated columns would have few degrees of freedom to where they
-would have nearly all:
+where alpha reaches the curvatures ``h_j = c var_j / v_j`` of the mean loss, so the alphas go from
+where uncorrelated columns would have few degrees of freedom to where they would have nearly all:
 
     df(alpha) = mean_j h_j / (h_j + alpha)
+
+A search goes in equal ratios there, too; ``alpha="auto"``, which tries fewer, by equal distances of
+the log odds of df.
 
 References
 ----------
@@ -21,14 +23,16 @@ Hastie, Tibshirani and Friedman, The elements of statistical learning, 2009, sec
 """
 
 import numpy as np
+from scipy.special import expit, logit
 
 from skgd._utils.checks import check_count, is_number
 from skgd._utils.names import shown
 
-# Alphas of a path, and the smallest one as a share of the largest, where a penalty empties a model.
-N_SPARSE, RATIO = 100, 1e-3
-# The same for l2, and its degrees of freedom at the ends.
-N_SMOOTH, FEWEST, MISSING = 20, 1e-3, 1e-5
+# Alphas of a path where a penalty empties a model, of a search and of "auto"; and the smallest one
+# as a share of the largest.
+N_SPARSE, N_SPARSE_AUTO, RATIO = 100, 30, 1e-3
+# Alphas for l2, the degrees of freedom at one end, and those that are missing at the other.
+N_SMOOTH, FEWEST, MISSING, MISSING_AUTO = 20, 1e-3, 1e-5, 1e-6
 # How near the smallest alpha of an empty model is found.
 NEAR = 1e-9
 # An alpha that leaves no coefficient which it can empty.
@@ -58,8 +62,33 @@ def falling_alphas(run, n=None, ratio=None):
     largest = smallest_empty(run)
     if largest is not None:
         return geometric(largest, ratio or RATIO, n or N_SPARSE)
-    largest, smallest = by_degrees_of_freedom(relative_curvatures(run))
+    curvatures = relative_curvatures(run)
+    if not curvatures.size:
+        raise ValueError(
+            f"penalty={shown(run.settings.named_penalty)}: alpha has no effect on it; pass "
+            "penalty='l2', 'l1' or 'elasticnet'."
+        )
+    largest, smallest = by_degrees_of_freedom(curvatures)
     return geometric(largest, ratio or smallest / largest, n or N_SMOOTH)
+
+
+def tried_alphas(run):
+    """Return the alphas that ``alpha="auto"`` tries first, in falling order.
+
+    Parameters
+    ----------
+    run : Run
+        Of the rows, with a penalty; its own alpha does not matter.
+    """
+    largest = smallest_empty(run)
+    if largest is not None:
+        return geometric(largest, RATIO, N_SPARSE_AUTO)
+    curvatures = relative_curvatures(run)
+    grid, kept, lost = _degrees_of_freedom(
+        curvatures if curvatures.size else np.ones(1), MISSING_AUTO
+    )
+    odds, wanted = np.log(kept) - np.log(lost), (logit(FEWEST), -logit(MISSING_AUTO))
+    return np.exp(np.interp(np.linspace(*wanted, N_SMOOTH), odds[::-1], grid[::-1]))
 
 
 def check_sequence(n, ratio):
@@ -139,23 +168,21 @@ def relative_curvatures(run):
     variance = run.state.moments.variance(about_mean=fits)
     weights = np.broadcast_to(np.asarray(run.settings.penalty.curvature(d), dtype=float), (d,))
     penalised = weights > 0
-    if not penalised.any():
-        raise ValueError(
-            f"penalty={shown(run.settings.named_penalty)}: alpha has no effect on it; pass "
-            "penalty='l2', 'l1' or 'elasticnet'."
-        )
     curvatures = run.objective.smoothness[:, None] * variance[penalised] / weights[penalised]
-    curvatures = curvatures[np.isfinite(curvatures) & (curvatures > 0)]
-    return curvatures if curvatures.size else np.ones(1)
+    known = curvatures[np.isfinite(curvatures) & (curvatures > 0)]
+    return known if known.size or not penalised.any() else np.ones(1)
 
 
 def by_degrees_of_freedom(curvatures):
     """Return the alphas at which few degrees of freedom are left, and at which few are lost."""
+    grid, kept, lost = _degrees_of_freedom(curvatures, MISSING)
+    return np.exp(np.interp(-FEWEST, -kept, grid)), np.exp(np.interp(MISSING, lost, grid))
+
+
+def _degrees_of_freedom(curvatures, missing):
+    """Return logarithms of alphas, and the shares of the degrees of freedom kept and lost there."""
     logs = np.log(curvatures)
     if len(logs) > QUANTILES:
         logs = np.quantile(logs, np.linspace(0, 1, QUANTILES))
-    grid = np.linspace(logs.min() + np.log(MISSING) - 1, logs.max() - np.log(FEWEST) + 1, GRID)
-    distance = logs - grid[:, None]
-    kept, lost = 1.0 / (1.0 + np.exp(-distance)), 1.0 / (1.0 + np.exp(distance))
-    largest = np.interp(-FEWEST, -kept.mean(axis=1), grid)
-    return np.exp(largest), np.exp(np.interp(MISSING, lost.mean(axis=1), grid))
+    grid = np.linspace(logs.min() + np.log(missing) - 1, logs.max() - np.log(FEWEST) + 1, GRID)
+    return grid, expit(logs - grid[:, None]).mean(axis=1), expit(grid[:, None] - logs).mean(axis=1)
