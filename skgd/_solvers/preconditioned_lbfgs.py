@@ -28,6 +28,7 @@ import numpy as np
 from skgd._solvers.costs import PreconditionedLBFGS as Limits
 from skgd._solvers.costs import factorised_size, hessian_passes
 from skgd._solvers.newton import QuasiNewtonPairs, evaluate, line_search
+from skgd._solvers.warm_start import decrease_left
 from skgd._utils.linalg import one_thread, solver
 from skgd.optimizers import FullBatchOptimizer
 
@@ -102,19 +103,10 @@ class _Tail:
 
     def decrement(self, value, least):
         """Return twice the decrease that is left, and at least so much."""
-        values = self.values
-        values.append(value)
-        size = min(Limits.window, (len(values) - 1) // 2)
-        if size < 2:
-            return least
-        last, before = values[-1 - size] - value, values[-1 - 2 * size] - values[-1 - size]
-        if not 0.0 < last < before:
-            self.n_slow = 0
-            return max(least, last)
-        left = last * last / (before - last)
-        distance = np.log(max(left / (Limits.enough * values[0]), 1.0))
-        is_slow = size * distance > self.newton * np.log(before / last)
-        self.n_slow = self.n_slow + 1 if is_slow else 0
+        self.values.append(value)
+        left, rate = decrease_left(self.values, Limits.window)
+        distance = np.log(max(left / (Limits.enough * self.values[0]), 1.0))
+        self.n_slow = self.n_slow + 1 if 0.0 < rate * self.newton < distance else 0
         return max(least, 2.0 * left)
 
 

@@ -87,6 +87,7 @@ def _warm_start(newton, objective, x, history, reported):
         x = train_full_batch(
             start, objective, x, history, reported=reported, enough=LBFGSStart.near
         )
+        newton.decrement = start.decrement
         newton.products_first = not (start.is_slow and is_factorised_cheaply(objective))
     return x
 
