@@ -280,6 +280,9 @@ class BlockExpansion:
     def output_hessians(self, mean, scale, n_outputs):
         return self._mean("output_hessians", mean, scale, n_outputs)[0]
 
+    def mean_output_hessian(self, mean, scale):
+        return self._mean("mean_output_hessian", mean, scale)[0]
+
     def softmax_hessian(self, mean, scale):
         return self._mean("softmax_hessian", mean, scale)
 

@@ -17,7 +17,7 @@ from scipy import sparse
 from skgd._engine import DataTerm, rows_of, value_and_gradient
 from skgd._problem.dual_point import DualPoint
 from skgd._problem.row_products import scale_rows
-from skgd._problem.scaled_rows import centred_squares, margins_of, row_blocks, weighted_gram
+from skgd._problem.scaled_rows import centred_squares, gram_blocks, margins_of, weighted_gram
 
 
 class Expansion:
@@ -78,7 +78,7 @@ class Expansion:
         coordinates times each factor, side by side; it holds until the next call.
         """
         problem, p = self.problem, len(scale)
-        parts = row_blocks(problem.n, k * p)
+        parts = gram_blocks(problem.n, k * p)
         buffer = np.empty((parts[0].stop, k * p))
         for part in parts:
             block = problem.X[part]
@@ -106,6 +106,22 @@ class Expansion:
             second = self.hessian_diagonals(part)
             for c in range(n_outputs):
                 result[c] += weighted_gram(weighted, share * second[:, c])
+        return result
+
+    def mean_output_hessian(self, mean, scale):
+        """Return one matrix that stands for the Hessian of each output of a softmax.
+
+        The Hessian in the margins is 0 along an equal change of all outputs. Here it is its mean
+        eigenvalue along the others, ``sum_c p_c (1 - p_c) / (k - 1)``.
+
+        Returns
+        -------
+        array of shape (n_parameters, n_parameters)
+        """
+        result = np.zeros((len(scale), len(scale)))
+        for part, share, weighted in self.blocks(mean, scale):
+            second = self.hessian_diagonals(part).sum(axis=1) / (self.problem.k - 1)
+            result += weighted_gram(weighted, share * second)
         return result
 
     def softmax_hessian(self, mean, scale):

@@ -10,6 +10,10 @@ from skgd._engine import SingleRows, rows_of
 
 # Numbers of X that are copied at a time: 1 MB, which stays in the second-level cache.
 BLOCK = 2**17
+# Rows of a block of which a Gram matrix is made, where they are more, and the numbers that they may
+# have: a product of fewer rows takes no longer than to add it up. CPU time of a Hessian on
+# 4000 x 1500: 0.63 s without this, 0.40 s with 256, 0.32 s with 512, 0.34 s with 1024.
+GRAM_ROWS, GRAM_BLOCK = 512, 2**20
 
 
 class ScaledRows:
@@ -65,6 +69,12 @@ class ScaledRows:
 def row_blocks(n_rows, n_features):
     """Return slices of rows whose dense copy stays in cache."""
     step = max(64, BLOCK // n_features)
+    return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
+
+
+def gram_blocks(n_rows, n_features):
+    """Return slices of rows for sums of their Gram matrices."""
+    step = max(64, BLOCK // n_features, min(GRAM_ROWS, GRAM_BLOCK // n_features))
     return [slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step)]
 
 

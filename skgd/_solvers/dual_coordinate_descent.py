@@ -65,12 +65,12 @@ def suits(objective):
 def cost(objective):
     """Return about how many multiplications the descent takes.
 
-    If rows are fewer than columns, they are nearly orthogonal. Otherwise the sweeps grow with the
-    share of its box that a dual variable needs for a change of its own margin by 1.
+    If rows are fewer than columns, the margins can be moved one by one. Otherwise the sweeps grow
+    with the share of its box that a dual variable needs for a change of its own margin by 1.
     """
     problem = objective.problem
     sweeps = Limits.sweeps
-    if 2 * problem.n > problem.d:
+    if problem.n > problem.d:
         relative = relative_variances(objective).sum()
         sweeps += Limits.sweeps_per_hardness * float(relative) / problem.n
     return sweeps * _work_of_pass(problem)

@@ -17,6 +17,8 @@ Nocedal and Wright, Numerical Optimization, 2006, chapters 3, 6 and 7.
 Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite functions, 2014.
 """
 
+from collections import deque
+
 from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import NewtonLimits as Limits
 from skgd._solvers.costs import factorised_size
@@ -67,6 +69,8 @@ class Newton(FullBatchOptimizer):
     whole_step : array of shape (n_parameters,) or None
         The last step, where it went to the minimum of the model with an exact Hessian, the last
         one.
+    decrement : float or None
+        How far the minimum is from the start of a descent, where that is known.
     misses_null_space : bool
         Whether a descent ended where the objective falls in the null space of its Hessian.
     """
@@ -75,7 +79,7 @@ class Newton(FullBatchOptimizer):
         self.observe = observe
         self.gradually = gradually
         self.products_first = products_first
-        self.hessian = self.whole_step = None
+        self.hessian = self.whole_step = self.decrement = None
         self.misses_null_space = False
 
     def solve(self, objective, x, monitor):
@@ -115,7 +119,8 @@ class _Iteration:
         self.newton, self.objective, self.penalty = newton, objective, penalty
         self.hessian, self.pairs, self.damping = newton.hessian, QuasiNewtonPairs(), 0.0
         # Its systems know nothing of a non-smooth penalty.
-        self.is_reused, self.decrement = newton.hessian is not None and penalty is None, None
+        self.is_reused = newton.hessian is not None and penalty is None
+        self.decrement = newton.decrement
         self.first = float(gradient @ gradient)
 
     def take(self, x, value, gradient):
@@ -219,13 +224,18 @@ class QuasiNewtonPairs:
 
     Pairs of a step and the change of the gradient along it update the inverse as in L-BFGS.
 
+    Parameters
+    ----------
+    most : int or None, default=None
+        The pairs that are kept, the last ones; None for all.
+
     References
     ----------
     Nocedal, Updating quasi-Newton matrices with limited storage, 1980.
     """
 
-    def __init__(self):
-        self.pairs = []
+    def __init__(self, most=None):
+        self.pairs = deque(maxlen=most)
 
     def add(self, step, change):
         """Take in by how much a step has changed the gradient."""

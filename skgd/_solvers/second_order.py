@@ -10,7 +10,7 @@ import numpy as np
 from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
 from skgd._objective.smoothing import smoothing_path
-from skgd._solvers import duality_gap, newton
+from skgd._solvers import duality_gap, newton, preconditioned_lbfgs
 from skgd._solvers.costs import (
     Auto,
     Gap,
@@ -21,6 +21,7 @@ from skgd._solvers.costs import (
     passes_per_hessian,
 )
 from skgd._solvers.newton import Newton
+from skgd._solvers.preconditioned_lbfgs import PreconditionedLBFGS
 from skgd._solvers.warm_start import GradientStart, descend_on_subsamples
 from skgd.optimizers import LBFGS
 
@@ -58,6 +59,12 @@ def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None, 
         if history.has_failed:
             return Solution(x)
         history.resume()
+    if not on_path and preconditioned_lbfgs.suits(objective):
+        start = PreconditionedLBFGS()
+        x = train_full_batch(start, objective, x, history, confirm=confirm)
+        if history.stop is not None:
+            return Solution(x)
+        solver.decrement = start.decrement
     x = train_full_batch(
         solver, objective, x, history, reported=reported, enough=enough, confirm=confirm
     )
@@ -77,11 +84,12 @@ def _warm_start(newton, objective, x, history, reported):
     start_value = float(objective.metric.unit @ history.baseline.objectives)
     x, newton.hessian = descend_on_subsamples(objective, x, start_value)
     passes = passes_per_hessian(objective)
-    if newton.hessian is None and passes:
+    if newton.hessian is None and passes and not preconditioned_lbfgs.suits(objective):
         start = GradientStart(passes)
         x = train_full_batch(
             start, objective, x, history, reported=reported, enough=LBFGSStart.near
         )
+        newton.decrement = start.decrement
         newton.products_first = not (start.is_slow and is_factorised_cheaply(objective))
     return x
 

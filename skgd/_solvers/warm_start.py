@@ -7,8 +7,9 @@ steps see all rows.
 By L-BFGS, where a Hessian costs as much as many passes. The squared gradient falls by a rate that
 the last steps show. The start ends as soon as it would not fall far enough, at that rate, within
 the passes that a few Hessians cost; Newton's method then factorises its Hessian, unless that takes
-longer than to compute it. Otherwise it solves its systems by products with the Hessian, as long as
-few of them are enough.
+longer than to compute it. Where the gradient is small, and little decrease is left at the rate of
+the last steps, the start has reached the minimum. Otherwise Newton's method solves its systems by
+products with the Hessian, as long as few of them are enough.
 
 References
 ----------
@@ -86,6 +87,27 @@ def _ends():
     return monitor
 
 
+def decrease_left(values, window):
+    """Return the decrease that is left at the rate of the last steps, and the logarithmic rate.
+
+    It is the last decrease, and the rate 0, where decreases do not become smaller.
+
+    Parameters
+    ----------
+    values : list of float
+        The objective after each step.
+    window : int
+        The steps over which a rate is taken, at most.
+    """
+    window = min(window, (len(values) - 1) // 2)
+    if window < 2:
+        return 0.0, 0.0
+    last, before = values[-1 - window] - values[-1], values[-1 - 2 * window] - values[-1 - window]
+    if not 0.0 < last < before:
+        return max(last, 0.0), 0.0
+    return last * last / (before - last), np.log(before / last) / window
+
+
 class GradientStart(FullBatchOptimizer):
     """L-BFGS as long as it leads on.
 
@@ -98,21 +120,25 @@ class GradientStart(FullBatchOptimizer):
     ----------
     is_slow : bool
         Whether the last descent ended because it would take too many passes.
+    decrement : float or None
+        How far the minimum is from where the last descent ended.
     """
 
     def __init__(self, passes):
-        self.passes, self.is_slow = passes, False
+        self.passes, self.is_slow, self.decrement = passes, False, None
 
     def solve(self, objective, x, monitor):
         first = objective.passes
         most = min(Limits.hessians * self.passes, Limits.most_passes)
-        squares = []
+        squares, values = [], []
 
         def ends(x, value, gradient, length):
             squares.append(float(gradient @ gradient))
+            values.append(value)
             used = objective.passes - first
             self.is_slow = used + self._passes_left(squares, used) > most
-            return monitor(x, value, gradient, length) or self.is_slow
+            self.decrement = max(squares[-1], 2.0 * decrease_left(values, Limits.steps)[0])
+            return monitor(x, value, gradient, length, self.decrement) or self.is_slow
 
         return LBFGS().solve(objective, x, ends)
 

@@ -55,7 +55,7 @@ def damped(hessian, damping):
 
 
 def solver(hessian):
-    """Return the function that solves systems with a Hessian.
+    """Return the function that solves systems with a Hessian: one, or one a row.
 
     Directions without curvature are left alone: along them the gradient is only rounding.
     """
@@ -64,8 +64,8 @@ def solver(hessian):
         return _live_solver(hessian, live)
     scale, factor, (values, vectors) = _factorised(hessian)
     if factor is not None:
-        return lambda row: scale * lapack.dpotrs(factor, scale * row, lower=1)[0]
-    return lambda row: scale * (vectors @ (((scale * row) @ vectors) / values))
+        return lambda rows: scale * lapack.dpotrs(factor, (scale * rows).T, lower=1)[0].T
+    return lambda rows: scale * ((((scale * rows) @ vectors) / values) @ vectors.T)
 
 
 def inverse_root(hessian):
@@ -104,9 +104,9 @@ def _live_solver(hessian, live):
         return np.zeros_like
     solve = solver(hessian[np.ix_(columns, columns)])
 
-    def solve_live(row):
-        result = np.zeros(row.shape)
-        result[columns] = solve(row[columns])
+    def solve_live(rows):
+        result = np.zeros(rows.shape)
+        result[..., columns] = solve(rows[..., columns])
         return result
 
     return solve_live

@@ -63,6 +63,7 @@ def answers(problem, k, task):
         *problem.losses_and_gradients(coef, intercept),
         problem.losses(coef, intercept, np.arange(10, 50)),
         *expansion.output_hessians(MEAN, SCALE, k), *expansion.hessian_diagonal(MEAN),
+        expansion.mean_output_hessian(MEAN, SCALE) if k > 1 else 0.0,
         *expansion.product(coef[::-1].copy(), intercept), *dual.moments(),
         *dual.weighted_sums(MEAN, with_sizes=True), *dual.conjugates(),
         *dual.scaled(0.5).conjugates(), dual.is_feasible(), dual.scaled(100.0).is_feasible(),

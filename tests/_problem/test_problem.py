@@ -27,6 +27,7 @@ def answers(loss, weights, make):
     dual = expansion.dual_point(0.1 * COEF, INTERCEPT)
     found = [
         *expansion.output_hessians(MEAN, SCALE, 3), *expansion.hessian_diagonal(MEAN),
+        expansion.mean_output_hessian(MEAN, SCALE),
         *expansion.product(COEF[::-1].copy(), INTERCEPT), *dual.moments(),
         *dual.scaled(0.5).conjugates(),
         *dual.weighted_sums(MEAN, with_sizes=True),

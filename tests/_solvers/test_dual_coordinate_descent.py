@@ -154,6 +154,18 @@ def test_the_gradient_of_the_squared_hinge_vanishes(fit_intercept):
         assert 0 <= model.optimality_ <= 1e-10
 
 
+def test_nearly_as_many_rows_as_columns_take_few_passes():
+    """Newton's method takes 155: the rows with a loss change with each step."""
+    generator = np.random.default_rng(0)
+    A = generator.normal(size=(280, 300))
+    y = A[:, :20] @ generator.normal(size=20) + generator.normal(size=280) > 0.0
+    alpha, signs = 1e-4, np.where(y, 1.0, -1.0)
+    model = GDClassifier("squared_hinge", alpha=alpha, tol=1e-5).fit(A, y)
+    slopes = -2.0 * signs * np.maximum(0.0, 1.0 - signs * model.decision_function(A)) / len(A)
+    assert_allclose(A.T @ slopes + alpha * model.coef_[0], 0.0, atol=1e-5)
+    assert model.history_["passes"][-1] <= 125
+
+
 @pytest.mark.parametrize("alpha", [1e-8, 1e5])
 @every_loss
 def test_any_alpha_ends_at_its_minimum(name, alpha):

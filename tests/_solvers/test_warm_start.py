@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.signal import lfilter
+from sklearn.linear_model import LogisticRegression
 
 from skgd import GDClassifier, GDRegressor
 from skgd._solvers import second_order, warm_start
@@ -85,3 +87,20 @@ def test_a_sample_that_misleads_is_forgotten(monkeypatch):
         expected = GDClassifier(tol=1e-10).fit(X, y)
     assert model.n_iter_ == expected.n_iter_
     assert_array_equal(model.coef_, expected.coef_)
+
+
+def test_gradients_end_where_little_decrease_is_left():
+    """Where the gradient alone is below `tol`, 1e-6 of the decrease is missing."""
+    generator = np.random.default_rng(0)
+    X = lfilter([0.8], [1.0, -0.6], generator.normal(size=(2000, 400)), axis=1)
+    y = X @ generator.normal(size=400) > 0.5 * generator.normal(size=2000)
+    alpha, signs = 1e-4, np.where(y, 1.0, -1.0)
+    exact = LogisticRegression(C=1 / (2000 * alpha), solver="newton-cholesky", tol=1e-7)
+
+    def objective(model):
+        margins = signs * model.decision_function(X)
+        return np.logaddexp(0.0, -margins).mean() + 0.5 * alpha * (model.coef_**2).sum()
+
+    fitted, least = GDClassifier(alpha=alpha).fit(X, y), objective(exact.fit(X, y))
+    assert objective(fitted) - least <= 5e-8 * (np.log(2.0) - least)
+    assert fitted.history_["passes"][-1] <= 100
