@@ -40,14 +40,6 @@ SKGD_INLINE void skgd_prefetch_queued(skgd_prefetch_queue *queue)
 #define SKGD_ONE_BY_ONE (void)0
 #endif
 
-/* What single sparse rows need of a column lies together: its coefficients of k outputs, the total of the
-   rates up to which they have decayed, and their squared scales in the metric, a. A record is 32 bytes or
-   whole cache lines long. */
-SKGD_INLINE ptrdiff_t skgd_record_size(ptrdiff_t k)
-{
-    return k == 1 ? 4 : (2 * k + 1 + SKGD_LANES - 1) / SKGD_LANES * SKGD_LANES;
-}
-
 /* Columns whose parameters are updated while they are in the nearest cache. */
 #define SKGD_TILE 512
 
@@ -57,22 +49,19 @@ SKGD_INLINE ptrdiff_t skgd_record_size(ptrdiff_t k)
    turn, so that no sum waits for the one before. */
 #define SKGD_PARTS 8
 
-/* What the moments of a column of sparse rows sum up about a first mean, on one cache line: squared
-   deviations, the weight of the stored numbers, and what they leave of the mean. */
+/* What the moments of a column need of its stored numbers, on one cache line: their weight, and the sums
+   of their deviations from the first one and of the squares of these. The first one is no more than
+   sqrt(n) standard deviations from the mean. */
 typedef struct {
-    double mean, deviation, stored, left;
+    double origin, weight, first, second;
 } skgd_column_sums;
 
 /* What is done with rows whose numbers and column numbers are of one type each. */
 typedef struct {
     double (*dot)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *);
     void (*add)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, double *);
-    void (*spread)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, skgd_column_sums *);
-    void (*gather)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
-                   double, double, double *, double *, double *);
-    void (*products)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *, double *);
-    void (*scatter)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, double *, double,
-                    const double *, const double *);
+    void (*spread)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, double,
+                   skgd_column_sums *);
     void (*fetch)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *);
     void (*margins)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
                     double *);

@@ -18,22 +18,14 @@ cdef extern from "rows.h" nogil:
         const Py_ssize_t* row
         Py_ssize_t n, pace
     ctypedef struct skgd_column_sums:
-        double mean, deviation, stored, left
+        double origin, weight, first, second
     ctypedef struct skgd_csr_kernels:
         double (*dot)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                       const double* w) noexcept nogil
         void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop, double c,
                     double* g) noexcept nogil
         void (*spread)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                       double weight, skgd_column_sums* sums) noexcept nogil
-        void (*gather)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                       Py_ssize_t k, const double* record, double total, double l2, double* w,
-                       double* since, double* z) noexcept nogil
-        void (*products)(const void* x, Py_ssize_t start, Py_ssize_t m, Py_ssize_t k,
-                         const double* w, double* z) noexcept nogil
-        void (*scatter)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                        Py_ssize_t k, double* record, double total, const double* step,
-                        const double* w) noexcept nogil
+                       Py_ssize_t end, double weight, skgd_column_sums* sums) noexcept nogil
         void (*fetch)(const void* column, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t k,
                       const double* w) noexcept nogil
         void (*margins)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,

@@ -248,7 +248,7 @@ cdef class SparseRows(Rows):
         cdef double* v = writeable_floats(deviation, (self.d,))
         cdef const double* s = checked_weights(self, weights, start, stop)
         cdef Py_ssize_t i, j
-        cdef double absent, weight = 0.0
+        cdef double change, stored_mean, row_weight, weight = 0.0
         cdef skgd_column_sums* sum
         # On whole cache lines.
         scratch = np.zeros(4 * self.d + SKGD_LANES)
@@ -259,22 +259,25 @@ cdef class SparseRows(Rows):
         mean[:] = deviation[:] = 0.0
         with nogil:
             for i in range(start, stop):
-                weight += s[i] if s != NULL else 1.0
-                self.kernels.add(self.data, self.indices, self.start(i), self.start(i + 1),
-                                 s[i] if s != NULL else 1.0, m)
-            for j in range(self.d):
-                sums[j].mean = m[j] / weight if weight > 0.0 else 0.0
-            for i in range(start, stop):
+                row_weight = s[i] if s != NULL else 1.0
+                if row_weight == 0.0:
+                    continue
+                weight += row_weight
                 self.kernels.spread(self.data, self.indices, self.start(i), self.start(i + 1),
-                                    s[i] if s != NULL else 1.0, sums)
+                                    self.start(stop), row_weight, sums)
             for j in range(self.d):
                 sum = sums + j
-                absent = max(weight - sum.stored, 0.0)
-                # The rounding of a long sum is more than a constant column may have.
-                sum.left = (sum.left - absent * sum.mean) / weight if weight > 0.0 else 0.0
-                v[j] = sum.deviation + absent * sum.mean * sum.mean
-                v[j] = max(v[j] - weight * sum.left * sum.left, 0.0)
-                m[j] = sum.mean + sum.left
+                if sum.weight == 0.0:
+                    continue
+                # About the mean of what is stored, and then about that of all with the zeros.
+                change = sum.first / sum.weight
+                stored_mean = sum.origin + change
+                m[j] = stored_mean * (sum.weight / weight)
+                v[j] = sum.second - sum.first * change
+                # Not by max(), which would lose what is not a number.
+                v[j] = 0.0 if v[j] < 0.0 else v[j]
+                if sum.weight < weight:
+                    v[j] += stored_mean * m[j] * (weight - sum.weight)
         return weight
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:

@@ -4,8 +4,9 @@
 For rules whose step is the rate times the gradient, ``w -= rate A (dz x + l2 w)`` with A the
 squared scales of the metric. Dense rows are pipelined: the coefficients stay one step behind, so
 that a step waits only for the loss of the one before. Sparse rows touch the coefficients of
-their own columns alone, in O(nnz): a common factor carries the l2 decay of all coefficients, or a
-coefficient catches up with decay and l1 threshold when a row next needs it.
+their own columns alone, in O(nnz). The l2 decay is one factor for all coefficients, or in a metric
+``exp(-A sum of rates)``, which every coefficient lacks until a row needs it. With a threshold of
+l1 or bounds, each column remembers up to when it has seen the penalty.
 """
 
 import numpy as np
@@ -19,9 +20,6 @@ from skgd._engine.rows cimport (
     PREFETCH_DISTANCE, SKGD_LANES, DenseRows, SparseRows, Workspace
 )
 
-cdef extern from "rows.h" nogil:
-    Py_ssize_t skgd_record_size(Py_ssize_t k)
-
 cdef extern from "steps.h" nogil:
     void skgd_step_behind_plain(
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
@@ -31,10 +29,21 @@ cdef extern from "steps.h" nogil:
         Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
         double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
         Py_ssize_t size, Py_ssize_t last)
-    void skgd_record(Py_ssize_t d, Py_ssize_t k, const double* u, Py_ssize_t p,
-                     const double* inverse, const double* unit, double* record)
-    void skgd_settle(Py_ssize_t d, Py_ssize_t k, const double* record, double total, double l2,
-                     double* w, Py_ssize_t p, double* since)
+
+cdef extern from "sparse_steps.h" nogil:
+    const double SKGD_SHORT_EXPONENT
+    const skgd_step_kernels skgd_steps[2][2]
+    Py_ssize_t skgd_record_size(Py_ssize_t numbers)
+    double skgd_decayed_records(Py_ssize_t d, Py_ssize_t k, const double* u, Py_ssize_t p,
+                                const double* inverse, const double* unit, double* record)
+    void skgd_settle_decay(Py_ssize_t d, Py_ssize_t k, double decay, double largest,
+                           double* record)
+    Py_ssize_t skgd_lazy_size(Py_ssize_t k, bint scaled)
+    void skgd_lazy_records(Py_ssize_t d, Py_ssize_t k, bint scaled, const double* u, Py_ssize_t p,
+                           const double* inverse, const double* unit, double* record)
+    void skgd_settle_lazy(Py_ssize_t d, Py_ssize_t k, bint scaled, const double* record,
+                          double total, double l2, double alpha, double* w, Py_ssize_t p,
+                          double* threshold)
 
 cdef extern from "transpose.h" nogil:
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
@@ -43,6 +52,12 @@ cdef extern from "transpose.h" nogil:
 ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, double, double,
                                double, double*, double*, double*, const char*, Py_ssize_t,
                                Py_ssize_t) noexcept nogil
+
+# A common decay is settled beyond this exponent, far from overflow; or where exponents are no
+# longer short, after steps that took this many times the work.
+cdef enum:
+    LARGEST_EXPONENT = 300
+    SETTLED_WORK = 4
 
 
 cdef bint takes_single_rows(Parameters parameters) except -1:
@@ -158,32 +173,24 @@ cdef class SparseRowSteps:
     def __init__(self, Parameters parameters not None, double weight_scale):
         self.problem, self.parameters = parameters.problem, parameters
         self.rows, self.weight_scale = parameters.problem.rows, weight_scale
+        self.kernels = &skgd_steps[self.rows.itemsize == sizeof(float)][self.rows.wide]
 
     cdef int run(self, const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate) except -1:
         """Take one step along the gradient of each row."""
         cdef Parameters q = self.parameters
         cdef DataTerm problem = self.problem
         cdef SparseRows rows = self.rows
-        cdef Py_ssize_t j, c, size = rows.max_row_nnz * q.k
+        cdef Py_ssize_t j, c
         cdef Workspace space = Workspace(rows, q.k)
-        cdef double* record
-        cdef double* room
         if q.identity and not q.penalty.proximal:
             if q.k > 1:
                 space.lay_by_feature(q.d, q.w, q.p, False)
             with nogil:
                 self.take_scaled_steps(problem, rows, q, row, n_steps, rate, space)
+        elif not q.penalty.proximal:
+            self.run_decayed(problem, rows, q, row, n_steps, rate, space)
         else:
-            record = space.allocate(q.d * skgd_record_size(q.k))
-            room = space.allocate(2 * size)
-            with nogil:
-                skgd_record(q.d, q.k, q.u, q.p, q.inverse, q.unit, record)
-                self.take_lazy_steps(problem, rows, q, row, n_steps, rate, record, space, room,
-                                     room + size)
-                for c in range(q.k):
-                    for j in range(c * q.p, c * q.p + q.d):
-                        if q.inverse[j] != 0.0:
-                            q.u[j] = q.w[j] / q.inverse[j]
+            self.run_lazy(problem, rows, q, row, n_steps, rate, space)
         for c in range(q.k):
             if q.fit_intercept:
                 j = c * q.p + q.d
@@ -195,7 +202,7 @@ cdef class SparseRowSteps:
                                const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
                                Workspace space) except -1 nogil:
         """Take steps whose l2 decay is one factor that multiplies all coefficients."""
-        cdef Py_ssize_t i, j, c, start, stop, k = q.k
+        cdef Py_ssize_t i, j, c, start, stop, next, k = q.k
         cdef Py_ssize_t padded_k = space.padded_k if space.padded_k else 1
         cdef double factor = 1.0, l2 = q.alpha[0] * q.penalty_curvature
         cdef double b_scale = 1.0 if q.fit_intercept else 0.0
@@ -224,61 +231,130 @@ cdef class SparseRowSteps:
             for c in range(k):
                 b[c] -= b_scale * dz[c]
                 dz[c] /= -factor
-            rows.row_add(start, stop, padded_k, dz, v)
+            if padded_k > 1:
+                rows.row_add(start, stop, padded_k, dz, v)
+            else:
+                next = row[i + 1] if i + 1 < n_steps else row[i]
+                self.kernels.add(rows.data, rows.indices, start, stop - start, dz[0], v,
+                                 rows.start(next), rows.start(next + 1) - rows.start(next))
         for j in range(q.d * padded_k):
             v[j] *= factor
         if padded_k > 1:
             skgd_transpose(q.d, k, v, padded_k, q.w, q.p)
         return 0
 
+    cdef int run_decayed(self, DataTerm p, SparseRows rows, Parameters q, const Py_ssize_t* row,
+                         Py_ssize_t n_steps, const double* rate, Workspace space) except -1:
+        """Take steps on records that have their decay in common, and put the coefficients back."""
+        cdef Py_ssize_t record_size = skgd_record_size(2 * q.k)
+        cdef double* record = space.allocate(q.d * record_size)
+        cdef double* room = space.allocate(3 * rows.max_row_nnz * q.k)
+        with nogil:
+            self.take_decayed_steps(p, rows, q, row, n_steps, rate, record, space, room)
+            put_back(q, record, record_size)
+        return 0
+
+    cdef int take_decayed_steps(self, DataTerm p, SparseRows rows, Parameters q,
+                                const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
+                                double* record, Workspace space, double* v) except -1 nogil:
+        """Take steps whose l2 decay is one exponent, times the squared scale of a column."""
+        cdef Py_ssize_t i, start, m, next, k = q.k, settled = 0
+        cdef double decay = 0.0, l2 = q.alpha[0] * q.penalty_curvature
+        cdef double largest = skgd_decayed_records(q.d, k, q.u, q.p, q.inverse, q.unit, record)
+        cdef double enough = SETTLED_WORK * (q.d / rows.row_nnz)
+        cdef const skgd_step_kernels* kernels = self.kernels
+        cdef double* w = v + rows.max_row_nnz * k
+        cdef double* step = w + rows.max_row_nnz * k
+        for i in range(n_steps):
+            self.fetch_ahead(p, rows, row, i, n_steps, skgd_record_size(2 * k), record)
+            start, m = rows.start(row[i]), rows.start(row[i] + 1) - rows.start(row[i])
+            next = row[i + 1] if i + 1 < n_steps else row[i]
+            kernels.gather_decayed(rows.data, rows.indices, start, m, k, record, decay, v, w, step,
+                                   space.z)
+            self.step_intercepts(p, q, row[i], rate[i], space)
+            kernels.scatter_decayed(rows.data, rows.indices, start, m, k, space.dz, v, step,
+                                    record, rows.start(next),
+                                    rows.start(next + 1) - rows.start(next))
+            decay += rate[i] * l2
+            if decay * largest > LARGEST_EXPONENT or (
+                decay * largest > SKGD_SHORT_EXPONENT and i - settled > enough
+            ):
+                skgd_settle_decay(q.d, k, decay, largest, record)
+                decay, settled = 0.0, i
+        skgd_settle_decay(q.d, k, decay, largest, record)
+        return 0
+
+    cdef int run_lazy(self, DataTerm p, SparseRows rows, Parameters q, const Py_ssize_t* row,
+                      Py_ssize_t n_steps, const double* rate, Workspace space) except -1:
+        """Take steps on records that remember, and put the coefficients back."""
+        cdef Py_ssize_t c, j
+        cdef double* record = space.allocate(q.d * skgd_lazy_size(q.k, not q.identity))
+        cdef double* room = space.allocate(2 * rows.max_row_nnz * q.k)
+        with nogil:
+            self.take_lazy_steps(p, rows, q, row, n_steps, rate, record, space, room)
+            for c in range(q.k):
+                for j in range(c * q.p, c * q.p + q.d):
+                    if q.inverse[j] != 0.0:
+                        q.u[j] = q.w[j] / q.inverse[j]
+        return 0
+
     cdef int take_lazy_steps(self, DataTerm p, SparseRows rows, Parameters q,
                              const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
-                             double* record, Workspace space, double* w,
-                             double* since) except -1 nogil:
+                             double* record, Workspace space, double* w) except -1 nogil:
         """Take steps after which the penalty reaches a coefficient when a row next needs it.
 
         With the rates summed up since, its l2 part is a decay, its l1 part one threshold.
         """
-        cdef Py_ssize_t i, j, c, start, stop, k = q.k, size = skgd_record_size(k)
+        cdef Py_ssize_t i, c, start, m, next, k = q.k
+        cdef bint scaled = not q.identity
         cdef double total = 0.0, alpha = q.alpha[0], l2 = alpha * q.penalty_curvature
-        cdef bint proximal = q.penalty.proximal
-        cdef const double* inverse = q.inverse + q.d
-        cdef double* b = q.intercept
-        cdef double* y = space.y
-        cdef double* z = space.z
-        cdef double* dz = space.dz
+        cdef const skgd_step_kernels* kernels = self.kernels
+        cdef double* threshold = w + rows.max_row_nnz * k
+        skgd_lazy_records(q.d, k, scaled, q.u, q.p, q.inverse, q.unit, record)
         for i in range(n_steps):
-            if i + PREFETCH_DISTANCE < n_steps:
-                rows.prefetch(row[i + PREFETCH_DISTANCE])
-                p.prefetch_target(row[i + PREFETCH_DISTANCE])
-            if i + 2 < n_steps:
-                rows.fetch(row[i + 2], size, record)
-            start, stop = rows.start(row[i]), rows.start(row[i] + 1)
-            rows.kernels.gather(rows.data, rows.indices, start, stop, k, record, total, l2, w,
-                                since, z)
-            if proximal:
-                for j in range((stop - start) * k):
-                    since[j] *= alpha
-                q.penalty.prox((stop - start) * k, w, since)
-                rows.kernels.products(rows.data, start, stop - start, k, w, z)
-            for c in range(k):
-                z[c] += b[c]
-            p.row_margin_gradients(row[i], z, rate[i] * self.weight_scale, y, dz)
-            for c in range(k):
-                if q.fit_intercept:
-                    b[c] -= inverse[c * q.p] ** 2 * q.unit[c] * dz[c]
-            rows.kernels.scatter(rows.data, rows.indices, start, stop, k, record, total, dz, w)
+            self.fetch_ahead(p, rows, row, i, n_steps, skgd_lazy_size(k, scaled), record)
+            start, m = rows.start(row[i]), rows.start(row[i] + 1) - rows.start(row[i])
+            next = row[i + 1] if i + 1 < n_steps else row[i]
+            kernels.gather_lazy(rows.indices, start, m, k, scaled, record, total, l2, alpha, w,
+                                threshold)
+            q.penalty.prox(m * k, w, threshold)
+            kernels.products(rows.data, start, m, k, w, space.z)
+            self.step_intercepts(p, q, row[i], rate[i], space)
+            kernels.scatter_lazy(rows.data, rows.indices, start, m, k, scaled, total, space.dz, w,
+                                 record, rows.start(next),
+                                 rows.start(next + 1) - rows.start(next))
             total += rate[i]
-        return self.settle(q, record, total)
-
-    cdef int settle(self, Parameters q, const double* record, double total) except -1 nogil:
-        """Bring all coefficients up to date with the penalty at the end."""
-        cdef Py_ssize_t c, j
-        cdef double alpha = q.alpha[0]
-        skgd_settle(q.d, q.k, record, total, alpha * q.penalty_curvature, q.w, q.p, q.g)
-        if q.penalty.proximal:
-            for j in range(q.k * q.p):
-                q.g[j] *= alpha
-            for c in range(q.k):
-                q.penalty.prox(q.d, q.w + c * q.p, q.g + c * q.p)
+        skgd_settle_lazy(q.d, k, scaled, record, total, l2, alpha, q.w, q.p, q.g)
+        for c in range(k):
+            q.penalty.prox(q.d, q.w + c * q.p, q.g + c * q.p)
         return 0
+
+    cdef void fetch_ahead(self, DataTerm p, SparseRows rows, const Py_ssize_t* row, Py_ssize_t i,
+                          Py_ssize_t n_steps, Py_ssize_t size, const double* record) noexcept nogil:
+        """Fetch rows to come, and long records; short ones come as fast by themselves."""
+        if i + PREFETCH_DISTANCE < n_steps:
+            rows.prefetch(row[i + PREFETCH_DISTANCE])
+            p.prefetch_target(row[i + PREFETCH_DISTANCE])
+        if size >= SKGD_LANES and i + 2 < n_steps:
+            rows.fetch(row[i + 2], size, record)
+
+    cdef int step_intercepts(self, DataTerm p, Parameters q, Py_ssize_t row, double rate,
+                             Workspace space) except -1 nogil:
+        """Set dz to the rate times the loss's derivatives; step the intercepts along them."""
+        cdef Py_ssize_t c
+        for c in range(q.k):
+            space.z[c] += q.intercept[c]
+        p.row_margin_gradients(row, space.z, rate * self.weight_scale, space.y, space.dz)
+        if q.fit_intercept:
+            for c in range(q.k):
+                q.intercept[c] -= q.inverse[c * q.p + q.d] ** 2 * q.unit[c] * space.dz[c]
+        return 0
+
+
+cdef void put_back(Parameters q, const double* record, Py_ssize_t size) noexcept nogil:
+    """Set the parameters to those whose coefficients begin each record."""
+    cdef Py_ssize_t c, j
+    for c in range(q.k):
+        for j in range(q.d):
+            if q.inverse[c * q.p + j] != 0.0:
+                q.u[c * q.p + j] = record[size * j + c] / q.inverse[c * q.p + j]

@@ -4,116 +4,9 @@
 
 #include "rows.h"
 
-/* w decays by exp(-l2 since), which is a short polynomial as long as all exponents are small. */
-SKGD_INLINE void skgd_decay(ptrdiff_t n, double l2, const double *since, double *w)
-{
-    double longest = 0;
-    SKGD_SIMD(reduction(max : longest))
-    for (ptrdiff_t i = 0; i < n; i++)
-        longest = since[i] > longest ? since[i] : longest;
-    if (l2 * longest > 1e-3) {
-        for (ptrdiff_t i = 0; i < n; i++)
-            w[i] *= skgd_exp1(-l2 * since[i]);
-    } else if (l2 * longest > 0) {
-        SKGD_SIMD()
-        for (ptrdiff_t i = 0; i < n; i++) {
-            double e = -l2 * since[i];
-            w[i] *= 1 + e * (1 + e * (1.0 / 2 + e * (1.0 / 6 + e * (1.0 / 24))));
-        }
-    }
-}
-
-/* The margins of m coefficients of each output, k side by side, and as many numbers of a row. */
-#define SKGD_PRODUCTS(T, NAME)                                                             \
-    SKGD_INLINE void skgd_products_some_##NAME(                                            \
-        const T *x, ptrdiff_t m, ptrdiff_t k, const double *w, double *z)                  \
-    {                                                                                      \
-        if (k == 1) {                                                                      \
-            double s = 0;                                                                  \
-            SKGD_SIMD(reduction(+ : s))                                                    \
-            for (ptrdiff_t e = 0; e < m; e++)                                              \
-                s += x[e] * w[e];                                                          \
-            z[0] = s;                                                                      \
-            return;                                                                        \
-        }                                                                                  \
-        for (ptrdiff_t c = 0; c < k; c++)                                                  \
-            z[c] = 0;                                                                      \
-        for (ptrdiff_t e = 0; e < m; e++)                                                  \
-            for (ptrdiff_t c = 0; c < k; c++)                                              \
-                z[c] += x[e] * w[e * k + c];                                               \
-    }                                                                                      \
-    SKGD_CLONES static void skgd_products_##NAME(                                          \
-        const void *data, ptrdiff_t start, ptrdiff_t m, ptrdiff_t k, const double *w,      \
-        double *z)                                                                         \
-    {                                                                                      \
-        skgd_products_some_##NAME((const T *)data + start, m, k, w, z);                    \
-    }
-
-SKGD_PRODUCTS(double, f64)
-SKGD_PRODUCTS(float, f32)
-
-/* gather brings the coefficients of a row up to date, k side by side for each column, and makes their
-   margins z: each has decayed by exp(-l2 a (total - last)); since holds a (total - last), for a threshold.
-   scatter steps along the row and puts them back. One output is compiled by itself. */
-#define SKGD_RECORDS(T, X, I, NAME)                                                        \
-    SKGD_INLINE void skgd_gather_some_##NAME(                                              \
-        const T *x, const I *column, ptrdiff_t m, ptrdiff_t k, const double *record,       \
-        double total, double l2, double *w, double *since, double *z)                      \
-    {                                                                                      \
-        for (ptrdiff_t e = 0; e < m; e++) {                                                \
-            const double *r = record + skgd_record_size(k) * column[e];                    \
-            for (ptrdiff_t c = 0; c < k; c++) {                                            \
-                w[e * k + c] = r[c];                                                       \
-                since[e * k + c] = r[k + 1 + c] * (total - r[k]);                          \
-            }                                                                              \
-            SKGD_ONE_BY_ONE;                                                               \
-        }                                                                                  \
-        skgd_decay(m * k, l2, since, w);                                                   \
-        skgd_products_some_##X(x, m, k, w, z);                                             \
-    }                                                                                      \
-    SKGD_CLONES static void skgd_gather_##NAME(                                            \
-        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        ptrdiff_t k, const double *record, double total, double l2, double *w,             \
-        double *since, double *z)                                                          \
-    {                                                                                      \
-        const T *x = (const T *)data + start;                                              \
-        const I *column = (const I *)indices + start;                                      \
-        ptrdiff_t m = stop - start;                                                        \
-        if (k == 1)                                                                        \
-            skgd_gather_some_##NAME(x, column, m, 1, record, total, l2, w, since, z);      \
-        else                                                                               \
-            skgd_gather_some_##NAME(x, column, m, k, record, total, l2, w, since, z);      \
-    }                                                                                      \
-    SKGD_INLINE void skgd_scatter_some_##NAME(                                             \
-        const T *x, const I *column, ptrdiff_t m, ptrdiff_t k, double *record,             \
-        double total, const double *step, const double *w)                                 \
-    {                                                                                      \
-        for (ptrdiff_t e = 0; e < m; e++) {                                                \
-            double *r = record + skgd_record_size(k) * column[e];                          \
-            for (ptrdiff_t c = 0; c < k; c++)                                              \
-                r[c] = w[e * k + c] - step[c] * r[k + 1 + c] * x[e];                       \
-            r[k] = total;                                                                  \
-            SKGD_ONE_BY_ONE;                                                               \
-        }                                                                                  \
-    }                                                                                      \
-    SKGD_CLONES static void skgd_scatter_##NAME(                                           \
-        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        ptrdiff_t k, double *record, double total, const double *step, const double *w)    \
-    {                                                                                      \
-        const T *x = (const T *)data + start;                                              \
-        const I *column = (const I *)indices + start;                                      \
-        double one = step[0];                                                              \
-        if (k == 1)                                                                        \
-            skgd_scatter_some_##NAME(x, column, stop - start, 1, record, total, &one, w);  \
-        else                                                                               \
-            skgd_scatter_some_##NAME(x, column, stop - start, k, record, total, step, w);  \
-    }
-
-SKGD_RECORDS(double, f64, int32_t, f64_i32)
-SKGD_RECORDS(double, f64, int64_t, f64_i64)
-SKGD_RECORDS(float, f32, int32_t, f32_i32)
-SKGD_RECORDS(float, f32, int64_t, f32_i64)
-
+/* spread makes the first number of a column its origin. Sums are fetched ahead, up to the number at `end`,
+   which took 9 ms instead of 34 for 2 million numbers in 100 000 columns. */
+#define SKGD_SUMS_AHEAD 24
 #define SKGD_CSR(T, I, NAME)                                                               \
     SKGD_CLONES static double skgd_csr_dot_##NAME(                                         \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
@@ -145,16 +38,20 @@ SKGD_RECORDS(float, f32, int64_t, f32_i64)
     }                                                                                      \
     static void skgd_csr_spread_##NAME(                                                    \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        double weight, skgd_column_sums *sums)                                             \
+        ptrdiff_t end, double weight, skgd_column_sums *sums)                              \
     {                                                                                      \
         const T *x = (const T *)data;                                                      \
         const I *column = (const I *)indices;                                              \
         for (ptrdiff_t k = start; k < stop; k++) {                                         \
             skgd_column_sums *sum = sums + column[k];                                      \
-            double away = x[k] - sum->mean;                                                \
-            sum->deviation += weight * away * away;                                        \
-            sum->stored += weight;                                                         \
-            sum->left += weight * away;                                                    \
+            double away;                                                                   \
+            ptrdiff_t later = k + SKGD_SUMS_AHEAD < end ? k + SKGD_SUMS_AHEAD : k;         \
+            SKGD_PREFETCH((const char *)(sums + column[later]));                           \
+            sum->origin += (sum->weight == 0) * (x[k] - sum->origin);                      \
+            away = x[k] - sum->origin;                                                     \
+            sum->weight += weight;                                                         \
+            sum->first += weight * away;                                                   \
+            sum->second += weight * away * away;                                           \
         }                                                                                  \
     }
 
@@ -254,18 +151,17 @@ SKGD_CUT(double, int64_t, f64_i64)
 SKGD_CUT(float, int32_t, f32_i32)
 SKGD_CUT(float, int64_t, f32_i64)
 
-#define SKGD_KERNELS(X, NAME)                                                              \
+#define SKGD_KERNELS(NAME)                                                                 \
     {                                                                                      \
         skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_csr_spread_##NAME,                  \
-        skgd_gather_##NAME, skgd_products_##X, skgd_scatter_##NAME, skgd_csr_fetch_##NAME, \
-        skgd_csr_margins_##NAME, skgd_csr_gradients_##NAME, skgd_count_##NAME,             \
-        skgd_cut_##NAME                                                                    \
+        skgd_csr_fetch_##NAME, skgd_csr_margins_##NAME, skgd_csr_gradients_##NAME,         \
+        skgd_count_##NAME, skgd_cut_##NAME                                                 \
     }
 
 /* By whether the numbers are float32 and whether the column numbers have 64 bits. */
 static const skgd_csr_kernels skgd_csr[2][2] = {
-    {SKGD_KERNELS(f64, f64_i32), SKGD_KERNELS(f64, f64_i64)},
-    {SKGD_KERNELS(f32, f32_i32), SKGD_KERNELS(f32, f32_i64)},
+    {SKGD_KERNELS(f64_i32), SKGD_KERNELS(f64_i64)},
+    {SKGD_KERNELS(f32_i32), SKGD_KERNELS(f32_i64)},
 };
 
 #endif

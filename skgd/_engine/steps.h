@@ -71,37 +71,6 @@ SKGD_CLONES static void skgd_variance_reduced_step(
 SKGD_STEP_BEHIND(plain, 1.0 *)
 SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
 
-/* The records of parameters u, all up to date: w = u inverse. u and inverse are (k, p). */
-SKGD_CLONES static void skgd_record(
-    ptrdiff_t d, ptrdiff_t k, const double *u, ptrdiff_t p, const double *inverse,
-    const double *unit, double *record)
-{
-    for (ptrdiff_t j = 0; j < d; j++) {
-        double *r = record + skgd_record_size(k) * j;
-        r[k] = 0;
-        for (ptrdiff_t c = 0; c < k; c++) {
-            double scale = inverse[c * p + j];
-            r[c] = u[c * p + j] * scale;
-            r[k + 1 + c] = scale * scale * unit[c];
-        }
-    }
-}
-
-/* Bring all coefficients up to date at the end: w has decayed, since is left for a threshold. */
-SKGD_CLONES static void skgd_settle(
-    ptrdiff_t d, ptrdiff_t k, const double *record, double total, double l2, double *w, ptrdiff_t p,
-    double *since)
-{
-    ptrdiff_t size = skgd_record_size(k), block = 64;
-    for (ptrdiff_t first = 0; first < d; first += block)
-        for (ptrdiff_t c = 0; c < k; c++)
-            for (ptrdiff_t j = first; j < d && j < first + block; j++) {
-                const double *r = record + size * j;
-                since[c * p + j] = r[k + 1 + c] * (total - r[k]);
-                w[c * p + j] = r[c] * skgd_exp1(-l2 * since[c * p + j]);
-            }
-}
-
 /* g = (g - sum * mean + l2 * u * inverse) * inverse * unit: a loss's gradient for raw columns becomes the
    objective's for centred and scaled columns. */
 SKGD_CLONES static void skgd_to_metric(

@@ -288,7 +288,7 @@ class Scoring:
         return None if None in scores.values() else scores
 
     def _lean_rule(self, model, scoring):
-        if scoring is None and type(model).score is ClassifierMixin.score:
+        if scoring is None and type(model).score is GDClassifier.score:
             return _accuracies
         if scoring is None and type(model).score is GDRegressor.score:
             return LEAN["r2"]

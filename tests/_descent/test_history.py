@@ -377,3 +377,10 @@ def test_between_the_epochs_the_objective_is_that_of_a_sample(n_rows, is_exact, 
     assert exact == pytest.approx(log_loss(y, one.predict_proba(X), sample_weight=weights))
     assert first == pytest.approx(exact, rel=0.05)
     assert (first == pytest.approx(exact, rel=1e-12)) == is_exact
+
+
+def test_the_sample_of_sorted_rows_is_spread_over_all_of_them():
+    y = np.arange(50_000.0)
+    settings = {"optimizer": "adam", "learning_rate": 1.0, "tol": None, "random_state": 0}
+    two, one = (GDRegressor(max_iter=m, **settings).fit(y[:, None], y) for m in (2, 1))
+    assert two.history_["loss"][0] == pytest.approx(one.history_["loss"][0], rel=0.01)

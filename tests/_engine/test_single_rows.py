@@ -113,6 +113,36 @@ def test_single_rows_of_many_classes_give_one_model(loss, n_classes, penalty):
     np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-10)
 
 
+@pytest.mark.parametrize("alpha", [1e-3, 3.0, 1e3, 1e5])
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_decay_in_common_is_that_of_each_column_since_it_was_seen(k, alpha):
+    # A threshold that moves nothing makes columns remember. In the metric, the exponent of a step
+    # is up to the rate, 0.01: all are short, or steps begin again with what has decayed.
+    y = np.column_stack([np.roll(Y, c) for c in range(k)])
+    kwargs = settings(precondition="diagonal", alpha=alpha, penalty="elasticnet", shuffle=True)
+    in_common, remembered = (
+        GDRegressor(l1_ratio=ratio, random_state=0, **kwargs).fit(X, y, WEIGHTS).coef_
+        for ratio in (0.0, 1e-20)
+    )
+    assert np.abs(in_common).max() > 0
+    np.testing.assert_allclose(
+        in_common, remembered, rtol=1e-10, atol=1e-13 * np.abs(remembered).max()
+    )
+
+
+def test_the_metric_is_the_same_whichever_number_of_a_column_is_the_first():
+    rows = X.toarray()
+    rows[0] = 1e3 * np.arange(30)
+    rows[:, 7], rows[:, 8], rows[:3, 9] = 1e6 + rows[:, 7], 5.0, 0.0
+    model = GDRegressor(**settings(precondition="diagonal", batch_size="full"))
+    for weights in (np.ones(80), np.r_[1.0, 0.0, WEIGHTS[2:]]):
+        first, last = (
+            model.fit(csr_array(rows[::way]), Y[::way], weights[::way]).coef_ for way in (1, -1)
+        )
+        np.testing.assert_allclose(first, last, rtol=1e-9, atol=1e-11 * np.abs(last).max())
+        assert first[8] == 0.0
+
+
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("penalty", ["l2", "l1", "elasticnet"])
