@@ -89,9 +89,11 @@ class Diagnosis:
         advice = ""
         if takes_steps and not settings.has_automatic_rate:
             advice = ", or learning_rate='auto'"
+        missing = self.accuracy.optimality
+        known = f", at most {missing:.2g} above its minimum" if np.isfinite(missing) else ""
         return [(ConvergenceWarning, (
-            f"max_iter={settings.max_iter} was reached before tol={settings.tol}: pass a larger "
-            f"max_iter or tol{advice}."
+            f"max_iter={settings.max_iter} was reached before tol={settings.tol}{known}: pass a "
+            f"larger max_iter or tol{advice}."
         ))]  # fmt: skip
 
     def _slope(self):

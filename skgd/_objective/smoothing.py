@@ -16,9 +16,14 @@ def smoothing_path(objective):
     loss = objective.loss
     if loss.smoothing is None:
         return [loss]
-    spread = 1.0
-    if loss.task == "regression":
-        spread = np.sqrt(np.max(1.0 / (objective.smoothness * objective.metric.unit)))
-    smoothed = [loss.smoothed(width) for width in spread * WIDTHS if width > loss.smoothing]
+    widths = target_spread(objective) * WIDTHS
+    smoothed = [loss.smoothed(width) for width in widths if width > loss.smoothing]
     smoothed = [smooth for smooth in smoothed if smooth is not loss]
     return [*smoothed, loss] if loss.smooth or not smoothed else smoothed
+
+
+def target_spread(objective):
+    """Return the largest spread of the targets of an output; 1 for classes."""
+    if objective.loss.task != "regression":
+        return 1.0
+    return float(np.sqrt(np.max(1.0 / (objective.smoothness * objective.metric.unit))))

@@ -7,7 +7,7 @@ The numbers are doubles; sparse columns keep their zeros implicit.
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
-from skgd._engine.arrays cimport floats, integers, writeable_floats
+from skgd._engine.arrays cimport floats, integers, writeable_floats, writeable_integers
 
 cdef extern from "../_engine/columns.h" nogil:
     double skgd_column_dot(Py_ssize_t n, const double* a, const double* r)
@@ -75,6 +75,70 @@ cdef class Columns:
         result.start = integers(starts, (result.m,))
         result.stop = integers(stops, (result.m,))
         return result
+
+    def at_rows(self, numbers):
+        """Return a copy of the columns at some rows.
+
+        Parameters
+        ----------
+        numbers : intp array of shape (m_rows,)
+            Different row numbers.
+        """
+        cdef Py_ssize_t size = len(numbers), j, e, at = 0, first, total = 0
+        place = np.full(self.n, -1, dtype=np.intp)
+        place[numbers] = np.arange(size)
+        for j in range(self.m):
+            total += size if self.row == NULL else self.stop[j] - self.start[j]
+        data, rows = np.empty(total), np.empty(total, dtype=np.intp)
+        bounds = np.zeros(self.m + 1, dtype=np.intp)
+        cdef const Py_ssize_t* new = integers(place, (self.n,))
+        cdef const Py_ssize_t* old = integers(numbers, (size,))
+        cdef Py_ssize_t* bound = writeable_integers(bounds, (self.m + 1,))
+        cdef Py_ssize_t* row = writeable_integers(rows, (total,))
+        cdef double* out = writeable_floats(data, (total,))
+        with nogil:
+            for j in range(self.m):
+                first = self.start[j]
+                if self.row == NULL:
+                    for e in range(size):
+                        out[at + e] = self.data[first + old[e]]
+                    at += size
+                else:
+                    for e in range(first, self.stop[j]):
+                        if new[self.row[e]] >= 0:
+                            row[at], out[at] = new[self.row[e]], self.data[e]
+                            at += 1
+                bound[j + 1] = at
+        if self.row == NULL:
+            return Columns(data.reshape(self.m, size))
+        return Columns(data[:at], rows[:at], bounds[:-1], bounds[1:], size)
+
+    def gram(self, weights):
+        """Return the products of the columns with each other, weighted by rows."""
+        result, scaled = np.empty((self.m, self.m)), np.zeros(self.n)
+        cdef const double* h = floats(weights, (self.n,))
+        cdef double* out = writeable_floats(result, (self.m, self.m))
+        cdef double* column = writeable_floats(scaled, (self.n,))
+        cdef Py_ssize_t i, j, left = SLICE
+        with nogil:
+            for j in range(self.m):
+                for i in range(self.n):
+                    column[i] = 0.0
+                self.add(j, 1.0, h, column)
+                for i in range(j + 1):
+                    out[i * self.m + j] = out[j * self.m + i] = self.dot(i, column)
+                    left -= self.stop[i] - self.start[i]
+                if left < 0:
+                    left = SLICE
+                    with gil:
+                        PyErr_CheckSignals()
+        return result
+
+    @property
+    def size(self):
+        """The numbers that the columns have in memory."""
+        starts, stops = self.owners[2:]
+        return int(np.sum(stops - starts))
 
     cdef double dot(self, Py_ssize_t j, const double* r) noexcept nogil:
         """The sum of a column times numbers of the rows."""

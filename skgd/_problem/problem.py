@@ -82,6 +82,13 @@ class Problem:
             rows=self.data_term.rows, counter=self.counter,
         )  # fmt: skip
 
+    def with_targets(self, targets, loss):
+        """Return the same rows with other numbers as targets, and another loss."""
+        return Problem(
+            self.X, targets, self.weights, loss, self.k, n_threads=self.n_threads,
+            rows=self.data_term.rows, counter=self.counter,
+        )  # fmt: skip
+
     def with_features(self, X):
         """Return the same targets and weights with other features."""
         return Problem(X, self.targets, self.weights, self.loss, self.k, counter=self.counter)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from skgd._descent.full_batch import enter_end
 from skgd._solvers import (
+    augmented_lagrangian,
     dual_coordinate_descent,
     duality_gap,
     first_order,
@@ -20,11 +21,12 @@ from skgd._solvers import (
 from skgd._solvers.costs import Compression
 
 SOLVERS = (
-    interior_point, dual_coordinate_descent, second_order, working_sets, smoothing, first_order,
+    interior_point, dual_coordinate_descent, augmented_lagrangian, second_order, working_sets,
+    smoothing, first_order,
 )  # fmt: skip
 
 # Those whose steps read single rows or columns, which must be in one place.
-LOCAL = dual_coordinate_descent, working_sets
+LOCAL = dual_coordinate_descent, augmented_lagrangian, working_sets
 
 
 def choose(objective, without=None):

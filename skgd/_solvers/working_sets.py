@@ -11,7 +11,9 @@ proximal Newton steps go to the minimum over v of
         + sum_j (damping v_j^2 / 2 + diag_j (x_j + v_j)^2 / 2 + l1_j |x_j + v_j|)
 
 by coordinate descent on the columns (`column_descent`), output after output, or by an active-set
-method on the Gram matrix where dense columns are so few, and so correlated, that it costs less.
+method on the Gram matrix where columns are so few, and so correlated, that it costs less. Rows
+without curvature, as most have where a kink is rounded over little, have fixed slopes and are not
+read.
 They are halved until F falls by 1e-4 of what was predicted. Squared errors need one step. The
 method stops as `History` says, on a duality gap where one is known: with the derivatives ``l'`` as
 dual variables, scaled into the dual feasible set.
@@ -71,7 +73,16 @@ def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None):
 
 
 class WorkingSets(FullBatchOptimizer):
-    """Rounds of proximal Newton steps, each over the coordinates that matter."""
+    """Rounds of proximal Newton steps, each over the coordinates that matter.
+
+    Parameters
+    ----------
+    store : ColumnStore or None, default=None
+        The columns, where they are known.
+    """
+
+    def __init__(self, store=None):
+        self.store = store
 
     def solve(self, objective, x, monitor):
         with one_thread():
@@ -80,7 +91,7 @@ class WorkingSets(FullBatchOptimizer):
     def _solve(self, objective, x, monitor):
         penalty = SeparablePenalty.of(objective)
         x, length = penalty.clip(x), 1.0
-        store = objective.problem.column_store(objective.metric.mean)
+        store = self.store or objective.problem.column_store(objective.metric.mean)
         point, losses = objective.at(x), RowLosses(objective.problem)
         while not monitor(x, point.value, point.gradient, length):
             steps = squared_steps(objective, penalty, x, point.gradient)
@@ -169,19 +180,20 @@ class _Output:
         if total > 0.0:
             squares = np.maximum(squares - sums**2 / total, 0.0)
         offset = np.array([-float(r.sum()) / total if total > 0.0 else 0.0])
-        before, r, penalty, diag = x.copy(), r.copy(), self.penalty, self.diag + damping
-        has_gram = self.gram is not None and 0 < len(x) <= Limits.gram
-        sweeps = 5 + int(Limits.sweeps_per_column * len(x)) if has_gram else Limits.sweeps
+        before, penalty, diag = x.copy(), self.penalty, self.diag + damping
+        columns, r, weights, slopes = self._curved_rows(r, h)
+        linear = slopes - damping * self.x
+        sweeps, has_gram = self._sweeps(columns)
         left = descend_columns(
-            self.columns, self.scale, h, sums, total, self.scale**2 * squares + diag,
-            -damping * self.x, diag, penalty.l1, penalty.lower, penalty.upper, r, x, offset,
-            n_sweeps=sweeps, tol=tol,
+            columns, self.scale, weights, sums, total, self.scale**2 * squares + diag, linear,
+            diag, penalty.l1, penalty.lower, penalty.upper, r, x, offset, n_sweeps=sweeps, tol=tol,
         )  # fmt: skip
         if has_gram and left > tol:
             sums *= self.scale
-            gradient = self.scale * self.columns.transposed_times(r) + offset[0] * sums
-            gradient += diag * x - damping * self.x
-            hessian = self.gram(self.numbers, h) * self.scale[:, None] * self.scale
+            gradient = self.scale * columns.transposed_times(r) + offset[0] * sums
+            gradient += diag * x + linear
+            hessian = columns.gram(weights) if self.gram is None else self.gram(self.numbers, h)
+            hessian *= self.scale[:, None] * self.scale
             if total > 0.0:
                 hessian -= np.outer(sums, sums) / total
             hessian[np.diag_indices(len(x))] += diag
@@ -190,6 +202,29 @@ class _Output:
                 offset -= sums @ (goal - x) / total
             x[:] = goal
         return self.columns.times(self.scale * (x - before)) + offset[0], offset[0]
+
+    def _curved_rows(self, r, h):
+        """Return the columns, r and h at the rows with a curvature, and the slopes of the others.
+
+        Sweeps need not read rows without curvature, whose slopes stay as they are.
+        """
+        curved = np.flatnonzero(h)
+        if len(curved) > Limits.curved * len(h):
+            return self.columns, r.copy(), h, 0.0
+        slopes = self.scale * self.columns.transposed_times(np.where(h == 0.0, r, 0.0))
+        return self.columns.at_rows(curved), r[curved], h[curved], slopes
+
+    def _sweeps(self, columns):
+        """Return the sweeps to take, and whether an active-set method does what they leave."""
+        m = len(self.numbers)
+        if not 0 < m <= Limits.gram:
+            return Limits.sweeps, False
+        if self.gram is not None:
+            return 5 + int(Limits.sweeps_per_column * m), True
+        if columns is self.columns:
+            return Limits.sweeps, False
+        most = Limits.sweeps_per_factorisation * float(m) ** 3 / max(1, columns.size)
+        return min(5 + int(most), Limits.sweeps), True
 
     def penalty_value(self, x):
         return self.penalty.value(x) + 0.5 * float(self.diag @ x**2)

@@ -4,7 +4,7 @@
 import numpy as np
 from scipy import special
 
-from libc.math cimport exp, fabs, log
+from libc.math cimport copysign, exp, fabs, log
 
 from skgd.losses.base cimport LossRule
 from skgd.losses.piecewise_linear cimport rounded
@@ -26,18 +26,21 @@ cdef extern from "../_engine/vector.h" nogil:
 
 
 cdef class HingeRule(LossRule):
-    """max(0, threshold - y z); the kink may be rounded over a width."""
+    """max(0, threshold |y| - sign(y) z); the kink may be rounded over a width."""
 
     cdef double threshold, smoothing
 
     def __init__(self, double threshold=1.0, double smoothing=0.0):
         self.threshold, self.smoothing = threshold, smoothing
 
+    cdef inline double below(self, double y, double z) noexcept nogil:
+        return self.threshold * fabs(y) - copysign(1.0, y) * z
+
     cdef int value(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                    double* out) except -1 nogil:
         cdef Py_ssize_t i
         for i in range(k * m):
-            out[i] = rounded(self.threshold - y[i] * z[i], self.smoothing)
+            out[i] = rounded(self.below(y[i], z[i]), self.smoothing)
         return 0
 
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -46,10 +49,10 @@ cdef class HingeRule(LossRule):
         cdef Py_ssize_t i
         cdef double t, slope
         for i in range(k * m):
-            t = self.threshold - y[i] * z[i]
+            t = self.below(y[i], z[i])
             slope = t / self.smoothing if t < self.smoothing else 1.0
             slope = 0.0 if t < 0.0 else slope
-            out[i] = -y[i] * slope if t == t else t
+            out[i] = -copysign(slope, y[i]) if t == t else t
         return 0
 
     cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
@@ -57,7 +60,7 @@ cdef class HingeRule(LossRule):
         cdef Py_ssize_t i
         cdef double t
         for i in range(k * m):
-            t = self.threshold - y[i] * z[i]
+            t = self.below(y[i], z[i])
             out[i] = 1.0 / self.smoothing if 0.0 <= t <= self.smoothing else 0.0
         return 0
 

@@ -8,7 +8,8 @@ from cells.base import Cell, logistic, optional, there
 from cells.tables import made
 from skgd import GDClassifier, GDRegressor
 from skgd._objective.objective import Objective
-from skgd._solvers import newton
+from skgd._solvers import augmented_lagrangian, newton
+from skgd.losses import Quantile
 
 
 def share_of_largest(share, X, y):
@@ -49,14 +50,23 @@ def by_columns(module, name):
     return ByColumns
 
 
-def l1_hinge(table, alpha=1e-2):
+def l1_hinge(table, alpha=1e-2, without=None):
     """Return the cell of the support vector machine with l1, whose peer takes steps."""
     peers = {"SGD": lambda X, y, **options: SGDClassifier(
         penalty="l1", alpha=alpha, random_state=0, **options
     )}  # fmt: skip
     return Cell(
-        "hinge", "l1", table, lambda X, y: GDClassifier("hinge", penalty="l1", alpha=alpha), peers
-    )
+        "hinge", "l1", table, lambda X, y: GDClassifier("hinge", penalty="l1", alpha=alpha), peers,
+        without,
+    )  # fmt: skip
+
+
+def l1_quantile(table, q=0.9, alpha=1e-4, without=None):
+    """Return the cell of sparse quantile regression, whose peers are too slow for large tables."""
+    return Cell(
+        f"quantile {q}", "l1", table,
+        lambda X, y: GDRegressor(Quantile(q), penalty="l1", alpha=alpha), {}, without,
+    )  # fmt: skip
 
 
 def l1_log_loss(table, alpha=1e-4, without=None):
@@ -84,6 +94,7 @@ CLIPPED_PROX = Objective.prox
 UNCLIPPED = (
     Objective, "prox", lambda self, x, step: x if step == 0.0 else CLIPPED_PROX(self, x, step)
 )  # fmt: skip
+SMOOTHED = (augmented_lagrangian, "suits", lambda objective: False)
 REUSED_HESSIAN = (newton, "_Iteration", Unwary)
 
 CELLS = [
@@ -92,6 +103,9 @@ CELLS = [
     l1_log_loss(made("text", 20_000, 30_000, "classes"), alpha=1e-3),
     l1_hinge(made("dense", 200, 5_000, "classes")),
     l1_hinge(made("dense", 2_000, 50, "classes")),
+    l1_hinge(made("dense", 20_000, 500, "classes"), without=SMOOTHED),
+    l1_hinge(made("text", 20_000, 30_000, "classes"), alpha=1e-4, without=SMOOTHED),
+    l1_quantile(made("text", 20_000, 30_000, "numbers"), without=SMOOTHED),
     lasso(made("text", 20_000, 30_000, "numbers"), positive=True, without=UNCLIPPED),
     lasso(made("dense", 200, 5_000, "numbers"), positive=True, without=UNCLIPPED),
     lasso(made("dense", 200, 5_000, "numbers")),
