@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
+from skgd import GDClassifier
 from skgd._objective.metric import diagonal_metric
 from skgd._objective.objective import Objective
 from skgd._problem import Problem
@@ -124,3 +125,16 @@ def test_the_target_of_a_step_is_the_minimum_of_the_model(loss, k, penalty, posi
     moved = objective.prox(target - slope, 1.0)
     assert_allclose(separable.clip(moved), target, atol=1e-10)
     assert np.any(target[np.isfinite(separable.lower) | (separable.l1 > 0)] == 0)
+
+
+def test_a_large_hessian_is_factorised_where_products_lead_nowhere(monkeypatch):
+    """Products alone take more than a thousand passes."""
+    monkeypatch.setattr(Factorisation, "largest", 20)
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(400, 60)).cumsum(axis=1) * np.logspace(-3.0, 3.0, 60)
+    y = rows[:, 30] > 3.0 * rows[:, 30].std() * generator.normal(size=400)
+    fitted = GDClassifier(alpha=1e-8, tol=1e-8).fit(rows, y)
+    slopes = (fitted.predict_proba(rows)[:, 1] - y) / len(y)
+    gradient = (slopes @ rows + 1e-8 * fitted.coef_[0]) / rows.std(axis=0)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-8)
+    assert fitted.history_["passes"][-1] <= 50
