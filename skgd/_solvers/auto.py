@@ -18,7 +18,7 @@ from skgd._solvers import (
     smoothing,
     working_sets,
 )
-from skgd._solvers.costs import Compression
+from skgd._solvers.costs import Compression, Multipliers
 
 SOLVERS = (
     interior_point, dual_coordinate_descent, augmented_lagrangian, second_order, working_sets,
@@ -76,7 +76,13 @@ def _solve_otherwise(objective, x, history):
         return replace(solution, x=x, reduced=reduced, objective=None)
     objective = _compressed(objective)
     solver = choose(objective, without=dual_coordinate_descent)
-    solution = solver.minimise(objective, x, history)
+    if solver is augmented_lagrangian and interior_point.suits(objective):
+        solution = solver.minimise(objective, x, history, most_free=Multipliers.most_free)
+        if history.stop is None:
+            solver = interior_point
+            solution = solver.minimise(objective, solution.x, history)
+    else:
+        solution = solver.minimise(objective, x, history)
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
         history.resume()
         smoothed = smoothing.minimise(objective, solution.x, history)

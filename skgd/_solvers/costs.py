@@ -196,16 +196,19 @@ class Multipliers:
 
     # Passes over the stored numbers, for the choice between solvers. CPU time of whole fits in
     # units of a multiplication of a pass, 1e-9 s: hinge 600 and quantile 0.9 300 on CSR
-    # 20 000 x 30 000; hinge 60 (alpha=1e-2) and 450 (1e-4) on 20 000 x 500, where the interior
-    # point takes 15 s and 10 s.
-    passes = 800.0
+    # 20 000 x 30 000; hinge 20 (alpha=1e-2) and 150 (1e-4) on 20 000 x 500, where the interior
+    # point takes 15 s and 10 s, and 60 (1e-3) on 80 000 x 500.
+    passes = 600.0
     # The first width in units of the targets' spread, by what it is shrunk, and the rows on rounded
-    # kinks for each coefficient from which it is. Hinge on CSR 20 000 x 30 000, to 1e-4: 2.7 s; on
-    # 20 000 x 500 with alpha=1e-4 a first width of 0.25 leaves too few rows on kinks for Newton
-    # steps, and one minimum takes 16 s.
+    # kinks for each coefficient from which it is. Hinge on 20 000 x 500 with alpha=1e-4: with a
+    # first width of 0.25, too few rows are on kinks for Newton steps, and one minimum takes 16 s.
     first_width, shrinkage, excess = 1.0, 0.5, 1.1
     # Steps that do not halve the gap, after which the width is.
     patience = 4
+    # The share of the coefficients that are not at a kink above which the interior point method
+    # takes over where it can: absolute_error with alpha=1e-3 on 3000 x 800 ends with 95 % of them,
+    # and takes 9.1 s, that one 3.6 s.
+    most_free = 0.5
     # The share of the first proximal step that a minimum may leave, and its rounds at most.
     inner, rounds = 0.05, 10
 
