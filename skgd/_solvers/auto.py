@@ -77,7 +77,10 @@ def _solve_otherwise(objective, x, history):
     objective = _compressed(objective)
     solver = choose(objective, without=dual_coordinate_descent)
     if solver is augmented_lagrangian and interior_point.suits(objective):
-        solution = solver.minimise(objective, x, history, most_free=Multipliers.most_free)
+        is_tall = objective.problem.n >= Multipliers.tall * objective.shape[1]
+        solution = solver.minimise(
+            objective, x, history, most_free=1.0 if is_tall else Multipliers.most_free
+        )
         if history.stop is None:
             solver = interior_point
             solution = solver.minimise(objective, solution.x, history)
