@@ -18,9 +18,9 @@ from skgd._descent.steps import average_count, fresh_rules, take_steps
 from skgd._engine import Sweep, VarianceReducedSweep
 from skgd.schedules import checked_rates
 
-# Rows on which a stochastic run monitors its objective between the epochs: all up to a number; of
-# more, at most so many rows, numbers and fraction of the rows, and at least so many. They lie in
-# runs of neighbours, which are faster to read. All rows up to 16 384 took up to 70 % of an epoch of
+# Rows on which a stochastic run monitors its objective between the epochs: all of few, and a sample
+# of many, which is bounded by its rows, its numbers and its share of the rows, and has a least
+# size. It consists of runs of neighbours, which are faster to read. All rows up to 16 384 took up to 70 % of an epoch of
 # 20 000 x 1 000, an eighth of them 8 % of an epoch of CSR.
 ALL_MONITORED, LEAST_MONITORED, NEIGHBOURS = 2048, 1024, 16
 MONITORED_ROWS, MONITORED_NUMBERS, MONITORED_SHARE = 16384, 2**20, 1 / 16

@@ -198,7 +198,7 @@ class Run:
         Parameters
         ----------
         dual : tuple or None
-            What is known of the dual variables; see `auto.solve`.
+            What is known about the dual variables; see `auto.solve`.
         """
         self.begin()
         objective, plan, history = self.objective, self.plan, self.history

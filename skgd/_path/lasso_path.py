@@ -29,7 +29,7 @@ from skgd._path import gram_path
 from skgd._path.points import PathPoint
 from skgd._problem.fold_columns import FoldColumns
 from skgd._solvers.column_descent import descend_columns
-from skgd._solvers.costs import LassoPathLimits as Limits
+from skgd._path.costs import LassoPathLimits as Limits
 from skgd.penalties import L1, Box, ElasticNet
 
 

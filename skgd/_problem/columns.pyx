@@ -84,7 +84,9 @@ cdef class Columns:
         numbers : intp array of shape (m_rows,)
             Different row numbers.
         """
-        cdef Py_ssize_t size = len(numbers), j, e, at = 0, first, total = 0
+        cdef Py_ssize_t size = len(numbers), j, e, at = 0, first, total = 0, left = SLICE
+        if size and not 0 <= np.min(numbers) <= np.max(numbers) < self.n:
+            raise ValueError(f"got row numbers outside of {self.n} rows: pass numbers of rows.")
         place = np.full(self.n, -1, dtype=np.intp)
         place[numbers] = np.arange(size)
         for j in range(self.m):
@@ -109,6 +111,11 @@ cdef class Columns:
                             row[at], out[at] = new[self.row[e]], self.data[e]
                             at += 1
                 bound[j + 1] = at
+                left -= size if self.row == NULL else self.stop[j] - first
+                if left < 0:
+                    left = SLICE
+                    with gil:
+                        PyErr_CheckSignals()
         if self.row == NULL:
             return Columns(data.reshape(self.m, size))
         return Columns(data[:at], rows[:at], bounds[:-1], bounds[1:], size)
@@ -125,6 +132,7 @@ cdef class Columns:
                 for i in range(self.n):
                     column[i] = 0.0
                 self.add(j, 1.0, h, column)
+                left -= self.n
                 for i in range(j + 1):
                     out[i * self.m + j] = out[j * self.m + i] = self.dot(i, column)
                     left -= self.stop[i] - self.start[i]

@@ -64,12 +64,21 @@ def cost(objective):
     return Limits.passes * 4.0 * problem.n * problem.k * problem.width
 
 
-def minimise(objective, x, history):
-    """Return the `Solution` of a descent from x; see `auto.solve`."""
-    solver = AugmentedLagrangian(objective, history)
+def minimise(objective, x, history, *, most_free=1.0):
+    """Return the `Solution` of a descent from x; see `auto.solve`.
+
+    A descent that is given up leaves open why it stopped.
+
+    Parameters
+    ----------
+    most_free : float, default=1.0
+        The share of the coefficients that are not at a kink above which it is given up.
+    """
+    solver = AugmentedLagrangian(objective, history, most_free)
     if history.start_objective > 0.0:  # piecewise-linear losses are never below zero
         x = train_full_batch(solver, objective, x, history)
-    history.finish(Stop.PRECISION)
+    if not solver.gave_up:
+        history.finish(Stop.PRECISION)
     solver.bound.is_tight = True
     return Solution(x, lower_bound=solver.bound)
 
@@ -82,17 +91,21 @@ class AugmentedLagrangian(FullBatchOptimizer):
     objective : Objective
     history : History
         Knows `tol` and what the gap is measured against.
+    most_free : float
+        The share of the coefficients that are not at a kink above which a descent is given up.
 
     Attributes
     ----------
     bound : LowerBound
         The best bound of the dual variables so far.
+    gave_up : bool
     """
 
     descends = False
 
-    def __init__(self, objective, history):
+    def __init__(self, objective, history, most_free=1.0):
         self.history, self.bound = history, duality_gap.LowerBound(objective)
+        self.most_free, self.gave_up = most_free, False
 
     def solve(self, objective, x, monitor):
         with one_thread():
@@ -106,6 +119,9 @@ class AugmentedLagrangian(FullBatchOptimizer):
             gap = self._gap(objective, values[1])
             share = 1.0 if self.history.tol is None else self.history.tol
             if monitor(x, np.nan, None, 1.0, share * gap, values=values):
+                return x
+            if multipliers.free_share(x) > self.most_free:
+                self.gave_up = True
                 return x
             multipliers.adapt(gap)
             rounded = multipliers.rounded()
@@ -169,6 +185,10 @@ class _Multipliers:
             self.targets - self.width * self._in_units(self.slopes),
             problem.loss.smoothed(self.width),
         ))  # fmt: skip
+
+    def free_share(self, x):
+        """Return the share of the coefficients that are not at a kink."""
+        return np.count_nonzero(self.penalty.free(x)) / len(x)
 
     def adapt(self, gap):
         """Halve the width where the gap has not been halved for some steps."""

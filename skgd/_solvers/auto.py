@@ -18,7 +18,7 @@ from skgd._solvers import (
     smoothing,
     working_sets,
 )
-from skgd._solvers.costs import Compression
+from skgd._solvers.costs import Compression, Multipliers
 
 SOLVERS = (
     interior_point, dual_coordinate_descent, augmented_lagrangian, second_order, working_sets,
@@ -85,7 +85,16 @@ def _solve_otherwise(objective, x, history, solver=None):
     if solver is None or compressed is not objective:
         solver = choose(compressed, without=dual_coordinate_descent)
     objective = compressed
-    solution = solver.minimise(objective, x, history)
+    if solver is augmented_lagrangian and interior_point.suits(objective):
+        is_tall = objective.problem.n >= Multipliers.tall * objective.shape[1]
+        solution = solver.minimise(
+            objective, x, history, most_free=1.0 if is_tall else Multipliers.most_free
+        )
+        if history.stop is None:
+            solver = interior_point
+            solution = solver.minimise(objective, solution.x, history)
+    else:
+        solution = solver.minimise(objective, x, history)
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
         history.resume()
         smoothed = smoothing.minimise(objective, solution.x, history)

@@ -70,7 +70,7 @@ def suits(objective):
 
 
 def _is_factorised(problem, size):
-    """Tell whether the Hessian of so many parameters an output is factorised."""
+    """Tell whether the Hessian is factorised with that many parameters an output."""
     if problem.is_multiclass:
         return problem.k * size <= Factorisation.largest_joint
     return size <= Factorisation.largest

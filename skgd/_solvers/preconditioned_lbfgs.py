@@ -10,8 +10,8 @@ The step is ``-B^-1 g``, with a multiple of ``I (x) M`` as the first matrix of L
 earlier steps, and is halved as those of Newton's method are. The first steps take the identity for
 M: far from the minimum, where curvatures are about to change, M leads astray. Where two steps in a
 row are short, the identity serves again for a while. Otherwise M follows the point: it is computed
-again once the steps since have taken several times as long. The pairs stay, as they tell of the
-same Hessian.
+again once the steps since have taken several times as long. The pairs stay: they belong to
+the same Hessian.
 
 The method stops where ``g' B^-1 g``, and twice the decrease that is left if the objective continues
 to decrease as in the last steps, are below `tol`. Where that would take longer than Newton's
@@ -90,7 +90,7 @@ def _descend(objective, x, value, gradient, step, decrease):
 
 
 class _Tail:
-    """The decrease that is left if the objective goes on to fall as it has."""
+    """The decrease that is left if the objective keeps falling as it has."""
 
     def __init__(self, objective):
         self.values, self.n_slow = [], 0

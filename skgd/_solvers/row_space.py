@@ -105,7 +105,7 @@ def in_row_space(objective, *, may_use_qr=None):
     ----------
     objective : Objective
     may_use_qr : bool, default=None
-        Whether to go on where the products of rows have too few digits. None is True but for
+        Whether to continue where the products of rows have too few digits. None is True but for
         squared errors where the Woodbury identity has the digits; otherwise the result is None.
     """
     if may_use_qr is None:

@@ -116,7 +116,7 @@ class QRSpan:
         )
         rows, basis = np.empty((len(A), len(R))), np.empty((len(R), len(order)))
         rows[pivots[0] if pivots else slice(None)], basis[:, order] = R.T, Q.T
-        # Rows that others span have coordinates of their own that are nothing but rounding.
+        # Rows that others span have coordinates of their own, which are rounding alone.
         lengths = linalg.norm(rows, axis=1, check_finite=False)
         known = (np.abs(rows) > len(A) * np.finfo(float).eps * lengths[:, None]).any(axis=0)
         return cls(rows[:, known], basis[known]) if known.any() else cls(rows, basis)

@@ -32,6 +32,20 @@ def test_sums_over_columns_are_those_of_numpy(layout, dtype):
         assert_allclose(store.gram(numbers, h), (expected.T * h) @ expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_array])
+def test_columns_at_some_rows_are_those_of_numpy(layout):
+    numbers, rows = np.array([7, 2, 3]), np.array([4, 5, 11, 29])
+    columns = ColumnStore(layout(X), np.zeros(9)).take(numbers).at_rows(rows)
+    expected, h = X[np.ix_(rows, numbers)], RNG.random(4)
+    assert (columns.n, columns.m) == (4, 3)
+    assert columns.size == (12 if layout is np.asarray else np.count_nonzero(expected))
+    assert_allclose(columns.times(np.ones(3)), expected.sum(axis=1), atol=1e-12)
+    assert_allclose(columns.gram(h), (expected.T * h) @ expected, atol=1e-12)
+    for row in (-1, 30):
+        with pytest.raises(ValueError, match="outside of 30 rows"):
+            ColumnStore(layout(X), np.zeros(9)).take(numbers).at_rows(np.array([row]))
+
+
 @pytest.mark.parametrize(
     ("rows", "starts", "stops"),
     [([0, 4], [0], [2]), ([0, -1], [0], [2]), ([0, 1], [0], [3]), ([0, 1], [-1], [1]),

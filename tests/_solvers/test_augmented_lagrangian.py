@@ -9,7 +9,8 @@ from scipy import optimize, sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from skgd import GDClassifier, GDRegressor
-from skgd._solvers import augmented_lagrangian, auto
+from skgd._solvers import augmented_lagrangian, auto, interior_point
+from skgd._solvers.costs import Multipliers
 from skgd.losses import AbsoluteError, EpsilonInsensitive, Hinge, Quantile
 from skgd.penalties import Box
 
@@ -33,6 +34,7 @@ def chosen(monkeypatch):
 
     monkeypatch.setattr(augmented_lagrangian, "minimise", counted)
     monkeypatch.setattr(auto, "SOLVERS", (augmented_lagrangian,))
+    monkeypatch.setattr(Multipliers, "most_free", 1.0)
     return calls
 
 
@@ -117,22 +119,20 @@ def test_positive_coefficients():
 
 @pytest.mark.parametrize("loss", LOSSES, ids=repr)
 def test_elastic_nets_satisfy_their_duality_gap(loss):
-    settings = {"penalty": "elasticnet", "l1_ratio": 0.5, "tol": 1e-7}
+    settings = {"penalty": "elasticnet", "l1_ratio": 0.5, "tol": 1e-6}
     dense, csr = (
         estimator(loss, **settings).fit(rows, targets_of(loss))
         for rows in (X, sparse.csr_array(X))
     )
-    assert dense.optimality_ <= 1e-6
+    assert dense.optimality_ <= 2e-6
     assert_allclose(
-        dense.history_["objective"][-1], csr.history_["objective"][-1], rtol=1e-6
+        dense.history_["objective"][-1], csr.history_["objective"][-1], rtol=5e-6
     )
 
 
 def test_outputs_and_quantiles_are_each_by_themselves():
     together = GDRegressor(Quantile([0.8, 0.2]), penalty="l1", alpha=ALPHA, tol=1e-7).fit(X, Z)
-    expected = sum(
-        linear_program(Quantile(0.8), y, np.ones(N)) for y in (Z, -Z)
-    )
+    expected = sum(linear_program(Quantile(0.8), y, np.ones(N)) for y in (Z, -Z))
     assert_allclose(together.history_["objective"][-1], expected, rtol=3e-7)
 
 
@@ -149,6 +149,22 @@ def test_a_fit_that_is_cut_short_says_how_far_the_minimum_may_be():
     assert f"{model.optimality_:.2g}" in str(caught[0].message)
     missing = model.history_["objective"][-1] - linear_program(Hinge(), CLASSES, np.ones(N))
     assert 0.0 < missing <= model.optimality_
+
+
+@pytest.mark.parametrize(("alpha", "gives_up"), [(1e-3, True), (0.1, False)])
+def test_where_most_coefficients_are_free_the_interior_point_method_takes_over(
+    alpha, gives_up, monkeypatch
+):
+    calls, descend = [], interior_point.minimise
+    monkeypatch.setattr(
+        interior_point, "minimise", lambda *args: calls.append(args) or descend(*args)
+    )
+    monkeypatch.setattr(Multipliers, "most_free", 0.5)
+    model = estimator(AbsoluteError(), alpha=alpha).fit(X, Z)
+    assert bool(calls) == gives_up
+    assert model.converged_
+    expected = linear_program(AbsoluteError(), Z, np.ones(N), alpha=alpha)
+    assert_allclose(model.history_["objective"][-1], expected, rtol=1e-10 if gives_up else 3e-4)
 
 
 def test_no_coefficient_where_l1_is_too_strong():
