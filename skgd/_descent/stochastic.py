@@ -20,8 +20,8 @@ from skgd.schedules import checked_rates
 
 # Rows on which a stochastic run monitors its objective between the epochs: all of few, and a sample
 # of many, which is bounded by its rows, its numbers and its share of the rows, and has a least
-# size. It consists of runs of neighbours, which are faster to read. All rows up to 16 384 took up to 70 % of an epoch of
-# 20 000 x 1 000, an eighth of them 8 % of an epoch of CSR.
+# size. It consists of runs of neighbours, which are faster to read. All rows up to 16 384 took up
+# to 70 % of an epoch of 20 000 x 1 000, an eighth of them 8 % of an epoch of CSR.
 ALL_MONITORED, LEAST_MONITORED, NEIGHBOURS = 2048, 1024, 16
 MONITORED_ROWS, MONITORED_NUMBERS, MONITORED_SHARE = 16384, 2**20, 1 / 16
 # Rows of fewer numbers are copied: 12 500 of 200 000 x 20 took 0.7 ms an epoch instead of 1.0. To

@@ -28,10 +28,10 @@ import numpy as np
 from scipy import linalg
 
 from skgd._fit.build_objective import penalty_rule
+from skgd._path.costs import GramLimits as Limits
 from skgd._path.points import PathPoint
 from skgd._problem.fold_grams import FoldGrams
 from skgd._solvers.active_set import SeparablePenalty, active_set_qp
-from skgd._path.costs import GramLimits as Limits
 from skgd._solvers.gram_descent import BUSY, DONE, descend, gradient_of
 from skgd._utils.linalg import solver
 from skgd.losses import SquaredError

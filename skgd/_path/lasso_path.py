@@ -26,10 +26,10 @@ import numpy as np
 
 from skgd._fit.build_objective import penalty_rule
 from skgd._path import gram_path
+from skgd._path.costs import LassoPathLimits as Limits
 from skgd._path.points import PathPoint
 from skgd._problem.fold_columns import FoldColumns
 from skgd._solvers.column_descent import descend_columns
-from skgd._path.costs import LassoPathLimits as Limits
 from skgd.penalties import L1, Box, ElasticNet
 
 

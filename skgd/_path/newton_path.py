@@ -34,12 +34,12 @@ import copy
 import numpy as np
 
 from skgd._objective.objective import ROUNDING
+from skgd._path.costs import NewtonPathLimits as Limits
 from skgd._path.gram_path import GramDescent
 from skgd._path.points import PathPoint
 from skgd._solvers import newton, row_space
 from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import NewtonLimits, factorised_size
-from skgd._path.costs import NewtonPathLimits as Limits
 from skgd._solvers.hessian import Hessian
 from skgd._solvers.newton import QuasiNewtonPairs, line_search
 

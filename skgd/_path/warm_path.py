@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from skgd._fit.run import Run
 from skgd._fit.state import FitState
-from skgd._solvers import auto, dual_coordinate_descent, interior_point, working_sets
 from skgd._path.costs import NewtonPathLimits as Limits
+from skgd._solvers import auto, dual_coordinate_descent, interior_point, working_sets
 
 
 @dataclass(frozen=True, eq=False)

@@ -207,8 +207,8 @@ class Multipliers:
     patience = 4
     # The share of the coefficients that are not at a kink above which the interior point method
     # takes over where it can, and the rows for each parameter from which it does not:
-    # absolute_error with alpha=1e-3 on 3000 x 800 ends with 95 % of them, and takes 9.1 s, that one 3.6 s; hinge
-    # with alpha=1e-4 on 20 000 x 500 ends with 94 %, and takes 5.9 s, that one 10 s.
+    # absolute_error with alpha=1e-3 on 3000 x 800 ends with 95 % of them, and takes 9.1 s, that one
+    # 3.6 s; hinge with alpha=1e-4 on 20 000 x 500 ends with 94 %, and takes 5.9 s, that one 10 s.
     most_free, tall = 0.5, 10.0
     # The share of the first proximal step that a minimum may leave, and its rounds at most.
     inner, rounds = 0.05, 10
