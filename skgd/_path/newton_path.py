@@ -39,7 +39,7 @@ from skgd._path.gram_path import GramDescent
 from skgd._path.points import PathPoint
 from skgd._solvers import newton, row_space
 from skgd._solvers.active_set import SeparablePenalty
-from skgd._solvers.costs import NewtonLimits, factorised_size
+from skgd._solvers.costs import Factorisation, NewtonLimits, factorised_size
 from skgd._solvers.hessian import Hessian
 from skgd._solvers.newton import QuasiNewtonPairs, line_search
 
@@ -56,7 +56,7 @@ def suits(run):
     return (
         newton.suits(objective) and not objective.loss.constant_hessian
         and objective.loss.smooth and not row_space.suits(objective)
-        and factorised_size(objective)[0] > 0
+        and 0 < factorised_size(objective)[0] <= Factorisation.largest
     )  # fmt: skip
 
 
