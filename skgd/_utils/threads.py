@@ -19,17 +19,20 @@ class Threads:
     def __enter__(self):
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, error, *more):
+        # Ctrl-C may come anywhere, while jobs are handed out, say.
+        self.is_stopped = self.is_stopped or error is not None
         if self.pool is not None:
-            self.pool.shutdown()
+            self.pool.shutdown(cancel_futures=self.is_stopped)
 
     def map(self, function, jobs):
         """Return the results of all jobs; after an error, or Ctrl-C, none of them continues."""
         jobs = list(jobs)
         if min(self.n, len(jobs)) <= 1:
             return [function(job) for job in jobs]
-        under_way = [self.pool.submit(function, job) for job in jobs]
+        under_way = []
         try:
+            under_way.extend(self.pool.submit(function, job) for job in jobs)
             wait(under_way, return_when=FIRST_EXCEPTION)
         except BaseException:
             self.is_stopped = True

@@ -44,3 +44,28 @@ def test_a_list_is_shared_out_in_its_order(n, shares):
         lists = threads.share(list("abcde"))
     assert [len(each) for each in lists] == shares and sum(lists, []) == list("abcde")
     assert threads.share([]) == []
+
+
+def test_an_interrupt_while_jobs_are_handed_out_stops_those_under_way(monkeypatch):
+    begun, ended, threads = [], [], Threads(2)
+    submit = threads.pool.submit
+
+    def interrupted(function, job):
+        if begun:
+            raise KeyboardInterrupt
+        handed_out = submit(function, job)
+        while not begun:
+            time.sleep(0.001)
+        return handed_out
+
+    def work(job):
+        begun.append(job)
+        for _ in range(300):
+            threads.pause()
+            time.sleep(0.01)
+        ended.append(job)
+
+    monkeypatch.setattr(threads.pool, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt), threads:
+        threads.map(work, range(2))
+    assert begun and not ended
