@@ -138,6 +138,18 @@ def overhead(client):
         print(f"{n_parts:4} partitions: {1e3 * seconds / passes:6.1f} ms a pass of {passes:.0f}")
 
 
+def living(client, killed):
+    """Return the numbers of both workers' processes, once the one that was killed is replaced."""
+    while True:
+        try:
+            pids = sorted(client.run(os.getpid).values())
+        except OSError:  # the scheduler has not yet seen that it is gone
+            pids = []
+        if len(pids) == 2 and killed not in pids:
+            return pids
+        time.sleep(0.2)
+
+
 def kills(client, count):
     """Print how many fits end with the same bits while a worker is killed."""
     from skgd import GDClassifier
@@ -147,8 +159,9 @@ def kills(client, count):
     coef = model.fit(*parts).coef_
     quiet, _ = best_of(lambda: model.fit(*parts), 1)
     same = failed = hit = 0
+    pid = None
     for _ in range(count):
-        pids = sorted(client.run(os.getpid).values())
+        pids = living(client, pid)
         pid, killed = pids[generator.integers(len(pids))], []
 
         def kill(pid=pid, killed=killed):
@@ -166,7 +179,6 @@ def kills(client, count):
             timer.join()
             failed += 1
             print(type(error).__name__, str(error)[:200])
-        client.wait_for_workers(2)
     print(f"{count} fits, {hit} hit in mid-fit: {same} with the same bits, {failed} failed")
 
 
