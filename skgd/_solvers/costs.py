@@ -265,6 +265,10 @@ class WorkingSetLimits:
     # Newton's method: 0.3 to 0.6 (log_loss) and 0.2 (squared_hinge) on 20 000 x 500, 2.6 to 3.4 on
     # 100 000 x 50.
     passes = 100.0
+    # The same for squared errors. Shares of the lasso's time by coordinate descent on one Gram
+    # matrix: 0.25 to 0.5 on 20 000 x 500, 0.5 to 1.0 on 2000 x 500, 0.6 to 1.4 on 5000 x 200, and
+    # 1.1 to 2.7 on 100 000 x 50; 0.7 to 2.2 on correlated 10 000 x 300.
+    quadratic_passes = 60.0
     # The coordinates at a kink that join a working set, at least.
     least = 128
     # The share of the squared proximal step that a working set may leave behind, and of the last

@@ -57,7 +57,8 @@ def has_columns(objective):
 def cost(objective):
     """Return about how many multiplications the descent takes."""
     problem = objective.problem
-    return Limits.passes * 4.0 * problem.n * problem.k * problem.width
+    passes = Limits.quadratic_passes if objective.loss.constant_hessian else Limits.passes
+    return passes * 4.0 * problem.n * problem.k * problem.width
 
 
 def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None):
