@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import dask.array as da
 import numpy as np
@@ -26,11 +27,23 @@ class Kill(Callback):
     def on_fit_task_end(self, estimator, context, **more):
         if context.task_name == "epoch" and self.epochs and context.task_id == self.epochs[0]:
             self.epochs.pop(0)
-            self.client.wait_for_workers(2)
-            pids = sorted(self.client.run(os.getpid).items())
-            pid = pids[len(self.epochs) % len(pids)][1]
+            pids = living(self.client.cluster)
+            pid = pids[len(self.epochs) % len(pids)]
             self.killed.append(pid)
             threading.Timer(0.01, os.kill, (pid, signal.SIGKILL)).start()
+
+
+def living(cluster):
+    """Return the numbers of the workers' processes, once all have come up.
+
+    A nanny gives up a worker that is killed before the nanny has heard of it.
+    """
+    while True:
+        processes = [nanny.process for _, nanny in sorted(cluster.workers.items())]
+        pids = [each.pid for each in processes if each and each.status.name == "running"]
+        if len(pids) == len(processes) and all(pids):
+            return pids
+        time.sleep(0.05)
 
 
 def main():

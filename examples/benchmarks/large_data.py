@@ -138,16 +138,17 @@ def overhead(client):
         print(f"{n_parts:4} partitions: {1e3 * seconds / passes:6.1f} ms a pass of {passes:.0f}")
 
 
-def living(client, killed):
-    """Return the numbers of both workers' processes, once the one that was killed is replaced."""
+def living(cluster):
+    """Return the numbers of the workers' processes, once all have come up.
+
+    A nanny gives up a worker that is killed before the nanny has heard of it.
+    """
     while True:
-        try:
-            pids = sorted(client.run(os.getpid).values())
-        except OSError:  # the scheduler has not yet seen that it is gone
-            pids = []
-        if len(pids) == 2 and killed not in pids:
+        processes = [nanny.process for nanny in cluster.workers.values()]
+        pids = [each.pid for each in processes if each and each.status.name == "running"]
+        if len(pids) == len(processes) and all(pids):
             return pids
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def kills(client, count):
@@ -159,9 +160,8 @@ def kills(client, count):
     coef = model.fit(*parts).coef_
     quiet, _ = best_of(lambda: model.fit(*parts), 1)
     same = failed = hit = 0
-    pid = None
     for _ in range(count):
-        pids = living(client, pid)
+        pids = living(client.cluster)
         pid, killed = pids[generator.integers(len(pids))], []
 
         def kill(pid=pid, killed=killed):
