@@ -27,21 +27,21 @@ class Kill(Callback):
     def on_fit_task_end(self, estimator, context, **more):
         if context.task_name == "epoch" and self.epochs and context.task_id == self.epochs[0]:
             self.epochs.pop(0)
-            pids = living(self.client.cluster)
+            pids = living(self.client.cluster, self.killed)
             pid = pids[len(self.epochs) % len(pids)]
             self.killed.append(pid)
             threading.Timer(0.01, os.kill, (pid, signal.SIGKILL)).start()
 
 
-def living(cluster):
-    """Return the numbers of the workers' processes, once all have come up.
+def living(cluster, killed):
+    """Return the numbers of the workers' processes, once none is missing.
 
     A nanny gives up a worker that is killed before the nanny has heard of it.
     """
     while True:
         processes = [nanny.process for _, nanny in sorted(cluster.workers.items())]
         pids = [each.pid for each in processes if each and each.status.name == "running"]
-        if len(pids) == len(processes) and all(pids):
+        if len(pids) == len(processes) and all(pids) and not set(pids) & set(killed):
             return pids
         time.sleep(0.05)
 

@@ -138,15 +138,15 @@ def overhead(client):
         print(f"{n_parts:4} partitions: {1e3 * seconds / passes:6.1f} ms a pass of {passes:.0f}")
 
 
-def living(cluster):
-    """Return the numbers of the workers' processes, once all have come up.
+def living(cluster, killed):
+    """Return the numbers of the workers' processes, once none is missing.
 
     A nanny gives up a worker that is killed before the nanny has heard of it.
     """
     while True:
         processes = [nanny.process for nanny in cluster.workers.values()]
         pids = [each.pid for each in processes if each and each.status.name == "running"]
-        if len(pids) == len(processes) and all(pids):
+        if len(pids) == len(processes) and all(pids) and not set(pids) & set(killed):
             return pids
         time.sleep(0.05)
 
@@ -159,10 +159,11 @@ def kills(client, count):
     model, generator = GDClassifier(optimizer="lbfgs", tol=1e-9), np.random.default_rng(5)
     coef = model.fit(*parts).coef_
     quiet, _ = best_of(lambda: model.fit(*parts), 1)
-    same = failed = hit = 0
+    same, failed, hit, lost = 0, 0, 0, []
     for _ in range(count):
-        pids = living(client.cluster)
+        pids = living(client.cluster, lost)
         pid, killed = pids[generator.integers(len(pids))], []
+        lost.append(pid)
 
         def kill(pid=pid, killed=killed):
             os.kill(pid, signal.SIGKILL)
