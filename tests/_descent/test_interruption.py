@@ -26,6 +26,14 @@ DIABETES = load_diabetes(return_X_y=True, scaled=False)
 IRIS = load_iris(return_X_y=True)
 
 
+@pytest.fixture(autouse=True)
+def _interruptible():
+    """A process that was started in the background ignores SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Slow(Loss):
     """Half the squared residual, in a Python loop that a signal must get through."""
 

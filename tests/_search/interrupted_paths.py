@@ -1,5 +1,7 @@
 """Search along paths, one kind after the other, and say when each search is to be interrupted."""
 
+import signal
+
 import numpy as np
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
@@ -34,5 +36,7 @@ def search_until_interrupted(estimator, rows, targets, n_jobs):
 
 
 if __name__ == "__main__":
+    # A process that was started in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for n_jobs, kind in enumerate(SEARCHES.values(), 1):
         search_until_interrupted(*kind, n_jobs)
