@@ -7,7 +7,6 @@ import pickle
 import cloudpickle
 import joblib
 import pytest
-import skops.io
 from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -59,6 +58,8 @@ PASSED = {
 
 
 def by_skops(model):
+    import skops.io  # takes a second, which tests of other files in this process need not spend
+
     content = skops.io.dumps(model)
     return skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
 
@@ -105,6 +106,8 @@ def test_a_stored_model_predicts_and_learns_on_to_the_bit(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_skops_needs_to_trust_nothing_but_what_was_passed(name):
+    import skops.io
+
     model = clone(MODELS[name]).set_params(max_iter=3)
     rows, y = data_of(model)
     expected = {f"{type(model).__module__}.{type(model).__name__}"} | PASSED.get(name, set())
