@@ -1,6 +1,6 @@
 """The folds of a search: the rows to train on, as weights or as a matrix, and those to score on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -266,14 +266,18 @@ class SplitFolds(MaskedFolds):
         own, encoded = learn_targets(self.settings, sample.y[train])
         if own.n_outputs != targets.n_outputs:
             raise ValueError("The rows of the fold lack a class.")
-        parts = {
-            name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
-                             sample.targets[rows[name]])
-            for name in given.parts
-        }  # fmt: skip
         if other is not None:
             chosen = other.sample.with_targets(encoded, targets.n_outputs)
+            parts = {
+                name: replace(part, targets=sample.targets[part.rows])
+                for name, part in other.parts.items()
+            }
         else:
+            parts = {
+                name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
+                                 sample.targets[rows[name]])
+                for name in given.parts
+            }  # fmt: skip
             weights = check_weights(given.split_along(given.weights, train), len(train))
             chosen = Sample(canonical(sample.X[train]), sample.y[train], encoded, weights,
                             targets.n_outputs)  # fmt: skip
