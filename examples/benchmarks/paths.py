@@ -5,6 +5,9 @@ the best candidate included, and BLAS on one thread. Ratios are medians over the
 seconds / peer seconds: below 1, skgd is faster. "off" is how far the scores of skgd are from those
 of fits one by one with a small tol, at most.
 
+Then, for candidates that are fitted one by one: the CPU milliseconds that a fit takes in the
+solver, and all others of the search, which have a bar, too.
+
     python examples/benchmarks/paths.py [--only NAME] [--repetitions 3] [--quick]
 
 ``--only`` runs what has NAME in it; ``--quick`` shrinks the data until the numbers mean nothing.
@@ -12,10 +15,12 @@ celer takes part where it is installed.
 """
 
 import os
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from unittest import mock
 
 import numpy as np
 import sklearn
@@ -29,11 +34,13 @@ from sklearn.linear_model import (
     LogisticRegressionCV,
     RidgeCV,
 )
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid, StratifiedKFold
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from skgd import GDClassifier, GDRegressor, GDSearchCV, alpha_sequence
+from skgd._solvers import auto
+from skgd.losses import Huber
 
 try:
     from celer import celer_path
@@ -42,6 +49,8 @@ except ImportError:
 
 # Alphas whose scores are compared with those of fits one by one.
 COMPARED = 5
+# Milliseconds beside the solver's that a fit of a search may take.
+OVERHEAD = 3.0
 
 
 @dataclass
@@ -213,6 +222,57 @@ def run_race(race, repetitions):
           flush=True)  # fmt: skip
 
 
+@dataclass
+class OneByOne:
+    """A search whose candidates share no path."""
+
+    work: str
+    data: tuple
+    model: object
+    grid: dict
+
+
+def all_one_by_one(shrink):
+    """Return the searches of the second table."""
+    found = []
+    deltas = {"loss": [Huber(delta) for delta in (0.1, 0.3, 1.0, 3.0)]}
+    kinds = {"penalty": ["l2", "l1"], "loss": ["log_loss", "squared_hinge"]}
+    intercepts = {"fit_intercept": [True, False], "alpha": [1e-3, 1e-2]}
+    for n, d in [(1000, 20), (5000, 50)]:
+        n, where = max(200, n // shrink), f"{n}x{d}"
+        numbers, classes = dense(n, d, 1), dense(n, d)
+        found += [
+            OneByOne(f"Huber's delta, {where}", numbers, GDRegressor(), deltas),
+            OneByOne(f"penalty and loss, {where}", classes, GDClassifier(), kinds),
+            OneByOne(f"intercept and alpha, {where}", classes, GDClassifier(), intercepts),
+        ]
+    return found
+
+
+def measure_overhead(case, repetitions):
+    (X, y), found, spent = case.data, [], []
+
+    def timed(*args, solve=auto.solve):
+        started = time.process_time()
+        try:
+            return solve(*args)
+        finally:
+            spent.append(time.process_time() - started)
+
+    n_fits = folds_of(case).get_n_splits() * len(ParameterGrid(case.grid))
+    search = GDSearchCV(case.model, case.grid, cv=folds_of(case), refit=False)
+    for _ in range(repetitions):
+        spent.clear()
+        started = time.process_time()
+        with mock.patch.object(auto, "solve", timed):
+            search.fit(X, y)
+        found.append((time.process_time() - started - sum(spent), sum(spent)))
+    rest, solver = 1e3 * np.min(found, axis=0) / n_fits
+    missed = "  missed" if rest > OVERHEAD else ""
+    print(f"{case.work:<40}{n_fits:>6}{solver:>11.2f}{rest:>10.2f}{OVERHEAD:>6.4g}{missed}",
+          flush=True)  # fmt: skip
+
+
 def main():
     only, shrink, repetitions = read_options(__doc__, 3, 1)
     warnings.simplefilter("ignore")  # that peers have not converged
@@ -223,6 +283,10 @@ def main():
         for race in all_races(shrink):
             if only in f"{race.work}, {race.peer}":
                 run_race(race, repetitions)
+        print(f"\n{'candidates one by one':<40}{'fits':>6}{'solver ms':>11}{'rest':>10}{'bar':>6}")
+        for case in all_one_by_one(shrink):
+            if only in case.work:
+                measure_overhead(case, repetitions)
 
 
 if __name__ == "__main__":

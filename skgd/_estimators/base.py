@@ -19,7 +19,7 @@ from skgd._fit.alpha import AlphaChoice, choose_alpha
 from skgd._fit.block_sample import BlockSample
 from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.early_stopping import split
-from skgd._fit.run import Run, raw_model
+from skgd._fit.run import Run, fresh_run, raw_model
 from skgd._fit.sample import Sample
 from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
@@ -387,8 +387,10 @@ def read_rows(
 
 def fitted_run(estimator, X, y, sample_weight=None):
     """Return a run over rows for a fitted estimator, of which only the objective is wanted."""
-    settings = replace(Settings.of(estimator), alpha=estimator.alpha_)
+    # Models that were pickled before alpha could be chosen have no alpha_.
+    alpha = getattr(estimator, "alpha_", estimator.alpha)
+    settings = replace(Settings.of(estimator), alpha=alpha)
     targets, sample = read_rows(
         estimator, settings, X, y, sample_weight, reset=False, is_known=True
     )
-    return Run(settings, targets, sample, FitState.empty(sample.n_features, targets.n_outputs))
+    return fresh_run(settings, targets, sample)

@@ -342,6 +342,13 @@ class Run:
         return attributes | {"_memory": self.state.state()}
 
 
+def fresh_run(settings, targets, sample, **more):
+    """Return a run over rows of which no earlier call knows anything."""
+    return Run(
+        settings, targets, sample, FitState.empty(sample.n_features, targets.n_outputs), **more
+    )
+
+
 def raw_model(attributes, n_outputs, n_features):
     """Return the coefficients and intercepts of an estimator's attributes as arrays of doubles."""
     return (

@@ -63,6 +63,16 @@ class Sample:
     def n_rows(self):
         return self.X.shape[0] if self.rows is None else len(self.rows)
 
+    def with_targets(self, targets, n_outputs):
+        """Return a sample of the same rows with other targets; nothing is copied.
+
+        With the same ones, what is known of them stays so.
+        """
+        if n_outputs == self.n_outputs and np.array_equal(targets, self.targets):
+            return self
+        known = {"rows": self.engine_rows()}
+        return replace(self, targets=targets, n_outputs=n_outputs, known=known)
+
     def only(self, rows):
         """Return a sample of some rows; nothing is copied."""
         return replace(self, rows=rows, known={"rows": self.engine_rows()})

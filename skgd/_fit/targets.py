@@ -291,9 +291,9 @@ def check_two_counted(targets, counts):
 def _counted(y):
     """Return the labels of y and their codes by counting; None for both where that won't do.
 
-    That is for integers that lie together, a few of which are labels.
+    That is for integers that lie together, a few of which are labels, and for False and True.
     """
-    if y.ndim != 1 or y.dtype.kind not in "iu" or not len(y):
+    if y.ndim != 1 or y.dtype.kind not in "biu" or not len(y):
         return None, None
     least, greatest = int(y.min()), int(y.max())
     if greatest - least >= min(len(y) // 2, COUNTED) or greatest > np.iinfo(np.intp).max:

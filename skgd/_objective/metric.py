@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from skgd._engine import cache_aligned
+from skgd._objective import coordinates
 
 
 @dataclass
@@ -82,11 +83,9 @@ class Metric:
 
     def to_raw(self, u):
         """Return the coefficients and the intercepts of parameters u."""
-        d = len(self.mean)
-        coef, intercept = u[:, :d] * self.inverse[:, :d], np.zeros(len(u))
-        if u.shape[1] > d:
-            intercept = u[:, d] * self.inverse[:, d]
-            intercept -= 0.0 if self.identity else self.shift(coef)
+        coef, intercept = coordinates.to_raw(
+            np.ascontiguousarray(u, dtype=float), self.mean, self.inverse, not self.identity
+        )
         if self.held is not None:
             intercept = intercept - (self.held * self.values).sum(axis=1)
             coef += self.held
@@ -112,11 +111,11 @@ class Metric:
         d, result = len(self.mean), np.empty(self.inverse.shape)
         result[:, :d] = coef_gradient - intercept_gradient[:, None] * self.mean + penalty_gradient
         result[:, d:] = intercept_gradient[:, None]
-        result *= self._slopes
+        result *= self.slopes
         return result
 
     @cached_property
-    def _slopes(self):
+    def slopes(self):
         """What makes slopes along the parameters, in their units, of raw ones."""
         return self.inverse * self.unit[:, None]
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from skgd._objective import coordinates
+
 # Gradients this small, relative to the root of the objective, are rounding.
 ROUNDING = 4e-15
 
@@ -153,14 +155,14 @@ class Objective:
             # A softmax is flat along equal changes of all outputs: what is left there is rounding.
             for gradient in gradients:
                 gradient -= gradient.sum(axis=0) / len(gradient)
-        # A sum that cancels to rounding is zero: rules that normalise would make it a step.
-        cancels = np.abs(gradients[1]) <= ROUNDING * self._gradient_size(losses)
-        if cancels.any():  # and with it what it has in the gradients of columns that are far off
-            cancelled = np.where(cancels, gradients[1], 0.0)
-            gradients[0] -= np.outer(cancelled, self.metric.mean)
-            gradients[1] -= cancelled
-        penalty_gradient = self.alpha[:, None] * self.penalty.apply_gradient(coef)
-        return self.metric.gradient(*gradients, penalty_gradient).ravel(), losses, gradients
+        metric = self.metric
+        coordinates.without_rounding(
+            losses, *gradients, metric.mean, self.smoothness, metric.unit, ROUNDING
+        )
+        gradient = coordinates.gradient(
+            *gradients, coef, self.penalty, self.alpha, metric.mean, metric.slopes
+        )
+        return gradient.ravel(), losses, gradients
 
     def _gradient_size(self, losses):
         """Return the size of derivatives that go with losses."""

@@ -4,15 +4,12 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skgd._estimators.base import BaseGD
-from skgd._estimators.inputs import check_data
+from skgd._estimators.base import BaseGD, read_rows
 from skgd._fit.alphas import check_sequence, falling_alphas
-from skgd._fit.run import Run
-from skgd._fit.sample import Sample
+from skgd._fit.run import fresh_run
 from skgd._fit.settings import Settings
-from skgd._fit.state import FitState
-from skgd._fit.targets import learn_targets
-from skgd._utils.checks import check_weights, shown
+from skgd._utils.checks import shown
+from skgd._utils.collections import gathered
 
 __all__ = ["alpha_sequence"]
 
@@ -78,9 +75,8 @@ def alpha_sequence(estimator, X, y, n=None, ratio=None, *, sample_weight=None):
         )
     last = clone(last)
     settings = Settings.of(last)
-    X, y = check_data(last, X, y, reset=True)
-    targets, encoded = learn_targets(settings, y)
-    weights = check_weights(sample_weight, len(y))
-    sample = Sample(X, y, encoded, weights, targets.n_outputs)
-    run = Run(settings, targets, sample, FitState.empty(X.shape[1], targets.n_outputs))
-    return falling_alphas(run, n, ratio)
+    X, y = gathered(X, "X"), gathered(y, "y")
+    targets, sample = read_rows(
+        last, settings, X, y, gathered(sample_weight, "sample_weight"), reset=True, is_known=False
+    )
+    return falling_alphas(fresh_run(settings, targets, sample), n, ratio)

@@ -1,6 +1,6 @@
 """The folds of a search: the rows to train on, as weights or as a matrix, and those to score on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
 import numpy as np
@@ -197,16 +197,39 @@ class Given:
 
 
 class MaskedFolds:
-    """The folds of an estimator: weights on the same rows of X, which are 0 for those held out."""
+    """The folds of an estimator: weights on the same rows of X, which are 0 for those held out.
 
-    def __init__(self, given, estimator):
-        self.given = given
-        self.template = clone(estimator)
+    Parameters
+    ----------
+    given : Given
+    estimator : GDClassifier or GDRegressor
+        Not fitted, and not changed.
+    other : MaskedFolds or None, default=None
+        Those of another estimator of the same class, which has the rows checked.
+    """
+
+    def __init__(self, given, estimator, other=None):
+        self.given, self.other = given, other
+        self.template = shallow_copy(estimator)
+
+    @cached_property
+    def checked(self):
+        """X and y, which are checked once for all estimators of a search."""
+        if self.other is None:
+            return check_data(self.template, self.given.X, self.given.y, reset=True)
+        X, y = self.other.checked
+        vars(self.template).update(columns_seen(self.other.template))
+        return X, y
+
+    @cached_property
+    def settings(self):
+        """The checked parameters of the estimator."""
+        return Settings.of(self.template)
 
     @cached_property
     def _data(self):
-        X, y = check_data(self.template, self.given.X, self.given.y, reset=True)
-        targets, encoded = learn_targets(Settings.of(self.template), y)
+        X, y = self.checked
+        targets, encoded = learn_targets(self.settings, y)
         vars(self.template).update(targets.attributes)
         return targets, Sample(X, y, encoded, None, targets.n_outputs)
 
@@ -236,21 +259,28 @@ class SplitFolds(MaskedFolds):
     a fit to the fold alone.
     """
 
-    def fold(self, number):
+    def fold(self, number, other=None):
+        """Return a fold, of which another estimator's may have the rows already."""
         given, (targets, sample), rows = self.given, self._data, self.given.rows(number)
         train = rows["train"]
-        weights = check_weights(given.split_along(given.weights, train), len(train))
-        settings = Settings.of(self.template)
-        own, encoded = learn_targets(settings, sample.y[train])
+        own, encoded = learn_targets(self.settings, sample.y[train])
         if own.n_outputs != targets.n_outputs:
             raise ValueError("The rows of the fold lack a class.")
-        parts = {
-            name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
-                             sample.targets[rows[name]])
-            for name in given.parts
-        }  # fmt: skip
-        chosen = Sample(canonical(sample.X[train]), sample.y[train], encoded, weights,
-                        targets.n_outputs)  # fmt: skip
+        if other is not None:
+            chosen = other.sample.with_targets(encoded, targets.n_outputs)
+            parts = {
+                name: replace(part, targets=sample.targets[part.rows])
+                for name, part in other.parts.items()
+            }
+        else:
+            parts = {
+                name: given.part(number, name, sample.X, rows[name], sample.y[rows[name]],
+                                 sample.targets[rows[name]])
+                for name in given.parts
+            }  # fmt: skip
+            weights = check_weights(given.split_along(given.weights, train), len(train))
+            chosen = Sample(canonical(sample.X[train]), sample.y[train], encoded, weights,
+                            targets.n_outputs)  # fmt: skip
         return Fold(number, self.template, targets, chosen, parts, lambda model: model)
 
 
@@ -260,7 +290,7 @@ class TransformedFolds:
     def __init__(self, given, pipeline):
         self.given, self.pipeline = given, pipeline
 
-    def fold(self, number):
+    def fold(self, number, other=None):
         given, rows = self.given, self.given.rows(number)
         name, last = self.pipeline.steps[-1]
         before, template = clone(self.pipeline[:-1]), clone(last)
@@ -281,6 +311,11 @@ class TransformedFolds:
             number, template, targets, Sample(X, y, encoded, weights, targets.n_outputs), parts,
             lambda model: Pipeline([*before.steps, (name, model)]),
         )  # fmt: skip
+
+
+def columns_seen(estimator):
+    """Return the attributes of an estimator that describe the columns of X."""
+    return {name: value for name, value in vars(estimator).items() if name.endswith("_in_")}
 
 
 def _encoded(targets, y):

@@ -2,6 +2,7 @@
 
 import copy
 import time
+from functools import cache, partial
 from numbers import Integral
 from traceback import format_exc
 
@@ -13,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import indexable
 
+from skgd._fit.settings import Settings
 from skgd._search.callbacks import SearchTasks
 from skgd._search.candidates import (
     all_candidates,
@@ -314,10 +316,12 @@ class GDSearchCV(BaseSearchCV):
                     raise
                 failed = _failed(format_exc(), scoring, self.return_train_score)
                 out |= {(i, number): dict(failed) for i in estimators}
+        last = {i: last_step(estimator) for i, estimator in estimators.items()}
+        # Parameters are checked once for all folds; one that cannot be used fails each of them.
+        settings = {i: cache(partial(Settings.of, each)) for i, each in last.items()}
         trials = [
-            Trial(i, last_step(estimator), fold, strict)
-            for fold in made for i, estimator in estimators.items()
-        ]  # fmt: skip
+            Trial(i, each, fold, strict, settings[i]) for fold in made for i, each in last.items()
+        ]
         metric = self.refit if scoring.several else "score"
         pairs = [(i, number) for number in numbers for i in estimators]
         told = tasks.evaluating(folds.given, pairs, trials)

@@ -16,9 +16,8 @@ from sklearn.pipeline import Pipeline
 from skgd._estimators.base import BaseGD
 from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.plan import choose_optimizer
-from skgd._fit.run import Run, raw_model
+from skgd._fit.run import fresh_run, raw_model
 from skgd._fit.settings import Settings
-from skgd._fit.state import FitState
 from skgd._path import gram_path, lasso_path, newton_path, warm_path
 from skgd._problem.fold_grams import FoldGrams
 from skgd._search.candidates import ALONG_PATH, alike, last_step, weight_name
@@ -133,9 +132,19 @@ class PathSearch:
         settings = {i: _settings_of(self.estimators[i]) for i in chosen}
         chosen, out = [i for i in chosen if settings[i] is not None], {}
         along = {f"{self.prefix}{name}" for name in ALONG_PATH}
+        groups = []
         for several in alike(chosen, self.candidates, lambda name: name not in along):
             paths = alike(several, self.candidates, lambda name: name != f"{self.prefix}alpha")
-            out |= self._evaluate_alike([[(i, settings[i]) for i in path] for path in paths])
+            groups.append([[(i, settings[i]) for i in path] for path in paths])
+        masked = None
+        for paths in groups:
+            i, first = paths[0][0]
+            if isinstance(self.estimators[i], Pipeline) or not ends_at_minimum(first):
+                continue
+            if gram_path.is_for(first):
+                masked = MaskedFolds(self.given, self.estimators[i], masked)
+                out |= self._walk_together(masked, paths)
+        out |= self._fold_by_fold(groups, out)
         self._warn()
         return out
 
@@ -143,27 +152,48 @@ class PathSearch:
     def prefix(self):
         return weight_name(self.estimators[0]).removesuffix("sample_weight")
 
-    def _evaluate_alike(self, paths):
-        """Return the results of paths whose candidates differ in alpha and l1_ratio alone."""
-        (i, settings), out = paths[0][0], {}
-        if isinstance(self.estimators[i], Pipeline):
-            folds = TransformedFolds(self.given, self.estimators[i])
-        else:
-            folds = SplitFolds(self.given, self.estimators[i])
-            if ends_at_minimum(settings) and gram_path.is_for(settings):
-                out = self._walk_together(MaskedFolds(self.given, self.estimators[i]), paths)
-        if not self.scoring.needs_answers_alone and not ends_at_minimum(settings):
-            return out
-        missing = [
-            number for number in range(len(self.given.splits))
-            if any((i, number) not in out for path in paths for i, _ in path)
+    def _fold_by_fold(self, groups, known):
+        """Return the results that are not known, of all groups on a fold before the next fold.
+
+        Parameters
+        ----------
+        groups : list of list of list of (int, Settings)
+            Paths whose candidates differ in alpha and l1_ratio alone.
+        known : dict
+            Results, by candidate and split.
+        """
+        folds, shared = [], None
+        for paths in groups:
+            i, settings = paths[0][0]
+            if isinstance(self.estimators[i], Pipeline):
+                folds.append(TransformedFolds(self.given, self.estimators[i]))
+            else:
+                shared = SplitFolds(self.given, self.estimators[i], shared)
+                folds.append(shared)
+        jobs = [
+            (each, paths) for each, paths in zip(folds, groups, strict=True)
+            if self.scoring.needs_answers_alone or ends_at_minimum(paths[0][0][1])
         ]  # fmt: skip
 
-        def walk(number):
-            left = [[pair for pair in path if (pair[0], number) not in out] for path in paths]
-            return self._on_fold(folds, [path for path in left if path], number)
+        def left(paths, number):
+            parts = [[pair for pair in path if (pair[0], number) not in known] for path in paths]
+            return [part for part in parts if part]
 
-        return out | self._walk(walk, missing)
+        def walk(number):
+            results, fold = {}, None
+            for each, paths in jobs:
+                if left(paths, number):
+                    try:
+                        fold = each.fold(number, fold)
+                    except Exception:  # which a fit to the fold alone reports
+                        continue
+                    results |= self._on_fold(fold, left(paths, number))
+            return results
+
+        numbers = range(len(self.given.splits))
+        return self._walk(walk, [
+            number for number in numbers if any(left(paths, number) for _, paths in jobs)
+        ])  # fmt: skip
 
     def _walk(self, walk, jobs):
         """Return the results of all folds, one or a thread after the other."""
@@ -172,14 +202,9 @@ class PathSearch:
             out |= results
         return out
 
-    def _on_fold(self, folds, paths, number):
+    def _on_fold(self, fold, paths):
         """Return the results of paths on a fold, as far as they finish."""
-        started = time.perf_counter()
-        try:
-            fold = folds.fold(number)
-        except Exception:  # which a fit to the fold alone reports
-            return {}
-        points = {}
+        started, points = time.perf_counter(), {}
         for path in paths:
             found = self._points(fold, [settings for _, settings in path])
             points |= {i: point for (i, _), point in zip(path, found, strict=True)
@@ -191,10 +216,11 @@ class PathSearch:
         )  # fmt: skip
         for path in paths:
             last, falling = None, sorted(path, key=lambda pair: -pair[1].alpha)
-            for i in (i for i, _ in falling if i not in points):
+            falling = [pair for pair in falling if pair[0] not in points]
+            for i, settings in falling:
                 self.threads.pause()
                 started = time.perf_counter()
-                fitted, last = self._fit(fold, i, last)
+                fitted, last = self._fit(fold, i, settings, last, leads_on=i != falling[-1][0])
                 if fitted is not None:
                     models[i], stops[i] = fitted, fitted.stop_reason_
                     seconds[i] = time.perf_counter() - started
@@ -204,7 +230,7 @@ class PathSearch:
         """Return the points of a path on a fold; None for those to which no path leads."""
         sample, nothing = fold.sample, [None] * len(settings)
         smallest = min(settings, key=lambda each: each.alpha)
-        alphas, d = [each.alpha for each in settings], sample.X.shape[1]
+        alphas = [each.alpha for each in settings]
         if not ends_at_minimum(smallest):
             return nothing
         targets = fold.targets.with_settings(smallest)
@@ -215,14 +241,14 @@ class PathSearch:
                 return squared_error_path(sample, smallest, alphas, self.threads.pause)
             if len(settings) < FEWEST:
                 return nothing
-            run = Run(smallest, targets, sample, FitState.empty(d, targets.n_outputs))
+            run = fresh_run(smallest, targets, sample)
             if newton_path.suits(run):
                 return newton_path.path(run, alphas, self.threads.pause)
         except (FloatingPointError, ValueError, np.linalg.LinAlgError):
             pass
         return nothing
 
-    def _fit(self, fold, i, last):
+    def _fit(self, fold, i, settings, last, *, leads_on):
         """Return a candidate fitted to a fold by itself, and where that ended; None if it fails.
 
         What the fits of a fold have in common is checked and computed once.
@@ -231,13 +257,14 @@ class PathSearch:
         ----------
         last : End or None
             Where the fit for the alpha before ended.
+        leads_on : bool
+            Whether a fit for a smaller alpha follows.
         """
         if not self.scoring.needs_answers_alone:
             return None, None
         model = fold.informed(last_step(self.estimators[i]))
         try:
-            settings = Settings.of(model)
-            targets, is_plain = fold.targets.with_settings(settings), ends_at_minimum(settings)
+            targets = fold.targets.with_settings(settings)
             run, (coef, intercept), end = warm_path.fit(settings, targets, fold.sample, last)
             vars(model).update(run.attributes(coef, intercept))
             names = getattr(model, "feature_names_in_", None)
@@ -246,7 +273,8 @@ class PathSearch:
                 self.told.setdefault((category, re.sub(r"[-+.\de]+", "", message)), []).append(
                     message
                 )
-            last = end if is_plain and model.converged_ and warm_path.suits(run) else None
+            is_start = leads_on and model.converged_ and ends_at_minimum(settings)
+            last = end if is_start and warm_path.suits(run) else None
         except Exception:  # which a fit to the fold alone reports
             return None, None
         return model, last

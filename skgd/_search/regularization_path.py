@@ -4,18 +4,15 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skgd._estimators.base import BaseGD
-from skgd._estimators.inputs import check_data
-from skgd._fit.run import Run
-from skgd._fit.sample import Sample
+from skgd._estimators.base import BaseGD, read_rows
+from skgd._fit.run import fresh_run
 from skgd._fit.settings import Settings
-from skgd._fit.state import FitState
-from skgd._fit.targets import learn_targets
 from skgd._path import gram_path, newton_path
 from skgd._search.candidates import candidate
 from skgd._search.one_standard_error import alpha_parameter
 from skgd._search.path_search import ends_at_minimum, squared_error_path
-from skgd._utils.checks import check_weights, shown
+from skgd._utils.checks import shown
+from skgd._utils.collections import gathered
 from skgd._utils.linalg import one_thread
 
 
@@ -79,25 +76,25 @@ def _known_models(estimator, X, y, alphas, sample_weight):
     """Return the coefficients for each alpha, or None where no path leads to them."""
     informed = clone(estimator)
     settings = Settings.of(informed)
-    X, y = check_data(informed, X, y, reset=True)
-    weights = check_weights(sample_weight, len(y))
-    targets, encoded = learn_targets(settings, y)
+    X, y = gathered(X, "X"), gathered(y, "y")
+    targets, sample = read_rows(
+        informed, settings, X, y, gathered(sample_weight, "sample_weight"), reset=True,
+        is_known=False,
+    )  # fmt: skip
     if not ends_at_minimum(settings):
         return [None] * len(alphas)
-    sample = Sample(X, y, encoded, weights, targets.n_outputs)
     with one_thread():
         points = _points(settings, targets, sample, alphas)
     is_regression = settings.task == "regression"
     return [
         None if point is None
-        else point.predictor(targets, X.dtype, encoded if is_regression else None)
+        else point.predictor(targets, sample.dtype, sample.targets if is_regression else None)
         for point in points
     ]  # fmt: skip
 
 
 def _points(settings, targets, sample, alphas):
-    d = sample.X.shape[1]
     if gram_path.is_for(settings):
         return squared_error_path(sample, settings, alphas)
-    run = Run(settings, targets, sample, FitState.empty(d, targets.n_outputs))
+    run = fresh_run(settings, targets, sample)
     return newton_path.path(run, alphas) if newton_path.suits(run) else [None] * len(alphas)

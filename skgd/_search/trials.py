@@ -7,9 +7,7 @@ from skgd._descent.solution import Stop
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
 from skgd._fit.diagnosis import Diagnosis
-from skgd._fit.run import Run, raw_model
-from skgd._fit.settings import Settings
-from skgd._fit.state import FitState
+from skgd._fit.run import fresh_run, raw_model
 from skgd._fit.tasks import FitTasks
 from skgd._search.joint_run import JointRun, shared_pass_key
 from skgd._search.monitor import ObjectiveMonitor
@@ -29,6 +27,8 @@ class Trial:
     fold : Fold
     strict : bool
         Whether an error in the fit is raised.
+    settings : callable
+        Returns the checked parameters of the estimator.
 
     Attributes
     ----------
@@ -38,8 +38,9 @@ class Trial:
 
     tasks = None
 
-    def __init__(self, candidate, estimator, fold, strict):
+    def __init__(self, candidate, estimator, fold, strict, settings):
         self.candidate, self.fold, self.strict = candidate, fold, strict
+        self.settings = settings
         self.estimator = fold.informed(estimator)
         self.run = self.end = self.model = self.error = self.score = None
         self.seconds = self.score_time = 0.0
@@ -48,7 +49,7 @@ class Trial:
         """Make the run; one that no pass can take up continues alone, to its end."""
         estimator, fold, started = self.estimator, self.fold, time.perf_counter()
         try:
-            settings = Settings.of(estimator)
+            settings = self.settings()
             targets = fold.targets.with_settings(settings)
             sample, held_out = fold.sample, None
             if settings.early_stopping:
@@ -57,9 +58,8 @@ class Trial:
                 tasks = self.tasks.begin(sample)
             else:
                 tasks = FitTasks(estimator, sample) if settings.verbose else None
-            self.run = Run(
-                settings, targets, sample, FitState.empty(sample.X.shape[1], targets.n_outputs),
-                tasks=tasks,
+            self.run = fresh_run(
+                settings, targets, sample, tasks=tasks,
                 validation=make_validation(estimator, targets, held_out, sample.X.dtype),
             )  # fmt: skip
             if self.run.plan.shares_passes:

@@ -28,6 +28,10 @@ cdef inline int exponentials(Py_ssize_t n, double factor, const double* x,
                              double* out) noexcept nogil:
     """exp(factor x)"""
     cdef Py_ssize_t i
+    if factor == 0.0:
+        for i in range(n):
+            out[i] = 1.0
+        return 0
     for i in range(n):
         out[i] = factor * x[i]
     skgd_exp(n, out, out)

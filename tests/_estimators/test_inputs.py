@@ -297,6 +297,10 @@ def test_labels_may_be_bool():
     X, y = IRIS
     model = GDClassifier().fit(X, y == 1)
     assert model.predict(X).dtype == bool
+    assert_array_equal(model.classes_, [False, True])
+    assert_array_equal(model.coef_, GDClassifier().fit(X, (y == 1).astype(int)).coef_)
+    with pytest.raises(ValueError, match="at least 2 classes in y, got 1"):
+        GDClassifier().fit(X, y == 3)
 
 
 def test_one_column_of_targets_gives_two_dimensions_back():

@@ -288,3 +288,10 @@ def test_common_checks(estimator, check):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         check(estimator)
+
+
+def test_models_from_before_alpha_could_be_chosen_have_their_own():
+    model = GDRegressor(alpha=0.3).fit(RAW_DIABETES, DIABETES_Y)
+    gap = model.optimality(RAW_DIABETES, DIABETES_Y)
+    del model.alpha_, model.alpha_path_
+    assert model.optimality(RAW_DIABETES, DIABETES_Y) == gap
