@@ -293,6 +293,20 @@ class WorkingSetLimits:
     first_damping, least_damping, largest_damping = 1e-3, 1e-9, 1e6
 
 
+class GroupLimits:
+    """Block coordinate descent over groups of columns."""
+
+    # Sweeps before a Newton step on the groups that are not zero: at least, and in the time of its
+    # Gram matrix and of its factorisation.
+    least_sweeps, sweeps_per_column, per_cube = 5, 0.1, 0.05
+    # Columns of that Gram matrix at most, and the sweeps that are taken where there are more.
+    gram, all_sweeps = 1536, 5000
+    # Newton steps in a row, the shortest share of one, and how often sweeps follow them.
+    newton_steps, shortest, rounds = 20, 1e-3, 20
+    # The share of a group's largest curvature that is none.
+    flat = 1e-14
+
+
 class Gap:
     """Duality gaps."""
 

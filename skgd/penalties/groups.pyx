@@ -53,6 +53,23 @@ cdef class GroupLassoRule(WeightedRule):
         self.column, self.start = integers(columns, (d,)), integers(starts, starts.shape)
         self.n_groups, self.d = len(sizes), d
 
+    def separable_form(self, Py_ssize_t d):
+        self.check(d)
+        if self.n_groups == d:
+            weights = np.ones(d) if self.weights == NULL else self.owner
+            return weights, np.full(d, -np.inf), np.full(d, np.inf)
+
+    def group_form(self, Py_ssize_t d):
+        self.check(d)
+        columns, starts = self.owners
+        sizes = np.diff(starts)
+        groups, weights = np.empty(d, dtype=np.intp), np.empty(d)
+        groups[columns] = np.repeat(np.arange(self.n_groups), sizes)
+        weights[columns] = np.sqrt(np.repeat(sizes, sizes))
+        if self.weights != NULL:
+            weights *= self.owner
+        return groups, weights
+
     cdef inline double weight(self, Py_ssize_t group, Py_ssize_t i) noexcept nogil:
         """The weight of the i-th column of all, which is in the given group."""
         cdef double w = sqrt(<double>(self.start[group + 1] - self.start[group]))
