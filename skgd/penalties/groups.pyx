@@ -186,7 +186,8 @@ def checked_groups(groups):
     for group in lists:
         columns = list(group) if np.iterable(group) and not isinstance(group, str) else []
         if not columns or not all(
-            isinstance(j, Integral) and not isinstance(j, bool) and j >= 0 for j in columns
+            (type(j) is int or isinstance(j, Integral) and not isinstance(j, bool)) and j >= 0
+            for j in columns
         ):
             raise ValueError(
                 f"groups: {group!r} is not a list of column numbers; pass lists such as "
