@@ -56,7 +56,7 @@ class ColumnQuadratic:
         self.linear = slopes + linear
 
     def _curved_rows(self, r, h):
-        """Return the columns, r and h at the rows with a curvature, and the slopes of the others."""
+        """Return columns, r and h at the rows with a curvature, and the slopes of the others."""
         curved = np.flatnonzero(h)
         if len(curved) > Limits.curved * len(h):
             return self.whole, r.copy(), h, 0.0

@@ -11,9 +11,9 @@ Hessian, its gradient q and the decomposition ``N^-1 H N^-1 = Q E Q'``, that is 
 
     s_i = r b_i / (e_i r + 1),    b = E s - Q' N^-1 q,    |s| = r,
 
-and 0 where ``|b| <= 1``. Newton's method on ``1 / |s(r)| = 1 / r`` finds r in a few steps: divided
-by r, ``|s(r)|`` is the norm of ``p_i = b_i / (e_i r + 1)``, and ``1 / |p|`` is concave in r, so that
-after the first step it rises to the root.
+and 0 where ``|b| <= 1``. So r is the root of ``1 / |p(r)| = 1`` with ``p_i = b_i / (e_i r + 1)``.
+Newton's method finds it in a few steps: ``1 / |p|`` is concave in r, so that after the first step r
+rises to the root.
 
 References
 ----------
@@ -172,6 +172,7 @@ def descend_groups(
     """
     cdef Py_ssize_t m = columns.m, n = columns.n, groups = len(starts) - 1, left = n_sweeps
     cdef Py_ssize_t slice = SLICE, g, i, j, count = 0
+    cdef bint is_free
     cdef Terms t
     cdef double goal = tol, moved = 0.0, within, enough
     sizes = np.diff(starts)
@@ -197,11 +198,13 @@ def descend_groups(
             moved, count = 0.0, 0
             for g in range(groups):
                 moved += step_along(columns, g, &t)
+                is_free = False
                 for j in range(t.start[g], t.start[g + 1]):
                     slice -= columns.stop[j] - columns.start[j]
-                    if (t.x[j] != 0.0 or t.norm[j] == 0.0) and (not count or active[count - 1] != g):
-                        active[count] = g
-                        count += 1
+                    is_free = is_free or t.x[j] != 0.0 or t.norm[j] == 0.0
+                if is_free:
+                    active[count] = g
+                    count += 1
                 if slice < 0:
                     slice = SLICE
                     with gil:

@@ -10,11 +10,11 @@ proximal Newton steps go to the minimum over v of
     sum_i s_i (l'_i (a_i'v) + l''_i (a_i'v)^2 / 2)
         + sum_j (damping v_j^2 / 2 + diag_j (x_j + v_j)^2 / 2 + l1_j |x_j + v_j|)
 
-by coordinate descent on the columns (`column_descent`), output after output, or by an active-set
-method on the Gram matrix where columns are so few, and so correlated, that it costs less. Rows
-without curvature, as most have where a kink is rounded over little, have fixed slopes and are not
-read.
-They are halved until F falls by 1e-4 of what was predicted. Squared errors need one step. The
+by coordinate descent on the columns (`column_quadratic`), output after output. With a group lasso,
+``sum_g |N_g x_g|`` is in the place of l1 and bounds: all coordinates of a group are in the working
+set or none is, and go to their minimum together (`group_lasso`). Rows without curvature, as most
+have where a kink is rounded over little, have fixed slopes and are not read. Newton steps are
+halved until F falls by 1e-4 of what was predicted. Squared errors need one step. The
 method stops as `History` says, on a duality gap where one is known: with the derivatives ``l'`` as
 dual variables, scaled into the dual feasible set.
 
@@ -34,6 +34,7 @@ from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import duality_gap
 from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.column_quadratic import ColumnQuadratic, descend_coordinates
+from skgd._solvers.costs import Factorisation, Work
 from skgd._solvers.costs import WorkingSetLimits as Limits
 from skgd._solvers.group_lasso import descend_blocks, nonsmooth_penalty
 from skgd._utils.linalg import one_thread
@@ -59,7 +60,19 @@ def cost(objective):
     """Return about how many multiplications the descent takes."""
     problem = objective.problem
     passes = Limits.quadratic_passes if objective.loss.constant_hessian else Limits.passes
-    return passes * 4.0 * problem.n * problem.k * problem.width
+    return passes * 4.0 * problem.n * problem.k * problem.width + _work_of_groups(objective)
+
+
+def _work_of_groups(objective):
+    """Return the multiplications for the blocks of the Hessian that belong to groups."""
+    problem = objective.problem
+    form = objective.penalty.group_form(problem.d)
+    if form is None or objective.penalty.separable_form(problem.d) is not None:
+        return 0.0
+    sizes = np.bincount(form[0]).astype(float)
+    steps = Work.exact_steps if objective.loss.constant_hessian else Work.newton_steps
+    per_output = problem.n * (sizes**2).sum() / 2.0 + Factorisation.as_slow * (sizes**3).sum()
+    return steps * problem.k * float(per_output)
 
 
 def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None):
