@@ -9,5 +9,6 @@ cdef class Columns:
 
     cdef double dot(self, Py_ssize_t j, const double* r) noexcept nogil
     cdef void add(self, Py_ssize_t j, double step, const double* h, double* r) noexcept nogil
+    cdef void clear(self, Py_ssize_t j, double* r) noexcept nogil
     cdef void moments(self, Py_ssize_t j, const double* h, double* first,
                       double* second) noexcept nogil

@@ -7,6 +7,7 @@ The numbers are doubles; sparse columns keep their zeros implicit.
 import numpy as np
 
 from cpython.exc cimport PyErr_CheckSignals
+from libc.string cimport memset
 from skgd._engine.arrays cimport floats, integers, writeable_floats, writeable_integers
 
 cdef extern from "../_engine/columns.h" nogil:
@@ -122,24 +123,47 @@ cdef class Columns:
 
     def gram(self, weights):
         """Return the products of the columns with each other, weighted by rows."""
-        result, scaled = np.empty((self.m, self.m)), np.zeros(self.n)
+        return self.group_grams(np.array([0, self.m], dtype=np.intp), weights).reshape(
+            self.m, self.m
+        )
+
+    def group_grams(self, starts, weights):
+        """Return the products of the columns of each group with each other, weighted by rows.
+
+        Parameters
+        ----------
+        starts : intp array of shape (n_groups + 1,)
+            Where the columns of each group begin, and where the last ones end.
+        weights : array of shape (n,)
+
+        Returns
+        -------
+        array of shape (sum_g size_g^2,)
+            A matrix after the other.
+        """
+        sizes = np.diff(starts)
+        if np.any(sizes < 0) or starts[0] != 0 or starts[-1] != self.m:
+            raise ValueError(f"got {starts!r}: pass where groups of {self.m} columns begin.")
+        result, scaled = np.empty(int(np.sum(sizes**2))), np.zeros(self.n)
+        cdef Py_ssize_t groups = len(sizes), g, i, j, first, size, left = SLICE
+        cdef const Py_ssize_t* start = integers(starts, (groups + 1,))
         cdef const double* h = floats(weights, (self.n,))
-        cdef double* out = writeable_floats(result, (self.m, self.m))
+        cdef double* out = writeable_floats(result, result.shape)
         cdef double* column = writeable_floats(scaled, (self.n,))
-        cdef Py_ssize_t i, j, left = SLICE
         with nogil:
-            for j in range(self.m):
-                for i in range(self.n):
-                    column[i] = 0.0
-                self.add(j, 1.0, h, column)
-                left -= self.n
-                for i in range(j + 1):
-                    out[i * self.m + j] = out[j * self.m + i] = self.dot(i, column)
-                    left -= self.stop[i] - self.start[i]
-                if left < 0:
-                    left = SLICE
-                    with gil:
-                        PyErr_CheckSignals()
+            for g in range(groups):
+                first, size = start[g], start[g + 1] - start[g]
+                for j in range(size):
+                    self.add(first + j, 1.0, h, column)
+                    for i in range(j + 1):
+                        out[i * size + j] = out[j * size + i] = self.dot(first + i, column)
+                        left -= self.stop[first + i] - self.start[first + i]
+                    self.clear(first + j, column)
+                    if left < 0:
+                        left = SLICE
+                        with gil:
+                            PyErr_CheckSignals()
+                out += size * size
         return result
 
     @property
@@ -166,6 +190,15 @@ cdef class Columns:
             skgd_sparse_column_add(
                 self.stop[j] - first, step, self.row + first, self.data + first, h, r
             )
+
+    cdef void clear(self, Py_ssize_t j, double* r) noexcept nogil:
+        """Set numbers of the rows to 0 where a column has numbers."""
+        cdef Py_ssize_t e
+        if self.row == NULL:
+            memset(r, 0, self.n * sizeof(double))
+        else:
+            for e in range(self.start[j], self.stop[j]):
+                r[self.row[e]] = 0.0
 
     cdef void moments(self, Py_ssize_t j, const double* h, double* first,
                       double* second) noexcept nogil:

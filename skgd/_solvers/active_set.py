@@ -66,6 +66,39 @@ class SeparablePenalty:
         """Tell which coordinates are not active."""
         return (self.lower < x) & (x < self.upper) & ((x != 0) | (self.l1 == 0))
 
+    def ordered(self, at):
+        """Return parameter numbers in the order in which a descent takes them."""
+        return at
+
+    def proximal_steps(self, objective, x, gradient):
+        """Return the steps of the parameters to the proximal point."""
+        return self.coordinate_steps(x, gradient, np.ones(len(x)))
+
+    def by_group(self, squares):
+        """Return the sum over each parameter's group, which is the parameter alone."""
+        return squares
+
+    def closed(self):
+        """Tell for which parameters the penalty rises in both directions."""
+        return (self.l1 > 0) | (np.isfinite(self.lower) & np.isfinite(self.upper))
+
+    def allowed(self, sums, diag):
+        """Return what dual products with the columns, times it, are in the domain of the conjugate.
+
+        Parameters
+        ----------
+        sums, diag : array of shape (n_parameters,)
+            The products, and the curvature of the penalty.
+        """
+        is_open = np.isinf(np.where(sums > 0, self.lower, self.upper))
+        shrunk = (diag == 0) & is_open & (self.l1 > 0) & (sums != 0)
+        allowed = np.divide(self.l1, np.abs(sums), out=np.ones(len(sums)), where=shrunk)
+        return np.minimum(1.0, allowed)
+
+    def dual_bounds(self, sums):
+        """Return (l1, lower, upper) with the same conjugate at products in its domain."""
+        return self.l1, self.lower, self.upper
+
     def orthant(self, x):
         """Return the ends between which each free coordinate of x keeps its sign, if l1 has one."""
         low = np.where((self.l1 > 0) & (x > 0), np.maximum(self.lower, 0.0), self.lower)

@@ -25,8 +25,8 @@ import numpy as np
 from skgd._descent.solution import Stop
 from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import interior_point, newton
-from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import Gap, factorised_size
+from skgd._solvers.group_lasso import nonsmooth_penalty
 from skgd._solvers.newton import Newton
 from skgd._solvers.row_space import make_hessian, woodbury_suits
 from skgd._utils.linalg import one_thread
@@ -309,7 +309,7 @@ class LowerBound:
 
     def __init__(self, objective):
         self.objective, self.is_tight = objective, False
-        self.penalty = SeparablePenalty.of(objective)
+        self.penalty = nonsmooth_penalty(objective)
         self.units = objective.metric.unit[:1 if objective.problem.is_multiclass else None]
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         diag = objective.penalty_hessian_diag
@@ -361,18 +361,15 @@ class LowerBound:
             sizes = np.broadcast_to(sizes.max(axis=0), sizes.shape)
         penalties = further = np.zeros(sums.shape)
         if self.penalty is not None:
-            l1, low, high = (
-                part.reshape(sums.shape)
-                for part in (self.penalty.l1, self.penalty.lower, self.penalty.upper)
-            )
-            # Dual variables that ask for more than l1 allows are shrunk until they do not.
-            is_open = np.isinf(np.where(sums > 0, low, high))
-            free = (self.penalty_diag == 0) & is_open & (l1 > 0)
-            allowed = np.divide(l1, np.abs(sums), out=np.ones(sums.shape), where=free & (sums != 0))
-            allowed = np.minimum(1.0, allowed.min(axis=1))
+            # Dual variables that ask for more than the penalty allows are shrunk until they do not.
+            allowed = self.penalty.allowed(sums.ravel(), self.penalty_diag.ravel())
+            allowed = allowed.reshape(sums.shape).min(axis=1)
             if self.objective.problem.is_multiclass:
                 allowed = np.full(len(sums), allowed.min())
             dual, sums = dual.scaled(allowed), sums * allowed[:, None]
+            l1, low, high = (
+                part.reshape(sums.shape) for part in self.penalty.dual_bounds(sums.ravel())
+            )
             penalties = self._penalty_conjugates(sums, sizes, l1, low, high, size)
             hidden = np.where(
                 self.penalty_diag > 0, np.sign(sums) * self._rounding_of_sums(dual), 0.0
@@ -433,11 +430,10 @@ def knows_gap(objective):
     A coefficient without bounds and penalty leaves them no freedom; nor does a softmax, whose
     derivatives must vanish together over the outputs of each row and over the rows of each output.
     """
-    penalty, problem = SeparablePenalty.of(objective), objective.problem
+    penalty, problem = nonsmooth_penalty(objective), objective.problem
     if penalty is None or problem.is_multiclass or not knows_conjugate(objective.loss):
         return False
-    closed = (penalty.l1 > 0) | (np.isfinite(penalty.lower) & np.isfinite(penalty.upper))
-    closed = closed.reshape(objective.shape) | (objective.penalty_hessian_diag > 0)
+    closed = penalty.closed().reshape(objective.shape) | (objective.penalty_hessian_diag > 0)
     closed |= objective.metric.inverse == 0
     return bool(np.all(closed[:, :problem.d]))
 

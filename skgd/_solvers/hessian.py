@@ -21,8 +21,11 @@ import numpy as np
 from skgd._solvers.active_set import active_set_qp
 from skgd._solvers.costs import (
     Factorisation,
+    LBFGSStart,
     Products,
+    Work,
     factorised_size,
+    hessian_work,
     passes_per_hessian,
     sampled_rows,
 )
@@ -88,7 +91,12 @@ class Hessian:
         """Return the Hessian of each output's parameters, other outputs held fixed."""
         objective, metric = self.objective, self.objective.metric
         n_blocks = 1 if self._is_shared() else self.shape[0]
-        result = expansion.output_hessians(metric.mean, metric.inverse[0], n_blocks)
+        is_constant = objective.loss.constant_hessian
+        result = expansion.output_hessians(
+            metric.mean, metric.inverse[0], 1 if is_constant else n_blocks
+        )
+        if is_constant and n_blocks > 1:
+            result = np.repeat(result, n_blocks, axis=0)
         result[0] *= metric.unit[0]
         for c in range(1, n_blocks):
             scale = self._relative_scale(c)
@@ -295,14 +303,32 @@ class DiagonalHessian(Hessian):
         inverse = np.divide(1.0, diagonal, out=np.zeros(self.shape), where=diagonal > 0)
         self.solvers = [lambda row, scale=scale: scale * row for scale in inverse]
         passes = passes_per_hessian(objective)
+        if products_go_first(objective):
+            passes = Products.tried
         self.products = int(np.clip(passes, Products.least, Products.most))
         self.is_only_choice = np.isinf(passes)
 
     def solve(self, gradient, tol, damping=0.0):
-        tol = min(tol, Products.tol)
+        # Where one step is all, another start would only lose the directions of the last.
+        is_last = self.objective.loss.constant_hessian
+        tol = min(tol, Products.exact if is_last else Products.tol)
         direction = self._conjugate_gradient(gradient, tol, damping, max_iter=self.products)
         self.is_solved = self.is_solved or self.is_only_choice
         return direction
+
+
+def products_go_first(objective):
+    """Tell whether products are worth a try before the Hessian of squared errors is factorised.
+
+    Sparse rows have cheap ones: if they do not solve the system, little time is lost.
+    """
+    if not objective.problem.is_sparse or not objective.loss.constant_hessian:
+        return False
+    work = hessian_work(objective) / objective.shape[0]
+    if objective.proximal or not LBFGSStart.hessian_work < work < np.inf:
+        return False
+    passes = work / (LBFGSStart.as_fast * Work.of_pass(objective))
+    return passes >= Products.share * Products.tried
 
 
 def _diagonals(matrices):

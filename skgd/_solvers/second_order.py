@@ -20,6 +20,7 @@ from skgd._solvers.costs import (
     is_factorised_cheaply,
     passes_per_hessian,
 )
+from skgd._solvers.hessian import products_go_first
 from skgd._solvers.newton import Newton
 from skgd._solvers.preconditioned_lbfgs import PreconditionedLBFGS
 from skgd._solvers.warm_start import GradientStart, descend_on_subsamples
@@ -91,6 +92,8 @@ def _warm_start(newton, objective, x, history, reported):
         )
         newton.decrement = start.decrement
         newton.products_first = not (start.is_slow and is_factorised_cheaply(objective))
+    if newton.hessian is None and products_go_first(objective):
+        newton.products_first = True
     return x
 
 

@@ -10,11 +10,11 @@ proximal Newton steps go to the minimum over v of
     sum_i s_i (l'_i (a_i'v) + l''_i (a_i'v)^2 / 2)
         + sum_j (damping v_j^2 / 2 + diag_j (x_j + v_j)^2 / 2 + l1_j |x_j + v_j|)
 
-by coordinate descent on the columns (`column_descent`), output after output, or by an active-set
-method on the Gram matrix where columns are so few, and so correlated, that it costs less. Rows
-without curvature, as most have where a kink is rounded over little, have fixed slopes and are not
-read.
-They are halved until F falls by 1e-4 of what was predicted. Squared errors need one step. The
+by coordinate descent on the columns (`column_quadratic`), output after output. With a group lasso,
+``sum_g |N_g x_g|`` is in the place of l1 and bounds: all coordinates of a group are in the working
+set or none is, and go to their minimum together (`group_lasso`). Rows without curvature, as most
+have where a kink is rounded over little, have fixed slopes and are not read. Newton steps are
+halved until F falls by 1e-4 of what was predicted. Squared errors need one step. The
 method stops as `History` says, on a duality gap where one is known: with the derivatives ``l'`` as
 dual variables, scaled into the dual feasible set.
 
@@ -32,9 +32,11 @@ from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
 from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import duality_gap
-from skgd._solvers.active_set import SeparablePenalty, active_set_qp
-from skgd._solvers.column_descent import descend_columns
+from skgd._solvers.active_set import SeparablePenalty
+from skgd._solvers.column_quadratic import ColumnQuadratic, descend_coordinates
+from skgd._solvers.costs import Factorisation, Work
 from skgd._solvers.costs import WorkingSetLimits as Limits
+from skgd._solvers.group_lasso import descend_blocks, nonsmooth_penalty
 from skgd._utils.linalg import one_thread
 from skgd.optimizers import FullBatchOptimizer
 
@@ -49,8 +51,8 @@ def has_columns(objective):
     loss, problem = objective.loss, objective.problem
     return (
         objective.proximal and loss.convex and loss.has_hessian
-        and objective.penalty.separable_form(problem.d) is not None
         and problem.may_gather and problem.keeps_margins
+        and nonsmooth_penalty(objective) is not None
     )  # fmt: skip
 
 
@@ -58,7 +60,19 @@ def cost(objective):
     """Return about how many multiplications the descent takes."""
     problem = objective.problem
     passes = Limits.quadratic_passes if objective.loss.constant_hessian else Limits.passes
-    return passes * 4.0 * problem.n * problem.k * problem.width
+    return passes * 4.0 * problem.n * problem.k * problem.width + _work_of_groups(objective)
+
+
+def _work_of_groups(objective):
+    """Return the multiplications for the blocks of the Hessian that belong to groups."""
+    problem = objective.problem
+    form = objective.penalty.group_form(problem.d)
+    if form is None or objective.penalty.separable_form(problem.d) is not None:
+        return 0.0
+    sizes = np.bincount(form[0]).astype(float)
+    steps = Work.exact_steps if objective.loss.constant_hessian else Work.newton_steps
+    per_output = problem.n * (sizes**2).sum() / 2.0 + Factorisation.as_slow * (sizes**3).sum()
+    return steps * problem.k * float(per_output)
 
 
 def minimise(objective, x, history, *, reported=None, enough=0.0, confirm=None):
@@ -90,13 +104,13 @@ class WorkingSets(FullBatchOptimizer):
             return self._solve(objective, x, monitor)
 
     def _solve(self, objective, x, monitor):
-        penalty = SeparablePenalty.of(objective)
+        penalty = nonsmooth_penalty(objective)
         x, length = penalty.clip(x), 1.0
         store = self.store or objective.problem.column_store(objective.metric.mean)
         point, losses = objective.at(x), RowLosses(objective.problem)
         while not monitor(x, point.value, point.gradient, length):
             steps = squared_steps(objective, penalty, x, point.gradient)
-            working = working_set(steps, penalty.free(x))
+            working = working_set(steps, penalty, x)
             part = Subproblem(objective, store, penalty, x, point.margins, working)
             length = part.descend(losses, Limits.inner * float(steps.sum()))
             if length == 0.0:
@@ -108,20 +122,22 @@ class WorkingSets(FullBatchOptimizer):
 
 def squared_steps(objective, penalty, x, gradient):
     """Return the squared steps of the coefficients to the proximal point; 0 of the intercepts."""
-    steps = penalty.coordinate_steps(x, gradient, np.ones(len(x))) ** 2
+    steps = penalty.proximal_steps(objective, x, gradient) ** 2
     steps.reshape(objective.shape)[:, objective.problem.d:] = 0.0
     return steps
 
 
-def working_set(steps, free):
+def working_set(steps, penalty, x):
     """Tell which coordinates to work on: those that are not at a kink, and that would move most."""
+    free, steps = penalty.free(x), penalty.by_group(steps)
     working = free & (steps >= 0.0)
     others = np.flatnonzero(~free & (steps > 0.0))
     most = max(Limits.least, np.count_nonzero(free))
     if len(others) > most:
         others = others[np.argpartition(-steps[others], most)[:most]]
     working[others] = True
-    return working
+    # Groups are in it as a whole.
+    return penalty.by_group(working) > 0
 
 
 class RowLosses:
@@ -148,12 +164,16 @@ class _Output:
     """The coordinates of one output in a working set, and the columns that belong to them."""
 
     def __init__(self, store, numbers, x, objective, penalty, c):
-        self.numbers, self.columns, self.x = numbers, store.take(numbers), x[numbers]
+        start = c * objective.shape[1]
+        at = penalty.ordered(start + numbers)
+        self.numbers = numbers = at - start
+        self.columns, self.x = store.take(numbers), x[numbers]
         self.gram = store.gram if store.is_centred else None
         self.scale = objective.metric.inverse[c][numbers]
         self.diag = objective.penalty_hessian_diag[c][numbers]
-        at = c * objective.shape[1] + numbers
         self.penalty = penalty.part(at)
+        is_separable = isinstance(penalty, SeparablePenalty)
+        self.descend = descend_coordinates if is_separable else descend_blocks
         # The curvature of an intercept where that of coefficients is 1.
         self.unit = float(objective.smoothness[c] * objective.metric.unit[c])
         self.has_intercept = objective.shape[1] > objective.problem.d
@@ -176,56 +196,14 @@ class _Output:
         offset : float
             That of the intercept, which is in it.
         """
-        sums, squares = self.columns.weighted_moments(h)
-        total = float(h.sum()) + damping * self.unit if self.has_intercept else 0.0
-        if total > 0.0:
-            squares = np.maximum(squares - sums**2 / total, 0.0)
-        offset = np.array([-float(r.sum()) / total if total > 0.0 else 0.0])
-        before, penalty, diag = x.copy(), self.penalty, self.diag + damping
-        columns, r, weights, slopes = self._curved_rows(r, h)
-        linear = slopes - damping * self.x
-        sweeps, has_gram = self._sweeps(columns)
-        left = descend_columns(
-            columns, self.scale, weights, sums, total, self.scale**2 * squares + diag, linear,
-            diag, penalty.l1, penalty.lower, penalty.upper, r, x, offset, n_sweeps=sweeps, tol=tol,
+        before, numbers = x.copy(), self.numbers
+        quadratic = ColumnQuadratic(
+            self.columns, self.scale, r, h, self.diag + damping, -damping * self.x,
+            damping * self.unit if self.has_intercept else None,
+            self.gram and (lambda part, h: self.gram(numbers[part], h)),
         )  # fmt: skip
-        if has_gram and left > tol:
-            sums *= self.scale
-            gradient = self.scale * columns.transposed_times(r) + offset[0] * sums
-            gradient += diag * x + linear
-            hessian = columns.gram(weights) if self.gram is None else self.gram(self.numbers, h)
-            hessian *= self.scale[:, None] * self.scale
-            if total > 0.0:
-                hessian -= np.outer(sums, sums) / total
-            hessian[np.diag_indices(len(x))] += diag
-            goal = active_set_qp(hessian, gradient, x, penalty, Limits.exact)
-            if total > 0.0:
-                offset -= sums @ (goal - x) / total
-            x[:] = goal
-        return self.columns.times(self.scale * (x - before)) + offset[0], offset[0]
-
-    def _curved_rows(self, r, h):
-        """Return the columns, r and h at the rows with a curvature, and the slopes of the others.
-
-        Sweeps need not read rows without curvature, whose slopes stay as they are.
-        """
-        curved = np.flatnonzero(h)
-        if len(curved) > Limits.curved * len(h):
-            return self.columns, r.copy(), h, 0.0
-        slopes = self.scale * self.columns.transposed_times(np.where(h == 0.0, r, 0.0))
-        return self.columns.at_rows(curved), r[curved], h[curved], slopes
-
-    def _sweeps(self, columns):
-        """Return the sweeps to take, and whether an active-set method does what they leave."""
-        m = len(self.numbers)
-        if not 0 < m <= Limits.gram:
-            return Limits.sweeps, False
-        if self.gram is not None:
-            return 5 + int(Limits.sweeps_per_column * m), True
-        if columns is self.columns:
-            return Limits.sweeps, False
-        most = Limits.sweeps_per_factorisation * float(m) ** 3 / max(1, columns.size)
-        return min(5 + int(most), Limits.sweeps), True
+        self.descend(quadratic, self.penalty, x, tol)
+        return quadratic.change(x - before), quadratic.offset[0]
 
     def penalty_value(self, x):
         return self.penalty.value(x) + 0.5 * float(self.diag @ x**2)

@@ -60,6 +60,12 @@ cdef class PenaltyRule:
         The part that is not smooth is then ``sum_j l1_j |w_j|`` within the bounds.
         """
 
+    def group_form(self, Py_ssize_t d):
+        """Return (groups, weights) of each of d coefficients, or None where there is no such form.
+
+        The part that is not smooth is then the sum over the groups of the norms of ``weights * w``.
+        """
+
     def apply_value(self, coef):
         """Return the penalty of each row of coef, of shape (n_outputs, n_features)."""
         cdef Py_ssize_t c, d = coef.shape[1]

@@ -53,6 +53,23 @@ cdef class GroupLassoRule(WeightedRule):
         self.column, self.start = integers(columns, (d,)), integers(starts, starts.shape)
         self.n_groups, self.d = len(sizes), d
 
+    def separable_form(self, Py_ssize_t d):
+        self.check(d)
+        if self.n_groups == d:
+            weights = np.ones(d) if self.weights == NULL else self.owner
+            return weights, np.full(d, -np.inf), np.full(d, np.inf)
+
+    def group_form(self, Py_ssize_t d):
+        self.check(d)
+        columns, starts = self.owners
+        sizes = np.diff(starts)
+        groups, weights = np.empty(d, dtype=np.intp), np.empty(d)
+        groups[columns] = np.repeat(np.arange(self.n_groups), sizes)
+        weights[columns] = np.sqrt(np.repeat(sizes, sizes))
+        if self.weights != NULL:
+            weights *= self.owner
+        return groups, weights
+
     cdef inline double weight(self, Py_ssize_t group, Py_ssize_t i) noexcept nogil:
         """The weight of the i-th column of all, which is in the given group."""
         cdef double w = sqrt(<double>(self.start[group + 1] - self.start[group]))
@@ -169,7 +186,8 @@ def checked_groups(groups):
     for group in lists:
         columns = list(group) if np.iterable(group) and not isinstance(group, str) else []
         if not columns or not all(
-            isinstance(j, Integral) and not isinstance(j, bool) and j >= 0 for j in columns
+            (type(j) is int or isinstance(j, Integral) and not isinstance(j, bool)) and j >= 0
+            for j in columns
         ):
             raise ValueError(
                 f"groups: {group!r} is not a list of column numbers; pass lists such as "

@@ -77,6 +77,29 @@ def test_rare_columns_do_not_make_the_descent_diverge(optimizer):
     assert model.history_["objective"].max() < entropy(y)
 
 
+@pytest.mark.parametrize("loss", ["log_loss", "hinge"])
+@pytest.mark.parametrize("scales", ["1e-6", "1", "1e6", "rows", "columns"])
+@pytest.mark.parametrize("rule", [{"optimizer": "sgd", "batch_size": 1}, {"optimizer": "adam"}])
+def test_no_automatic_rate_makes_sparse_rows_of_any_scale_diverge(rule, scales, loss):
+    X, y = words(400, 2000, np.random.default_rng(0))
+    factors = 10.0 ** np.random.default_rng(1).uniform(-3, 3, 2000)
+    if scales == "rows":
+        X = sparse.diags_array(factors[:400]) @ X
+    elif scales == "columns":
+        X = X @ sparse.diags_array(factors)
+    else:
+        X = X * float(scales)
+    model = fitted(GDClassifier(loss, random_state=0, **rule), sparse.csr_matrix(X), y)
+    constant = entropy(y) if loss == "log_loss" else 2 * min(y.mean(), 1 - y.mean())
+    objective = model.history_["objective"]
+    assert model.stop_reason_ == "tol"
+    assert objective.max() < 10.0 * constant
+    assert objective[-1] <= constant * (1 + 1e-2)
+    if scales == "1":
+        least = GDClassifier(loss).fit(X, y).history_["objective"][-1]
+        assert missing(model, least, constant) < 0.1
+
+
 def test_a_stop_far_from_the_minimum_is_told():
     X, y = CANCER
     model = GDClassifier(optimizer="sgd", batch_size="full", tol=0.2, n_iter_no_change=1)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
+from sklearn.linear_model import Ridge
 
-from skgd import GDClassifier
+from skgd import GDClassifier, GDRegressor
 from skgd._objective.metric import diagonal_metric
 from skgd._objective.objective import Objective
 from skgd._problem import Problem
@@ -138,3 +139,27 @@ def test_a_large_hessian_is_factorised_where_products_lead_nowhere(monkeypatch):
     gradient = (slopes @ rows + 1e-8 * fitted.coef_[0]) / rows.std(axis=0)
     np.testing.assert_allclose(gradient, 0.0, atol=1e-8)
     assert fitted.history_["passes"][-1] <= 50
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("is_correlated", [False, True])
+def test_ridge_on_sparse_rows_tries_products_before_it_factorises(is_correlated, outputs):
+    rng = np.random.default_rng(0)
+    if is_correlated:
+        columns = rng.integers(0, 680, (800, 1)) + np.arange(20)
+    else:
+        columns = rng.permuted(np.tile(np.arange(700), (800, 1)), axis=1)[:, :8]
+    numbers = 1.0 + 1e-3 * rng.random(columns.size)
+    rows = np.repeat(np.arange(800), columns.shape[1])
+    X = sparse.csr_array((numbers, (rows, columns.ravel())), shape=(800, 700))
+    Y = X @ rng.normal(size=(700, outputs)) * [1.0, 20.0, 3.0][:outputs]
+    Y = np.squeeze(Y + rng.normal(size=Y.shape))
+    alpha = 1e-3 if not is_correlated else 1e-8
+    model = GDRegressor(alpha=alpha).fit(X, Y)
+    expected = Ridge(alpha * 800, solver="cholesky").fit(X.toarray(), Y)
+    possible = 0.5 * np.var(Y, axis=0).sum()
+    assert model.optimality(X, Y) <= 1e-6 * possible
+    assert_allclose(model.predict(X), expected.predict(X), atol=1e-3 * np.std(Y))
+    # A factorised Hessian needs two passes over the rows.
+    assert model.history_["passes"][-1] > 10
+    assert np.isnan(model.optimality_) != is_correlated

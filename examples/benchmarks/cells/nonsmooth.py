@@ -8,8 +8,9 @@ from cells.base import Cell, logistic, optional, there
 from cells.tables import made
 from skgd import GDClassifier, GDRegressor
 from skgd._objective.objective import Objective
-from skgd._solvers import augmented_lagrangian, newton
+from skgd._solvers import augmented_lagrangian, newton, working_sets
 from skgd.losses import Quantile
+from skgd.penalties import GroupLasso
 
 
 def share_of_largest(share, X, y):
@@ -48,6 +49,73 @@ def by_columns(module, name):
             return super().fit(X.tocsc() if sparse.issparse(X) else X, y)
 
     return ByColumns
+
+
+def groups_of(size, X):
+    """Return groups of neighbouring columns."""
+    d = X.shape[1]
+    return [list(range(start, min(start + size, d))) for start in range(0, d, size)]
+
+
+def largest_group_alpha(groups, X, y):
+    """Return the least alpha for which all coefficients of the group lasso are zero."""
+    slope = X.T @ (y - y.mean()) / len(y)
+    return max(np.linalg.norm(slope[group]) / np.sqrt(len(group)) for group in groups)
+
+
+def group_lasso(table, size=5, share=0.05, without=None):
+    """Return the cell of the group lasso."""
+    def ours(X, y):
+        groups = groups_of(size, X)
+        return GDRegressor(
+            penalty=GroupLasso(groups), alpha=share * largest_group_alpha(groups, X, y)
+        )  # fmt: skip
+
+    kind = by_columns("celer", "GroupLasso")
+
+    def peer(X, y, **options):
+        groups = groups_of(size, X)
+        alpha, weights = share * largest_group_alpha(groups, X, y), np.sqrt([*map(len, groups)])
+        return kind(groups=groups, alpha=alpha, weights=weights, **options)
+
+    return Cell(
+        "squared_error", f"groups of {size}", table, ours, there(celer=kind and peer), without
+    )
+
+
+def group_log_loss(table, size=5, share=0.05, without=None):
+    """Return the cell of logistic regression with penalised groups."""
+    def ours(X, y):
+        groups = groups_of(size, X)
+        return GDClassifier(
+            penalty=GroupLasso(groups), alpha=share * largest_group_alpha(groups, X, y)
+        )  # fmt: skip
+
+    def peer(X, y, **options):
+        groups = groups_of(size, X)
+        return GroupLogistic(share * largest_group_alpha(groups, X, y), groups, **options)
+
+    peers = there(skglm=optional("skglm.datafits", "LogisticGroup") and peer)
+    return Cell("log_loss", f"groups of {size}", table, ours, peers, without)
+
+
+class GroupLogistic:
+    """skglm's proximal Newton method for logistic regression with penalised groups."""
+
+    def __init__(self, alpha, groups, tol=1e-4):
+        self.alpha, self.groups, self.tol = alpha, groups, tol
+
+    def fit(self, X, y):
+        starts = np.append(0, np.cumsum([*map(len, self.groups)])).astype(np.int32)
+        columns = np.concatenate(self.groups).astype(np.int32)
+        roots = np.sqrt(np.diff(starts))
+        model = optional("skglm", "GeneralizedLinearEstimator")(
+            optional("skglm.datafits", "LogisticGroup")(starts, columns),
+            optional("skglm.penalties", "WeightedGroupL2")(self.alpha, roots, starts, columns),
+            optional("skglm.solvers", "GroupProxNewton")(tol=self.tol, fit_intercept=True),
+        ).fit(np.asfortranarray(X), np.where(y > 0, 1.0, -1.0))
+        self.coef_, self.intercept_ = np.ravel(model.coef_), model.intercept_
+        return self
 
 
 def l1_hinge(table, alpha=1e-2, without=None):
@@ -97,6 +165,8 @@ UNCLIPPED = (
 SMOOTHED = (augmented_lagrangian, "suits", lambda objective: False)
 REUSED_HESSIAN = (newton, "_Iteration", Unwary)
 
+NO_GROUPS = (working_sets, "suits", lambda objective: False)
+
 CELLS = [
     lasso(made("text", 20_000, 30_000, "numbers")),
     lasso(made("dense", 20_000, 500, "numbers")),
@@ -113,4 +183,12 @@ CELLS = [
     lasso(made("dense", 100_000, 50, "numbers")),
     l1_log_loss(made("dense", 200, 5_000, "classes")),
     l1_log_loss(made("dense", 100_000, 50, "classes"), alpha=1e-2, without=REUSED_HESSIAN),
+    group_lasso(made("dense", 200, 5_000, "numbers"), without=NO_GROUPS),
+    group_lasso(made("dense", 200, 5_000, "numbers"), size=50),
+    group_lasso(made("dense", 20_000, 500, "numbers"), share=0.01, without=NO_GROUPS),
+    group_lasso(made("dense", 2_000, 50, "numbers")),
+    group_lasso(made("dense", 100_000, 50, "numbers")),
+    group_lasso(made("text", 4_000, 15_000, "numbers"), share=0.3),
+    group_log_loss(made("dense", 200, 5_000, "classes"), without=NO_GROUPS),
+    group_log_loss(made("dense", 20_000, 500, "classes"), share=0.02),
 ]
