@@ -11,9 +11,9 @@ by one product with the rows (`_problem.leave_one_out`): with the Hessian there 
 that is little work, else with the Hessian that led there and a sample of the rows, which tells how
 far the losses of the rows exceed those in the fit.
 
-The alphas rise where rows are many: the minimum hardly moves along small ones, and no larger one is
-better once the loss has risen. Otherwise they fall, which is easier than to begin where the fit
-follows each row.
+The alphas fall in large steps until the loss has risen; then come others on both sides of the best
+one. Fits that follow each row, where alpha is too small, take longest, and there the approximate
+losses may be too low: the path does not come to them.
 
 References
 ----------
@@ -165,41 +165,47 @@ def _at_once(objective, alphas):
 # ---- one alpha after the other ------------------------------------------------------------------
 
 def _walk(objective_at, alphas, start, baseline):
-    objective = objective_at(alphas[0])
-    size = objective.shape[1] * (objective.problem.k if objective.problem.is_multiclass else 1)
-    has_many_rows = objective.problem.n >= Limits.many_rows * size
-    order = alphas[::-1] if has_many_rows else alphas
+    """Return the losses of alphas until they have risen, and of more around the best one."""
     minimum, best, found = _Minimum(objective_at, start, baseline), None, []
 
     def visit(minimum, alpha):
         minimum.move_to(alpha)
-        found.append((alpha, *minimum.left_out()))
+        least = np.nanmin([row[1] for row in found] or np.inf)
+        found.append((alpha, *minimum.left_out(_far_above(least, baseline, Limits.risen))))
         return found[-1][1]
 
-    i, stride = 0, 0
-    while i < len(order):
-        loss = visit(minimum, order[i])
-        losses = np.array([row[1] for row in found])
-        if best is None or loss <= np.nanmin(losses):
+    i, stride, n_rises, losses = 0, 1, 0, []
+    while i < len(alphas):
+        losses.append(visit(minimum, alphas[i]))
+        least = np.nanmin(losses)
+        if best is None or losses[-1] <= least:
             best = copy.copy(minimum)
-        if _has_risen(losses, baseline, has_many_rows):
+        n_rises = n_rises + 1 if losses[-1] > _far_above(least, baseline, Limits.risen) else 0
+        is_far = losses[-1] > _far_above(least, baseline, Limits.far)
+        if is_far or n_rises >= Limits.rising:
             break
         stride = min(stride + 1, Limits.stride) if _is_flat(losses, baseline) else 1
-        i = min(i + stride, len(order) - 1) if i < len(order) - 1 else len(order)
+        i = _next(alphas, i, stride)
     for alpha in _between(*np.array([row[:2] for row in found]).T):
         visit(copy.copy(best), alpha)
-    alphas, losses, near = map(np.array, zip(*found, strict=True))
-    return Losses(alphas, losses, near)
+    return Losses(*map(np.array, zip(*found, strict=True)))
 
 
-def _has_risen(losses, baseline, has_many_rows):
-    """Tell whether losses have risen so far that no further alpha is better."""
-    last = losses[-1 - Limits.rising:]
-    if len(last) <= Limits.rising or not np.all(np.diff(last) > 0):
-        return False
-    best = np.nanmin(losses)
-    size = Limits.risen * max(baseline - best, 0.0) if has_many_rows else Limits.far * abs(baseline)
-    return bool(losses[-1] > best + size)
+def _next(alphas, i, stride):
+    """Return the place after the alphas that are passed over; the end is not."""
+    near = int(np.count_nonzero(alphas * Limits.step >= alphas[i])) - 1
+    following = max(i + 1, near) + stride - 1
+    return following if i == len(alphas) - 1 else min(following, len(alphas) - 1)
+
+
+def _far_above(least, baseline, share):
+    """Return the loss that is above the least one by a share of its decrease from a constant's.
+
+    Before there is a clear decrease, half of the constant's loss stands for it.
+    """
+    decrease = baseline - least
+    is_clear = decrease > Limits.clear * abs(baseline)
+    return least + share * (decrease if is_clear else 0.5 * abs(baseline))
 
 
 def _is_flat(losses, baseline):
@@ -268,8 +274,14 @@ class _Minimum:
         (k, p), problem = objective.shape, objective.problem
         return (k**2 if problem.is_multiclass else k) * p**2
 
-    def left_out(self):
-        """Return the leave-one-out loss, and how many rows have a leverage near 1."""
+    def left_out(self, enough=np.inf):
+        """Return the leave-one-out loss, and how many rows have a leverage near 1.
+
+        Parameters
+        ----------
+        enough : float
+            A loss that is too much to be known well.
+        """
         objective, x, metric = self.objective, self.x, self.objective.metric
         (k, p), problem = objective.shape, objective.problem
         loss, weight_sum = float(objective.at(x).losses.sum()), problem.weight_sum
@@ -299,7 +311,7 @@ class _Minimum:
         found = excess_of_left_out(
             problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
             chances=self.chances, penalty=penalty * metric.inverse[0]**2, n_refined=n_refined,
-            steps=Limits.left_out_steps,
+            steps=Limits.left_out_steps, enough=enough - loss,
         )  # fmt: skip
         return loss + found.excess, found.near
 
