@@ -11,9 +11,7 @@ by one product with the rows (`_problem.leave_one_out`): with the Hessian there 
 that is little work, else with the Hessian that led there and a sample of the rows, which tells how
 far the losses of the rows exceed those in the fit.
 
-The alphas fall in large steps until the loss has risen; then come others on both sides of the best
-one. Fits that follow each row, where alpha is too small, take longest, and there the approximate
-losses may be too low: the path does not come to them.
+`alpha_walk` says which alphas are tried.
 
 References
 ----------
@@ -21,40 +19,20 @@ Rad and Maleki, A scalable estimate of the out-of-sample prediction error via ap
 leave-one-out cross-validation, 2020.
 """
 
-import copy
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from skgd._objective.metric import diagonal_metric
 from skgd._problem.leave_one_out import excess_of_left_out
 from skgd._solvers import newton, ridge_path, row_space
+from skgd._solvers.alpha_walk import Losses, between, still_falls, walk
 from skgd._solvers.costs import Factorisation
 from skgd._solvers.costs import LeaveOneOut as Limits
 from skgd._solvers.hessian import Hessian
 from skgd._solvers.newton import Newton
 from skgd._solvers.warm_start import descend_on_subsamples
 from skgd._utils.linalg import inverse_root, one_thread
-
-
-class Losses(NamedTuple):
-    """Leave-one-out losses of alphas, and how many rows have a leverage near 1 at each."""
-
-    alphas: np.ndarray
-    losses: np.ndarray
-    near: np.ndarray
-
-    def with_more(self, *others):
-        return Losses(*map(np.append, self, others))
-
-
-def still_falls(alphas, losses):
-    """Tell whether the least loss is that of the smallest alpha, and falls towards it."""
-    order = np.argsort(alphas)[:2]
-    if len(order) < 2 or np.nanargmin(losses) != order[0]:
-        return False
-    return bool(losses[order[0]] < (1.0 - Limits.falling) * losses[order[1]])
 
 
 def suits(objective):
@@ -84,8 +62,8 @@ def _reduces(objective):
 def along(objective_at, alphas, start, baseline):
     """Return the leave-one-out `Losses` of alphas, in their order.
 
-    Of many rows, or where the losses have risen too far, some alphas may be left out. None is
-    returned where the rows have no span of finite coordinates.
+    Those that cannot be the best are left out. None is returned where the rows have no span of
+    finite coordinates.
 
     Parameters
     ----------
@@ -113,7 +91,7 @@ def along(objective_at, alphas, start, baseline):
             found = _at_once(unit, alphas)
             if found is not None:
                 return found
-        return _walk(objective_at, alphas, start, baseline)
+        return walk(_Minimum(objective_at, start, baseline), alphas, baseline)
 
 
 def _in_row_space(reduced, first):
@@ -131,20 +109,6 @@ def _in_row_space(reduced, first):
     return objective_at
 
 
-def _between(alphas, losses):
-    """Return further alphas, between the best one and its neighbours where these are far."""
-    order = np.argsort(alphas)
-    logs, best = np.log(alphas[order]), int(np.nanargmin(losses[order]))
-    further = []
-    for neighbour in (best - 1, best + 1):
-        if 0 <= neighbour < len(logs):
-            distance = logs[neighbour] - logs[best]
-            count = int(np.ceil(abs(distance) / np.log(Limits.apart)))
-            steps = np.arange(1, min(count, Limits.between + 1)) / min(count, Limits.between + 1)
-            further.extend(np.exp(logs[best] + distance * steps))
-    return np.array(further)
-
-
 # ---- squared errors -----------------------------------------------------------------------------
 
 def _at_once(objective, alphas):
@@ -158,61 +122,11 @@ def _at_once(objective, alphas):
             break
         smaller = found.alphas.min() * np.geomspace(1.0, Limits.extension, 7)[1:]
         found = found.with_more(smaller, *path.losses(smaller))
-    further = _between(found.alphas, found.losses)
+    further = between(found.alphas, found.losses)
     return found.with_more(further, *path.losses(further)) if len(further) else found
 
 
 # ---- one alpha after the other ------------------------------------------------------------------
-
-def _walk(objective_at, alphas, start, baseline):
-    """Return the losses of alphas until they have risen, and of more around the best one."""
-    minimum, best, found = _Minimum(objective_at, start, baseline), None, []
-
-    def visit(minimum, alpha):
-        minimum.move_to(alpha)
-        least = np.nanmin([row[1] for row in found] or np.inf)
-        found.append((alpha, *minimum.left_out(_far_above(least, baseline, Limits.risen))))
-        return found[-1][1]
-
-    i, stride, n_rises, losses = 0, 1, 0, []
-    while i < len(alphas):
-        losses.append(visit(minimum, alphas[i]))
-        least = np.nanmin(losses)
-        if best is None or losses[-1] <= least:
-            best = copy.copy(minimum)
-        n_rises = n_rises + 1 if losses[-1] > _far_above(least, baseline, Limits.risen) else 0
-        is_far = losses[-1] > _far_above(least, baseline, Limits.far)
-        if is_far or n_rises >= Limits.rising:
-            break
-        stride = min(stride + 1, Limits.stride) if _is_flat(losses, baseline) else 1
-        i = _next(alphas, i, stride)
-    for alpha in _between(*np.array([row[:2] for row in found]).T):
-        visit(copy.copy(best), alpha)
-    return Losses(*map(np.array, zip(*found, strict=True)))
-
-
-def _next(alphas, i, stride):
-    """Return the place after the alphas that are passed over; the end is not."""
-    near = int(np.count_nonzero(alphas * Limits.step >= alphas[i])) - 1
-    following = max(i + 1, near) + stride - 1
-    return following if i == len(alphas) - 1 else min(following, len(alphas) - 1)
-
-
-def _far_above(least, baseline, share):
-    """Return the loss that is above the least one by a share of its decrease from a constant's.
-
-    Before there is a clear decrease, half of the constant's loss stands for it.
-    """
-    decrease = baseline - least
-    is_clear = decrease > Limits.clear * abs(baseline)
-    return least + share * (decrease if is_clear else 0.5 * abs(baseline))
-
-
-def _is_flat(losses, baseline):
-    """Tell whether the last alphas make hardly a difference."""
-    size = max(baseline - np.nanmin(losses), Limits.flat_least * abs(baseline))
-    return len(losses) > 1 and abs(losses[-1] - losses[-2]) <= Limits.flat * size
-
 
 class _Minimum:
     """The minimum of an objective, as alpha changes along a path."""
