@@ -6,6 +6,7 @@ the last one. What is left out is a row with its whole weight; the others keep t
 penalty the factor ``alpha sum(s)`` that it has relative to the sum of all losses.
 """
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,6 +19,8 @@ from skgd._fit.run import Run
 from skgd._fit.state import FitState
 from skgd._fit.targets import class_codes
 from skgd._solvers import leave_one_out
+from skgd._solvers.alpha_walk import still_falls, walk
+from skgd._solvers.costs import LeaveOneOut
 from skgd._utils.names import shown
 
 FOLDS = 5
@@ -100,7 +103,7 @@ def _choose(settings, targets, sample):
         )
     alphas = tried_alphas(run)
     choice = _by_leaving_one_out(run, alphas) if leave_one_out.suits(run.objective) else None
-    return _by_folds(solved, targets, sample, alphas) if choice is None else choice
+    return _by_folds(solved, targets, sample, run, alphas) if choice is None else choice
 
 
 def _run(settings, targets, sample, previous=None):
@@ -113,7 +116,7 @@ def _choice(alphas, losses, found=()):
     alphas, losses = alphas[order], losses[order]
     best = int(np.nanargmin(losses))
     found = list(found)
-    if leave_one_out.still_falls(alphas, losses):
+    if still_falls(alphas, losses):
         found.append((UserWarning, (
             f"alpha='auto': the loss of rows that are left out still falls at the smallest alpha, "
             f"{alphas[0]:.3g}, as where classes can be separated without an error: compare smaller "
@@ -150,20 +153,47 @@ def _by_leaving_one_out(run, alphas):
 
 # ---- folds --------------------------------------------------------------------------------------
 
-def _by_folds(settings, targets, sample, alphas):
-    folds = [
+def _by_folds(settings, targets, sample, run, alphas):
+    folds = FoldPaths([
         FoldPath(settings, targets, *parts) for parts in _folds(settings, targets, sample)
-    ]  # fmt: skip
-    further, losses = alphas, np.array([])
-    for _ in range(1 + EXTENSIONS):
-        mean = sum(fold.losses(further) for fold in folds) / sum(fold.weight for fold in folds)
-        losses = np.append(losses, mean)
-        if not leave_one_out.still_falls(alphas, losses):
+    ])  # fmt: skip
+    baseline = float(np.sum(run.problem.losses(*run.history.baseline.model)))
+    # The largest alpha of an empty model costs nothing.
+    first = 0 if run.objective.proximal else LeaveOneOut.first
+    found = walk(folds, alphas, baseline, first)
+    for _ in range(EXTENSIONS):
+        if not still_falls(found.alphas, found.losses):
             break
         # Columns of other scales may follow.
-        further = alphas[-1] * np.geomspace(1.0, EXTENSION, len(alphas) // 2 + 1)[1:]
-        alphas = np.append(alphas, further)
-    return _choice(alphas[:len(losses)], losses)
+        smallest = found.alphas.min()
+        for alpha in smallest * np.geomspace(1.0, EXTENSION, len(alphas) // 4 + 1)[1:]:
+            folds.move_to(alpha)
+            found = found.with_more(alpha, *folds.left_out())
+    return _choice(found.alphas, found.losses)
+
+
+class FoldPaths:
+    """The fits of all folds for one alpha.
+
+    Parameters
+    ----------
+    folds : list of FoldPath
+    """
+
+    def __init__(self, folds):
+        self.folds, self.loss = folds, np.nan
+
+    def __copy__(self):
+        return FoldPaths([copy.copy(fold) for fold in self.folds])
+
+    def move_to(self, alpha):
+        """Fit to all folds, from the last alpha."""
+        weight = sum(fold.weight for fold in self.folds)
+        self.loss = sum(fold.loss(alpha) for fold in self.folds) / weight
+
+    def left_out(self, enough=np.inf):
+        """Return the mean loss of held-out rows, and 0, as by leaving out single rows."""
+        return self.loss, 0
 
 
 def _folds(settings, targets, sample):
@@ -185,7 +215,7 @@ def _folds(settings, targets, sample):
 
 
 class FoldPath:
-    """Fits to the rows of a fold along falling alphas, each continuing from the last one.
+    """Fits to the rows of a fold along alphas, each continuing from the last one.
 
     Parameters
     ----------
@@ -206,12 +236,9 @@ class FoldPath:
         self.scored = run.make_problem(held_out)
         self.weight = self.scored.weight_sum
 
-    def losses(self, alphas):
-        """Return the sums of the held-out rows' losses."""
-        result = np.empty(len(alphas))
-        for i, alpha in enumerate(alphas):
-            settings = replace(self.settings, alpha=float(alpha))
-            self.previous = _run(settings, self.targets, self.train, self.previous).descend()
-            model = map(np.ascontiguousarray, self.previous)
-            result[i] = self.weight * self.scored.losses(*model).sum()
-        return result
+    def loss(self, alpha):
+        """Return the sum of the held-out rows' losses."""
+        settings = replace(self.settings, alpha=float(alpha))
+        self.previous = _run(settings, self.targets, self.train, self.previous).descend()
+        model = map(np.ascontiguousarray, self.previous)
+        return self.weight * self.scored.losses(*model).sum()

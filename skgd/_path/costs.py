@@ -61,5 +61,7 @@ class NewtonPathLimits:
     model_tol = 1e-12
     # The curvature along a step, as a share of what the matrix says, from which it is learned.
     curved = 1e-8
+    # The rounding of a Hessian in single precision, as a share of the penalty's least curvature.
+    single = 0.1
     # Steps at one alpha. Where more are needed the minimum may be at infinity.
     steps = 60

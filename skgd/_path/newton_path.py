@@ -39,7 +39,12 @@ from skgd._path.gram_path import GramDescent
 from skgd._path.points import PathPoint
 from skgd._solvers import newton, row_space
 from skgd._solvers.active_set import SeparablePenalty
-from skgd._solvers.costs import Factorisation, NewtonLimits, factorised_size
+from skgd._solvers.costs import (
+    Factorisation,
+    NewtonLimits,
+    factorised_size,
+    passes_per_hessian,
+)
 from skgd._solvers.hessian import Hessian
 from skgd._solvers.newton import QuasiNewtonPairs, line_search
 
@@ -90,6 +95,8 @@ class _Walk:
         The minimum there.
     hessian : Hessian or None
         That of the mean loss alone, at an earlier point.
+    dtype : dtype
+        Of Hessians.
     """
 
     def __init__(self, run):
@@ -102,6 +109,11 @@ class _Walk:
         self.objective = self._at_alpha(run.objective, run.settings.alpha)
         self.x = self.objective.metric.from_raw(*run.start).ravel()
         self.tol = Limits.share * run.settings.tol
+        objective = run.objective
+        self.least_curvature = objective.penalty_hessian_diag[:, :run.problem.d].min(initial=np.inf)
+        is_separate = not (objective.proximal or run.problem.is_multiclass)
+        is_single = is_separate and self.least_curvature > 0.0 and passes_per_hessian(objective) > 0
+        self.dtype = np.float32 if is_single else float
 
     def _at_alpha(self, objective, alpha):
         return objective.with_alpha(alpha, alpha * self.unit_curvature)
@@ -131,7 +143,16 @@ class _Walk:
 
     def loss_hessian(self, x):
         """Return the Hessian of the mean loss at x."""
-        return Hessian(self._at_alpha(self.objective, 0.0), x)
+        hessian = Hessian(self._at_alpha(self.objective, 0.0), x, dtype=self.dtype)
+        if self.dtype == np.float32 and not self._has_digits(hessian):
+            self.dtype = float
+            return self.loss_hessian(x)
+        return hessian
+
+    def _has_digits(self, hessian):
+        """Tell whether the rounding of single precision is small beside the penalty."""
+        size = max(float(np.linalg.norm(block)) for block in hessian.blocks)
+        return size * np.finfo(np.float32).eps <= Limits.single * self.least_curvature
 
 
 class _Descent:
@@ -159,8 +180,9 @@ class _Descent:
         hessian, diag = copy.copy(loss_hessian), self.objective.penalty_hessian_diag
         hessian.objective, hessian.solvers, hessian.damping = self.objective, None, None
         parts = [diag.ravel()] if hessian.is_joint else diag
-        hessian.blocks = [block + np.diag(part)
-                          for block, part in zip(hessian.blocks, parts, strict=False)]  # fmt: skip
+        hessian.blocks = [block.copy() for block in hessian.blocks]
+        for block, part in zip(hessian.blocks, parts, strict=False):
+            block[np.diag_indices(len(block))] += part
         if self.penalty is None:
             hessian.ready_solvers(0.0)
         return hessian

@@ -94,18 +94,25 @@ class Expansion:
 
             yield part, problem.shares(part), weighted
 
-    def output_hessians(self, mean, scale, n_outputs):
+    def output_hessians(self, mean, scale, n_outputs, dtype=float):
         """Return the Hessians of the first outputs' parameters, other outputs held fixed.
+
+        Parameters
+        ----------
+        mean, scale : arrays of shape (n_features,) and (n_parameters,)
+            The coordinates.
+        n_outputs : int
+        dtype : dtype
 
         Returns
         -------
         array of shape (n_outputs, n_parameters, n_parameters)
         """
-        result = np.zeros((n_outputs, len(scale), len(scale)))
+        result = np.zeros((n_outputs, len(scale), len(scale)), dtype=dtype)
         for part, share, weighted in self.blocks(mean, scale):
             second = self.hessian_diagonals(part)
             for c in range(n_outputs):
-                result[c] += weighted_gram(weighted, share * second[:, c])
+                result[c] += weighted_gram(weighted, share * second[:, c], dtype)
         return result
 
     def mean_output_hessian(self, mean, scale):

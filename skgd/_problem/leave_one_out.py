@@ -50,7 +50,7 @@ class LeftOut(NamedTuple):
 
 def excess_of_left_out(
     problem, coef, intercept, inverse, mean, scale, weight_sum, *, chances=None, penalty=None,
-    n_refined=0, steps=1,
+    n_refined=0, steps=1, enough=np.inf,
 ):  # fmt: skip
     """Return by how much the mean loss of rows exceeds theirs where each is left out, a `LeftOut`.
 
@@ -75,6 +75,8 @@ def excess_of_left_out(
         The rows that take more than one step, those with the largest excess; 0 for a sample.
     steps : int
         How many they take, at most.
+    enough : float
+        The excess from which on no row takes more than one.
     """
     margins = margins_of(problem.X, coef, intercept)
     expansion = problem.expand(coef, intercept, margins)
@@ -90,7 +92,7 @@ def excess_of_left_out(
         share = share if chances is None else share / chances[part]
         excess[part] = _weighted(share, _rises(rule, targets, z, moves))
         near += int(np.count_nonzero(leverages[share > 0] > NEAR))
-    if n_refined:
+    if n_refined and not excess.sum() > enough:
         left = np.sort(np.argsort(-excess, kind="stable")[:n_refined])
         rows = problem.dense_scaled_rows(np.arange(problem.n), mean, scale)
         whole = inverse if problem.is_multiclass else [root @ root.T for root in inverse]

@@ -91,7 +91,7 @@ def margins_of(X, coef, intercept):
     return result
 
 
-def weighted_gram(weighted, weights):
+def weighted_gram(weighted, weights, dtype=float):
     """Return ``sum_i weights_i a_i a_i'``, for weights of either sign.
 
     Parameters
@@ -99,8 +99,10 @@ def weighted_gram(weighted, weights):
     weighted : callable
         Returns the rows times factors.
     weights : array of shape (m,)
+    dtype : dtype
+        Of the products.
     """
-    rows = weighted(np.sqrt(np.abs(weights)))
+    rows = weighted(np.sqrt(np.abs(weights))).astype(dtype, copy=False)
     negative = weights < 0
     if not negative.any():
         return rows.T @ rows

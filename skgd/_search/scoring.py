@@ -23,6 +23,8 @@ from skgd.losses import make_loss
 # Numbers of X and decision values that are taken at once, and the fewest rows.
 NUMBERS = 2**18
 MIN_ROWS = 256
+# The share of sparse columns with a coefficient from which the others are read as well.
+USED = 0.25
 
 
 def decision_values(X, rows, coef, intercept):
@@ -40,11 +42,16 @@ def decision_values(X, rows, coef, intercept):
     array of shape (n_outputs, n_rows)
     """
     values = np.empty((len(coef), len(rows)), dtype=np.result_type(X.dtype, coef.dtype))
-    size = max(MIN_ROWS, NUMBERS // (len(coef) + X.size // X.shape[0]))
+    used = slice(None)
+    if sparse.issparse(X):
+        numbers = np.flatnonzero(coef.any(axis=0))
+        used = numbers if len(numbers) < USED * coef.shape[1] else used
+        coef = np.ascontiguousarray(coef[:, used].T)
+    size = max(MIN_ROWS, NUMBERS // (len(values) + X.size // X.shape[0]))
     for start in range(0, len(rows), size):
         block, several = X[rows[start:start + size]], values[:, start:start + size]
         if sparse.issparse(block):
-            several[:] = (block @ coef.T).T
+            several[:] = (block[:, used] @ coef).T
         else:
             np.matmul(coef, block.T, out=several)
     values += intercept[:, None]

@@ -381,14 +381,16 @@ class LeaveOneOut:
     # The decrement at which a descent ends, as a share of the decrease from the best constant
     # model, for few rows and for many; the share of the objective that is no decrease; and steps.
     tol, tol_many_rows, least, steps = 1e-13, 1e-8, 1e-6, 50
-    # Rows for each parameter from which alphas are tried from the smallest one on.
-    many_rows = 20
-    # Alphas in a row that make the loss rise, and the share of the decrease of the best one that
-    # ends the path where rows are many; elsewhere, of the loss of the best constant model.
-    rising, risen, far = 3, 0.02, 0.1
+    # Where the path begins, at 7 % of the degrees of freedom, and from one alpha to the next at
+    # first. Larger alphas follow where the first one is the best.
+    first, apart_at_first = 4, 2
+    # Two alphas in a row whose loss is above the least one by a share of its decrease end the path,
+    # or one that is far above it. A decrease is clear from a share of the loss of the best constant
+    # model.
+    rising, risen, far, clear = 2, 0.02, 0.2, 0.05
     # The share of the decrease, or of so much of the objective, by which the loss changes where
-    # alphas make no difference, and the alphas that are passed over there.
-    flat, flat_least, stride = 1e-4, 1e-2, 3
+    # alphas make no difference: two such that are not the best ones end the path.
+    flat, flat_least = 1e-3, 1e-2
     # The ratio of the best alpha and its neighbour from which alphas between them are tried, and
     # how many at most.
     apart, between = 4.0, 3

@@ -11,9 +11,7 @@ by one product with the rows (`_problem.leave_one_out`): with the Hessian there 
 that is little work, else with the Hessian that led there and a sample of the rows, which tells how
 far the losses of the rows exceed those in the fit.
 
-The alphas rise where rows are many: the minimum hardly moves along small ones, and no larger one is
-better once the loss has risen. Otherwise they fall, which is easier than to begin where the fit
-follows each row.
+`alpha_walk` says which alphas are tried.
 
 References
 ----------
@@ -21,40 +19,20 @@ Rad and Maleki, A scalable estimate of the out-of-sample prediction error via ap
 leave-one-out cross-validation, 2020.
 """
 
-import copy
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from skgd._objective.metric import diagonal_metric
 from skgd._problem.leave_one_out import excess_of_left_out
 from skgd._solvers import newton, ridge_path, row_space
+from skgd._solvers.alpha_walk import Losses, between, still_falls, walk
 from skgd._solvers.costs import Factorisation
 from skgd._solvers.costs import LeaveOneOut as Limits
 from skgd._solvers.hessian import Hessian
 from skgd._solvers.newton import Newton
 from skgd._solvers.warm_start import descend_on_subsamples
 from skgd._utils.linalg import inverse_root, one_thread
-
-
-class Losses(NamedTuple):
-    """Leave-one-out losses of alphas, and how many rows have a leverage near 1 at each."""
-
-    alphas: np.ndarray
-    losses: np.ndarray
-    near: np.ndarray
-
-    def with_more(self, *others):
-        return Losses(*map(np.append, self, others))
-
-
-def still_falls(alphas, losses):
-    """Tell whether the least loss is that of the smallest alpha, and falls towards it."""
-    order = np.argsort(alphas)[:2]
-    if len(order) < 2 or np.nanargmin(losses) != order[0]:
-        return False
-    return bool(losses[order[0]] < (1.0 - Limits.falling) * losses[order[1]])
 
 
 def suits(objective):
@@ -84,8 +62,8 @@ def _reduces(objective):
 def along(objective_at, alphas, start, baseline):
     """Return the leave-one-out `Losses` of alphas, in their order.
 
-    Of many rows, or where the losses have risen too far, some alphas may be left out. None is
-    returned where the rows have no span of finite coordinates.
+    Those that cannot be the best are left out. None is returned where the rows have no span of
+    finite coordinates.
 
     Parameters
     ----------
@@ -113,7 +91,7 @@ def along(objective_at, alphas, start, baseline):
             found = _at_once(unit, alphas)
             if found is not None:
                 return found
-        return _walk(objective_at, alphas, start, baseline)
+        return walk(_Minimum(objective_at, start, baseline), alphas, baseline)
 
 
 def _in_row_space(reduced, first):
@@ -131,20 +109,6 @@ def _in_row_space(reduced, first):
     return objective_at
 
 
-def _between(alphas, losses):
-    """Return further alphas, between the best one and its neighbours where these are far."""
-    order = np.argsort(alphas)
-    logs, best = np.log(alphas[order]), int(np.nanargmin(losses[order]))
-    further = []
-    for neighbour in (best - 1, best + 1):
-        if 0 <= neighbour < len(logs):
-            distance = logs[neighbour] - logs[best]
-            count = int(np.ceil(abs(distance) / np.log(Limits.apart)))
-            steps = np.arange(1, min(count, Limits.between + 1)) / min(count, Limits.between + 1)
-            further.extend(np.exp(logs[best] + distance * steps))
-    return np.array(further)
-
-
 # ---- squared errors -----------------------------------------------------------------------------
 
 def _at_once(objective, alphas):
@@ -158,55 +122,11 @@ def _at_once(objective, alphas):
             break
         smaller = found.alphas.min() * np.geomspace(1.0, Limits.extension, 7)[1:]
         found = found.with_more(smaller, *path.losses(smaller))
-    further = _between(found.alphas, found.losses)
+    further = between(found.alphas, found.losses)
     return found.with_more(further, *path.losses(further)) if len(further) else found
 
 
 # ---- one alpha after the other ------------------------------------------------------------------
-
-def _walk(objective_at, alphas, start, baseline):
-    objective = objective_at(alphas[0])
-    size = objective.shape[1] * (objective.problem.k if objective.problem.is_multiclass else 1)
-    has_many_rows = objective.problem.n >= Limits.many_rows * size
-    order = alphas[::-1] if has_many_rows else alphas
-    minimum, best, found = _Minimum(objective_at, start, baseline), None, []
-
-    def visit(minimum, alpha):
-        minimum.move_to(alpha)
-        found.append((alpha, *minimum.left_out()))
-        return found[-1][1]
-
-    i, stride = 0, 0
-    while i < len(order):
-        loss = visit(minimum, order[i])
-        losses = np.array([row[1] for row in found])
-        if best is None or loss <= np.nanmin(losses):
-            best = copy.copy(minimum)
-        if _has_risen(losses, baseline, has_many_rows):
-            break
-        stride = min(stride + 1, Limits.stride) if _is_flat(losses, baseline) else 1
-        i = min(i + stride, len(order) - 1) if i < len(order) - 1 else len(order)
-    for alpha in _between(*np.array([row[:2] for row in found]).T):
-        visit(copy.copy(best), alpha)
-    alphas, losses, near = map(np.array, zip(*found, strict=True))
-    return Losses(alphas, losses, near)
-
-
-def _has_risen(losses, baseline, has_many_rows):
-    """Tell whether losses have risen so far that no further alpha is better."""
-    last = losses[-1 - Limits.rising:]
-    if len(last) <= Limits.rising or not np.all(np.diff(last) > 0):
-        return False
-    best = np.nanmin(losses)
-    size = Limits.risen * max(baseline - best, 0.0) if has_many_rows else Limits.far * abs(baseline)
-    return bool(losses[-1] > best + size)
-
-
-def _is_flat(losses, baseline):
-    """Tell whether the last alphas make hardly a difference."""
-    size = max(baseline - np.nanmin(losses), Limits.flat_least * abs(baseline))
-    return len(losses) > 1 and abs(losses[-1] - losses[-2]) <= Limits.flat * size
-
 
 class _Minimum:
     """The minimum of an objective, as alpha changes along a path."""
@@ -268,8 +188,14 @@ class _Minimum:
         (k, p), problem = objective.shape, objective.problem
         return (k**2 if problem.is_multiclass else k) * p**2
 
-    def left_out(self):
-        """Return the leave-one-out loss, and how many rows have a leverage near 1."""
+    def left_out(self, enough=np.inf):
+        """Return the leave-one-out loss, and how many rows have a leverage near 1.
+
+        Parameters
+        ----------
+        enough : float
+            A loss that is too much to be known well.
+        """
         objective, x, metric = self.objective, self.x, self.objective.metric
         (k, p), problem = objective.shape, objective.problem
         loss, weight_sum = float(objective.at(x).losses.sum()), problem.weight_sum
@@ -299,7 +225,7 @@ class _Minimum:
         found = excess_of_left_out(
             problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
             chances=self.chances, penalty=penalty * metric.inverse[0]**2, n_refined=n_refined,
-            steps=Limits.left_out_steps,
+            steps=Limits.left_out_steps, enough=enough - loss,
         )  # fmt: skip
         return loss + found.excess, found.near
 

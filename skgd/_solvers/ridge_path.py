@@ -51,9 +51,18 @@ class RidgePath:
         self.gram, self.right = normal_equations(problem, self.mean, self.scale, self.centre)
         self.penalty = objective.penalty_curvature[0] * self.scale**2
         self.vectors, self.values = _eigen(self.gram, self.penalty)
+        if self.vectors is not None:
+            # Directions without curvature have neither a coefficient nor a leverage.
+            sizes = (self.vectors**2).T @ self.gram.diagonal()
+            seen = self.values > Limits.no_curvature * sizes
+            self.vectors, self.values = self.vectors[:, seen], self.values[seen]
 
     def is_precise(self, alphas):
-        """Tell whether systems of the smallest and the largest alpha are solved."""
+        """Tell whether systems of the smallest and the largest alpha are solved.
+
+        Their right sides are sums of rows: these have nothing in the null space of the Gram matrix,
+        whose eigenvalues are rounding.
+        """
         if self.vectors is None:
             return False
         generator, free = np.random.default_rng(0), self.penalty > 0
@@ -61,8 +70,9 @@ class RidgePath:
             system = self.gram + alpha * np.diag(self.penalty)
             scale = np.sqrt(system.diagonal())
             inverse = np.divide(1.0, scale, out=np.zeros(len(scale)), where=free)
-            right = scale * generator.normal(size=len(scale)) * free
-            solution = self.vectors @ ((self.vectors.T @ right) / (self.values + alpha))
+            parts = np.sqrt(self.values) * generator.normal(size=len(self.values))
+            right = self.penalty * (self.vectors @ parts)
+            solution = self.vectors @ (parts / (self.values + alpha))
             missed = linalg.norm((system @ solution - right) * inverse)
             if not missed <= Limits.precise * linalg.norm(right * inverse):
                 return False
@@ -70,10 +80,7 @@ class RidgePath:
 
     def losses(self, alphas):
         """Return the leave-one-out losses, and how many rows have a leverage near 1."""
-        # Directions without curvature have neither a coefficient nor a leverage.
-        seen = self.values > Limits.no_curvature * ((self.vectors**2).T @ self.gram.diagonal())
-        values = self.values[seen]
-        basis = self.vectors[:, seen] / np.sqrt(values)
+        values, basis = self.values, self.vectors / np.sqrt(self.values)
         return squared_losses_of_left_out(
             self.problem, self.mean, self.scale, self.centre, basis, basis.T @ self.right,
             alphas / (values[:, None] + alphas), self.has_intercept,

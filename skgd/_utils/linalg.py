@@ -8,8 +8,9 @@ from scipy import linalg
 from scipy.linalg import lapack
 from threadpoolctl import ThreadpoolController
 
-# The share of the largest curvature below which a direction counts as flat.
-SINGULAR = 1e-13
+# The share of the largest curvature below which a direction counts as flat, in double and in single
+# precision.
+SINGULAR, SINGULAR_SINGLE = 1e-13, 1e-6
 
 
 @cache
@@ -57,15 +58,35 @@ def damped(hessian, damping):
 def solver(hessian):
     """Return the function that solves systems with a Hessian: one, or one a row.
 
-    Directions without curvature are left alone: along them the gradient is only rounding.
+    Directions without curvature are left alone: along them the gradient is only rounding. A Hessian
+    in single precision is factorised in it unless it is nearly singular.
     """
     live = hessian.diagonal() > 0
     if not live.all() or not live.size:
         return _live_solver(hessian, live)
+    solve = _single_solver(hessian) if hessian.dtype == np.float32 else None
+    if solve is not None:
+        return solve
     scale, factor, (values, vectors) = _factorised(hessian)
     if factor is not None:
         return lambda rows: scale * lapack.dpotrs(factor, (scale * rows).T, lower=1)[0].T
     return lambda rows: scale * ((((scale * rows) @ vectors) / values) @ vectors.T)
+
+
+def _single_solver(hessian):
+    """Return the same for a matrix in single precision; None where that has too few digits."""
+    scale = 1.0 / np.sqrt(hessian.diagonal())
+    factor, failed = lapack.spotrf((hessian * scale[:, None] * scale).T, lower=1, clean=0)
+    if failed or not factor.diagonal().min() > SINGULAR_SINGLE**0.5:
+        return None
+
+    def solve(rows):
+        # The small numbers of a gradient near the minimum are beyond the range of floats.
+        size = np.abs(rows).max(initial=0.0) or 1.0
+        right = (rows * (scale / size)).astype(np.float32)
+        return lapack.spotrs(factor, right.T, lower=1)[0].T * (scale * size)
+
+    return solve
 
 
 def inverse_root(hessian):

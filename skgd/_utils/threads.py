@@ -1,7 +1,9 @@
 """Threads that share out the work of a search."""
 
+import ctypes
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from math import ceil
+from threading import Lock, get_ident
 
 
 class Threads:
@@ -14,6 +16,7 @@ class Threads:
 
     def __init__(self, n):
         self.n, self.is_stopped = n, False
+        self.lock, self.at_work = Lock(), set()
         self.pool = ThreadPoolExecutor(n) if n > 1 else None
 
     def __enter__(self):
@@ -32,16 +35,36 @@ class Threads:
             return [function(job) for job in jobs]
         under_way = []
         try:
-            under_way.extend(self.pool.submit(function, job) for job in jobs)
+            under_way.extend(self.pool.submit(self._work, function, job) for job in jobs)
             wait(under_way, return_when=FIRST_EXCEPTION)
         except BaseException:
             self.is_stopped = True
+            self._interrupt()
             raise
         finally:
             for job in under_way:
                 job.cancel()
             wait(under_way)
         return [job.result() for job in under_way]
+
+    def _work(self, function, job):
+        """Return the result of a job, in a thread that can be interrupted meanwhile."""
+        with self.lock:
+            self.pause()
+            self.at_work.add(get_ident())
+        try:
+            return function(job)
+        finally:
+            with self.lock:
+                self.at_work.discard(get_ident())
+
+    def _interrupt(self):
+        """Raise KeyboardInterrupt in the threads that are at work: signals reach the main one."""
+        with self.lock:
+            for thread in self.at_work:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread), ctypes.py_object(KeyboardInterrupt)
+                )
 
     def pause(self):
         """Raise in a job that takes long, once the others are not to continue."""

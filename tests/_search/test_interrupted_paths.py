@@ -24,7 +24,7 @@ def test_an_interrupted_search_can_be_used_again():
         # A search that does not end fails, as it cannot be read from any more.
         clock = threading.Timer(LIMIT, child.kill)
         clock.start()
-        for _ in ("dense", "sparse", "newton"):
+        for _ in ("dense", "sparse", "newton", "long"):
             assert child.stdout.readline() == "searching\n", child.stderr.read()
             time.sleep(STARTED)
             child.send_signal(signal.SIGINT)

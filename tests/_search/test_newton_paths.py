@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold
 
 from skgd import GDClassifier, GDRegressor, GDSearchCV
@@ -70,6 +71,22 @@ def test_sample_weights():
     weights = np.random.default_rng(0).integers(0, 3, len(y)).astype(float)
     for penalty in ("l2", "l1"):
         check_scores(GDClassifier(penalty=penalty), X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize("common", [0.0, 300.0])
+def test_large_hessians(common):
+    """Where columns nearly coincide, Hessians in single precision would have too few digits."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1700, 620)) + common * rng.normal(size=(1700, 1))
+    margins = X[:, :30].sum(axis=1) - 30.0 * X.mean(axis=1) + 3.0 * rng.normal(size=1700)
+    y = (margins > 0).astype(int)
+    alphas, cv = [1.0, 1e-2, 1e-4], [(np.arange(850), np.arange(850, 1700))]
+    search = GDSearchCV(
+        GDClassifier(), {"alpha": alphas}, cv=cv, scoring="neg_log_loss", refit=False
+    ).fit(X, y)  # fmt: skip
+    for alpha, score in zip(alphas, search.cv_results_["split0_test_score"], strict=True):
+        exact = GDClassifier(alpha=alpha, tol=1e-9).fit(X[:850], y[:850])
+        assert_allclose(score, -log_loss(y[850:], exact.predict_proba(X[850:])), rtol=3e-5)
 
 
 def test_columns_of_very_different_scales():
