@@ -1,6 +1,5 @@
 """Fits and predictions where the rows lie on the workers of a Dask cluster."""
 
-import logging
 import pickle
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import dask.dataframe as dd
 import numpy as np
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
+from clusters import two_workers
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -48,13 +47,7 @@ MODELS = {
 def client():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of distributed itself
-        with (
-            LocalCluster(
-                n_workers=2, threads_per_worker=1, dashboard_address=None,
-                silence_logs=logging.CRITICAL, death_timeout=300,
-            ) as cluster,
-            Client(cluster) as client,
-        ):  # fmt: skip
+        with two_workers() as client:
             yield client
 
 
