@@ -16,6 +16,9 @@ CONFIG = {
     # to the workers that it lay on.
     "distributed.comm.timeouts.connect": "300s",
     "distributed.scheduler.allowed-failures": 1000,
+    # Threads that look at workers all the time.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "10s",
 }
 
 
