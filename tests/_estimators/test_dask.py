@@ -233,7 +233,7 @@ def test_update_steps_with_automatic_rates(client):
 
 def test_shuffled_steps_repeat_with_a_seed(client):
     parts = collections(3, RAW, TARGETS["binary"])
-    model = GDClassifier(optimizer="adam", max_iter=2, tol=None, random_state=0)
+    model = GDClassifier(optimizer="adam", max_iter=1, tol=None, random_state=0)
     coef = model.fit(*parts).coef_
     assert_array_equal(model.fit(*parts).coef_, coef)
     assert not np.array_equal(model.set_params(random_state=1).fit(*parts).coef_, coef)
