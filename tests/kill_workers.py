@@ -3,7 +3,6 @@
 A program of its own: what nannies warn of while they start workers again must not raise in them.
 """
 
-import logging
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ import time
 
 import dask.array as da
 import numpy as np
-from distributed import Client, LocalCluster
+from clusters import two_workers
 
 from skgd import GDClassifier
 from skgd.callbacks import Callback
@@ -50,13 +49,7 @@ def main():
     generator = np.random.default_rng(0)
     X = generator.normal(size=(1200, 6)) * 10.0 ** np.arange(-3, 3)
     y = (X / X.std(axis=0) @ generator.normal(size=(6, 3)) + generator.gumbel(size=(1200, 3)))
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, death_timeout=300,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):  # fmt: skip
+    with two_workers() as client:
         sizes = (300, 0, 150, 350, 250, 150)
         parts = client.persist([
             da.from_array(X, chunks=(sizes, 6)), da.from_array(y.argmax(axis=1), chunks=(sizes,))

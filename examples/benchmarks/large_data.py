@@ -125,42 +125,95 @@ def peer(client, n):
 
 
 def overhead(client):
-    """Print the overhead of a pass."""
+    """Print what a pass takes, and which part of it is the workers' arithmetic, and Dask's.
+
+    The floor is a task on each worker that does nothing with what a worker holds. A fit of few
+    passes is subtracted: what comes before the first pass and after the last is no part of one.
+    """
+    from distributed import get_task_stream, wait
+
     from skgd import GDClassifier
 
+    held = [client.submit(bool, address, workers=[address]) for address in client.nthreads()]
+    wait(held)
+    print("ms a pass, hardly any rows; beyond: what is neither arithmetic nor the floor")
+    print(f"{'partitions':>10}{'a pass':>10}{'arithmetic':>12}{'floor':>8}{'beyond':>8}")
     for n_parts in (2, 8, 40, 200):
-        parts = collections(client, 2000, "two", n_parts)
-        model = GDClassifier(optimizer="lbfgs", tol=0.0, max_iter=30)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            seconds, found = best_of(lambda model=model, parts=parts: model.fit(*parts))
-        passes = found.history_["passes"][-1]
-        print(f"{n_parts:4} partitions: {1e3 * seconds / passes:6.1f} ms a pass of {passes:.0f}")
+        parts, took = collections(client, 2000, "two", n_parts), {}
+        for n_steps in (5, 30):
+            model = GDClassifier(optimizer="gradient_descent", tol=None, max_iter=n_steps)
+            with warnings.catch_warnings(), get_task_stream(client) as stream:
+                warnings.simplefilter("ignore")
+                seconds, found = best_of(lambda model=model, parts=parts: model.fit(*parts))
+            inside = sum(
+                part["stop"] - part["start"] for task in stream.data
+                for part in task["startstops"] if part["action"] == "compute"
+            ) / (3 * len(held))  # fmt: skip
+            took[n_steps] = np.array([seconds, inside, found.history_["passes"][-1]])
+        floor = best_of(lambda: bare_tasks(client, held))[0] / BARE
+        seconds, inside, passes = took[30] - took[5]
+        row = 1e3 * np.array([seconds, inside]) / passes
+        print(f"{n_parts:10}{row[0]:10.1f}{row[1]:12.1f}{1e3 * floor:8.1f}", end="")
+        print(f"{row[0] - row[1] - 1e3 * floor:8.1f}")
 
 
-def living(cluster, killed):
+# Rounds of tasks that do nothing.
+BARE = 25
+
+
+def bare_tasks(client, held):
+    for _ in range(BARE):
+        client.gather(client.map(bool, held, pure=False))
+
+
+def start_server():
+    """Start the process whose copies the workers are; return the settings that it takes.
+
+    A worker that starts anew imports for seconds of CPU time otherwise, and a nanny whose worker
+    does not start, on a machine that is busy, gives it up for good.
+    """
+    from multiprocessing import forkserver, get_context
+
+    get_context("forkserver").set_forkserver_preload(["skgd", "distributed", "dask.array"])
+    forkserver.ensure_running()
+    return {
+        "distributed.worker.multiprocessing-method": "forkserver",
+        "distributed.comm.timeouts.connect": "300s",
+        # A partition is not to blame for the deaths of the workers that it lay on.
+        "distributed.scheduler.allowed-failures": 1000,
+    }
+
+
+def living(cluster, killed, seconds=300):
     """Return the numbers of the workers' processes, once none is missing.
 
     A nanny gives up a worker that is killed before the nanny has heard of it.
     """
-    while True:
+    ends = time.perf_counter() + seconds
+    while time.perf_counter() < ends:
         processes = [nanny.process for nanny in cluster.workers.values()]
         pids = [each.pid for each in processes if each and each.status.name == "running"]
         if len(pids) == len(processes) and all(pids) and not set(pids) & set(killed):
             return pids
         time.sleep(0.05)
+    states = {name: nanny.status.name for name, nanny in cluster.workers.items()}
+    raise RuntimeError(f"no worker started again within {seconds} s; nannies: {states}")
 
 
 def kills(client, count):
-    """Print how many fits end with the same bits while a worker is killed."""
+    """Print how many fits end with the same bits of those in which a worker is killed.
+
+    As many are fitted as it takes until a number of kills has hit a fit before its end.
+    """
     from skgd import GDClassifier
 
     parts = collections(client, 100_000, "three")
     model, generator = GDClassifier(optimizer="lbfgs", tol=1e-9), np.random.default_rng(5)
     coef = model.fit(*parts).coef_
     quiet, _ = best_of(lambda: model.fit(*parts), 1)
-    same, failed, hit, lost = 0, 0, 0, []
-    for _ in range(count):
+    n_fits, same, failed, hit, lost = 0, 0, 0, 0, []
+    while hit + failed < count:
+        n_fits += 1
         pids = living(client.cluster, lost)
         pid, killed = pids[generator.integers(len(pids))], []
         lost.append(pid)
@@ -180,7 +233,8 @@ def kills(client, count):
             timer.join()
             failed += 1
             print(type(error).__name__, str(error)[:200])
-    print(f"{count} fits, {hit} hit in mid-fit: {same} with the same bits, {failed} failed")
+        print(f"fit {n_fits}: {hit} hit, {same} same, {failed} failed", file=sys.stderr)
+    print(f"{n_fits} fits, {hit} hit in mid-fit: {same} with the same bits, {failed} failed")
 
 
 WAYS = {
@@ -271,10 +325,12 @@ def main():
             spooled(options.rows // 2, folder)
     if options.only == "spool":
         return
+    import dask
     from distributed import Client, LocalCluster
 
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
+    with dask.config.set(start_server()), LocalCluster(
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", death_timeout=300,
+        silence_logs=logging.CRITICAL,
     ) as cluster, Client(cluster) as client:
         client.upload_file(__file__)
         if options.only in ("", "overhead"):

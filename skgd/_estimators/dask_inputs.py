@@ -71,7 +71,7 @@ def read_collections(estimator, settings, X, y, sample_weight, *, is_known, rese
     if not full:
         raise ValueError("X has 0 rows in its partitions: pass at least one row.")
     facts = [facts[number] for number in full]
-    parts = parts.only(full, [fact.nbytes for fact in facts])
+    parts = parts.only(full)
     _check_weight(sample_weight, sum(fact.weight for fact in facts))
     # Labels of all partitions, and the largest of the targets, describe all targets.
     seen = labels_of(facts) if is_classification else max(

@@ -23,10 +23,6 @@ class Part(NamedTuple):
     y: np.ndarray
     weights: np.ndarray | None
 
-    @property
-    def nbytes(self):
-        return self.X.nbytes if isinstance(self.X, np.ndarray) else 2 * self.X.data.nbytes
-
 
 class PartFacts(NamedTuple):
     """What a partition says about itself.
@@ -34,7 +30,6 @@ class PartFacts(NamedTuple):
     Attributes
     ----------
     n : int
-    nbytes : int
     weight : float
     labels : array
         The different labels of a classification.
@@ -45,7 +40,6 @@ class PartFacts(NamedTuple):
     """
 
     n: int
-    nbytes: int
     weight: float
     labels: np.ndarray
     label_weights: np.ndarray
@@ -59,13 +53,13 @@ def part_facts(part, *, is_classification):
     if is_classification:
         labels, codes = np.unique(y, return_inverse=True)
         return PartFacts(
-            n, part.nbytes, weight, labels, np.bincount(codes, part.weights, len(labels)), y[:1]
+            n, weight, labels, np.bincount(codes, part.weights, len(labels)), y[:1]
         )
     example = y[:1]
     if n and y.dtype.kind in "biuf":
         largest = np.abs(y.reshape(n, -1)).max(axis=1).argmax()
         example = y[largest:largest + 1]
-    return PartFacts(n, part.nbytes, weight, np.empty(0), np.empty(0), example)
+    return PartFacts(n, weight, np.empty(0), np.empty(0), example)
 
 
 def labels_of(facts):

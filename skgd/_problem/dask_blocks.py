@@ -1,14 +1,20 @@
 """Blocks that lie on the workers of a Dask cluster: the only file that imports dask.
 
-A question goes to each worker as one task for all of its blocks: tasks cost a scheduler about a
-millisecond each, and 40 of them more than a pass over a million rows. A block is itself the result
-of a task, and an answer depends on the block and the question alone. So where a worker is lost,
-the scheduler makes its blocks again from what the user's collections are made of, and asks them:
-there is nothing else to restore. Answers come back in the order of the blocks.
+The blocks that a worker has are the result of one task, a bundle, and a question goes to each
+bundle as one task, which depends on that result alone. A scheduler takes about a millisecond for
+a task and a fifth of one for each result that a task depends on: 40 of them take longer than a
+pass over a million rows.
+
+An answer depends on the block and the question alone. So where a worker is lost, the scheduler
+makes its bundle again from what the user's collections are made of, and asks it: there is nothing
+else to restore. Answers come back for each block, and are added in the order of the blocks: which
+of them are in one bundle changes no bit.
 """
 
+import pickle
 from dataclasses import fields, is_dataclass, replace
 from functools import reduce
+from itertools import groupby
 
 import numpy as np
 
@@ -20,38 +26,54 @@ HELD = 2**20
 TOGETHER = 2**25
 # The answers that a task of the tree adds up.
 FAN_IN = 8
-# The share of a worker's memory that the blocks of one task may take.
+# The share of a worker's memory that one bundle may take.
 SHARE = 0.4
-# What the ends of a chain of tasks are told apart by from those of other fits.
+# Keys of their own: an equal task of another fit may be cancelled at any time.
 PURE = {"pure": False}
 
 
 class DaskBlocks:
-    """What the tasks of some futures have made, in order.
+    """Blocks in bundles on the workers of a cluster.
 
     Parameters
     ----------
     client : distributed.Client
-    futures : list of distributed.Future
-    nbytes : list of int or None, default=None
-        The sizes of the results, where they are known.
+    bundles : list of distributed.Future
+        Each of a list of blocks.
+    places : list of (int, int)
+        For each block the number of its bundle, and its position there.
     """
 
-    def __init__(self, client, futures, nbytes=None):
-        self.client, self.futures, self.nbytes = client, futures, nbytes
-        self.places = None
+    def __init__(self, client, bundles, places):
+        self.client, self.bundles, self.places = client, bundles, places
 
     def __len__(self):
-        return len(self.futures)
+        return len(self.places)
 
-    def only(self, numbers, nbytes):
-        """Return some of the blocks, whose sizes are known."""
-        return DaskBlocks(self.client, [self.futures[b] for b in numbers], nbytes)
+    def only(self, numbers):
+        """Return some of the blocks."""
+        return DaskBlocks(self.client, self.bundles, [self.places[b] for b in numbers])
 
     def map(self, function, *arguments):
         """Return what a function makes of each block, on the worker where it lies."""
-        futures = self.client.map(_Asked(function, arguments), self.futures, **PURE)
-        return DaskBlocks(self.client, futures, self.nbytes)
+        members = self._members(range(len(self)))
+        positions = [[self.places[b][1] for b in group] for group in members.values()]
+        made = self.client.map(
+            _make, [self.bundles[i] for i in members], positions,
+            asked=_Asked(function, arguments), **PURE,
+        )  # fmt: skip
+        places = {
+            b: (i, position)
+            for i, group in enumerate(members.values()) for position, b in enumerate(group)
+        }  # fmt: skip
+        return DaskBlocks(self.client, made, [places[b] for b in range(len(self))])
+
+    def _members(self, of):
+        """Return the numbers of the bundles of some blocks, with the blocks in each."""
+        members = {}
+        for b in of:
+            members.setdefault(self.places[b][0], []).append(b)
+        return members
 
     # ---- questions ------------------------------------------------------------------------------
 
@@ -64,35 +86,29 @@ class DaskBlocks:
             Of a block and arguments.
         *arguments : object
         of : list of int or None, default=None
-            The numbers of the blocks; None for all.
+            The numbers of the blocks, rising; None for all.
         """
         asked = self._held(_Asked(question, arguments))
-        return self._answers(range(len(self)) if of is None else of, lambda numbers: asked)
+        of = range(len(self)) if of is None else of
+        return self._answers(of, lambda numbers: asked)
 
     def ask_some(self, question, arguments):
         """Return what the blocks answer that a dict has an argument for, in its order."""
         asked = {b: _Asked(question, (argument,)) for b, argument in arguments.items()}
-        return self._answers(asked, lambda numbers: [asked[b] for b in numbers])
+        return self._answers(arguments, lambda numbers: [asked[b] for b in numbers])
 
     def _answers(self, of, asked_of):
-        """Return the answers of some blocks; each worker gets one task for its own."""
-        of = set(of)
-        if self.places is None:
-            self.places = self._bundles()
-        bundles = [(place, [b for b in members if b in of]) for place, members in self.places]
-        bundles = [(place, numbers) for place, numbers in bundles if numbers]
-        tasks = [
-            self.client.submit(
-                _ask, asked_of(numbers), [self.futures[b] for b in numbers], **_on(place)
-            )
-            for place, numbers in bundles
-        ]  # fmt: skip
+        """Return the answers of some blocks; each bundle gets one task for its own."""
+        members = self._members(of)
+        tasks = self.client.map(
+            _ask, [self.bundles[i] for i in members],
+            [[self.places[b][1] for b in numbers] for numbers in members.values()],
+            [asked_of(numbers) for numbers in members.values()], **PURE,
+        )  # fmt: skip
         answers = {}
-        for (place, numbers), (worker, found) in zip(bundles, self._gather(tasks), strict=True):
-            answers.update(zip(numbers, found, strict=True))
-            if worker != place:  # a worker was lost, or the blocks were moved
-                self.places = None
-        return [answers[b] for b in sorted(answers)]
+        for numbers, found in zip(members.values(), self._gather(tasks), strict=True):
+            answers.update(zip(numbers, pickle.loads(found), strict=True))
+        return [answers[b] for b in of]
 
     def total(self, question, *arguments, of):
         """Return the sums of what blocks answer, a tuple of arrays, in their order."""
@@ -103,13 +119,14 @@ class DaskBlocks:
 
     def _tree(self, question, arguments, of):
         """Return the sums of large answers, which other tasks add up, in an order of their own."""
-        asked = self._held(_Asked(question, arguments))
-        parts = [self.client.submit(_ask_one, asked, self.futures[b], **PURE) for b in of]
+        asked, places = self._held(_Asked(question, arguments)), [self.places[b] for b in of]
+        parts = self.client.map(
+            _ask_one, [self.bundles[i] for i, _ in places], [p for _, p in places], asked=asked,
+            **PURE,
+        )  # fmt: skip
         while len(parts) > 1:
-            parts = [
-                self.client.submit(_add, parts[i:i + FAN_IN], **PURE)
-                for i in range(0, len(parts), FAN_IN)
-            ]
+            groups = [parts[i:i + FAN_IN] for i in range(0, len(parts), FAN_IN)]
+            parts = self.client.map(_add, groups, **PURE)
         return self._gather(parts)[0]
 
     def chain(self, question, state, steps):
@@ -123,35 +140,13 @@ class DaskBlocks:
         steps : list of (int, object)
             Numbers of blocks, and arguments.
         """
-        for b, argument in steps:
-            follow = _Asked(question, (argument,))
-            state = self.client.submit(follow, self.futures[b], state, **PURE)
+        steps = [(*self.places[b], _Asked(question, (argument,))) for b, argument in steps]
+        for bundle, group in groupby(steps, key=lambda step: step[0]):
+            _, positions, asked = zip(*group, strict=True)
+            state = self.client.submit(
+                _follow, self.bundles[bundle], state, positions, asked, **PURE
+            )
         return self._gather([state])[0]
-
-    # ---- where they go --------------------------------------------------------------------------
-
-    def _bundles(self):
-        """Return pairs of a worker and of numbers of blocks that lie there, for one task each."""
-        from distributed import wait
-
-        wait(self.futures)
-        holders = self.client.who_has(self.futures)
-        workers = self.client.scheduler_info(n_workers=-1)["workers"]
-        groups = {}
-        for b, future in enumerate(self.futures):
-            place = next(iter(holders.get(future.key) or ("",)))
-            groups.setdefault(place, []).append(b)
-        bundles = []
-        for place, members in groups.items():
-            known = workers.get(place, {})
-            n_tasks = min(len(members), max(1, known.get("nthreads", 1)))
-            limit = known.get("memory_limit") or 0
-            if limit and self.nbytes is not None:
-                size = sum(self.nbytes[b] for b in members)
-                n_tasks = min(len(members), max(n_tasks, int(np.ceil(size / (SHARE * limit)))))
-            parts = np.array_split(members, n_tasks)
-            bundles += [(place if place in workers else "", part.tolist()) for part in parts]
-        return bundles
 
     def _held(self, asked):
         """Return what is asked, or a future of it, which the scheduler can make again."""
@@ -164,14 +159,9 @@ class DaskBlocks:
         try:
             return self.client.gather(futures)
         except BaseException:
-            self.client.cancel(futures)
+            pending = [bundle for bundle in self.bundles if not bundle.done()]
+            self.client.cancel(futures + pending)
             raise
-
-
-def _on(worker):
-    if not worker:
-        return PURE
-    return {"workers": [worker], "allow_other_workers": True, **PURE}
 
 
 # ---- on the workers -----------------------------------------------------------------------------
@@ -194,16 +184,28 @@ class _Asked:
         return self
 
 
-def _ask_one(asked, block):
-    return asked(block)
+def _make(bundle, positions, asked):
+    return [asked(bundle[position]) for position in positions]
 
 
-def _ask(asked, blocks):
-    """Return the worker's address, and what blocks answer, each to its own question in a list."""
-    from distributed import get_worker
+def _ask(bundle, positions, asked):
+    """Return what blocks answer, each to its own question in a list, as one string of bytes.
 
-    asked = asked if isinstance(asked, list) else len(blocks) * [asked]
-    return get_worker().address, [ask(block) for ask, block in zip(asked, blocks, strict=True)]
+    Each array would be a message of its own otherwise, with a header.
+    """
+    asked = asked if isinstance(asked, list) else len(positions) * [asked]
+    answers = [ask(bundle[p]) for ask, p in zip(asked, positions, strict=True)]
+    return pickle.dumps(answers, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def _ask_one(bundle, position, asked):
+    return asked(bundle[position])
+
+
+def _follow(bundle, state, positions, asked):
+    for position, ask in zip(positions, asked, strict=True):
+        state = ask(bundle[position], state)
+    return state
 
 
 def _added(one, other):
@@ -271,36 +273,90 @@ def the_client():
 
 
 def of_partitions(function, arguments, *collections):
-    """Return what a function makes of the partitions of collections.
+    """Return what a function makes of the partitions of collections, in bundles.
 
     Parameters
     ----------
     function : callable
         Of one partition of each collection, and the arguments.
     arguments : tuple
-    *collections : list of Delayed, list of arrays, or None
+    *collections : list or None
         See `partitions`.
     """
+    client, columns = the_client(), [parts for parts in collections if parts is not None]
+    read = _Asked(_read, (function, arguments, [parts is not None for parts in collections]))
+    if all(map(_are_futures, columns)):  # what lies on workers is read bundle by bundle
+        rows = list(zip(*columns, strict=True))
+        groups = _groups(client, columns[0])
+        bundles = client.map(
+            _make_all, [[list(rows[b]) for b in group] for group in groups], make=read, **PURE
+        )  # fmt: skip
+    else:
+        parts = client.compute(_delayed_calls(read, columns))
+        groups = _groups(client, parts)
+        bundles = client.map(list, [[parts[b] for b in group] for group in groups], **PURE)
+    places = {
+        b: (i, position) for i, group in enumerate(groups) for position, b in enumerate(group)
+    }  # fmt: skip
+    return DaskBlocks(client, bundles, [places[b] for b in range(len(columns[0]))])
+
+
+def _delayed_calls(function, columns):
     import dask
 
-    client = the_client()
-    n = len(collections[0])
-    made = dask.delayed(_read, pure=False)
-    shared = dask.delayed(arguments, traverse=False)
-    tasks = [
-        made(function, shared, *(None if part is None else part[i] for part in collections))
-        for i in range(n)
-    ]
-    return DaskBlocks(client, client.compute(tasks))
+    # Keys of their own; what is not finite is kept out of the names of tasks, too.
+    made, shared = dask.delayed(_call, pure=False), dask.delayed(function, traverse=False)
+    return [made(shared, *row) for row in zip(*columns, strict=True)]
 
 
-def _read(function, arguments, *parts):
-    with np.errstate(all="ignore"):
-        return function(*parts, *aligned(arguments))
+def _call(function, *parts):
+    return function(parts)
+
+
+def _make_all(rows, make):
+    return [make(parts) for parts in rows]
+
+
+def _read(parts, function, arguments, is_given):
+    parts = iter(parts)
+    return function(*(next(parts) if given else None for given in is_given), *arguments)
+
+
+def _groups(client, futures):
+    """Return the numbers of some futures that lie on the same worker, and fit into a bundle.
+
+    There is a bundle for each thread of a worker, or more where its memory is small.
+    """
+    from distributed import wait
+
+    try:
+        wait(futures)
+    except BaseException:
+        client.cancel([future for future in futures if not future.done()])
+        raise
+    keys = [future.key for future in futures]
+    holders, sizes = client.who_has(futures), client.nbytes(keys, summary=False)
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    places = {}
+    for b, key in enumerate(keys):
+        places.setdefault(next(iter(holders.get(key) or ("",))), []).append(b)
+    groups = []
+    for place, members in places.items():
+        known = workers.get(place, {})
+        ends = np.cumsum([max(sizes.get(keys[b], 1), 1) for b in members])
+        n_bundles = max(1, known.get("nthreads", 1))
+        if known.get("memory_limit"):
+            least = int(np.ceil(ends[-1] / (SHARE * known["memory_limit"])))
+            n_bundles = max(n_bundles, least)
+        cuts = np.searchsorted(ends, ends[-1] * np.arange(1, n_bundles) / n_bundles, side="right")
+        groups += [part.tolist() for part in np.split(np.array(members), cuts) if len(part)]
+    return groups
 
 
 def partitions(collection, like=None, name="X"):
     """Return the partitions of a collection along its rows, those of another one's if it is given.
+
+    They are futures of a persisted array, and otherwise delayed, or arrays.
 
     Parameters
     ----------
@@ -322,13 +378,30 @@ def partitions(collection, like=None, name="X"):
                         "pass as many of both."
                     )
                 collection = collection.rechunk({0: chunks[0]})
-    parts = list(np.ravel(collection.to_delayed()))
+    parts = _futures_of(collection) or list(np.ravel(collection.to_delayed()))
     if like is not None and len(parts) != n_partitions(like):
         raise ValueError(
             f"{name} has {len(parts)} partitions and X {n_partitions(like)}: pass both with the "
             "same ones, as by repartition or rechunk."
         )
     return parts
+
+
+def _futures_of(collection):
+    """Return the partitions of an array that are futures; an empty list where they are not."""
+    if not hasattr(collection, "chunks"):
+        return []
+    from dask.core import flatten
+
+    graph = collection.__dask_graph__()
+    parts = [graph.get(key) for key in flatten(collection.__dask_keys__())]
+    return parts if _are_futures(parts) else []
+
+
+def _are_futures(parts):
+    from distributed import Future
+
+    return all(isinstance(part, Future) for part in parts)
 
 
 def n_partitions(collection):

@@ -44,9 +44,15 @@ def descend_on_subsamples(objective, x, start_value):
     if objective.loss.constant_hessian or not n_parameters or objective.raw(x)[0].any():
         return x, None
     sizes = _sample_sizes(objective.problem, n_parameters)
-    rows = _random_rows(objective.problem, sizes[-1]) if sizes else None
+    if sizes:
+        rows = _random_rows(objective.problem, sizes[-1])
+        numbers = np.sort(rows)
+        largest = objective.problem.take(numbers)
     for size in sizes:
-        sample = objective.problem.take(np.sort(rows[:size]))
+        # The smaller samples are parts of the largest one, whose rows are fetched once.
+        is_part = size < len(numbers)
+        chosen = np.searchsorted(numbers, np.sort(rows[:size])) if is_part else None
+        sample = largest.take(chosen) if is_part else largest
         newton = Newton()
         x = newton.solve(replace(objective, problem=sample), x, _ends())
     if x is start or evaluate(objective, x)[0] >= start_value:

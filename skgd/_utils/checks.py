@@ -279,6 +279,8 @@ def canonical(X):
 def raise_naming_columns(X, error):
     """Raise an error, with the names of the columns of a frame that it is about."""
     named = _naming_columns(X, error)
+    if named is error and "NA is ambiguous" in str(error):  # scikit-learn compares labels
+        named = ValueError("y has missing values, pd.NA: fill them, or drop these rows.")
     # An error that were its own cause would have no end for those who follow causes, as Dask does.
     raise named from (error.__cause__ if named is error else error)
 

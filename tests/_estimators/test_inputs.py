@@ -293,6 +293,11 @@ def test_labels_of_several_types_are_an_error():
         GDClassifier().fit(np.eye(4), np.array([1, "a", 1, "a"], dtype=object))
 
 
+def test_missing_labels_are_an_error():
+    with pytest.raises(ValueError, match="y has missing values"):
+        GDClassifier().fit(np.eye(4), pd.Series(["a", None, "a", "b"], dtype="string"))
+
+
 def test_labels_may_be_bool():
     X, y = IRIS
     model = GDClassifier().fit(X, y == 1)
