@@ -16,7 +16,8 @@
     TILE(1, 1) TILE(1, 2) TILE(1, 3) TILE(1, 4) TILE(2, 1) TILE(2, 2) TILE(2, 3) TILE(2, 4) \
     TILE(3, 1) TILE(3, 2) TILE(3, 3) TILE(3, 4) TILE(4, 1) TILE(4, 2) TILE(4, 3) TILE(4, 4)
 
-/* The tiles, of about one size, that n outputs or groups take. */
+/* The tiles, of about one size, that n outputs or groups take. Where a group does not fit into a vector, a
+   tile is one group: the sums of more are more than the registers. */
 SKGD_INLINE ptrdiff_t skgd_tiles(ptrdiff_t n)
 {
     return (n + SKGD_SIDE - 1) / SKGD_SIDE;
@@ -49,9 +50,12 @@ SKGD_INLINE void skgd_tile(
 
 SKGD_INLINE void skgd_add_group(const double *x, double *y)
 {
-    skgd_lanes v;
-    SKGD_LOAD(v, x);
-    SKGD_ADD_TO(y, v);
+#if defined(__GNUC__)
+    for (int l = 0; l < SKGD_LANES; l += SKGD_LENGTH(skgd_halves))
+        *(skgd_halves *)(y + l) += *(const skgd_halves *)(x + l);
+#else
+    SKGD_OVER_LANES y[l] += x[l];
+#endif
 }
 
 #define SKGD_KEEP(outputs, groups, to)                                                     \
@@ -75,7 +79,7 @@ SKGD_CLONES static void skgd_margins(
     const double **w, double *z, skgd_prefetch_queue *queue)
 {
     ptrdiff_t groups = (m + SKGD_LANES - 1) / SKGD_LANES;
-    ptrdiff_t across = skgd_tiles(k), along = skgd_tiles(groups);
+    ptrdiff_t across = skgd_tiles(k), along = SKGD_HAS_LONG_VECTORS ? skgd_tiles(groups) : groups;
     for (ptrdiff_t p = 0; p < across; p++) {
         ptrdiff_t c = p * k / across, outputs = (p + 1) * k / across - c;
         for (ptrdiff_t t = along - 1; t >= 0; t--) {
@@ -118,7 +122,7 @@ SKGD_CLONES static void skgd_gradients(
     const double *dz, double **g, skgd_prefetch_queue *queue)
 {
     ptrdiff_t groups = (d + SKGD_LANES - 1) / SKGD_LANES;
-    ptrdiff_t across = skgd_tiles(k), along = skgd_tiles(groups);
+    ptrdiff_t across = skgd_tiles(k), along = SKGD_HAS_LONG_VECTORS ? skgd_tiles(groups) : groups;
     const double *a[SKGD_SIDE];
     for (ptrdiff_t p = 0; p < across; p++) {
         ptrdiff_t c = p * k / across, outputs = (p + 1) * k / across - c;
