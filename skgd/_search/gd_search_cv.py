@@ -314,8 +314,9 @@ class GDSearchCV(BaseSearchCV):
                     raise
                 failed = _failed(format_exc(), scoring, self.return_train_score)
                 out |= {(i, number): dict(failed) for i in estimators}
+        known = {i: {} for i in estimators}
         trials = [
-            Trial(i, last_step(estimator), fold, strict)
+            Trial(i, last_step(estimator), fold, strict, known[i])
             for fold in made for i, estimator in estimators.items()
         ]  # fmt: skip
         metric = self.refit if scoring.several else "score"

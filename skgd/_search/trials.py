@@ -29,6 +29,8 @@ class Trial:
     fold : Fold
     strict : bool
         Whether an error in the fit is raised.
+    known : dict
+        What the trials of a candidate have in common, made by the first of them.
 
     Attributes
     ----------
@@ -38,8 +40,8 @@ class Trial:
 
     tasks = None
 
-    def __init__(self, candidate, estimator, fold, strict):
-        self.candidate, self.fold, self.strict = candidate, fold, strict
+    def __init__(self, candidate, estimator, fold, strict, known):
+        self.candidate, self.fold, self.strict, self.known = candidate, fold, strict, known
         self.estimator = fold.informed(estimator)
         self.run = self.end = self.model = self.error = self.score = None
         self.seconds = self.score_time = 0.0
@@ -48,7 +50,7 @@ class Trial:
         """Make the run; one that no pass can take up continues alone, to its end."""
         estimator, fold, started = self.estimator, self.fold, time.perf_counter()
         try:
-            settings = Settings.of(estimator)
+            settings = self._settings()
             targets = fold.targets.with_settings(settings)
             sample, held_out = fold.sample, None
             if settings.early_stopping:
@@ -70,6 +72,12 @@ class Trial:
         except Exception:
             self.fail()
         self.seconds += time.perf_counter() - started
+
+    def _settings(self):
+        """Return the checked parameters, the same on all folds."""
+        if "settings" not in self.known:
+            self.known["settings"] = Settings.of(self.estimator)
+        return self.known["settings"]
 
     def come_to(self, end):
         """Hear of the coefficients and intercepts after an epoch."""
