@@ -88,12 +88,16 @@ SKGD_INLINE double skgd_sum_of_skgd_halves(const skgd_halves *v)
 #define SKGD_HAS_LONG_VECTORS 0
 #endif
 /* Statements over vectors of the type that the processor has. */
+#if defined(__GNUC__)
 #define SKGD_IN_VECTORS(BODY, ...)                                                         \
     if (SKGD_HAS_LONG_VECTORS) {                                                           \
         BODY(skgd_lanes, __VA_ARGS__)                                                      \
     } else {                                                                               \
         BODY(skgd_halves, __VA_ARGS__)                                                     \
     }
+#else
+#define SKGD_IN_VECTORS(BODY, ...) BODY(double, __VA_ARGS__)
+#endif
 
 #ifdef SKGD_SHUFFLES
 /* The numbers of two groups in turn: one by one, in twos, in fours. */
