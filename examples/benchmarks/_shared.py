@@ -2,7 +2,9 @@
 
 import argparse
 import importlib.util
+import os
 import time
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -16,7 +18,8 @@ REST = 0.2
 
 
 def read_options(doc, repetitions, when_quick):
-    """Return which races to run, by what to divide the sizes, and how often to repeat each.
+    """Return which races to run, by what to divide the sizes, how often to repeat each, and the
+    clock.
 
     Parameters
     ----------
@@ -29,8 +32,10 @@ def read_options(doc, repetitions, when_quick):
     parser.add_argument("--only", default="", metavar="NAME")
     parser.add_argument("--repetitions", type=int, default=repetitions)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--cpu", action="store_true")
     options = parser.parse_args()
-    return options.only, *((50, when_quick) if options.quick else (1, options.repetitions))
+    sizes = (50, when_quick) if options.quick else (1, options.repetitions)
+    return options.only, *sizes, Clock(options.cpu)
 
 
 def read_tables(folder):
@@ -73,7 +78,38 @@ def gradient_data(n, d, dtype=np.float64):
     return data_term, X, y, np.random.default_rng(1).normal(size=(1, d)) / np.sqrt(d)
 
 
-def alternate(functions, repetitions, calls=1):
+@dataclass(frozen=True)
+class Clock:
+    """What the benchmarks measure with.
+
+    Parameters
+    ----------
+    cpu : bool, default=False
+        Whether to take CPU time, with one thread on both sides, and the least of the repetitions:
+        for a machine that does other work. Otherwise the time that passes, with two threads.
+    """
+
+    cpu: bool = False
+
+    @property
+    def n_threads(self):
+        return 1 if self.cpu else 2
+
+    def describe(self, repetitions):
+        if not self.cpu:
+            return f"{os.cpu_count()} cores, {repetitions} repetitions"
+        return (f"CPU time of one thread, least of {repetitions}, "
+                f"load average {os.getloadavg()[2]:.1f} on {os.cpu_count()} cores")  # fmt: skip
+
+    def alternate(self, functions, repetitions, calls=1):
+        """Return the seconds of each function, a row for each repetition that counts."""
+        if not self.cpu:
+            return alternate(functions, repetitions, calls)
+        times = alternate(functions, repetitions, calls, time.process_time)
+        return times.min(axis=0, keepdims=True)
+
+
+def alternate(functions, repetitions, calls=1, clock=time.perf_counter):
     """Return the seconds of each function's calls, one row a repetition, taken in turn.
 
     Each begins after a rest: BLAS's threads keep spinning for a while, and take cores from who
@@ -83,10 +119,10 @@ def alternate(functions, repetitions, calls=1):
     for i in range(repetitions):
         for j in np.roll(np.arange(len(functions)), i):
             time.sleep(REST)
-            start = time.perf_counter()
+            start = clock()
             for _ in range(calls):
                 functions[j]()
-            times[i, j] = (time.perf_counter() - start) / calls
+            times[i, j] = (clock() - start) / calls
     return times
 
 

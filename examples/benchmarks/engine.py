@@ -14,15 +14,16 @@ the loss too; skgd on float64 where X is float32; LogisticRegression on iris.
 where there is a compiler, with no check, history or preconditioning) over that of skgd's whole fit;
 at least 0.7 of it is the bar.
 Then figures: a user's Python optimizer, GB/s of the full gradient, threads.
+With ``--cpu`` times are CPU times, ratios those of the least of the repetitions, and both sides
+have one thread; what is about threads is left out.
 
     pip install -e ".[bench]"
-    python examples/benchmarks/engine.py [--only NAME] [--repetitions 5] [--quick]
+    python examples/benchmarks/engine.py [--only NAME] [--repetitions 5] [--quick] [--cpu]
 
 ``--only`` runs what has NAME in it; ``--quick`` shrinks the data until the numbers mean nothing.
 The bars are for two cores that do nothing else.
 """
 
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -94,13 +95,14 @@ def sgd_fit(X, y, loss="log_loss", rate=0.01, penalty="l2"):
               epsilon=DELTA, max_iter=EPOCHS, tol=None, random_state=0), X, y)  # fmt: skip
 
 
-def mlp_fit(X, y, batch):
-    fit(MLPClassifier((), alpha=ALPHA * batch, batch_size=batch, max_iter=EPOCHS, tol=0.0,
-                      n_iter_no_change=EPOCHS + 1, random_state=0), X, y)  # fmt: skip
+def mlp_fit(X, y, batch, threads=2):
+    with BLAS.limit(limits=threads, user_api="blas"):
+        fit(MLPClassifier((), alpha=ALPHA * batch, batch_size=batch, max_iter=EPOCHS, tol=0.0,
+                          n_iter_no_change=EPOCHS + 1, random_state=0), X, y)  # fmt: skip
 
 
-def torch_fit(X, y, batch):
-    torch.set_num_threads(2)
+def torch_fit(X, y, batch, threads=2):
+    torch.set_num_threads(threads)
     X, y = torch.from_numpy(X), torch.from_numpy(y).to(torch.float64)
     model = torch.nn.Linear(X.shape[1], 1, dtype=torch.float64)
     loss = torch.nn.BCEWithLogitsLoss()
@@ -157,16 +159,18 @@ def csr_race(penalty, n, d, bar, bar_default):
                 floor=plain_c(0.002) if penalty == "l2" else None)  # fmt: skip
 
 
-def adam_race(peer, theirs, k, batch, n, d, bar):
+def adam_race(peer, theirs, k, batch, n, d, bar, threads):
     loss = "log_loss" if k == 2 else f"softmax of {k}"
-    ours = partial(skgd_fit, optimizer="adam", batch_size=batch, learning_rate=1e-3, n_jobs=2)
+    ours = partial(skgd_fit, optimizer="adam", batch_size=batch, learning_rate=1e-3,
+                   n_jobs=threads)  # fmt: skip
     return Race(f"Adam batch {batch}, {loss}, {n}x{d}", peer, bar, partial(dense, n, d, k),
-                partial(theirs, batch=batch), ours)  # fmt: skip
+                partial(theirs, batch=batch, threads=threads), ours)  # fmt: skip
 
 
-def gradient_race(n, d, bar):
-    return Race(f"full gradient, {n}x{d}", "NumPy, 2 BLAS threads", bar,
-                partial(gradient_data, n, d), numpy_pass, skgd_gradient, most=None)  # fmt: skip
+def gradient_race(n, d, bar, threads):
+    return Race(f"full gradient, {n}x{d}", "NumPy", bar, partial(gradient_data, n, d),
+                partial(numpy_pass, threads=threads), partial(skgd_gradient, n_threads=threads),
+                most=None)  # fmt: skip
 
 
 def float32_race(race):
@@ -185,7 +189,7 @@ def small_race(name, peer, bar, theirs, **parameters):
                 lambda X, y: theirs.fit(X, y), ours, most=None, calls=20)  # fmt: skip
 
 
-def all_races(shrink):
+def all_races(shrink, threads):
     """Return the races of the table, with fewer rows, and CSR columns, by a factor."""
     n, m, big = 200_000 // shrink, 100_000 // shrink, 1_000_000 // shrink
     small, wide = 20_000 // shrink, 100_000 // shrink
@@ -195,12 +199,12 @@ def all_races(shrink):
         sgd_race("log_loss", small, 1000, 3.0),
         csr_race("l2", small, wide, 1.25, 1.0),
         csr_race("elasticnet", small, wide, 2.0, 1.5),
-        adam_race("torch, 2 threads", torch_fit, 2, 256, n, 100, 14.0),
-        adam_race("torch, 2 threads", torch_fit, 2, 32, n, 100, 50.0),
-        adam_race("MLPClassifier", mlp_fit, 2, 256, n, 100, 8.0),
-        *(adam_race("MLPClassifier", mlp_fit, k, 256, m, 50, 3.0) for k in (10, 30)),
-        gradient_race(n, 100, 1.4),
-        gradient_race(big, 20, 2.5),
+        adam_race("torch", torch_fit, 2, 256, n, 100, 14.0, threads),
+        adam_race("torch", torch_fit, 2, 32, n, 100, 50.0, threads),
+        adam_race("MLPClassifier", mlp_fit, 2, 256, n, 100, 8.0, threads),
+        *(adam_race("MLPClassifier", mlp_fit, k, 256, m, 50, 3.0, threads) for k in (10, 30)),
+        gradient_race(n, 100, 1.4, threads),
+        gradient_race(big, 20, 2.5, threads),
     ]
     narrow = {race.work: float32_race(race) for race in races if race.dense}
     peer, same = LogisticRegression(), {"alpha": 1 / 150}
@@ -210,12 +214,13 @@ def all_races(shrink):
                        n_jobs=2)]  # fmt: skip
 
 
-def run_race(race, repetitions):
+def run_race(race, repetitions, clock):
     data = race.data()
     ours = (partial(race.ours, *data, precondition=value) for value in (None, "auto"))
     has_floor = race.floor is not None and library() is not None
     floor = [partial(race.floor, *data)] if has_floor else []
-    times = alternate([partial(race.theirs, *data), *ours, *floor], repetitions, race.calls)
+    functions = [partial(race.theirs, *data), *ours, *floor]
+    times = clock.alternate(functions, repetitions, race.calls)
     theirs, plain = 1e3 * np.median(times[:, :2], axis=0)
     missed = ratio(times, 0, 1) < race.bar
     line = (f"{race.work:<50}{race.peer:<23}{theirs:>10.4g}{plain:>10.4g}{ratio(times, 0, 1):>8.2f}"
@@ -242,7 +247,7 @@ def print_figure(what, value, unit, least=None, most=None):
     print(f"{what:<72}{value:>9.3g} {unit:<10}{bar:<12}{'  missed' if missed else ''}", flush=True)
 
 
-def python_optimizer(shrink, repetitions):
+def python_optimizer(shrink, repetitions, clock):
     def contenders(d, **settings):
         return [partial(skgd_fit, *dense(n, d, 2), epochs=1, learning_rate=1e-3,
                         optimizer=optimizer, **settings) for optimizer in (PlainStep(), "sgd")]
@@ -255,17 +260,18 @@ def python_optimizer(shrink, repetitions):
     n = 200_000 // shrink
     for value in (None, "auto"):
         functions = [*contenders(20, batch_size=1, precondition=value), numpy_steps]
-        times = alternate(functions, repetitions)
+        times = clock.alternate(functions, repetitions)
         over = 1e6 * np.median(times[:, 0] - times[:, 2]) / n
         name = f"python optimizer, precondition={value!r}"
         print_figure(f"{name}, batch 1, over NumPy's own time", over, "us a step", most=2.0)
         print_figure(f"{name}, batch 1, relative to the built-in", ratio(times, 0, 1), "x")
-        times = alternate(contenders(100, batch_size=256, precondition=value), repetitions)
+        times = clock.alternate(contenders(100, batch_size=256, precondition=value),
+                                repetitions)  # fmt: skip
         figure = f"{name}, batch 256, relative to the built-in"
         print_figure(figure, ratio(times, 0, 1), "x", most=1.5)
 
 
-def bandwidth(shrink, repetitions):
+def bandwidth(shrink, repetitions, _):
     for d, least in ((20, 0.6), (50, 0.8), (100, 0.8)):
         data = gradient_data(20_000_000 // shrink // d, d)
         X, functions = data[1], [data[1].sum]
@@ -284,7 +290,7 @@ def bandwidth(shrink, repetitions):
         print_figure(f"{name}, relative to X.sum(), n_jobs=1", ratio(times, 0, 1), "x", least=least)
 
 
-def threads(shrink, repetitions):
+def threads(shrink, repetitions, _):
     n = 1_000_000 // shrink
     data = gradient_data(n, 20)
     times = alternate([partial(skgd_gradient, *data, n_threads=k) for k in (1, 2)], 3 * repetitions)
@@ -296,22 +302,24 @@ def threads(shrink, repetitions):
 
 
 def main():
-    only, shrink, repetitions = read_options(__doc__, 5, 2)
+    only, shrink, repetitions, clock = read_options(__doc__, 5, 2)
     warnings.simplefilter("ignore")  # that so few epochs are not enough
-    print(f"{os.cpu_count()} cores, {repetitions} repetitions, NumPy {np.__version__}, "
+    print(f"{clock.describe(repetitions)}, NumPy {np.__version__}, "
           f"scikit-learn {sklearn.__version__}, torch {torch and torch.__version__}\n\n"
           f"{'work':<50}{'peer':<23}{'peer ms':>10}{'skgd ms':>10}{'ratio':>8}{'bar':>7}"
           f"{'default':>9}{'more':>8}{'most':>6}{'floor':>7}")  # fmt: skip
-    for race in all_races(shrink):
+    for race in all_races(shrink, clock.n_threads):
+        if clock.cpu and "n_jobs" in race.work:
+            continue
         if only not in f"{race.work}, {race.peer}":
             continue
         if torch is None and race.peer.startswith("torch"):
             print(f"{race.work:<50}left out: torch is not installed")
         else:
-            run_race(race, repetitions)
-    for figures in (python_optimizer, bandwidth, threads):
+            run_race(race, repetitions, clock)
+    for figures in (python_optimizer,) if clock.cpu else (python_optimizer, bandwidth, threads):
         if only in figures.__name__.replace("_", " "):
-            figures(shrink, repetitions)
+            figures(shrink, repetitions, clock)
 
 
 if __name__ == "__main__":

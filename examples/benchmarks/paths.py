@@ -14,7 +14,6 @@ solver, and all others of the search, which have a bar, too.
 celer takes part where it is installed.
 """
 
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from unittest import mock
 import numpy as np
 import sklearn
 import sklearn.metrics
-from _shared import alternate, csr, dense, ratio, read_options
+from _shared import csr, dense, ratio, read_options
 from scipy import sparse
 from sklearn.linear_model import (
     ElasticNetCV,
@@ -211,10 +210,10 @@ def furthest(race, X, y):
     return apart
 
 
-def run_race(race, repetitions):
+def run_race(race, repetitions, clock):
     X, y = race.data
-    times = alternate([partial(race.theirs, X, y, race.alphas), partial(ours, race, X, y)],
-                      repetitions)  # fmt: skip
+    functions = [partial(race.theirs, X, y, race.alphas), partial(ours, race, X, y)]
+    times = clock.alternate(functions, repetitions)
     theirs, own = np.median(times, axis=0)
     found = ratio(times, 1, 0)
     print(f"{race.work:<40}{race.peer:<22}{theirs:>9.3g}{own:>9.3g}{found:>8.2f}{race.bar:>6.4g}"
@@ -274,15 +273,15 @@ def measure_overhead(case, repetitions):
 
 
 def main():
-    only, shrink, repetitions = read_options(__doc__, 3, 1)
+    only, shrink, repetitions, clock = read_options(__doc__, 3, 1)
     warnings.simplefilter("ignore")  # that peers have not converged
-    print(f"{os.cpu_count()} cores, {repetitions} repetitions, NumPy {np.__version__}, "
+    print(f"{clock.describe(repetitions)}, NumPy {np.__version__}, "
           f"scikit-learn {sklearn.__version__}\n\n"
           f"{'work':<40}{'peer':<22}{'peer s':>9}{'skgd s':>9}{'ratio':>8}{'bar':>6}{'off':>10}")
     with threadpool_limits(1, "blas"):
         for race in all_races(shrink):
             if only in f"{race.work}, {race.peer}":
-                run_race(race, repetitions)
+                run_race(race, repetitions, clock)
         print(f"\n{'candidates one by one':<40}{'fits':>6}{'solver ms':>11}{'rest':>10}{'bar':>6}")
         for case in all_one_by_one(shrink):
             if only in case.work:

@@ -2,10 +2,11 @@
 
 Each race searches one grid on five folds, with the same number of epochs on both sides, the fit of
 the best candidate included. The peer, GridSearchCV, gets ``n_jobs=2``; so does GDSearchCV. Ratios
-are medians over the repetitions of peer seconds / skgd seconds, without racing and with. Then a
+are medians over the repetitions of peer seconds / skgd seconds, without racing and with. ``--cpu``
+takes CPU time instead, of one job each, and ratios of the least of the repetitions. First a
 figure: the memory that a large search takes over X.
 
-    python examples/benchmarks/search.py [--only NAME] [--repetitions 3] [--quick]
+    python examples/benchmarks/search.py [--only NAME] [--repetitions 3] [--quick] [--cpu]
 
 ``--only`` runs what has NAME in it; ``--quick`` shrinks the data until the numbers mean nothing.
 The bars are for two cores that do nothing else.
@@ -20,7 +21,7 @@ from functools import partial
 
 import numpy as np
 import sklearn
-from _shared import alternate, csr, dense, ratio, read_options
+from _shared import csr, dense, ratio, read_options
 from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import GridSearchCV
 
@@ -42,8 +43,8 @@ class Race:
     bar: float
     bar_raced: float | None
     data: Callable
-    theirs: Callable
-    ours: Callable  # takes race, too
+    theirs: Callable  # takes n_jobs, too
+    ours: Callable  # takes race and n_jobs, too
 
 
 def gd(batch_size=256):
@@ -51,18 +52,18 @@ def gd(batch_size=256):
                         random_state=0)  # fmt: skip
 
 
-def sgd_search(X, y):
+def sgd_search(X, y, n_jobs):
     model = SGDClassifier(loss="log_loss", learning_rate="constant", max_iter=EPOCHS, tol=None,
                           random_state=0)  # fmt: skip
-    GridSearchCV(model, {"eta0": RATES}, cv=5, n_jobs=2).fit(X, y)
+    GridSearchCV(model, {"eta0": RATES}, cv=5, n_jobs=n_jobs).fit(X, y)
 
 
-def grid_search(X, y, grid):
-    GridSearchCV(gd(), grid, cv=5, n_jobs=2).fit(X, y)
+def grid_search(X, y, grid, n_jobs):
+    GridSearchCV(gd(), grid, cv=5, n_jobs=n_jobs).fit(X, y)
 
 
-def fused_search(X, y, grid, race):
-    GDSearchCV(gd(), grid, cv=5, n_jobs=2, race=race).fit(X, y)
+def fused_search(X, y, grid, race, n_jobs):
+    GDSearchCV(gd(), grid, cv=5, n_jobs=n_jobs, race=race).fit(X, y)
 
 
 def all_races(shrink):
@@ -85,10 +86,11 @@ def all_races(shrink):
     ]  # fmt: skip
 
 
-def run_race(race, repetitions):
+def run_race(race, repetitions, clock):
     data = race.data()
-    ours = (partial(race.ours, *data, race=value) for value in (False, True))
-    times = alternate([partial(race.theirs, *data), *ours], repetitions)
+    n_jobs = clock.n_threads
+    ours = (partial(race.ours, *data, race=value, n_jobs=n_jobs) for value in (False, True))
+    times = clock.alternate([partial(race.theirs, *data, n_jobs=n_jobs), *ours], repetitions)
     theirs, whole, _ = np.median(times, axis=0)
     plain, raced = ratio(times, 0, 1), ratio(times, 0, 2)
     missed = plain < race.bar or (race.bar_raced is not None and raced < race.bar_raced)
@@ -111,10 +113,10 @@ def memory(shrink):
 
 
 def main():
-    only, shrink, repetitions = read_options(__doc__, 3, 1)
+    only, shrink, repetitions, clock = read_options(__doc__, 3, 1)
     warnings.simplefilter("ignore")  # that so few epochs are not enough
     os.environ["PYTHONWARNINGS"] = "ignore"  # in the peer's processes, too
-    print(f"{os.cpu_count()} cores, {repetitions} repetitions, NumPy {np.__version__}, "
+    print(f"{clock.describe(repetitions)}, NumPy {np.__version__}, "
           f"scikit-learn {sklearn.__version__}\n\n"
           f"{'work':<48}{'peer':<15}{'peer s':>9}{'skgd s':>9}{'ratio':>8}{'bar':>6}{'raced':>8}"
           f"{'bar':>6}")  # fmt: skip
@@ -122,7 +124,7 @@ def main():
         memory(shrink)  # first, while the peak is that of X
     for race in all_races(shrink):
         if only in f"{race.work}, {race.peer}":
-            run_race(race, repetitions)
+            run_race(race, repetitions, clock)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ stochastic one where the best objective of ``n_iter_no_change`` epochs has impro
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -68,16 +68,25 @@ class Baseline:
     is_homogeneous : bool
         Whether twice the coefficients have twice the loss: then neither the objective of the model,
         at zero margins, nor a rise tells anything.
+    sampling_error : float
+        By how much the objective of the model is higher on the rows on which epochs are monitored
+        than on all.
     """
 
     objectives: np.ndarray
     model: tuple | None = None
     scale: float = 0.0
     is_homogeneous: bool = False
+    sampling_error: float = 0.0
 
     @cached_property
     def objective(self):
         return float(self.objectives.sum())
+
+    @cached_property
+    def monitored(self):
+        """The objective of the model on the rows on which epochs are monitored."""
+        return self.objective + self.sampling_error
 
     @cached_property
     def is_exact(self):
@@ -87,7 +96,7 @@ class Baseline:
     @cached_property
     def ceiling(self):
         """What the objective falls from, in a way that leaves a distance where nothing is left."""
-        return self.objective + (NEGLIGIBLE * self.scale if self.is_exact else 0.0)
+        return self.monitored + (NEGLIGIBLE * self.scale if self.is_exact else 0.0)
 
     def value(self, unit):
         """Return the objective of the model in units of a metric."""
@@ -228,7 +237,7 @@ class History:
         baseline = self.baseline
         if baseline.is_homogeneous:
             return np.inf
-        known = filter(math.isfinite, (baseline.objective, self.start_objective))
+        known = filter(math.isfinite, (baseline.monitored, self.start_objective))
         largest = max(map(abs, known), default=0.0)
         # A few rows of a stream may have no spread of their own.
         if self.is_partial or baseline.is_exact:
@@ -240,7 +249,7 @@ class History:
         """The objective above which a run has ended worse than it began."""
         if self.is_partial or self.baseline.is_homogeneous:
             return self.divergence_bound
-        worst = max(self.baseline.objective, self.start_objective)
+        worst = max(self.baseline.monitored, self.start_objective)
         slack = WORSE if self.baseline.is_exact else NEGLIGIBLE
         return worst + WORSE * abs(worst) + slack * self.baseline.scale
 
@@ -254,6 +263,14 @@ class History:
         self.start_objective = objective
         if np.isfinite(objective) and not self.baseline.is_homogeneous:
             self.best_model, self.best_objective = lambda: (coef, intercept), objective
+
+    def compare_on_sample(self, objective_of):
+        """Compare epochs with the best constant model and the start on a sample of the rows."""
+        error = objective_of(*self.baseline.model) - self.baseline.objective
+        if math.isfinite(error):
+            self.baseline = replace(self.baseline, sampling_error=error)
+        if self.best_model is not None and not self.n_iter:
+            self.start_objective = self.best_objective = objective_of(*self.best)
 
     def begin_epoch(self):
         """Tell the tasks that an epoch begins."""
@@ -383,7 +400,7 @@ class History:
         elif self.n_iter and self.objective > self.end_bound:
             self.stop, self.diverged_at = Stop.DIVERGED, self.table["step"][-1]
         if self.is_cut_short or self.stop == Stop.DIVERGED:
-            if self.best is None or self.best_objective > self.baseline.objective:
+            if self.best is None or self.best_objective > self.baseline.monitored:
                 return *self.baseline.model, -1
             return *self.best, -1
         if self.best_validated is not None:

@@ -9,37 +9,41 @@
    are read as the end of a group that overlaps the one before, with weights of zero for the overlap. */
 #if defined(__GNUC__)
 #define SKGD_ROW(i) rows[(i) < m ? (i) : m - 1]
-#define SKGD_DOT(T)                                                                        \
+#define SKGD_DOT_FOUR(V, T, from, with)                                                    \
+    for (int h = 0; h < SKGD_PIECES(V); h++) {                                             \
+        v = *(const V *)((with) + h * SKGD_LENGTH(V));                                     \
+        for (int r = 0; r < 4; r++)                                                        \
+            s[r][h] += SKGD_READ_##T(V, x[r] + (from) + h * SKGD_LENGTH(V)) * v;           \
+    }
+#define SKGD_DOT_IN(V, T)                                                                  \
     double last[SKGD_LANES], sums[4];                                                      \
     ptrdiff_t whole = d - d % SKGD_LANES, end = d - SKGD_LANES;                            \
     for (ptrdiff_t l = 0; l < SKGD_LANES && end > 0; l++)                                  \
         last[l] = end + l < whole ? 0.0 : w[end + l];                                      \
     for (ptrdiff_t i = 0; i < m; i += 4) {                                                 \
         const T *x[4];                                                                     \
-        skgd_lanes s[4], v;                                                                \
+        V s[4][SKGD_PIECES(V)], v;                                                         \
         skgd_prefetch_queued(queue);                                                       \
         for (int r = 0; r < 4; r++) {                                                      \
             x[r] = (const T *)SKGD_ROW(i + r);                                             \
-            SKGD_ZERO(s[r]);                                                               \
+            for (int h = 0; h < SKGD_PIECES(V); h++)                                       \
+                s[r][h] = (V){0};                                                          \
         }                                                                                  \
-        for (ptrdiff_t j = 0; j < whole; j += SKGD_LANES) {                                \
-            SKGD_LOAD(v, w + j);                                                           \
-            for (int r = 0; r < 4; r++)                                                    \
-                s[r] += SKGD_LANES_OF_##T(x[r] + j) * v;                                   \
-        }                                                                                  \
-        if (whole < d && end > 0) {                                                        \
-            SKGD_LOAD(v, last);                                                            \
-            for (int r = 0; r < 4; r++)                                                    \
-                s[r] += SKGD_LANES_OF_##T(x[r] + end) * v;                                 \
-        }                                                                                  \
-        skgd_four_sums(s, sums);                                                           \
+        for (ptrdiff_t j = 0; j < whole; j += SKGD_LANES)                                  \
+            SKGD_DOT_FOUR(V, T, j, w + j)                                                  \
+        if (whole < d && end > 0)                                                          \
+            SKGD_DOT_FOUR(V, T, end, last)                                                 \
+        skgd_four_sums_of_##V((const V *)s, sums);                                         \
         for (ptrdiff_t r = 0; r < 4 && i + r < m; r++) {                                   \
             for (ptrdiff_t j = 0; j < d && end < 0; j++)                                   \
                 sums[r] += x[r][j] * w[j];                                                 \
             z[i + r] = sums[r];                                                            \
         }                                                                                  \
     }
-#define SKGD_ADD(T)                                                                        \
+#define SKGD_FOUR_TERMS(V, T, j)                                                           \
+    ((a[0] * SKGD_READ_##T(V, x[0] + (j)) + a[1] * SKGD_READ_##T(V, x[1] + (j)))           \
+     + (a[2] * SKGD_READ_##T(V, x[2] + (j)) + a[3] * SKGD_READ_##T(V, x[3] + (j))))
+#define SKGD_ADD_IN(V, T)                                                                  \
     double keep[SKGD_LANES];                                                               \
     ptrdiff_t whole = d - d % SKGD_LANES, end = d - SKGD_LANES;                            \
     for (ptrdiff_t l = 0; l < SKGD_LANES; l++)                                             \
@@ -47,25 +51,20 @@
     for (ptrdiff_t i = 0; i < m; i += 4) {                                                 \
         const T *x[4];                                                                     \
         double a[4];                                                                       \
-        skgd_lanes v, b[4];                                                                \
         skgd_prefetch_queued(queue);                                                       \
         for (int r = 0; r < 4; r++) {                                                      \
             x[r] = (const T *)SKGD_ROW(i + r);                                             \
             a[r] = i + r < m ? c[i + r] : 0.0;                                             \
-            b[r] = skgd_spread(a[r]);                                                      \
         }                                                                                  \
-        for (ptrdiff_t j = 0; j < whole; j += SKGD_LANES)                                  \
-            SKGD_ADD_TO(g + j, SKGD_FOUR_TERMS(T, j));                                     \
-        if (whole < d && end > 0) {                                                        \
-            SKGD_LOAD(v, keep);                                                            \
-            SKGD_ADD_TO(g + end, v * SKGD_FOUR_TERMS(T, end));                             \
-        }                                                                                  \
+        for (ptrdiff_t j = 0; j < whole; j += SKGD_LENGTH(V))                              \
+            *(V *)(g + j) += SKGD_FOUR_TERMS(V, T, j);                                     \
+        for (ptrdiff_t l = 0; l < SKGD_LANES && whole < d && end > 0; l += SKGD_LENGTH(V)) \
+            *(V *)(g + end + l) += *(V *)(keep + l) * SKGD_FOUR_TERMS(V, T, end + l);      \
         for (ptrdiff_t j = 0; j < d && end < 0; j++)                                       \
             g[j] += (a[0] * x[0][j] + a[1] * x[1][j]) + (a[2] * x[2][j] + a[3] * x[3][j]); \
     }
-#define SKGD_FOUR_TERMS(T, j)                                                              \
-    ((b[0] * SKGD_LANES_OF_##T(x[0] + (j)) + b[1] * SKGD_LANES_OF_##T(x[1] + (j)))         \
-     + (b[2] * SKGD_LANES_OF_##T(x[2] + (j)) + b[3] * SKGD_LANES_OF_##T(x[3] + (j))))
+#define SKGD_DOT(T) SKGD_IN_VECTORS(SKGD_DOT_IN, T)
+#define SKGD_ADD(T) SKGD_IN_VECTORS(SKGD_ADD_IN, T)
 #else
 #define SKGD_DOT(T)                                                                        \
     for (ptrdiff_t i = 0; i < m; i++) {                                                    \

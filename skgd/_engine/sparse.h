@@ -63,18 +63,39 @@ SKGD_CSR(float, int64_t, f32_i64)
 /* Products of a row with many outputs, whose numbers for a column are side by side: `k` of them, in whole
    groups, of which the first is on a cache line. Those of the row's columns are fetched ahead by
    skgd_csr_fetch. */
-#define SKGD_CSR_TILE(T, I, GROUPS)                                                        \
-    {                                                                                      \
-        skgd_group s[GROUPS];                                                              \
-        for (int q = 0; q < GROUPS; q++)                                                   \
-            SKGD_OVER_LANES s[q].lane[l] = 0.0;                                            \
-        for (ptrdiff_t e = start; e < stop; e++)                                           \
-            for (int q = 0; q < GROUPS; q++) {                                             \
-                const double *v = w + column[e] * k + c + SKGD_LANES * q;                  \
-                SKGD_OVER_LANES s[q].lane[l] += x[e] * v[l];                               \
-            }                                                                              \
+#if defined(__GNUC__)
+#define SKGD_CSR_TILE(V, GROUPS)                                                           \
+    for (; c + (GROUPS) * SKGD_LANES <= k; c += (GROUPS) * SKGD_LANES) {                   \
+        V s[(GROUPS) * SKGD_PIECES(V)];                                                    \
+        for (int q = 0; q < (GROUPS) * SKGD_PIECES(V); q++)                                \
+            s[q] = (V){0};                                                                 \
+        for (ptrdiff_t e = start; e < stop; e++) {                                         \
+            const double *v = w + column[e] * k + c;                                       \
+            for (int q = 0; q < (GROUPS) * SKGD_PIECES(V); q++)                            \
+                s[q] += (double)x[e] * *(const V *)(v + SKGD_LENGTH(V) * q);               \
+        }                                                                                  \
         memcpy(z + c, s, sizeof s);                                                        \
     }
+#define SKGD_CSR_TILES(V, c)                                                               \
+    SKGD_CSR_TILE(V, 4)                                                                    \
+    SKGD_CSR_TILE(V, 2)                                                                    \
+    SKGD_CSR_TILE(V, 1)
+#define SKGD_CSR_OUTPUTS(V, e)                                                             \
+    for (; e < stop; e++)                                                                  \
+        for (ptrdiff_t c = 0; c < k; c += SKGD_LENGTH(V))                                  \
+            *(V *)(g + column[e] * k + c) += (double)x[e] * *(const V *)(dz + c);
+#else
+#define SKGD_CSR_TILES(V, c)                                                               \
+    for (; c < k; c++) {                                                                   \
+        z[c] = 0.0;                                                                        \
+        for (ptrdiff_t e = start; e < stop; e++)                                           \
+            z[c] += x[e] * w[column[e] * k + c];                                           \
+    }
+#define SKGD_CSR_OUTPUTS(V, e)                                                             \
+    for (; e < stop; e++)                                                                  \
+        for (ptrdiff_t c = 0; c < k; c++)                                                  \
+            g[column[e] * k + c] += x[e] * dz[c];
+#endif
 
 #define SKGD_CSR_MANY(T, I, NAME)                                                          \
     static void skgd_csr_fetch_##NAME(                                                     \
@@ -93,12 +114,7 @@ SKGD_CSR(float, int64_t, f32_i64)
         const T *x = (const T *)data;                                                      \
         const I *column = (const I *)indices;                                              \
         ptrdiff_t c = 0;                                                                   \
-        for (; c + 4 * SKGD_LANES <= k; c += 4 * SKGD_LANES)                               \
-            SKGD_CSR_TILE(T, I, 4)                                                         \
-        for (; c + 2 * SKGD_LANES <= k; c += 2 * SKGD_LANES)                               \
-            SKGD_CSR_TILE(T, I, 2)                                                         \
-        for (; c < k; c += SKGD_LANES)                                                     \
-            SKGD_CSR_TILE(T, I, 1)                                                         \
+        SKGD_IN_VECTORS(SKGD_CSR_TILES, c)                                                 \
     }                                                                                      \
     SKGD_CLONES static void skgd_csr_gradients_##NAME(                                     \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
@@ -106,16 +122,8 @@ SKGD_CSR(float, int64_t, f32_i64)
     {                                                                                      \
         const T *x = (const T *)data;                                                      \
         const I *column = (const I *)indices;                                              \
-        for (ptrdiff_t e = start; e < stop; e++) {                                         \
-            double *out = g + column[e] * k;                                               \
-            for (ptrdiff_t c = 0; c < k; c += SKGD_LANES) {                                \
-                skgd_group v, sum;                                                         \
-                memcpy(&v, dz + c, sizeof v);                                              \
-                memcpy(&sum, out + c, sizeof sum);                                         \
-                SKGD_OVER_LANES sum.lane[l] += x[e] * v.lane[l];                           \
-                memcpy(out + c, &sum, sizeof sum);                                         \
-            }                                                                              \
-        }                                                                                  \
+        ptrdiff_t e = start;                                                               \
+        SKGD_IN_VECTORS(SKGD_CSR_OUTPUTS, e)                                               \
     }
 
 SKGD_CSR_MANY(double, int32_t, f64_i32)

@@ -23,28 +23,34 @@ SKGD_CLONES static void skgd_variance_reduced_step(
    Buffers have room for whole groups of lanes, filled up with zeros. A row that is read soon, whose
    numbers have `size` bytes and whose last byte is at `last`, is fetched group by group: all at once it would hold up long rows. */
 #if defined(__GNUC__)
-#define SKGD_AT(x) (*(skgd_lanes *)(x + j))
-#define SKGD_STEP_GROUP(A, vp, vq)                                                         \
-    {                                                                                      \
-        SKGD_PREFETCH(ahead + j * size);                                                   \
-        skgd_lanes moved = SKGD_AT(w) - A (step * SKGD_AT(before) + decay * SKGD_AT(w));   \
+#define SKGD_AT(x) (*(piece *)(x + i))
+#define SKGD_STEP_GROUP(A, p, q)                                                           \
+    SKGD_PREFETCH(ahead + j * size);                                                       \
+    for (int h = 0; h < SKGD_PIECES(piece); h++) {                                         \
+        ptrdiff_t i = j + h * SKGD_LENGTH(piece);                                          \
+        piece moved = SKGD_AT(w) - A (step * SKGD_AT(before) + decay * SKGD_AT(w));        \
         SKGD_AT(w) = moved;                                                                \
-        vp += SKGD_AT(next) * (moved - next_decay * (A moved));                            \
-        vq += SKGD_AT(next) * (A SKGD_AT(here));                                           \
+        p[h] += SKGD_AT(next) * (moved - next_decay * (A moved));                          \
+        q[h] += SKGD_AT(next) * (A SKGD_AT(here));                                         \
     }
-#define SKGD_STEP_BODY(A)                                                                  \
-    skgd_lanes p0, p1, q0, q1;                                                             \
+#define SKGD_STEP_IN(V, A)                                                                 \
+    typedef V piece;                                                                       \
+    piece p0[SKGD_PIECES(V)], p1[SKGD_PIECES(V)], q0[SKGD_PIECES(V)], q1[SKGD_PIECES(V)];  \
     ptrdiff_t j = 0;                                                                       \
-    SKGD_ZERO(p0), SKGD_ZERO(p1), SKGD_ZERO(q0), SKGD_ZERO(q1);                            \
+    for (int h = 0; h < SKGD_PIECES(V); h++)                                               \
+        p0[h] = p1[h] = q0[h] = q1[h] = (V){0};                                            \
     for (; j + SKGD_LANES < d; j += SKGD_LANES) {                                          \
         SKGD_STEP_GROUP(A, p0, q0)                                                         \
         j += SKGD_LANES;                                                                   \
         SKGD_STEP_GROUP(A, p1, q1)                                                         \
     }                                                                                      \
-    if (j < d)                                                                             \
+    if (j < d) {                                                                           \
         SKGD_STEP_GROUP(A, p0, q0)                                                         \
-    p0 += p1, q0 += q1;                                                                    \
-    *p = skgd_sum_lanes(p0), *q = skgd_sum_lanes(q0);
+    }                                                                                      \
+    for (int h = 0; h < SKGD_PIECES(V); h++)                                               \
+        p0[h] += p1[h], q0[h] += q1[h];                                                    \
+    *p = skgd_sum_of_##V(p0), *q = skgd_sum_of_##V(q0);
+#define SKGD_STEP_BODY(A) SKGD_IN_VECTORS(SKGD_STEP_IN, A)
 #else
 #define SKGD_AT(x) x[j]
 #define SKGD_STEP_BODY(A)                                                                  \

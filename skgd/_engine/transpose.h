@@ -30,7 +30,7 @@ SKGD_CLONES static void skgd_transpose(
 {
     ptrdiff_t turned_m = 0, turned_k = 0;
 #ifdef SKGD_SHUFFLES
-    if (SKGD_SHUFFLES_WELL)
+    if (SKGD_HAS_LONG_VECTORS)
         turned_m = m - m % 8, turned_k = k - k % 8;
     for (ptrdiff_t c = 0; c < turned_k; c += 8)
         for (ptrdiff_t i = 0; i < turned_m; i += 8)

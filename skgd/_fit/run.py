@@ -16,7 +16,7 @@ from skgd._descent.full_batch import enter_end, train_full_batch
 from skgd._descent.history import Baseline, History
 from skgd._descent.solution import Stop
 from skgd._descent.steps import Steps
-from skgd._descent.stochastic import conclude_epoch, train_steps
+from skgd._descent.stochastic import conclude_epoch, monitored_rows, train_steps
 from skgd._fit.build_objective import build_objective, objective_scale
 from skgd._fit.constant_model import ConstantModel
 from skgd._fit.learning_rate import bound_schedule
@@ -176,11 +176,21 @@ class Run:
             history.start(coef, intercept, self.objective.values(coef, intercept)[1].sum())
         else:
             history.start(coef, intercept, self._constant_objective(intercept))
+        if self.plan.monitors_sample(self.problem):
+            history.compare_on_sample(self._objective_on_sample)
         if self.plan.takes_steps and (history.n_iter or history.stop is None):
             self._begin_steps()
         if self.plan.takes_steps and history.n_iter:
             # A checkpoint is written before.
             conclude_epoch(self.state.steps, self.objective, self.plan.schedule, history)
+
+    def _objective_on_sample(self, coef, intercept):
+        """Return an objective on the rows on which epochs are monitored."""
+        def losses():
+            return self.problem.losses(coef, intercept, monitored_rows(self.problem))
+        key = "sampled", losses, self.settings.named_loss, intercept.tobytes()
+        found = losses() if coef.any() else self.shared(*key)
+        return self.objective.with_penalty(found, coef).sum()
 
     def _constant_objective(self, intercept):
         """Return the objective of intercepts without coefficients."""

@@ -384,3 +384,17 @@ def test_the_sample_of_sorted_rows_is_spread_over_all_of_them():
     settings = {"optimizer": "adam", "learning_rate": 1.0, "tol": None, "random_state": 0}
     two, one = (GDRegressor(max_iter=m, **settings).fit(y[:, None], y) for m in (2, 1))
     assert two.history_["loss"][0] == pytest.approx(one.history_["loss"][0], rel=0.01)
+
+
+@pytest.mark.parametrize("start", ["zeros", (np.array([1e-3]), 0.0)])
+def test_outliers_in_the_sample_are_no_divergence(start):
+    # A sample of 1024 of the rows has one of these runs of 16 rows, in which the loss is large.
+    rng, n = np.random.default_rng(0), 16_400
+    X, y = rng.normal(size=(n, 1)), rng.normal(size=n)
+    for first in range(0, 256, 16):
+        heavy = y.copy()
+        heavy[first:first + 16] = 1e3
+        model = GDRegressor(
+            optimizer="sgd", learning_rate=1e-9, tol=None, max_iter=2, init=start, random_state=0
+        ).fit(X, heavy)
+        assert model.stop_reason_ == "max_iter"
