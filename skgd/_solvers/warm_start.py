@@ -140,7 +140,9 @@ class GradientStart(FullBatchOptimizer):
             self.decrement = max(squares[-1], 2.0 * decrease_left(values, Limits.steps)[0])
             return monitor(x, value, gradient, length, self.decrement) or self.is_slow
 
-        return LBFGS().solve(objective, x, ends)
+        # Each axis has curvature 1, and the p of them that n rows span have p / n on average.
+        n, p = objective.problem.n, objective.shape[1]
+        return LBFGS().solve(objective, x, ends, first_step=n / p if n < p else None)
 
     @staticmethod
     def _passes_left(squares, used):
