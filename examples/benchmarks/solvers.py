@@ -17,11 +17,12 @@ sooner, the ratio is that of those seconds: a lower bound, so that the mean can 
 
 Seconds are those of the CPU, on one thread, the least of several fits taken in turn, after one to
 a few rows that loads and compiles what peers need. With ``--into``, lines are appended to a file,
-cells that it has are not measured again, and the bars are those of all its lines. FOLDER holds raw
+and those that it has are printed as they are: what was interrupted continues. FOLDER holds raw
 tables and a ``load.py`` that reads them, as for ``raw_tables.py``.
 """
 
 import argparse
+import os
 import re
 import signal
 import time
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import sklearn
 from cells import CELLS, raw
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
@@ -324,27 +326,37 @@ def read_options():
     return parser.parse_args()
 
 
+def read_lines(file):
+    """Return the lines of a file by the names of their cells."""
+    lines = file.read_text().splitlines() if file is not None and file.exists() else []
+    verdicts = [(Verdict.of(line), line) for line in lines]
+    return {verdict.name: line for verdict, line in verdicts if verdict is not None}
+
+
 def main():
     args = read_options()
     signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     divisor, repetitions = (50, 1) if args.quick else (1, args.repetitions)
     cells = [*CELLS, *(raw.cells(args.folder) if args.folder else ())]
-    is_there = args.into is not None and args.into.exists()
-    lines = args.into.read_text().splitlines() if is_there else []
-    verdicts = [verdict for line in lines if (verdict := Verdict.of(line)) is not None]
-    known = {verdict.name for verdict in verdicts}
+    lines, verdicts = read_lines(args.into), []
+    print(
+        f"{os.cpu_count()} cores, one thread, CPU seconds, {repetitions} repetitions, "
+        f"NumPy {np.__version__}, scikit-learn {sklearn.__version__}\n"
+    )
     try:
         for cell in cells:
-            if cell.name in known or not all(word in cell.name for word in args.only):
+            if not all(word in cell.name for word in args.only):
                 continue
-            line = line_of(cell, *measure(
-                cell, divisor, repetitions, takes_peers=not args.no_peers,
-                switches_off=args.without,
-            ))  # fmt: skip
+            line = lines.get(cell.name)
+            if line is None:
+                line = line_of(cell, *measure(
+                    cell, divisor, repetitions, takes_peers=not args.no_peers,
+                    switches_off=args.without,
+                ))  # fmt: skip
+                if args.into is not None:
+                    with args.into.open("a") as file:
+                        file.write(line + "\n")
             print(line, flush=True)
-            if args.into is not None:
-                with args.into.open("a") as file:
-                    file.write(line + "\n")
             verdicts.append(Verdict.of(line))
     except KeyboardInterrupt:
         print("interrupted")
