@@ -1,18 +1,29 @@
 """Judge the solvers by a table of loss x penalty x shape, each cell with its peers on F.
 
-    python solvers.py [FOLDER] [--only WORDS] [--repetitions 3] [--quick] [--without] [--no-peers]
+    python solvers.py [FOLDER] [--only WORDS] [--into FILE] [--repetitions 3] [--quick] [--without]
+                      [--no-peers]
 
 A line a cell: skgd's seconds with defaults, what is missing to the lowest objective that anybody
 found and to the lower bound of the duality gap (both as shares of the possible decrease
 ``F0 - F``), and the stop reason; the same for each peer with its defaults, and the seconds of the
-largest `tol` at which it misses no more than `SAME` beyond skgd. The last column is how often the
-best peer takes skgd's time at an equal or better objective. The bars follow at the end.
+largest `tol` at which it misses no more than `SAME` beyond skgd. The ratio is how often the best
+peer takes skgd's time at an equal or better objective. The bars follow at the end, also if the run
+is interrupted.
 
-Seconds are those of the CPU, on one thread, the least of several fits taken in turn. FOLDER holds
-raw tables and a ``load.py`` that reads them, as for ``raw_tables.py``.
+A fit of a peer that takes `FAR` times as long as skgd's is ended. A peer that misses the objective
+after `ENOUGH` times as long is not fitted with a smaller `tol`, which would take longer. Their
+lines say ``> seconds``. Neither can be the best peer of a slow cell. Where no other gets there
+sooner, the ratio is that of those seconds: a lower bound, so that the mean can only be too low.
+
+Seconds are those of the CPU, on one thread, the least of several fits taken in turn, after one to
+a few rows that loads and compiles what peers need. With ``--into``, lines are appended to a file,
+and those that it has are printed as they are: what was interrupted continues. FOLDER holds raw
+tables and a ``load.py`` that reads them, as for ``raw_tables.py``.
 """
 
 import argparse
+import os
+import re
 import signal
 import time
 import warnings
@@ -21,6 +32,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import sklearn
 from cells import CELLS, raw
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
@@ -33,16 +45,25 @@ from skgd.losses import by_name
 # The share of the possible decrease that may be missing where objectives are the same, and where a
 # fit has converged.
 SAME, CONVERGED = 1e-6, 1e-4
-TOLS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12)
-# Seconds that a fit of a peer may take, those after which fits are not repeated, and those up to
-# which they are repeated `OFTEN` times as often.
-LIMIT, LONG, SHORT, OFTEN = 60.0, 5.0, 0.1, 5
+# Tolerances below most defaults, at which a peer that misses the objective is fitted again.
+TOLS = (1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12)
+# How often skgd's seconds a fit of a peer may take, and one that misses the objective for another
+# to follow; the seconds that any may take, and none.
+FAR, ENOUGH, LEAST_LIMIT, MOST = 10.0, 4.0, 0.2, 30.0
+# Rows of the first fit, and the seconds that it may take.
+FEW, FIRST = 60, 30.0
+# Seconds that the fits of a cell are repeated, most fits of each (in units of --repetitions), and
+# how often the best peer's time one may take for its fit to be repeated.
+REPEATED, OFTEN, NEAR = 2.0, 7, 2.0
 # Bars: how often the best peer's time a cell may take, what it may take in addition, and the mean.
 WORST, SLACK, MEAN = 1.5, 3e-3, 2.0
 
 
 class Fit(NamedTuple):
-    """A fit: the estimator, its seconds, its objective, and whether it warned."""
+    """A fit: the estimator, its seconds, its objective, and whether it warned.
+
+    One that was ended has no model, and an infinite objective.
+    """
 
     model: object
     seconds: float
@@ -107,69 +128,90 @@ def give_up(*_):
 
 
 def fit(make, judge, limit=0.0):
-    """Return the fit of an estimator, None if it fails or takes too long."""
-    signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, limit)
+    """Return the fit of an estimator; None if it fails."""
+    signal.signal(signal.SIGPROF, give_up)
+    signal.setitimer(signal.ITIMER_PROF, limit)
+    start = time.process_time()
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            start = time.process_time()
             model = make().fit(judge.X, judge.y)
             seconds = time.process_time() - start
-    except (TimeoutError, ValueError, FloatingPointError):
+    except TimeoutError:
+        return Fit(None, time.process_time() - start, np.inf, warned=True)
+    except (ValueError, FloatingPointError):
         return None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.setitimer(signal.ITIMER_PROF, 0.0)
     objective = judge(model.coef_, model.intercept_)
     return Fit(model, seconds, objective, bool(caught))
 
 
-def at_same_objective(make, judge, goal):
-    """Return the maker and the fit of the largest tol that reaches an objective; None if none."""
+def peer_fits(make, judge, goal, limit):
+    """Return the fit with defaults, and that of the largest tol that reaches an objective.
+
+    The latter is None where no tol does. It is one that was ended where it takes too long.
+    """
+    found = same = fit(make, judge, limit)
+    if found is None or found.model is None or found.objective <= goal:
+        return found, found, make
     for tol in TOLS:
-        found = fit(lambda tol=tol: make(tol=tol), judge, LIMIT)
-        if found is None:
-            return None
-        if found.objective <= goal:
-            return lambda tol=tol: make(tol=tol), found
-    return None
+        if same.seconds > ENOUGH / FAR * limit:
+            return found, Fit(None, same.seconds, np.inf, warned=True), make
+        def tighter(tol=tol):
+            return make(tol=tol)
+
+        same = fit(tighter, judge, limit)
+        if same is None:
+            break
+        if same.objective <= goal or same.model is None:
+            return found, same, tighter
+    return found, None, None
 
 
 def repeat(makers, fits, judge, repetitions):
-    """Return the fits with the least seconds of several, taken in turn."""
-    for i in range(OFTEN * (repetitions - 1)):
-        for name, make in makers.items():
-            if fits[name].seconds <= (LONG if i < repetitions - 1 else SHORT):
-                again = fit(make, judge)
-                fits[name] = min(fits[name], again, key=lambda found: found.seconds)
-    return fits
+    """Replace the fits by those with the least seconds of several, taken in turn."""
+    seconds = [fits[name].seconds for name in makers if name != "skgd"]
+    most = NEAR * min(seconds, default=np.inf)
+    near = [name for name in makers if name == "skgd" or fits[name].seconds <= most]
+    start = time.process_time()
+    for _ in range(OFTEN * (repetitions - 1)):
+        if time.process_time() - start > REPEATED * (repetitions - 1) / 2:
+            break
+        for name in near:
+            fits[name] = min(fits[name], fit(makers[name], judge), key=lambda f: f.seconds)
 
 
 def measure(cell, divisor, repetitions, *, takes_peers, switches_off):
-    """Return the fits of a cell by name, and the objectives of the peers' goal and to start from.
+    """Return the judge of a cell, its fits by name, and the objectives to reach and to start from.
 
     Those at the same objective as skgd's have a name that ends in "same".
     """
     X, y = cell.table.read(divisor)
+    rows = slice(None, None, max(len(y) // FEW, 1))
+    few = Judge(cell.ours(X, y), X[rows], y[rows])
     judge = Judge(cell.ours(X, y), X, y)
     makers = {"skgd": lambda: cell.ours(X, y)}
+    fit(makers["skgd"], few)
     fits = {"skgd": fit(makers["skgd"], judge)}
     start = judge.of_constant_model()
     goal = fits["skgd"].objective + SAME * max(start - fits["skgd"].objective, 0.0)
+    limit = min(max(FAR * fits["skgd"].seconds, LEAST_LIMIT), MOST)
     for name, peer in cell.peers.items() if takes_peers else ():
         def make(peer=peer, **options):
             return peer(X, y, **options)
 
-        found = fit(make, judge, LIMIT)
+        fit(make, few, FIRST)
+        found, same, maker = peer_fits(make, judge, goal, limit)
         if found is None:
             continue
-        makers[name], fits[name] = make, found
-        same = (make, found)
-        if found.objective > goal:
-            same = at_same_objective(make, judge, goal)
-            if same is not None:
-                makers[f"{name} same"], fits[f"{name} same"] = same
-    fits = repeat(makers, fits, judge, repetitions)
+        fits[name] = found
+        if same is not found and same is not None:
+            name = f"{name} same"
+            fits[name] = same
+        if same is not None and same.model is not None:
+            makers[name] = maker
+    repeat(makers, fits, judge, repetitions)
     if switches_off and cell.without is not None:
         fits["without"] = fit_without(cell, makers["skgd"], judge)
     return judge, fits, goal, start
@@ -189,64 +231,80 @@ def fit_without(cell, make, judge):
 
 
 class Verdict(NamedTuple):
-    """What a cell says of skgd.
+    """What a line says of skgd.
 
     Attributes
     ----------
     name : str
-    seconds : float
-    best : float
-        The seconds of the best peer at an equal or better objective; NaN if none gets there.
-    gap : float
-        The duality gap as a share of the possible decrease.
+    ratio : float
+        How often the best peer takes skgd's time; NaN if none gets to its objective.
+    is_bound : bool
+        Whether the best peer was ended before it got there.
+    is_slow : bool
     is_honest : bool
         Whether the fit has converged, or says that it has not.
     """
 
     name: str
-    seconds: float
-    best: float
-    gap: float
+    ratio: float
+    is_bound: bool
+    is_slow: bool
     is_honest: bool
 
-    @property
-    def is_slow(self):
-        return self.seconds > WORST * self.best + SLACK
+    @classmethod
+    def of(cls, line):
+        """Return the verdict of a line; None if it is not one of a cell."""
+        found = re.search(r" gap +(\S+) .*\| ratio (> )?(\S+)( SLOW)?$", line)
+        if found is None:
+            return None
+        gap, bound, ratio, slow = found.groups()
+        ours = line.split(" | ")[0]
+        return cls(
+            line[:WIDTH].strip(), np.nan if ratio == "-" else float(ratio), bound is not None,
+            slow is not None, float(gap) <= CONVERGED or ours.endswith(SAYS_SO),
+        )  # fmt: skip
 
 
-def judged(cell, judge, fits, goal, start):
-    """Print the line of a cell and return its verdict."""
+WIDTH, SAYS_SO = 52, ", says so"
+
+
+def line_of(cell, judge, fits, goal, start):
+    """Return the line of a cell."""
     ours = fits["skgd"]
     least = min(found.objective for found in fits.values())
     decrease = max(start - least, np.finfo(float).tiny)
 
     def text(found):
-        return f"{found.seconds:.4g} s {(found.objective - least) / decrease:7.1e}"
+        if found.model is None:
+            return f"> {found.seconds:.3g} s"
+        return f"{found.seconds:.4g} s {max(found.objective - least, 0.0) / decrease:7.1e}"
 
     gap = ours.model.optimality_
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         gap = ours.model.optimality(judge.X, judge.y) if np.isnan(gap) else gap
-    gap = gap / decrease
-    times = [found.seconds for name, found in fits.items()
-             if name not in ("skgd", "without") and found.objective <= goal]  # fmt: skip
-    best = min(times, default=np.nan)
-    told = "" if ours.model.converged_ and not ours.warned else ", says so"
-    line = f"{cell.name:52} {text(ours)}, gap {gap:7.1e} {ours.model.stop_reason_}{told}"
+    told = "" if ours.model.converged_ and not ours.warned else SAYS_SO
+    line = f"{cell.name:{WIDTH}} {text(ours)}, gap {gap / decrease:7.1e} "
+    line += f"{ours.model.stop_reason_}{told}"
     line += "".join(f" | {name} {text(found)}" for name, found in fits.items() if name != "skgd")
-    verdict = Verdict(cell.name, ours.seconds, best, gap, gap <= CONVERGED or bool(told))
-    ratio = "-" if np.isnan(best) else f"{best / ours.seconds:.2f}"
-    print(f"{line} | ratio {ratio}{' SLOW' if verdict.is_slow else ''}", flush=True)
-    return verdict
+    peers = [found for name, found in fits.items() if name not in ("skgd", "without")]
+    ends = [found.seconds for found in peers if found.model is None]
+    times = [found.seconds for found in peers if found.objective <= goal]
+    best = min(times + ends, default=np.nan)
+    is_slow = ours.seconds > WORST * best + SLACK
+    bound = "> " if best not in times and best in ends else ""
+    ratio = "-" if np.isnan(best) else f"{bound}{best / ours.seconds:.3g}"
+    return f"{line} | ratio {ratio}{' SLOW' if is_slow else ''}"
 
 
 def summary(verdicts):
     """Print how the table stands to the bars."""
-    compared = [verdict for verdict in verdicts if not np.isnan(verdict.best)]
-    ratios = np.array([verdict.best / verdict.seconds for verdict in compared])
-    print(f"\ncells: {len(verdicts)}, {len(compared)} with a peer at the same objective")
+    compared = [verdict for verdict in verdicts if not np.isnan(verdict.ratio)]
+    bounds = sum(verdict.is_bound for verdict in compared)
+    print(f"\ncells: {len(verdicts)}, {len(compared)} with a peer at the same objective, "
+          f"of which {bounds} with a bound on its time")  # fmt: skip
     if compared:
-        mean = np.exp(np.mean(np.log(ratios)))
+        mean = np.exp(np.mean(np.log([verdict.ratio for verdict in compared])))
         print(f"geometric mean of the best peer's time over skgd's: {mean:.2f} (bar: {MEAN:g})")
     slow = [verdict.name for verdict in compared if verdict.is_slow]
     print(f"slower than {WORST:g} x the best peer + {SLACK * 1e3:g} ms: {len(slow)} (bar: 0)")
@@ -256,24 +314,52 @@ def summary(verdicts):
         print(f"    {name}")
 
 
-def main():
+def read_options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", help="raw tables and a load.py")
     parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="words of the name")
+    parser.add_argument("--into", type=Path, metavar="FILE", help="lines are appended")
     parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a fiftieth of the sizes, once")
     parser.add_argument("--without", action="store_true", help="special paths switched off, too")
     parser.add_argument("--no-peers", action="store_true", help="fit skgd alone")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def read_lines(file):
+    """Return the lines of a file by the names of their cells."""
+    lines = file.read_text().splitlines() if file is not None and file.exists() else []
+    verdicts = [(Verdict.of(line), line) for line in lines]
+    return {verdict.name: line for verdict, line in verdicts if verdict is not None}
+
+
+def main():
+    args = read_options()
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
     divisor, repetitions = (50, 1) if args.quick else (1, args.repetitions)
     cells = [*CELLS, *(raw.cells(args.folder) if args.folder else ())]
-    verdicts = []
-    for cell in cells:
-        if all(word in cell.name for word in args.only):
-            verdicts.append(judged(cell, *measure(
-                cell, divisor, repetitions, takes_peers=not args.no_peers,
-                switches_off=args.without,
-            )))  # fmt: skip
+    lines, verdicts = read_lines(args.into), []
+    print(
+        f"{os.cpu_count()} cores, one thread, CPU seconds, {repetitions} repetitions, "
+        f"NumPy {np.__version__}, scikit-learn {sklearn.__version__}\n"
+    )
+    try:
+        for cell in cells:
+            if not all(word in cell.name for word in args.only):
+                continue
+            line = lines.get(cell.name)
+            if line is None:
+                line = line_of(cell, *measure(
+                    cell, divisor, repetitions, takes_peers=not args.no_peers,
+                    switches_off=args.without,
+                ))  # fmt: skip
+                if args.into is not None:
+                    with args.into.open("a") as file:
+                        file.write(line + "\n")
+            print(line, flush=True)
+            verdicts.append(Verdict.of(line))
+    except KeyboardInterrupt:
+        print("interrupted")
     summary(verdicts)
 
 

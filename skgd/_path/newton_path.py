@@ -39,13 +39,9 @@ from skgd._path.gram_path import GramDescent
 from skgd._path.points import PathPoint
 from skgd._solvers import newton, row_space
 from skgd._solvers.active_set import SeparablePenalty
-from skgd._solvers.costs import (
-    Factorisation,
-    NewtonLimits,
-    factorised_size,
-    passes_per_hessian,
-)
+from skgd._solvers.costs import Factorisation, NewtonLimits
 from skgd._solvers.hessian import Hessian
+from skgd._solvers.hessian_cost import factorised_size, passes_per_hessian
 from skgd._solvers.newton import QuasiNewtonPairs, line_search
 
 

@@ -60,6 +60,11 @@ class LBFGSStart:
 
     # Multiplications of a Hessian from which gradients go first.
     hessian_work = 3e8
+    # The same for that of all outputs of a softmax that has more parameters than rows, with its
+    # factorisation. CPU time of whole fits in units of that without the start: 0.25 on 200 x 5000
+    # (3 classes) and 0.3 to 0.6 on 100 x 1000 (5), in the span of the rows; 0.5 on 300 x 64 (10).
+    # With fewer parameters than rows: 0.5 to 2.4 on 1000 x 100 (5).
+    joint_work = 3e7
     # Multiplications of a Hessian in the time of one of a pass: a matrix product, in cache.
     as_fast = 3.0
     # The passes that it may take: the price of this many Hessians, and at most.
@@ -423,77 +428,3 @@ class Work:
         return 4.0 * problem.n * objective.shape[0] * (
             problem.width if problem.is_sparse else objective.shape[1]
         )  # fmt: skip
-
-
-def factorised_size(objective):
-    """Return the number of parameters of the Hessians that are factorised, and how many there are.
-
-    That of all outputs together for a softmax, if it is small enough; (0, 0) where there are too
-    many parameters.
-    """
-    k, p = objective.shape
-    largest = (
-        Factorisation.largest_proximal if objective.proximal else Factorisation.largest_joint
-    )
-    if k > 1 and objective.problem.is_multiclass and k * p <= largest:
-        return k * p, 1
-    return (p, k) if p <= _largest_block(objective) else (0, 0)
-
-
-def _largest_block(objective):
-    """Return how many parameters one output may have whose Hessian is factorised."""
-    tries_products = not objective.proximal and not objective.loss.constant_hessian
-    if tries_products and objective.shape[0] == 1 and not objective.problem.is_sparse:
-        return Factorisation.largest_single
-    return Factorisation.largest
-
-
-def sampled_rows(objective):
-    """Return the rows of a sample that stands for all in a factorised Hessian; None for all."""
-    size, blocks = factorised_size(objective)
-    n, enough = objective.problem.n, _enough_rows(size)
-    cheap = n * size**2 * blocks <= Factorisation.sampled_from
-    if objective.loss.constant_hessian or cheap or n <= enough:
-        return None
-    return np.sort(np.random.default_rng(0).choice(n, enough, replace=False))
-
-
-def _enough_rows(size):
-    return max(Factorisation.sampled_rows, Factorisation.sampled_rows_per_parameter * size)
-
-
-def hessian_work(objective):
-    """Return the multiplications for a factorised Hessian; inf where there are too many parameters.
-
-    It is made of a sample of many rows.
-    """
-    size, blocks = factorised_size(objective)
-    if not size:
-        return np.inf
-    n, squares = objective.problem.n, float(size) ** 2 * blocks
-    is_sampled = not objective.loss.constant_hessian and n * squares > Factorisation.sampled_from
-    return (min(n, _enough_rows(size)) if is_sampled else n) * squares
-
-
-def is_factorised_cheaply(objective):
-    """Tell whether a Hessian takes longer to compute than to factorise.
-
-    If not, products with it are worth a try even where gradients lead on slowly: softmax on digits
-    took 0.13 s with them and 0.61 s without.
-    """
-    size, blocks = factorised_size(objective)
-    return Factorisation.as_slow * float(size) ** 3 * blocks < hessian_work(objective)
-
-
-def passes_per_hessian(objective):
-    """Return how many passes take as long as a Hessian; 0 for Hessians that are cheap."""
-    if objective.loss.constant_hessian or objective.proximal:
-        return 0.0
-    work = hessian_work(objective)
-    passes = work / (LBFGSStart.as_fast * Work.of_pass(objective))
-    return passes if work > LBFGSStart.hessian_work else 0.0
-
-
-def hessian_passes(objective):
-    """Return how many passes take as long as the Hessians of all outputs, one by one."""
-    return objective.shape[1] / (LBFGSStart.as_fast * 4.0)

@@ -25,8 +25,9 @@ import numpy as np
 from skgd._descent.solution import Stop
 from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import interior_point, newton
-from skgd._solvers.costs import Gap, factorised_size
+from skgd._solvers.costs import Gap
 from skgd._solvers.group_lasso import nonsmooth_penalty
+from skgd._solvers.hessian_cost import factorised_size
 from skgd._solvers.newton import Newton
 from skgd._solvers.row_space import make_hessian, woodbury_suits
 from skgd._utils.linalg import one_thread

@@ -19,11 +19,8 @@ import copy
 import numpy as np
 
 from skgd._solvers.active_set import active_set_qp
-from skgd._solvers.costs import (
-    Factorisation,
-    LBFGSStart,
-    Products,
-    Work,
+from skgd._solvers.costs import Factorisation, LBFGSStart, Products, Work
+from skgd._solvers.hessian_cost import (
     factorised_size,
     hessian_work,
     passes_per_hessian,

@@ -21,8 +21,8 @@ from collections import deque
 
 from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import NewtonLimits as Limits
-from skgd._solvers.costs import factorised_size
 from skgd._solvers.hessian import DiagonalHessian
+from skgd._solvers.hessian_cost import factorised_size
 from skgd._solvers.row_space import make_hessian
 from skgd._utils.linalg import one_thread
 from skgd.optimizers import FullBatchOptimizer

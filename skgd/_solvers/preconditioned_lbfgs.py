@@ -26,7 +26,7 @@ Nocedal and Wright, Numerical Optimization, 2006, chapter 7.
 import numpy as np
 
 from skgd._solvers.costs import PreconditionedLBFGS as Limits
-from skgd._solvers.costs import factorised_size, hessian_passes
+from skgd._solvers.hessian_cost import factorised_size, hessian_passes
 from skgd._solvers.newton import QuasiNewtonPairs, evaluate, line_search
 from skgd._solvers.warm_start import decrease_left
 from skgd._utils.linalg import one_thread, solver

@@ -11,16 +11,9 @@ from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
 from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import duality_gap, newton, preconditioned_lbfgs
-from skgd._solvers.costs import (
-    Auto,
-    Gap,
-    LBFGSStart,
-    Work,
-    hessian_work,
-    is_factorised_cheaply,
-    passes_per_hessian,
-)
+from skgd._solvers.costs import Auto, Gap, LBFGSStart, Work
 from skgd._solvers.hessian import products_go_first
+from skgd._solvers.hessian_cost import hessian_work, is_factorised_cheaply, passes_per_hessian
 from skgd._solvers.newton import Newton
 from skgd._solvers.preconditioned_lbfgs import PreconditionedLBFGS
 from skgd._solvers.warm_start import GradientStart, descend_on_subsamples

@@ -22,7 +22,8 @@ from dataclasses import replace
 import numpy as np
 
 from skgd._solvers.costs import LBFGSStart as Limits
-from skgd._solvers.costs import SubsampleStart, factorised_size
+from skgd._solvers.costs import SubsampleStart
+from skgd._solvers.hessian_cost import factorised_size
 from skgd._solvers.newton import Newton, evaluate
 from skgd.optimizers import LBFGS, FullBatchOptimizer
 
@@ -146,7 +147,9 @@ class GradientStart(FullBatchOptimizer):
             self.decrement = max(squares[-1], 2.0 * decrease_left(values, Limits.steps)[0])
             return monitor(x, value, gradient, length, self.decrement) or self.is_slow
 
-        return LBFGS().solve(objective, x, ends)
+        # Each axis has curvature 1, and the p of them that n rows span have p / n on average.
+        n, p = objective.problem.n, objective.shape[1]
+        return LBFGS().solve(objective, x, ends, first_step=n / p if n < p else None)
 
     @staticmethod
     def _passes_left(squares, used):

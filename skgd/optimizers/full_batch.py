@@ -276,7 +276,14 @@ class LBFGS(FullBatchOptimizer):
     def __init__(self, *, memory=10):
         self.memory = memory
 
-    def solve(self, objective, x, monitor):
+    def solve(self, objective, x, monitor, *, first_step=None):
+        """Do as any full-batch optimizer does.
+
+        Parameters
+        ----------
+        first_step : float, default=None
+            The share of the gradient that the first step takes; None is a step of length 1.
+        """
         check_count("memory", self.memory)
         check_smooth(self, objective)
         latest = {}
@@ -289,19 +296,28 @@ class LBFGS(FullBatchOptimizer):
             latest.update(x=x.copy(), value=value, gradient=gradient)
             return value, gradient
 
-        def callback(intermediate_result):
-            if not np.array_equal(latest["x"], intermediate_result.x):
-                value_and_gradient(intermediate_result.x)
-            if monitor(latest["x"], latest["value"], latest["gradient"], 1.0):
-                raise StopIteration
-
         value_and_gradient(x)
         if monitor(x, latest["value"], latest["gradient"], 1.0):
             return x
+        # SciPy's first step has length 1: in this unit it is the one that was asked for.
+        unit = 1.0 if first_step is None else first_step * float(np.linalg.norm(latest["gradient"]))
+        unit = unit if 0.0 < unit < np.inf else 1.0
+
+        def in_units(v):
+            value, gradient = value_and_gradient(unit * v)
+            return value, unit * gradient
+
+        def callback(intermediate_result):
+            x = unit * intermediate_result.x
+            if not np.array_equal(latest["x"], x):
+                value_and_gradient(x)
+            if monitor(latest["x"], latest["value"], latest["gradient"], 1.0):
+                raise StopIteration
+
         options = {
             "maxcor": self.memory, "maxiter": 2**31 - 1, "maxfun": 2**31 - 1,
             "ftol": 0.0, "gtol": 0.0, "maxls": 40,
         }
-        return optimize.minimize(
-            value_and_gradient, x, jac=True, method="L-BFGS-B", callback=callback, options=options
+        return unit * optimize.minimize(
+            in_units, x / unit, jac=True, method="L-BFGS-B", callback=callback, options=options
         ).x

@@ -34,3 +34,6 @@ class BarzilaiBorwein(FullBatchOptimizer):
 class LBFGS(FullBatchOptimizer):
     memory: int
     def __init__(self, *, memory: int = 10) -> None: ...
+    def solve(
+        self, objective: Any, x: Any, monitor: Any, *, first_step: float | None = None
+    ) -> Any: ...

@@ -37,6 +37,20 @@ def test_samples_change_the_way_alone(k, monkeypatch):
     assert_allclose(short["coef_"] * scale, long["coef_"] * scale, atol=1e-8)
 
 
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
+def test_a_softmax_with_more_parameters_than_rows_takes_gradients_first(make, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 300))
+    y = (X @ rng.normal(size=(300, 6))).argmax(axis=1)
+    model = GDClassifier(alpha=1e-3, tol=1e-8)
+    short = dict(vars(model.fit(make(X), y)))
+    monkeypatch.setattr(LBFGSStart, "joint_work", np.inf)
+    long = dict(vars(model.fit(make(X), y)))
+    assert short["n_iter_"] > long["n_iter_"]
+    assert_allclose(short["coef_"], long["coef_"], atol=1e-6)
+    assert short["optimality_"] <= 1e-12
+
+
 @pytest.mark.parametrize("products", [(0.0, 0.0), (15.0, 100.0)], ids=["few", "many"])
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix], ids=["dense", "CSR"])
 @pytest.mark.parametrize("kind, y", [

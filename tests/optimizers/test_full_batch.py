@@ -106,6 +106,21 @@ def test_the_first_step_may_be_far_too_long_or_too_short(kind):
         np.testing.assert_allclose(x, np.linalg.lstsq(problem.X, problem.y)[0], rtol=1e-10)
 
 
+@pytest.mark.parametrize("share", [1e-3, 0.3])
+def test_the_first_step_of_lbfgs_is_the_share_of_the_gradient_that_it_is_told(share):
+    start, tried = np.array([-1.2, 1.0]), []
+
+    class Recorder(Rosenbrock):
+        def value_and_gradient(self, x):
+            tried.append(x.copy())
+            return super().value_and_gradient(x)
+
+    end = LBFGS().solve(Recorder(), start, Monitor(1e-9), first_step=share)
+    moved = next(x for x in tried if (x != start).any())
+    np.testing.assert_allclose(moved, start - share * optimize.rosen_der(start), rtol=1e-12)
+    np.testing.assert_allclose(end, [1, 1], rtol=1e-7)
+
+
 @pytest.mark.parametrize("kind", [AcceleratedGradient, BarzilaiBorwein, LBFGS])
 def test_faster_solvers_find_the_end_of_a_curved_valley(kind):
     x = kind().solve(Rosenbrock(), np.array([-1.2, 1.0]), Monitor(1e-9))

@@ -170,7 +170,7 @@ NO_GROUPS = (working_sets, "suits", lambda objective: False)
 CELLS = [
     lasso(made("text", 20_000, 30_000, "numbers")),
     lasso(made("dense", 20_000, 500, "numbers")),
-    l1_log_loss(made("text", 20_000, 30_000, "classes"), alpha=1e-3),
+    l1_log_loss(made("text", 20_000, 30_000, "classes")),
     l1_hinge(made("dense", 200, 5_000, "classes")),
     l1_hinge(made("dense", 2_000, 50, "classes")),
     l1_hinge(made("dense", 20_000, 500, "classes"), without=SMOOTHED),
