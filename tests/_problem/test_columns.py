@@ -46,6 +46,19 @@ def test_columns_at_some_rows_are_those_of_numpy(layout):
             ColumnStore(layout(X), np.zeros(9)).take(numbers).at_rows(np.array([row]))
 
 
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_array])
+def test_gram_matrices_of_groups_follow_one_another(layout):
+    numbers, starts, h = np.array([7, 2, 3, 0]), np.array([0, 3, 4]), RNG.normal(size=30)
+    columns = ColumnStore(layout(X), np.zeros(9)).take(numbers)
+    expected = (X[:, numbers].T * h) @ X[:, numbers]
+    grams = columns.group_grams(starts, h)
+    assert_allclose(grams[:9].reshape(3, 3), expected[:3, :3], atol=1e-12)
+    assert_allclose(grams[9:], expected[3, 3], atol=1e-12)
+    for wrong in ([1, 4], [0, 3], [0, 5, 4]):
+        with pytest.raises(ValueError, match="where groups of 4 columns begin"):
+            columns.group_grams(np.array(wrong), h)
+
+
 @pytest.mark.parametrize(
     ("rows", "starts", "stops"),
     [([0, 4], [0], [2]), ([0, -1], [0], [2]), ([0, 1], [0], [3]), ([0, 1], [-1], [1]),
