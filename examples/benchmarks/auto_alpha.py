@@ -1,4 +1,4 @@
-"""Choose alpha by leaving out rows, and by five folds over the same alphas, and compare.
+"""Choose alpha by leaving out rows, and by five folds along a path, and compare.
 
     python auto_alpha.py [FOLDER] [--only NAME] [--max-rows 20000] [--seconds 60]
 

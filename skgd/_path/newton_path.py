@@ -10,6 +10,9 @@ without a pass over the rows: the loss's part of it stays. The first step is the
 further one takes a pass, whose change of the gradient goes into quasi-Newton pairs; the Hessian is
 computed again only where a step has brought down the decrement by less than a factor of ten.
 
+Large Hessians are made and factorised in single precision, unless its rounding is near the least
+curvature of the penalty: they shape steps, while gradients and values keep all their digits.
+
 **l1 and bounds.** Steps are proximal: to the minimum of the quadratic model and the penalty, by
 coordinate descent. The pairs (s, y) of steps and changes of the gradient go into the matrix itself,
 

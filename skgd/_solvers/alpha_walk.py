@@ -52,9 +52,10 @@ def walk(model, alphas, baseline, first=Limits.first):
     path.along(model, alphas[first::Limits.apart_at_first])
     if path.alphas[path.best] == alphas[first]:
         path.along(copy.copy(path.model), alphas[:first][::-Limits.apart_at_first])
-    distances = np.abs(np.log(alphas / path.alphas[path.best]))
-    path.visit_all(alphas[np.argsort(distances, kind="stable")[:3]])
-    path.visit_all(between(path.alphas, path.losses))
+    if not path.ends_flat():
+        distances = np.abs(np.log(alphas / path.alphas[path.best]))
+        path.visit_all(alphas[np.argsort(distances, kind="stable")[:3]])
+        path.visit_all(between(path.alphas, path.losses))
     return Losses(path.alphas, path.losses, np.array([row[2] for row in path.found]))
 
 
@@ -107,6 +108,14 @@ class _Path:
 
     def _above(self, share):
         return _far_above(self.losses[self.best], self.baseline, share)
+
+    def ends_flat(self):
+        """Tell whether both neighbours of the best alpha are hardly worse."""
+        losses = self.losses[np.argsort(self.alphas)]
+        best = int(np.argmin(losses))
+        if not 0 < best < len(losses) - 1:
+            return False
+        return self._is_flat(losses[best - 1:best + 1]) and self._is_flat(losses[best:best + 2])
 
     def _is_flat(self, losses):
         """Tell whether the last alpha makes hardly a difference."""
