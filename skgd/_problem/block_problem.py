@@ -277,8 +277,8 @@ class BlockExpansion:
     def _mean(self, name, *arguments):
         return self.problem.mean_of(questions.sum_second_order, *self.point, name, *arguments)
 
-    def output_hessians(self, mean, scale, n_outputs):
-        return self._mean("output_hessians", mean, scale, n_outputs)[0]
+    def output_hessians(self, mean, scale, n_outputs, dtype=float):
+        return self._mean("output_hessians", mean, scale, n_outputs, dtype)[0]
 
     def mean_output_hessian(self, mean, scale):
         return self._mean("mean_output_hessian", mean, scale)[0]

@@ -300,6 +300,8 @@ class WorkingSetLimits:
     # Steps below this share are not taken, and those below that one raise the damping; a rise that
     # is this share of the value is rounding.
     shortest, short, rounding = 1e-4, 0.25, 1e-15
+    # The share of the value that a squared step is where only rounding moves an intercept.
+    nothing = 1e-26
     # The damping of the first step, at least, and at most, where the curvature is about 1. There is
     # always one, for rows that pull and have no curvature.
     first_damping, least_damping, largest_damping = 1e-3, 1e-9, 1e6

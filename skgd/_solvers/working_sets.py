@@ -240,7 +240,7 @@ class Subproblem:
         for _ in range(Limits.steps):
             tol = enough if exact else max(enough, Limits.forcing * last)
             goals, change, shifts, decrease = self._direction(losses, tol)
-            if not decrease > 0.0:
+            if not decrease > Limits.nothing * abs(value):
                 break
             step, value = self._search(losses, value, goals, change, shifts, decrease)
             length, last = step or length, decrease

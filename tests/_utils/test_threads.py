@@ -50,10 +50,10 @@ def test_an_interrupt_while_jobs_are_handed_out_stops_those_under_way(monkeypatc
     begun, ended, threads = [], [], Threads(2)
     submit = threads.pool.submit
 
-    def interrupted(function, job):
+    def interrupted(*call):
         if begun:
             raise KeyboardInterrupt
-        handed_out = submit(function, job)
+        handed_out = submit(*call)
         while not begun:
             time.sleep(0.001)
         return handed_out
