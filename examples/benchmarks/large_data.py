@@ -169,8 +169,8 @@ def bare_tasks(client, held):
 def start_server():
     """Start the process whose copies the workers are; return the settings that it takes.
 
-    A worker that starts anew imports for seconds of CPU time otherwise, and a nanny whose worker
-    does not start, on a machine that is busy, gives it up for good.
+    Otherwise each new worker spends seconds of CPU time on imports, and on a busy machine a nanny
+    whose worker does not start gives it up for good.
     """
     from multiprocessing import forkserver, get_context
 

@@ -48,7 +48,7 @@ except ImportError:
 
 # Alphas whose scores are compared with those of fits one by one.
 COMPARED = 5
-# Milliseconds beside the solver's that a fit of a search may take.
+# Milliseconds that a fit of a search may take on top of its solver's.
 OVERHEAD = 3.0
 
 

@@ -66,7 +66,7 @@ class Sample:
     def with_targets(self, targets, n_outputs):
         """Return a sample of the same rows with other targets; nothing is copied.
 
-        With the same ones, what is known of them stays so.
+        With the same targets, what has been computed from them is kept.
         """
         if n_outputs == self.n_outputs and np.array_equal(targets, self.targets):
             return self

@@ -149,7 +149,7 @@ class _Walk:
         return hessian
 
     def _has_digits(self, hessian):
-        """Tell whether the rounding of single precision is small beside the penalty."""
+        """Tell whether the rounding of single precision is small compared with the penalty."""
         size = max(float(np.linalg.norm(block)) for block in hessian.blocks)
         return size * np.finfo(np.float32).eps <= Limits.single * self.least_curvature
 
