@@ -47,6 +47,8 @@ class SeparablePenalty:
         parts = np.zeros(shape), np.full(shape, -np.inf), np.full(shape, np.inf)
         l1, lower, upper = separable
         parts[0][:, :d] = (objective.alpha * metric.unit)[:, None] * l1 * inverse
+        # What nothing depends on, of a constant column, is kept at 0 and takes no part.
+        parts[0][:, :d][inverse == 0] = 1.0
         for part, bound in zip(parts[1:], (lower, upper), strict=True):
             np.divide(bound, inverse, out=part[:, :d], where=inverse > 0)
         return cls(*(part.ravel() for part in parts))

@@ -58,6 +58,8 @@ class GroupPenalty:
         norms[:, :d] = (objective.alpha * metric.unit)[:, None] * form[1] * metric.inverse[:, :d]
         alone = norms == 0
         groups[alone] = d * shape[0] + np.arange(np.count_nonzero(alone))
+        # What nothing depends on, of a constant column, is kept at 0 and takes no part.
+        norms[:, :d][metric.inverse[:, :d] == 0] = 1.0
         return cls(groups.ravel(), norms.ravel())
 
     def ordered(self, at):

@@ -82,7 +82,9 @@ class InteriorPoint(FullBatchOptimizer):
             return self._solve(objective, x, monitor)
 
     def _solve(self, objective, x, monitor):
-        paths = _paths(objective, x)
+        # Constant columns have no coefficients to find.
+        varying = np.flatnonzero(objective.metric.inverse[0] > 0)
+        paths = _paths(objective, x, varying)
         problem, length, gap = objective.problem, 1.0, np.inf
         while not monitor(x, np.nan, np.zeros(len(x)), length, gap):
             length = max(path.advance() for path in paths)
@@ -91,7 +93,9 @@ class InteriorPoint(FullBatchOptimizer):
             left = Limits.further * sum(path.gap() for path in paths)
             if not left <= Limits.rise * gap:  # rounding has taken over
                 break
-            gap, x = left, np.concatenate([path.point() for path in paths])
+            gap, x = left, np.zeros(objective.shape)
+            x[:, varying] = [path.point() for path in paths]
+            x = x.ravel()
             dual = np.column_stack([path.dual(problem.n) for path in paths])
             self.dual = problem.dual_point(dual)
             if length < Limits.stuck:
@@ -99,16 +103,24 @@ class InteriorPoint(FullBatchOptimizer):
         return x
 
 
-def _paths(objective, x):
-    """Return a path for each output, in coordinates and units in which all numbers are near 1."""
+def _paths(objective, x, varying):
+    """Return a path for each output, in coordinates and units in which all numbers are near 1.
+
+    Parameters
+    ----------
+    objective : Objective
+    x : array of shape (n_parameters,)
+    varying : intp array of shape (q,)
+        Which parameters of an output are on its path.
+    """
     problem, metric, shape = objective.problem, objective.metric, objective.shape
-    penalty, x = SeparablePenalty.of(objective), x.reshape(shape)
-    l1, lower, upper = (
-        part.reshape(shape) for part in (penalty.l1, penalty.lower, penalty.upper)
+    penalty = SeparablePenalty.of(objective)
+    x, l1, lower, upper = (
+        part.reshape(shape)[:, varying] for part in (x, penalty.l1, penalty.lower, penalty.upper)
     )  # fmt: skip
     rows = problem.weighted_rows()
     rows = np.arange(problem.n) if rows is None else rows
-    share, diag = problem.shares()[rows], objective.penalty_hessian_diag
+    share, diag = problem.shares()[rows], objective.penalty_hessian_diag[:, varying]
     targets = problem.signed_targets()[rows]
     position, low, high = np.broadcast_arrays(*problem.loss.piecewise_linear(targets))
     paths, features = [], None
@@ -116,10 +128,12 @@ def _paths(objective, x):
         scale = metric.inverse[c] * metric.unit[c]
         if c == 0 or not np.array_equal(scale, metric.inverse[c - 1] * metric.unit[c - 1]):
             features = problem.dense_scaled_rows(rows, metric.mean, scale)
+            if len(varying) < shape[1]:
+                features = features[:, varying]
         losses = _PiecewiseLinear(
             metric.unit[c] * position[..., c], low[..., c], high[..., c], share, features @ x[c]
         )
-        zeros, ones = np.zeros(shape[1]), np.ones(shape[1])
+        zeros, ones = np.zeros(len(varying)), np.ones(len(varying))
         # l1, the lower and the upper bounds; what is infinite is no bound.
         penalties = _PiecewiseLinear(
             np.array([zeros, *(np.where(np.isfinite(b[c]), b[c], 0.0) for b in (lower, upper))]),

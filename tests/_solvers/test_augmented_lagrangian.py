@@ -173,3 +173,28 @@ def test_no_coefficient_where_l1_is_too_strong():
         model = estimator(AbsoluteError(), alpha=10.0).fit(X, Z)
     assert not model.coef_.any()
     assert model.optimality_ <= 1e-9
+
+
+def test_constant_columns_are_no_free_coefficients(monkeypatch):
+    calls, descend = [], interior_point.minimise
+    monkeypatch.setattr(
+        interior_point, "minimise", lambda *args: calls.append(args) or descend(*args)
+    )
+    monkeypatch.setattr(Multipliers, "most_free", 0.5)
+    wide = sparse.csr_array(np.hstack([X, np.zeros((N, 4 * D))]))
+    model = estimator(Hinge(), alpha=0.1, tol=1e-6).fit(wide, CLASSES)
+    assert not calls and not model.coef_[:, D:].any()
+    narrow = estimator(Hinge(), alpha=0.1, tol=1e-6).fit(wide[:, :D], CLASSES)
+    assert_allclose(model.coef_[:, :D], narrow.coef_, atol=1e-4)
+
+
+def test_the_interior_point_method_has_no_system_of_constant_columns(monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr(auto, "SOLVERS", (interior_point,))
+    wide = np.hstack([X[:30], np.zeros((30, 3000))])
+    model, narrow = (
+        estimator(Hinge(), tol=1e-8).fit(rows, CLASSES[:30]) for rows in (wide, X[:30])
+    )
+    assert not model.coef_[:, D:].any()
+    assert_allclose(model.coef_[:, :D], narrow.coef_, atol=1e-12)
+    assert model.n_iter_ == narrow.n_iter_
