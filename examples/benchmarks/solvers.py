@@ -141,7 +141,7 @@ def fit(make, judge, limit=0.0):
             warnings.simplefilter("always")
             model = make().fit(judge.X, judge.y)
             seconds = time.thread_time() - start
-    except TimeoutError:
+    except (TimeoutError, SystemError):  # the latter where the timer ends compiled code of Numba
         return Fit(None, time.thread_time() - start, np.inf, warned=True)
     except (ValueError, FloatingPointError):
         return None
