@@ -1,7 +1,4 @@
-"""BLAS with one thread: the workers of pytest-xdist are enough for all cores.
-
-With two threads of BLAS in each of two workers, the tests took 12 % longer on two cores.
-"""
+"""BLAS with one thread: the workers of pytest-xdist are enough for all cores."""
 
 import os
 
