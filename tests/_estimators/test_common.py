@@ -25,13 +25,13 @@ EXACT = [
     GDRegressor("huber", penalty="l1"),
     GDRegressor(positive=True),
     GDClassifier(optimizer="lbfgs"),
-    GDRegressor(optimizer="gradient_descent"),
-    GDClassifier(penalty="l1", optimizer="accelerated_gradient"),
+    GDRegressor(optimizer="gradient_descent", max_iter=100),
+    GDClassifier(penalty="l1", optimizer="accelerated_gradient", max_iter=100),
     GDRegressor(precondition=None),
-    GDRegressor(optimizer="sgd", batch_size="full", precondition=None),
-    GDClassifier(penalty="l1", optimizer="adagrad", batch_size="full"),
-    GDClassifier("hinge", optimizer="adam", batch_size="full", average=True, max_iter=100),
-    GDRegressor(optimizer="adam", batch_size="full", penalty=None),
+    GDRegressor(optimizer="sgd", batch_size="full", precondition=None, max_iter=100),
+    GDClassifier(penalty="l1", optimizer="adagrad", batch_size="full", max_iter=100),
+    GDClassifier("hinge", optimizer="adam", batch_size="full", average=True, max_iter=50),
+    GDRegressor(optimizer="adam", batch_size="full", penalty=None, max_iter=100),
 ]
 EXACT += [
     GDRegressor(name, max_iter=20, batch_size="full")
