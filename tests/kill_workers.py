@@ -16,6 +16,8 @@ from clusters import two_workers
 from skgd import GDClassifier
 from skgd.callbacks import Callback
 
+PATIENCE = 120  # seconds in which a nanny starts a worker again, on a busy machine, too
+
 
 class Kill(Callback):
     """Kills a worker soon after some epochs, in turn."""
@@ -37,12 +39,15 @@ def living(cluster, killed):
 
     A nanny gives up a worker that is killed before the nanny has heard of it.
     """
-    while True:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         processes = [nanny.process for _, nanny in sorted(cluster.workers.items())]
         pids = [each.pid for each in processes if each and each.status.name == "running"]
         if len(pids) == len(processes) and all(pids) and not set(pids) & set(killed):
             return pids
         time.sleep(0.05)
+    states = [each.status.name if each else "no process" for each in processes]
+    raise TimeoutError(f"no new worker came within {PATIENCE} s: {states}")
 
 
 def main():

@@ -62,11 +62,7 @@ class DaskBlocks:
             _make, [self.bundles[i] for i in members], positions,
             asked=_Asked(function, arguments), **PURE,
         )  # fmt: skip
-        places = {
-            b: (i, position)
-            for i, group in enumerate(members.values()) for position, b in enumerate(group)
-        }  # fmt: skip
-        return DaskBlocks(self.client, made, [places[b] for b in range(len(self))])
+        return DaskBlocks(self.client, made, _places(members.values()))
 
     def _members(self, of):
         """Return the numbers of the bundles of some blocks, with the blocks in each."""
@@ -295,10 +291,16 @@ def of_partitions(function, arguments, *collections):
         parts = client.compute(_delayed_calls(read, columns))
         groups = _groups(client, parts)
         bundles = client.map(list, [[parts[b] for b in group] for group in groups], **PURE)
+    return DaskBlocks(client, bundles, _places(groups))
+
+
+def _places(bundles):
+    """Return where each block lies, from the numbers of the blocks in each bundle."""
     places = {
-        b: (i, position) for i, group in enumerate(groups) for position, b in enumerate(group)
+        b: (i, position) for i, numbers in enumerate(bundles)
+        for position, b in enumerate(numbers)
     }  # fmt: skip
-    return DaskBlocks(client, bundles, [places[b] for b in range(len(columns[0]))])
+    return [places[b] for b in range(len(places))]
 
 
 def _delayed_calls(function, columns):
