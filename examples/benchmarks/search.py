@@ -3,8 +3,9 @@
 Each race searches one grid on five folds, with the same number of epochs on both sides, the fit of
 the best candidate included. The peer, GridSearchCV, gets ``n_jobs=2``; so does GDSearchCV. Ratios
 are medians over the repetitions of peer seconds / skgd seconds, without racing and with. ``--cpu``
-takes CPU time instead, of one job each, and ratios of the least of the repetitions. First a
-figure: the memory that a large search takes over X.
+takes CPU time instead, of one job each, and ratios of the least of the repetitions: pass
+``--repetitions 1``, too, where there is little time, as the peers take most of it. First a figure:
+the memory that a large search takes over X.
 
     python examples/benchmarks/search.py [--only NAME] [--repetitions 3] [--quick] [--cpu]
 

@@ -64,6 +64,13 @@ cdef class RowGroups:
         self.group = self.group_bytes
         self.members = integers(self.member_array, self.member_array.shape)
 
+    def arrays(self):
+        """Return the group of each row, and which groups have a weight in each model."""
+        if self.n == 1:
+            return None, None
+        groups = np.frombuffer(self.group_bytes, dtype=np.uint8).astype(np.intp)
+        return groups, np.ascontiguousarray(self.member_array.T)
+
     cdef void sort_batch(self, const Py_ssize_t* row, Py_ssize_t start, Py_ssize_t stop,
                          Py_ssize_t n_groups, Py_ssize_t* sorted_row,
                          Py_ssize_t* end) noexcept nogil:
@@ -117,11 +124,12 @@ cdef class JointSweep:
         self.k = k
         self.sweep_array = np.array([<size_t><void*>item for item in self.sweeps], dtype=np.intp)
         self.sweep = integers(self.sweep_array, (self.n_sweeps,))
-        if isinstance(self.rows, DenseRows) and k >= MANY_OUTPUTS:
-            self.space = Workspace(self.rows, k)
+        is_dense = isinstance(self.rows, DenseRows)
+        if k >= (MANY_OUTPUTS if is_dense else TILED_OUTPUTS):
             self.groups = RowGroups(
                 [(<Sweep>item).problem.weights for item in sweeps], self.rows.n
             )
+            self.space = Workspace(self.rows, k) if is_dense else None
 
     def work(self, length):
         """Return about how many multiplications a step along a batch of some rows takes."""
@@ -159,7 +167,8 @@ cdef class JointSweep:
         has_batches = bounds[len(bounds) - 1] - bounds[0] > len(bounds) - 1
         if (has_batches and self.k >= TILED_OUTPUTS and None not in tiled
                 and tiles_fit(bounds)):
-            run_in_tiles(tiled, order, bounds, rates, t, averaged, self.threads)
+            run_in_tiles(tiled, order, bounds, rates, t, averaged, self.threads,
+                         *self.groups.arrays())
             return 0
         jobs = [
             (sweep, order, bounds, rate, t, count)

@@ -18,18 +18,22 @@ cdef enum:
 @cython.final
 cdef class Tiles:
     cdef SparseRows rows
-    cdef Py_ssize_t n_batches, n_tiles, max_batch
+    cdef Py_ssize_t n_batches, n_tiles, n_groups, n_segments, max_batch
     # The arrays behind the pointers below.
-    cdef object order_array, bound_array, start_array, value_array, place_array
+    cdef object order_array, bound_array, group_array, start_array, value_array, place_array
     cdef const Py_ssize_t* row
     cdef const Py_ssize_t* bound
-    cdef Py_ssize_t* start  # of each tile of each batch, and each batch's end
+    cdef const Py_ssize_t* group  # of each row; NULL for one group
+    cdef Py_ssize_t* start  # of each tile of each group of each batch, and each batch's end
     cdef double* values
     cdef uint32_t* places
     cdef Py_ssize_t size(self, Py_ssize_t b) noexcept nogil
-    cdef void dot(self, Py_ssize_t b, Py_ssize_t tile, const double* w, double* z) noexcept nogil
-    cdef void dot_all(self, Py_ssize_t b, const double* w, double* z) noexcept nogil
-    cdef void add(self, Py_ssize_t b, Py_ssize_t tile, const double* dz,
+    cdef Py_ssize_t first_segment(self, Py_ssize_t row) noexcept nogil
+    cdef void dot(self, const Py_ssize_t* members, Py_ssize_t b, Py_ssize_t tile, const double* w,
+                  double* z) noexcept nogil
+    cdef void dot_all(self, const Py_ssize_t* members, Py_ssize_t b, const double* w,
+                      double* z) noexcept nogil
+    cdef void add(self, const Py_ssize_t* members, Py_ssize_t b, Py_ssize_t tile, const double* dz,
                   double* g) noexcept nogil
 
 
@@ -39,10 +43,10 @@ cdef class TiledSteps:
     cdef Parameters parameters
     cdef double weight_scale
     cdef Workspace space  # None before the first step
-    cdef int run(self, Tiles tiles, const double* rate, Py_ssize_t t,
+    cdef int run(self, Tiles tiles, const Py_ssize_t* members, const double* rate, Py_ssize_t t,
                  Py_ssize_t averaged) except -1
     cdef int add_margin_gradients(self, Tiles tiles, Py_ssize_t b, const double* z,
                                   double* dz) except -1 nogil
-    cdef int step_output(self, Tiles tiles, Py_ssize_t b, Py_ssize_t c, double* z,
-                         const double* dz, double* g, double rate, Py_ssize_t t,
+    cdef int step_output(self, Tiles tiles, const Py_ssize_t* members, Py_ssize_t b, Py_ssize_t c,
+                         double* z, const double* dz, double* g, double rate, Py_ssize_t t,
                          double average_weight) except -1 nogil

@@ -135,6 +135,12 @@ class Constant(Schedule):
 class _Number(Constant):
     """A user's number, which is shown as what it was passed as."""
 
+    def bound(self, total_steps, steps_per_epoch):
+        # A deep copy takes a sixth of the time in which a search makes a run.
+        own = _Number(self.rate)
+        own.total_steps, own.steps_per_epoch = total_steps, steps_per_epoch
+        return own
+
     def __repr__(self):
         return repr(self.rate)
 

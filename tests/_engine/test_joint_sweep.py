@@ -94,8 +94,9 @@ def test_a_joint_sweep_gives_each_model_what_its_own_sweep_gives(layout, kind):
             np.testing.assert_allclose(got, wanted, rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.parametrize("layout", [np.asarray, sparse.csr_array])
 @pytest.mark.parametrize("k", [1, 3])
-def test_models_pass_over_the_rows_that_do_not_count_for_them(k):
+def test_models_pass_over_the_rows_that_do_not_count_for_them(k, layout):
     rng = np.random.default_rng(0)
     n, folds = 600, np.arange(600) % 4
     X, targets = rng.normal(size=(n, D)), rng.normal(size=(n, k))
@@ -104,7 +105,7 @@ def test_models_pass_over_the_rows_that_do_not_count_for_them(k):
     masks = [((folds != fold) & (folds != 3)).astype(float) for fold in (0, 1, 2, 0)]
 
     def models():
-        rows, made = rows_of(X), []
+        rows, made = rows_of(layout(X)), []
         for weights in masks:
             parameters = np.zeros((k, D + 1))
             problem = DataTerm(rows, targets, weights, SquaredError().compiled(k), k)
