@@ -25,6 +25,7 @@ from skgd._fit.start import make_start, only_zeros, restarted
 from skgd._fit.state import FitState
 from skgd._problem import Moments
 from skgd._solvers import auto
+from skgd._solvers.gap_stop import gap_stop
 from skgd._solvers.whitening import whitened
 from skgd._utils.checks import make_generator
 from skgd.schedules import checked_rates
@@ -149,6 +150,7 @@ class Run:
             validation=None if validation is None else validation(self.make_problem, constant),
             tasks=tasks if tasks is not None and tasks.has_listeners else None,
             attributes=self.epoch_attributes,
+            gap_stop=gap_stop(self.objective, self.plan, settings.has_automatic_rate),
         )  # fmt: skip
 
     def _make_start(self, previous, revived):
