@@ -100,6 +100,17 @@ class Baseline:
         """What the objective falls from, in a way that leaves a distance where nothing is left."""
         return self.monitored + (NEGLIGIBLE * self.scale if self.is_exact else 0.0)
 
+    def divergence_bound(self, start, is_partial):
+        """Return the objective above which a run has diverged that began with another one."""
+        if self.is_homogeneous:
+            return np.inf
+        known = self.monitored, start
+        largest = max(abs(value) if math.isfinite(value) else 0.0 for value in known)
+        # A few rows of a stream may have no spread of their own.
+        if is_partial or self.is_exact:
+            largest = max(largest, self.scale)
+        return DIVERGED * largest
+
     def value(self, unit):
         """Return the objective of the model in units of a metric."""
         return float(unit @ self.objectives)
@@ -145,8 +156,6 @@ class History:
         The coefficients and intercepts of epochs whose objective was not evaluated.
     gap_stop : GapStop or None
         Tells whether the duality gap after an epoch of steps is small enough.
-    gap_due : int
-        The epoch after which the gap is worth a look.
     """
 
     max_iter: int
@@ -232,25 +241,18 @@ class History:
                 self.stop = Stop.PRECISION
         return self.stop is not None
 
-    def _stall(self, patience):
-        """Stop where the last epochs brought nothing; a validation set would tell instead."""
-        if patience is None or self.tol is None or self.validation is not None:
+    def _stall(self, patience, model):
+        """Stop where nothing is to be gained; a validation set would tell instead."""
+        if self.tol is None or self.validation is not None:
             return
-        if self.waited >= patience:
+        has_stalled = patience is not None and self.waited >= patience
+        if has_stalled or (self.gap_stop is not None and self.gap_stop.ends(model, self)):
             self.stop = Stop.TOL
 
     @property
     def divergence_bound(self):
         """The objective above which a run has diverged."""
-        baseline = self.baseline
-        if baseline.is_homogeneous:
-            return np.inf
-        known = baseline.monitored, self.start_objective
-        largest = max(abs(value) if math.isfinite(value) else 0.0 for value in known)
-        # A few rows of a stream may have no spread of their own.
-        if self.is_partial or baseline.is_exact:
-            largest = max(largest, baseline.scale)
-        return DIVERGED * largest
+        return self.baseline.divergence_bound(self.start_objective, self.is_partial)
 
     @property
     def end_bound(self):
@@ -333,9 +335,7 @@ class History:
         elif self.n_iter >= self.max_iter:
             self.stop = Stop.MAX_ITER
         elif not self.is_flat(decrement, unit, objectives, ignores_tol):
-            self._stall(patience)
-            if self.stop is None and self.gap_stop is not None and self.gap_stop.ends(model, self):
-                self.stop = Stop.TOL
+            self._stall(patience, model)
         if self._end_epoch(model):
             self.stop = Stop.CALLBACK
         return self.stop is not None

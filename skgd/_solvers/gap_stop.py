@@ -38,7 +38,7 @@ class GapStop:
 
     def ends(self, model, history):
         """Tell whether the last epoch of a history ends the run; say there when to ask again."""
-        is_asked = history.tol and history.validation is None
+        is_asked = history.tol and history.patience < np.inf
         is_best = history.objective == history.best_objective
         if not (is_asked and is_best and history.n_iter >= history.gap_due):
             return False
