@@ -3,7 +3,8 @@
 With F0 the objective of the best constant model and ``lambda^2 = g' M^-1 g`` the squared length of
 the gradient in the metric M, a full-batch descent stops where ``lambda^2 <= tol^2 (F0 - F)``, and a
 stochastic one where the best objective of ``n_iter_no_change`` epochs has improved by less than
-``tol (F0 - F)``. A descent has diverged where its objective is above 10 F0 or not finite.
+``tol (F0 - F)``, or where a duality gap is known and small. A descent has diverged where its
+objective is above 10 F0 or not finite.
 """
 
 import math
@@ -34,6 +35,7 @@ COLUMNS = (
 STATE = (
     "table", "stop", "best_objective", "best", "best_validation", "best_validated", "validated_at",
     "epochs_before", "waited", "waited_from", "waited_validation", "start_objective",
+    "gap_due",
 )  # fmt: skip
 
 
@@ -98,6 +100,17 @@ class Baseline:
         """What the objective falls from, in a way that leaves a distance where nothing is left."""
         return self.monitored + (NEGLIGIBLE * self.scale if self.is_exact else 0.0)
 
+    def divergence_bound(self, start, is_partial):
+        """Return the objective above which a run has diverged that began with another one."""
+        if self.is_homogeneous:
+            return np.inf
+        known = self.monitored, start
+        largest = max(abs(value) if math.isfinite(value) else 0.0 for value in known)
+        # A few rows of a stream may have no spread of their own.
+        if is_partial or self.is_exact:
+            largest = max(largest, self.scale)
+        return DIVERGED * largest
+
     def value(self, unit):
         """Return the objective of the model in units of a metric."""
         return float(unit @ self.objectives)
@@ -141,6 +154,8 @@ class History:
         Whether a callback wants to stop after an epoch that diverged.
     unmonitored : list of tuple
         The coefficients and intercepts of epochs whose objective was not evaluated.
+    gap_stop : GapStop or None
+        Tells whether the duality gap after an epoch of steps is small enough.
     """
 
     max_iter: int
@@ -168,6 +183,8 @@ class History:
     start_objective: float = 0.0
     is_halted: bool = False
     unmonitored: list = field(default_factory=list)
+    gap_stop: object = None
+    gap_due: int = 0
 
     @property
     def best(self):
@@ -224,25 +241,18 @@ class History:
                 self.stop = Stop.PRECISION
         return self.stop is not None
 
-    def _stall(self, patience):
-        """Stop where the last epochs brought nothing; a validation set would tell instead."""
-        if patience is None or self.tol is None or self.validation is not None:
+    def _stall(self, patience, model):
+        """Stop where nothing is to be gained; a validation set would tell instead."""
+        if self.tol is None or self.validation is not None:
             return
-        if self.waited >= patience:
+        has_stalled = patience is not None and self.waited >= patience
+        if has_stalled or (self.gap_stop is not None and self.gap_stop.ends(model, self)):
             self.stop = Stop.TOL
 
     @property
     def divergence_bound(self):
         """The objective above which a run has diverged."""
-        baseline = self.baseline
-        if baseline.is_homogeneous:
-            return np.inf
-        known = filter(math.isfinite, (baseline.monitored, self.start_objective))
-        largest = max(map(abs, known), default=0.0)
-        # A few rows of a stream may have no spread of their own.
-        if self.is_partial or baseline.is_exact:
-            largest = max(largest, baseline.scale)
-        return DIVERGED * largest
+        return self.baseline.divergence_bound(self.start_objective, self.is_partial)
 
     @property
     def end_bound(self):
@@ -302,13 +312,13 @@ class History:
         ignores_tol : bool
             Whether something else than `tol` tells when the minimum is reached.
         """
-        objective = float(objectives.sum())
-        validation_loss = validation_score = np.nan
+        objective = sum(objectives.tolist())
+        validation_loss = validation_score = math.nan
         if self.validation is not None:
             validation_loss, validation_score = self.validation(*model())
         self._append(
-            step=step, passes=passes, loss=losses.sum(), objective=objective,
-            gradient_norm=np.sqrt(decrement), learning_rate=rate, validation_loss=validation_loss,
+            step=step, passes=passes, loss=sum(losses.tolist()), objective=objective,
+            gradient_norm=decrement**0.5, learning_rate=rate, validation_loss=validation_loss,
             validation_score=validation_score,
         )  # fmt: skip
         bound = self.divergence_bound if bound is None else bound
@@ -325,7 +335,7 @@ class History:
         elif self.n_iter >= self.max_iter:
             self.stop = Stop.MAX_ITER
         elif not self.is_flat(decrement, unit, objectives, ignores_tol):
-            self._stall(patience)
+            self._stall(patience, model)
         if self._end_epoch(model):
             self.stop = Stop.CALLBACK
         return self.stop is not None
@@ -349,10 +359,10 @@ class History:
         )
 
     def _append(self, **entries):
-        entries |= {"epoch": self.epochs_before + self.n_iter + 1,
-                    "seconds": time.perf_counter() - self.started}  # fmt: skip
+        entries["epoch"] = self.epochs_before + self.n_iter + 1
+        entries["seconds"] = time.perf_counter() - self.started
         for key, values in self.table.items():
-            values.append(entries[key] if key in entries else math.nan)
+            values.append(entries.get(key, math.nan))
 
     def compare(self, model, objective):
         """Keep the best iterate and count the epochs since it was clearly better than before."""

@@ -57,7 +57,8 @@ class GDRegressor(RegressorMixin, BaseGD):
         The largest number of epochs, or of iterations of a full-batch optimizer.
     tol : float or None, default=1e-4
         The tolerance for stopping, relative to the decrease of the objective from the best constant
-        model; None runs exactly ``max_iter`` epochs.
+        model; None runs exactly ``max_iter`` epochs. With ``learning_rate="auto"``, step rules also
+        stop at a duality gap of ``50 * tol`` of that decrease.
     n_iter_no_change : int or inf, default=5
         Epochs without improvement before a step rule stops; with inf, it never does.
     early_stopping : bool, default=False

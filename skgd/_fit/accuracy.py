@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skgd._descent.history import NEGLIGIBLE
 from skgd._descent.solution import Solution, Stop
 from skgd._fit.build_objective import build_objective
+from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import duality_gap, row_space
 from skgd._solvers.costs import Gap
 from skgd.optimizers import LBFGS, AcceleratedGradient
@@ -21,6 +22,9 @@ GAP_SHARE, GAP_SHARE_IN_DOUBT, LITTLE_WORK = 0.05, 1.0, 1e8
 EPOCH = 2e5
 # Passes that look for a further decrease: at least, and as a share of those so far.
 PROBES, PROBED = 10, 0.2
+# Smoothed losses of the path up to the one that they minimise: of what Adam has missed under the
+# hinge, on 400 x 2000 words, they find three quarters with 2, 60 % with 1 or 3, a sixth without.
+PROBED_WIDTHS = 2
 # Steps of a stream's schedule that tell whether its rate is zero for good, a rate whose steps may
 # be lost in rounding, and the squared gradient, as a share of the objective, that counts as zero.
 FEW_STEPS, ROUNDED_AWAY, FLAT = 1000, 1e-10, 1e-12
@@ -48,6 +52,8 @@ class Accuracy:
         self.run, self.coef, self.intercept = run, coef, intercept
         self.settings, self.history, self.plan = run.settings, run.history, run.plan
         self.optimality = np.nan
+        gap_stop = run.history.gap_stop
+        self.solution = run.solution if gap_stop is None else gap_stop.solution
 
     @property
     def decrease(self):
@@ -67,7 +73,7 @@ class Accuracy:
         NaN where it takes more work than the budget, or where the run has seen a part of the rows.
         """
         run, is_asked = self.run, budget is not None
-        solution = run.solution
+        solution = self.solution
         if not is_asked:
             budget = Gap.affordable
             if self.plan.takes_steps:
@@ -95,7 +101,7 @@ class Accuracy:
     def _allowance(self):
         """Return what a gap may cost: as much as the fit, within a callback's time."""
         run, within = self.run, max(LITTLE_WORK, self._work)
-        steps = duality_gap.steps_within(run.objective, run.solution, within)
+        steps = duality_gap.steps_within(run.objective, self.solution, within)
         if self.plan.optimizer is None:  # whose iterations are such steps
             steps = max(steps, self.history.n_iter)
         left = np.inf if run.tasks is None else run.tasks.seconds_left
@@ -122,18 +128,25 @@ class Accuracy:
         )
 
     def further_decrease(self):
-        """Return how far the objective falls on in a few passes of a full-batch optimizer."""
+        """Return how far the objective falls on in a few passes of a full-batch optimizer.
+
+        In the place of a loss with kinks it minimises a smoothed one, where there is one.
+        """
         objective = self.centred_objective()
-        last = objective.passes + max(PROBES, PROBED * self.history.passes)
+        loss = objective.loss
+        if not loss.smooth:
+            loss = smoothing_path(objective)[:PROBED_WIDTHS][-1]
+        probed = replace(objective, problem=objective.problem.with_loss(loss))
+        last = probed.passes + max(PROBES, PROBED * self.history.passes)
 
         def monitor(x, *_):
             ends.append(objective.values(*objective.raw(x))[1].sum())
-            return objective.passes >= last
+            return probed.passes >= last
 
-        ends, is_smooth = [], objective.loss.smooth and not objective.proximal
+        ends, is_smooth = [], loss.smooth and not objective.proximal
         optimizer = LBFGS() if is_smooth else AcceleratedGradient()
         start = objective.metric.from_raw(self.coef, self.intercept).ravel()
-        optimizer.solve(objective, start, monitor)
+        optimizer.solve(probed, start, monitor)
         return ends[0] - min(ends)
 
     # ---- what kind of end it was ----------------------------------------------------------------

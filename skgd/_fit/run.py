@@ -25,6 +25,7 @@ from skgd._fit.start import make_start, only_zeros, restarted
 from skgd._fit.state import FitState
 from skgd._problem import Moments
 from skgd._solvers import auto
+from skgd._solvers.gap_stop import gap_stop
 from skgd._solvers.whitening import whitened
 from skgd._utils.checks import make_generator
 from skgd.schedules import checked_rates
@@ -140,15 +141,15 @@ class Run:
             settings, self.objective, self.state.target_moments,
             preconditioned=self.plan.preconditioned,
         )  # fmt: skip
-        tasks = self.tasks
         return History(
             max_iter=1 if self.is_partial else settings.max_iter,
             tol=None if self.is_partial else settings.tol, patience=settings.n_iter_no_change,
             baseline=Baseline(objectives, constant, scale, self.loss.homogeneous),
             is_partial=self.is_partial,
             validation=None if validation is None else validation(self.make_problem, constant),
-            tasks=tasks if tasks is not None and tasks.has_listeners else None,
+            tasks=self.tasks if self.tasks is not None and self.tasks.has_listeners else None,
             attributes=self.epoch_attributes,
+            gap_stop=gap_stop(self.objective, self.plan, settings.has_automatic_rate),
         )  # fmt: skip
 
     def _make_start(self, previous, revived):

@@ -70,7 +70,7 @@ def work(objective, solution=None):
     """
     if solution is not None:
         objective = solution.reduced or objective
-        if solution.lower_bound is not None and solution.lower_bound.is_tight:
+        if _has_tight_bound(solution):
             return 0.0
         if solution.hessian is not None and solution.hessian.is_exact and not objective.proximal:
             return 0.0
@@ -120,8 +120,9 @@ def duality_gap(objective, coef, intercept, solution=None, allowance=None):
     coef, intercept = objective.feasible(coef, intercept)
     x = objective.parameters(coef, intercept)
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        if objective.loss.constant_hessian and not objective.proximal:
-            hessian = solution.hessian if solution is not None else None
+        hessian = solution.hessian if solution is not None else None
+        is_known = hessian is None and _has_tight_bound(solution)
+        if objective.loss.constant_hessian and not objective.proximal and not is_known:
             hessian = make_hessian(objective, x) if hessian is None else hessian
             if hessian.is_exact:
                 return _quadratic_gap(objective, hessian, x)
@@ -183,10 +184,15 @@ def _inverse_at(hessian, j, floor):
     return float(step @ (unit + residual) + np.sum(residual**2 / floor))
 
 
+def _has_tight_bound(solution):
+    """Tell whether a descent has left a bound that needs no better dual variables."""
+    bound = solution.lower_bound if solution is not None else None
+    return bound is not None and bound.is_tight
+
+
 def _gap(objective, x, values, solution, allowance):
-    known = solution.lower_bound if solution is not None else None
-    if known is not None and known.is_tight:
-        return known.gap(values)
+    if _has_tight_bound(solution):
+        return solution.lower_bound.gap(values)
     bound = LowerBound(objective)
     dual = solution.dual if solution is not None else None
     if dual is None and interior_point.suits(objective):

@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skgd import GDClassifier, GDRegressor
 from skgd._descent.smoothness import Curvatures
 from skgd._estimators.base import fitted_run
+from skgd._fit import diagnosis
 from skgd._solvers.costs import Gap
 from skgd.optimizers import SGD, Adagrad, Adam, Adamax, Lion, RMSprop
 
@@ -106,6 +107,53 @@ def test_a_stop_far_from_the_minimum_is_told():
     with pytest.warns(ConvergenceWarning, match="stopped falling .* above its minimum"):
         model.fit(X, y)
     assert model.stop_reason_ == "tol"
+
+
+@pytest.mark.parametrize("settings", [{}, {"fit_intercept": False}, {"penalty": "elasticnet"}])
+@pytest.mark.parametrize("rule", [{"optimizer": "sgd", "batch_size": 1}, {"optimizer": "adam"}])
+def test_a_small_duality_gap_ends_a_run_on_text(rule, settings):
+    X, y = words(1000, 3000, np.random.default_rng(0))
+    settings = {"alpha": 1e-3, "random_state": 0, **rule, **settings}
+    model = GDClassifier(**settings).fit(X, y)
+    least = GDClassifier(**settings | {"optimizer": "auto", "batch_size": "auto", "tol": 1e-7})
+    distance = model.history_["objective"][-1] - least.fit(X, y).history_["objective"][-1]
+    constant = entropy(y) if model.fit_intercept else np.log(2)
+    assert model.stop_reason_ == "tol"
+    assert 0 < distance <= model.optimality_
+    assert model.optimality_ <= 50 * model.tol * (constant - model.history_["objective"][-1])
+
+
+def test_a_gap_ends_the_steps_on_dense_rows_and_on_sparse_ones_alike():
+    X, y = words(300, 400, np.random.default_rng(0))
+    weights = np.arange(300) % 3
+    model = GDClassifier(optimizer="adam", alpha=1e-2, random_state=0)
+    epochs, bounds = [], []
+    for rows in (X, X.toarray(), X.toarray().astype(np.float32)):
+        model.fit(rows, y, sample_weight=weights)
+        epochs.append(model.n_iter_)
+        bounds.append(model.optimality_)
+    assert len(set(epochs)) == 1
+    assert np.isfinite(bounds).all()
+    np.testing.assert_allclose(bounds, bounds[0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_low_end_of_a_swing_is_no_end(seed):
+    X, y = words(400, 2000, np.random.default_rng(seed))
+    least = GDClassifier("hinge").fit(X, y).history_["objective"][-1]
+    model = fitted(GDClassifier("hinge", optimizer="adam", random_state=0), X, y)
+    assert missing(model, least, 2 * min(y.mean(), 1 - y.mean())) < 0.04
+
+
+def test_kinks_do_not_hide_how_far_an_objective_falls_on(monkeypatch):
+    monkeypatch.setattr(diagnosis, "FAR", 0.0)
+    X, y = words(400, 2000, np.random.default_rng(0))
+    least = GDClassifier("hinge").fit(X, y).history_["objective"][-1]
+    model = GDClassifier("hinge", optimizer="sgd", tol=0.3, n_iter_no_change=1, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="at least") as told:
+        model.fit(X, y)
+    said = float(str(told[0].message).split("at least ")[1].split()[0])
+    assert 0.5 < said / (model.history_["objective"][-1] - least) < 1.05
 
 
 @pytest.mark.parametrize("intercept", [True, False])

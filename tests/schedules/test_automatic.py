@@ -48,3 +48,13 @@ def test_an_epoch_above_the_start_does_not_make_the_rate_grow():
     schedule.observe(9.1)
     assert schedule.rates(np.array([0]))[0] == 0.1
     assert not schedule.settled(1)
+
+
+@pytest.mark.parametrize("objective, is_settled", [(8.02, True), (8.001, False)])
+def test_an_objective_that_falls_has_not_settled_wherever_it_is(objective, is_settled):
+    schedule = Watched(0.1, True, 1, best=9.0, highest=18.0).bound(10**6, 8)
+    for value in [8.0] + 7 * [8.03] + [8.03]:
+        schedule.observe(value)
+    assert schedule.settled(1)
+    schedule.observe(objective)
+    assert schedule.settled(1) == is_settled
