@@ -175,6 +175,7 @@ class _Fold:
             np.nan_to_num(bound * scale, nan=0.0, posinf=np.inf, neginf=-np.inf)
             for bound in (lower, upper)
         )
+        self.newton = gram_path.newton_method(self.lower, self.upper)
         self.x, self.is_in = np.zeros(0), scale == 0.0
         self.last, self.before, self.alpha = None, None, None
         self.square, self.residuals = view.residuals(self.x)
@@ -238,7 +239,7 @@ class _Fold:
             self._sweep_columns(l1, ridge, *bounds, pause)
         else:
             descent = gram_path.GramDescent(view.gram, l1, ridge, *bounds, Limits.tol)
-            descent.run(self.x, view.cross, pause)
+            descent.run(self.x, view.cross, pause, self.newton)
         self.square, self.residuals = view.residuals(self.x)
 
     def _sweep_columns(self, l1, ridge, lower, upper, pause):
