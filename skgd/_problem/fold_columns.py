@@ -80,8 +80,8 @@ class FoldColumns:
         """Return the moments of each fold, from sums that are taken together; None for some."""
         n = len(self.target)
         weights = np.column_stack([np.ones(n) if each is None else each for each in weights])
-        squares = self.by_column.copy()
-        squares.data **= 2
+        X = self.by_column
+        squares = sparse.csc_matrix((X.data**2, X.indices, X.indptr), shape=X.shape)
         sums = weights.sum(axis=0)
         means, squares = self.sparse.products(weights) / sums, squares.T @ weights
         found = []
