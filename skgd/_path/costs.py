@@ -19,6 +19,8 @@ class GramLimits:
     # The last sweep's squared move as a share of the solution's square. On 2000 x 500, 100 alphas,
     # R^2 was off by 2e-7 with 1e-12 (0.13 s), 2e-9 with 1e-16 (0.22 s), 2e-11 with 1e-20 (0.26 s).
     tol = 1e-18
+    # The same for a step of Newton's method, as a share of tol.
+    newton = 1e-2
     # Sweeps that are always taken before a solve on the active set, and how their number grows. On
     # 200 x 5000 the path takes 1.2 times as long as with a tol of 1e-8, without solves 4.4 times.
     patience, more_patience = 20.0, 2.0

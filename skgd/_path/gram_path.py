@@ -10,12 +10,13 @@ of G serves all alphas. Columns of very different scales, or an eigenvalue that 
 wrong, would spoil it: each solution's gradient is checked in the columns' own scales, and where it
 is too large the system of that alpha is factorised there.
 
-**l1 and bounds.** Coordinate descent (`gram_descent`) in the columns' own scales. While the active
-set stays, the solution is linear in alpha, so each descent starts on the line through the last two
-solutions. Where sweeps are slow the system of the active set is solved, up to the first coordinate
-that reaches 0 or a bound; where that does not end, the matrix is nearly singular and the
-active-set method (`active_set`) takes over. Gradients are taken again for each alpha: updates would
-add up rounding.
+**l1 and bounds**, in the columns' own scales. While the active set stays, the solution is linear
+in alpha, so each alpha starts on the line through the last two solutions. A semismooth Newton
+method (`semismooth_newton`) takes one or two steps from there. Where it fails, as from far away,
+coordinate descent (`gram_descent`) follows. Where sweeps are slow the system of the active set is
+solved, up to the first coordinate that reaches 0 or a bound; where that does not end, the matrix is
+nearly singular and the active-set method (`active_set`) takes over. Gradients are taken again for
+each alpha: updates would add up rounding.
 
 References
 ----------
@@ -33,6 +34,8 @@ from skgd._path.points import PathPoint
 from skgd._problem.fold_grams import FoldGrams
 from skgd._solvers.active_set import SeparablePenalty, active_set_qp
 from skgd._solvers.gram_descent import BUSY, DONE, descend, gradient_of
+from skgd._solvers.semismooth_newton import BUSY as STEPPING
+from skgd._solvers.semismooth_newton import FAILED, SemismoothNewton
 from skgd._utils.linalg import solver
 from skgd.losses import SquaredError
 from skgd.penalties import L1, L2, Box, ElasticNet
@@ -197,6 +200,7 @@ class _Quadratic:
         bounds = [np.nan_to_num(bound * self.scale, nan=0.0, posinf=np.inf, neginf=-np.inf)
                   for bound in (self.lower, self.upper)]  # fmt: skip
         x, before, last = np.zeros(len(self.scale)), None, None
+        newton = newton_method(*bounds)
         for i in np.argsort(-alphas, kind="stable"):
             start = predicted(alphas[i], last, before, *bounds)
             x = x.copy() if start is None else start
@@ -204,7 +208,7 @@ class _Quadratic:
                 self.hessian, alphas[i] * self.l1 * self.inverse,
                 alphas[i] * self.ridge * self.inverse**2, *bounds,
             )  # fmt: skip
-            descent.run(x, self.linear[output], pause)
+            descent.run(x, self.linear[output], pause, newton)
             before, last = last, (alphas[i], x)
             result[i] = x * self.inverse
         return result
@@ -222,15 +226,23 @@ def predicted(alpha, last, before, lower, upper):
     return np.clip(np.where(goal * last[1] > 0, goal, 0.0), lower, upper)
 
 
+def newton_method(lower, upper):
+    """Return a semismooth Newton method for a path; None where it does not know the bounds."""
+    is_known = np.all((lower == 0) | np.isinf(lower)) and np.all((upper == 0) | np.isinf(upper))
+    return SemismoothNewton() if is_known else None
+
+
 class GramDescent:
-    """Coordinate descent at one alpha, with solves on the active set where it is slow."""
+    """The minimum at one alpha: by Newton's method, or by coordinate descent where that fails."""
 
     def __init__(self, hessian, l1, ridge, lower, upper, tol=Limits.tol):
         self.hessian, self.l1, self.ridge, self.tol = hessian, l1, ridge, tol
         self.lower, self.upper = lower, upper
 
-    def run(self, x, linear, pause):
-        """Move x to the minimum."""
+    def run(self, x, linear, pause, newton=None):
+        """Move x to the minimum; `newton` is the path's own method, or None."""
+        if newton is not None and self._by_newton(x, linear, pause, newton):
+            return
         gradient = gradient_of(self.hessian, linear, x)
         active, patience = np.empty(len(x), dtype=np.intp), Limits.patience
         n_solves = 0
@@ -248,6 +260,16 @@ class GramDescent:
                 patience *= Limits.more_patience
                 n_solves += 1
         self._solve_by_active_sets(x, gradient)
+
+    def _by_newton(self, x, linear, pause, newton):
+        """Move x to the minimum, if the start is near enough; return whether it was."""
+        start, tol = x.copy(), self.tol * Limits.newton
+        newton.start(self.hessian, linear, self.l1, self.ridge, self.lower, self.upper, x, tol=tol)
+        while (reason := newton.run(Limits.work)) == STEPPING:
+            pause()
+        if reason == FAILED:
+            x[:] = start
+        return reason != FAILED
 
     def _solve_by_active_sets(self, x, gradient):
         """Move x to the minimum of a system that is nearly singular."""

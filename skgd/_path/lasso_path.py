@@ -175,6 +175,8 @@ class _Fold:
             np.nan_to_num(bound * scale, nan=0.0, posinf=np.inf, neginf=-np.inf)
             for bound in (lower, upper)
         )
+        self.can_rise, self.can_fall = self.upper > 0, self.lower < 0
+        self.newton = gram_path.newton_method(self.lower, self.upper)
         self.x, self.is_in = np.zeros(0), scale == 0.0
         self.last, self.before, self.alpha = None, None, None
         self.square, self.residuals = view.residuals(self.x)
@@ -183,9 +185,7 @@ class _Fold:
         """Take in the products of raw columns with the residuals."""
         slopes = self.view.slopes(products, self.residuals)
         # Only in directions in which a coordinate may go.
-        pulls = np.maximum(
-            np.where(self.upper > 0, slopes, 0.0), np.where(self.lower < 0, -slopes, 0.0)
-        )
+        pulls = np.where(slopes > 0, self.can_rise, self.can_fall) * np.abs(slopes)
         self.pulls = np.divide(pulls, self.l1, out=np.zeros(len(pulls)), where=self.l1 > 0)
         if self.alpha is None:
             self.alpha = float(self.pulls.max(initial=0.0))
@@ -238,7 +238,7 @@ class _Fold:
             self._sweep_columns(l1, ridge, *bounds, pause)
         else:
             descent = gram_path.GramDescent(view.gram, l1, ridge, *bounds, Limits.tol)
-            descent.run(self.x, view.cross, pause)
+            descent.run(self.x, view.cross, pause, self.newton)
         self.square, self.residuals = view.residuals(self.x)
 
     def _sweep_columns(self, l1, ridge, lower, upper, pause):

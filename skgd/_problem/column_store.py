@@ -8,11 +8,11 @@ from skgd._problem.scaled_rows import BLOCK
 
 
 def sparse_columns(X):
-    """Return the columns of a CSC matrix, with doubles."""
+    """Return the columns of a CSC matrix, as doubles, which are copied only from other types."""
     bounds = X.indptr.astype(np.intp)
     return Columns(
-        X.data.astype(float), X.indices.astype(np.intp), np.ascontiguousarray(bounds[:-1]),
-        np.ascontiguousarray(bounds[1:]), X.shape[0],
+        X.data.astype(float, copy=False), X.indices.astype(np.intp),
+        np.ascontiguousarray(bounds[:-1]), np.ascontiguousarray(bounds[1:]), X.shape[0],
     )  # fmt: skip
 
 

@@ -17,6 +17,8 @@ cdef extern from "../_engine/columns.h" nogil:
                              double* second)
     double skgd_sparse_column_dot(Py_ssize_t m, const Py_ssize_t* row, const double* a,
                                   const double* r)
+    void skgd_sparse_column_dots(Py_ssize_t m, const Py_ssize_t* row, const double* a,
+                                 const double* r, double* out)
     void skgd_sparse_column_add(Py_ssize_t m, double step, const Py_ssize_t* row, const double* a,
                                 const double* h, double* r)
     void skgd_sparse_column_moments(Py_ssize_t m, const Py_ssize_t* row, const double* a,
@@ -24,6 +26,9 @@ cdef extern from "../_engine/columns.h" nogil:
 
 # Numbers that are read between two looks at signals: some 20 ms.
 cdef Py_ssize_t SLICE = 1 << 24
+# Numbers of a row that `products` takes at once.
+cdef enum:
+    LANES = 8
 
 
 cdef class Columns:
@@ -243,6 +248,44 @@ cdef class Columns:
                     left = SLICE
                     with gil:
                         PyErr_CheckSignals()
+        return result
+
+    def products(self, numbers):
+        """Return the sums of each sparse column times several numbers of the rows.
+
+        Parameters
+        ----------
+        numbers : array of shape (n, k)
+
+        Returns
+        -------
+        array of shape (m, k)
+            In Fortran order.
+        """
+        if self.row == NULL:
+            raise ValueError("got dense columns: multiply the matrices.")
+        k = numbers.shape[1]
+        result = np.empty((self.m, k), order="F")
+        cdef const double* r
+        cdef double* q
+        cdef Py_ssize_t j, first, left = SLICE
+        for start in range(0, k, LANES):
+            part = numbers[:, start:start + LANES]
+            several, sums = np.zeros((self.n, LANES)), np.empty((self.m, LANES))
+            several[:, :part.shape[1]] = part
+            r, q = floats(several, (self.n, LANES)), writeable_floats(sums, (self.m, LANES))
+            with nogil:
+                for j in range(self.m):
+                    first = self.start[j]
+                    skgd_sparse_column_dots(
+                        self.stop[j] - first, self.row + first, self.data + first, r, q + LANES * j
+                    )
+                    left -= self.stop[j] - first
+                    if left < 0:
+                        left = SLICE
+                        with gil:
+                            PyErr_CheckSignals()
+            result[:, start:start + LANES] = sums[:, :part.shape[1]]
         return result
 
     def weighted_moments(self, weights):

@@ -46,7 +46,7 @@ class FoldColumns:
     def products(self, residuals):
         """Return the sums over the rows of each column times residuals of shape (n_samples, k)."""
         if self.is_sparse:
-            return self.by_column.T @ residuals
+            return self.sparse.products(residuals)
         if self.X.dtype == np.float64:
             return (np.ascontiguousarray(residuals.T) @ self.X).T
         total = np.zeros((self.X.shape[1], residuals.shape[1]))
@@ -80,10 +80,10 @@ class FoldColumns:
         """Return the moments of each fold, from sums that are taken together; None for some."""
         n = len(self.target)
         weights = np.column_stack([np.ones(n) if each is None else each for each in weights])
-        squares = self.by_column.copy()
-        squares.data **= 2
+        X = self.by_column
+        squares = sparse.csc_matrix((X.data**2, X.indices, X.indptr), shape=X.shape)
         sums = weights.sum(axis=0)
-        means, squares = (self.by_column.T @ weights) / sums, squares.T @ weights
+        means, squares = self.sparse.products(weights) / sums, squares.T @ weights
         found = []
         for total, mean, square in zip(sums, means.T, squares.T, strict=True):
             deviation = np.maximum(square - total * mean**2, 0.0)

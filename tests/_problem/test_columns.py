@@ -78,3 +78,14 @@ def test_products_need_as_many_numbers_as_there_are_rows_or_columns():
         columns.transposed_times(np.ones(4))
     with pytest.raises(IndexError):
         columns.take(np.array([2]))
+
+
+@pytest.mark.parametrize("k", [1, 8, 11])
+def test_products_with_many_numbers_of_the_rows(k):
+    columns = ColumnStore(sparse.csr_array(X), np.zeros(9)).columns
+    numbers = RNG.normal(size=(30, k))
+    assert_allclose(columns.products(numbers), X.T @ numbers, atol=1e-12)
+    with pytest.raises(ValueError, match="shape"):
+        columns.products(numbers[1:])
+    with pytest.raises(ValueError, match="dense columns"):
+        Columns(np.ones((2, 3))).products(numbers)
