@@ -349,10 +349,10 @@ class History:
         )
 
     def _append(self, **entries):
-        entries |= {"epoch": self.epochs_before + self.n_iter + 1,
-                    "seconds": time.perf_counter() - self.started}  # fmt: skip
+        entries["epoch"] = self.epochs_before + self.n_iter + 1
+        entries["seconds"] = time.perf_counter() - self.started
         for key, values in self.table.items():
-            values.append(entries[key] if key in entries else math.nan)
+            values.append(entries.get(key, math.nan))
 
     def compare(self, model, objective):
         """Keep the best iterate and count the epochs since it was clearly better than before."""

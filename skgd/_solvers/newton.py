@@ -257,8 +257,8 @@ class QuasiNewtonPairs:
 
 def evaluate(objective, x):
     """Return the objective and the gradient of its smooth part."""
-    value, gradient = objective.value_and_gradient(x)
-    return value + objective.nonsmooth_value(x), gradient
+    point = objective.at(x)
+    return point.value + objective.nonsmooth_value(x), point.gradient
 
 
 def model_step(hessian, x, gradient, penalty, tol, damping):
