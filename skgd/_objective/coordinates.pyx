@@ -7,7 +7,7 @@ of 113 us for 150 x 4.
 
 import numpy as np
 
-from libc.math cimport fabs, sqrt
+from libc.math cimport fabs, isfinite, sqrt
 
 from skgd._engine.arrays cimport floats, writeable_floats
 from skgd.penalties.base cimport PenaltyRule
@@ -225,3 +225,80 @@ def margin_rounding(x, coef, double value, metric, smoothness):
         # The derivative of a loss of that value, times the margins.
         total += units[c] * sqrt(bound[c] * (fabs(value / units[c]) + 1.0 / units[c])) * size[c]
     return total
+
+
+def inverse_scales(curvature, variance, penalty_curvature, unit, Py_ssize_t p):
+    """Return one over the root of the objective's curvature along each coefficient; 0 for none.
+
+    Parameters
+    ----------
+    curvature, unit : array of shape (n_outputs,)
+        The second derivative of the loss, and the unit of the objective.
+    variance : array of shape (n_features,)
+    penalty_curvature : array of shape (n_outputs, n_features)
+    p : int
+        The parameters of an output: with an intercept, whose column is 1, one more.
+
+    Returns
+    -------
+    inverse : array of shape (n_outputs, p)
+        Also 0 where its square is beyond the range of doubles.
+    is_flat : bool
+        Whether some are 0.
+    """
+    cdef Py_ssize_t k = len(curvature), d = len(variance), c, j
+    result = np.zeros((k, p))
+    cdef const double* bound = floats(curvature, (k,))
+    cdef const double* v = floats(variance, (d,))
+    cdef const double* diag = floats(penalty_curvature, (k, d))
+    cdef const double* units = floats(unit, (k,))
+    cdef double* out = writeable_floats(result, (k, p))
+    cdef double along
+    cdef bint is_flat = False
+    if p != d and p != d + 1:
+        raise ValueError(f"p: got {p} parameters for {d} features; pass as many, or one more.")
+    with nogil:
+        for c in range(k):
+            for j in range(p):
+                along = bound[c] * v[j] + diag[c * d + j] if j < d else bound[c]
+                if along > 0.0:
+                    out[j] = 1.0 / sqrt(along * units[c])
+                    if not isfinite(out[j] * out[j]):
+                        out[j] = 0.0
+                is_flat = is_flat or out[j] == 0.0
+            out += p
+    return result, is_flat
+
+
+def slopes_along(coef_slopes, intercept_slopes, penalty_slopes, mean, slopes):
+    """Return derivatives with respect to u, of those for raw columns.
+
+    Parameters
+    ----------
+    coef_slopes, penalty_slopes : array of shape (n_outputs, n_features)
+        Those of the losses and of the penalty.
+    intercept_slopes : array of shape (n_outputs,)
+    mean : array of shape (n_features,)
+    slopes : array of shape (n_outputs, n_parameters)
+        What makes slopes along the parameters, in their units, of raw ones.
+    """
+    cdef Py_ssize_t k, p, d, c, j
+    k, p, d = checked_shape(mean, slopes)
+    result = np.empty((k, p))
+    cdef const double* raw = floats(coef_slopes, (k, d))
+    cdef const double* raw_intercept = floats(intercept_slopes, (k,))
+    cdef const double* extra = floats(penalty_slopes, (k, d))
+    cdef const double* centre = floats(mean, (d,))
+    cdef const double* slope = floats(slopes, (k, p))
+    cdef double* g = writeable_floats(result, (k, p))
+    with nogil:
+        for c in range(k):
+            for j in range(d):
+                g[j] = (raw[j] - raw_intercept[c] * centre[j] + extra[j]) * slope[j]
+            if p > d:
+                g[d] = raw_intercept[c] * slope[d]
+            raw += d
+            extra += d
+            slope += p
+            g += p
+    return result

@@ -191,15 +191,6 @@ class Objective:
             x, self.raw(x)[0], value, self.metric, self.smoothness
         ))  # fmt: skip
 
-    def gradient_terms(self, x):
-        """Return the size of what each number of the gradient of squared errors at x sums up."""
-        metric, d = self.metric, self.problem.d
-        spread = np.ones(self.shape)
-        roots = np.sqrt(self.smoothness * metric.unit)[:, None]
-        spread[:, :d] += np.abs(metric.mean) * metric.inverse[:, :d] * roots
-        residuals = np.sqrt(metric.unit * np.abs(self.at(x).losses))[:, None]
-        return residuals * spread + self.penalty_hessian_diag * np.abs(x.reshape(self.shape))
-
     def margin_size(self, x):
         """Return the size of what the margins of each output at x are made of.
 

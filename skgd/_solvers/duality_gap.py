@@ -1,7 +1,8 @@
 """How far a model is from the minimum: an upper bound, by Fenchel duality.
 
-For squared errors with a smooth penalty the distance is ``g' H^-1 g / 2``. Otherwise any dual
-variables ``a_i`` of the rows in the domain of the loss's conjugate bound the minimum from below::
+For squared errors with a smooth penalty the distance is ``g' H^-1 g / 2`` (`quadratic_gap`).
+Otherwise any dual variables ``a_i`` of the rows in the domain of the loss's conjugate bound the
+minimum from below::
 
     min F >= -1/S sum_i s_i l*(y_i, a_i) - sum_j penalty_j*(-q_j),    q_j = 1/S sum_i s_i a_i x_ij
 
@@ -29,6 +30,7 @@ from skgd._solvers.costs import Gap
 from skgd._solvers.group_lasso import nonsmooth_penalty
 from skgd._solvers.hessian_cost import factorised_size
 from skgd._solvers.newton import Newton
+from skgd._solvers.quadratic_gap import quadratic_gap
 from skgd._solvers.row_space import make_hessian, woodbury_suits
 from skgd._utils.linalg import one_thread
 
@@ -124,63 +126,9 @@ def duality_gap(objective, coef, intercept, solution=None, allowance=None):
             hessian = solution.hessian if solution is not None else None
             hessian = make_hessian(objective, x) if hessian is None else hessian
             if hessian.is_exact:
-                return _quadratic_gap(objective, hessian, x)
+                return quadratic_gap(objective, hessian, x)
         values = objective.values(coef, intercept)[1]
         return _gap(objective, x, values, solution, allowance or Allowance())
-
-
-def _quadratic_gap(objective, hessian, x):
-    """Return ``g' H^-1 g / 2`` for an approximate solution d of ``H d = g``.
-
-    With ``r = g - H d`` it is ``(g' d + d' r + r' H^-1 r) / 2``, and H is at least the curvature of
-    the penalty: along directions in which a solve sees none, that decides. So it does for the
-    rounding of the sums in g. That of the margins is in the span of the rows, where H is not small.
-    """
-    point, unit, shape = objective.at(x), objective.metric.unit, hessian.shape
-    step = hessian.solve(point.gradient, 0.0)
-    residual = point.gradient - hessian.product(step)
-    diag = objective.penalty_hessian_diag
-    floor = np.where(diag > Gap.faint, diag, np.finfo(float).eps)
-    hidden = np.abs(residual).reshape(shape) + Gap.rounded * objective.gradient_terms(x)
-    values = objective.with_penalty(point.losses, point.raw[0])
-    lengths = _hidden_lengths(hessian, hidden, floor, (unit * np.abs(values))[:, None])
-    squares = (step * (point.gradient + residual)).reshape(shape).sum(axis=1) + lengths**2
-    roots = np.sqrt(np.maximum(squares, 0.0))
-    roots += Gap.rounded * np.sqrt(objective.smoothness * unit) * objective.margin_size(x)
-    gap = 0.5 * roots**2 / unit + Gap.rounding * values
-    # No squares are below zero.
-    return float(np.sum(np.where(gap < values, gap, values)))
-
-
-def _hidden_lengths(hessian, hidden, floor, sizes):
-    """Return for each output the root of ``r' H^-1 r`` for a residual of which the sizes are known.
-
-    Parameters
-    ----------
-    hessian : Hessian
-    hidden : array of shape (n_outputs, n_parameters)
-    floor : array of shape (n_outputs, n_parameters)
-        What H is at least.
-    sizes : array of shape (n_outputs, 1)
-        Those of the objective.
-    """
-    squares, lengths = hidden**2 / floor, np.zeros(hidden.shape)
-    # Next to a column that depends on others its own small penalty bounds nothing.
-    faint = squares > Gap.rounding * sizes
-    if np.count_nonzero(faint) <= Gap.few_faint:
-        for j in np.flatnonzero(faint):
-            inverse = min(_inverse_at(hessian, j, floor.ravel()), 1.0 / floor.flat[j])
-            lengths.flat[j], squares.flat[j] = hidden.flat[j] * np.sqrt(inverse), 0.0
-    return np.sqrt(squares.sum(axis=1)) + lengths.sum(axis=1)
-
-
-def _inverse_at(hessian, j, floor):
-    """Return a bound on a diagonal element of the inverse of a Hessian that is at least a floor."""
-    unit = np.zeros(len(floor))
-    unit[j] = 1.0
-    step = hessian.solve(unit, 0.0)
-    residual = unit - hessian.product(step)
-    return float(step @ (unit + residual) + np.sum(residual**2 / floor))
 
 
 def _gap(objective, x, values, solution, allowance):
