@@ -147,7 +147,14 @@ class Problem:
 
     def signed_targets(self, part=slice(None)):
         """Return targets of shape (n_samples, n_outputs), -1 and +1 for classes."""
+        if self.n * self.k <= PART:
+            return self._signed_targets[part]
         return signed_targets(self.targets[part], self.k)
+
+    @cached_property
+    def _signed_targets(self):
+        """The same of all rows, where they are few enough to keep."""
+        return signed_targets(self.targets, self.k)
 
     def row_parts(self):
         """Return slices of rows whose numbers, one for each output, are in memory together."""
@@ -195,9 +202,8 @@ class Problem:
 
     def constant_losses(self, intercept):
         """Return the mean loss of each output where all margins are constants."""
-        weights, margins = self.row_weights(), np.full(self.targets.shape, intercept)
-        values = self.rule.apply("value", self.targets, margins)
-        return np.einsum("i,ij->j", weights, values) / weights.sum()
+        values = self.rule.apply("value", self.targets, np.full(self.targets.shape, intercept))
+        return self._mean_over_rows(values)
 
     def moments(self):
         """Return the moments of the columns."""
@@ -205,10 +211,15 @@ class Problem:
 
     def target_moments(self):
         """Return the moments of the targets of a regression."""
-        weights = np.ones(self.n) if self.weights is None else self.weights
-        mean = (weights[:, None] * self.targets).sum(axis=0) / self.weight_sum
-        deviation = np.einsum("i,ij->j", weights, (self.targets - mean) ** 2)
-        return Moments(weights.sum(), mean, deviation)
+        mean = self._mean_over_rows(self.targets)
+        variance = self._mean_over_rows((self.targets - mean) ** 2)
+        return Moments(self.weight_sum, mean, self.weight_sum * variance)
+
+    def _mean_over_rows(self, numbers):
+        """Return the weighted mean of each column of numbers, one row of them for each row."""
+        if self.weights is None:
+            return numbers.sum(axis=0) / self.n
+        return np.einsum("i,ij->j", self.weights, numbers) / self.weight_sum
 
     # ---- sums at given coefficients -------------------------------------------------------------
 

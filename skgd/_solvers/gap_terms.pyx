@@ -1,10 +1,13 @@
 # cython: language_level=3, cdivision=True
-"""The duality gap of squared errors with a smooth penalty: ``g' H^-1 g / 2``.
+"""Terms of duality gaps, of small arrays that a dozen calls of NumPy each would take longer for.
 
-For an approximate solution d of ``H d = g``, with ``r = g - H d``, it is
-``(g' d + d' r + r' H^-1 r) / 2``, and H is at least the curvature of the penalty: along directions
-in which a solve sees none, that decides. So it does for the rounding of the sums in g. That of the
-margins is in the span of the rows, where H is not small.
+The gap of squared errors with a smooth penalty is ``g' H^-1 g / 2``. For an approximate solution d
+of ``H d = g``, with ``r = g - H d``, it is ``(g' d + d' r + r' H^-1 r) / 2``, and H is at least the
+curvature of the penalty: along directions in which a solve sees none, that decides. So it does for
+the rounding of the sums in g. That of the margins is in the span of the rows, where H is not small.
+
+The conjugate of a separable penalty at slopes ``-q`` is, coordinate by coordinate, the supremum of
+``-q v - l1 |v| - diag v^2 / 2`` within its bounds.
 
 References
 ----------
@@ -15,9 +18,10 @@ import numpy as np
 
 from skgd._solvers.costs import Gap
 
-from libc.math cimport fabs, sqrt
+from libc.math cimport fabs, isinf, sqrt
 
 from skgd._engine.arrays cimport floats, writeable_floats
+from skgd.penalties.base cimport clipped
 
 
 def quadratic_gap(objective, hessian, x):
@@ -109,3 +113,66 @@ def _inverse_at(objective, hessian, Py_ssize_t j):
     residual = unit - hessian.product(step)
     bound = float(step @ (unit + residual) + np.sum(residual**2 / floor))
     return min(bound, 1.0 / floor[j])
+
+
+cdef double conjugate(double q, double term_size, double l1, double low, double high, double size,
+                      double diag, double balanced) noexcept nogil:
+    """Return the conjugate of a coordinate's penalty."""
+    cdef double pull = fabs(q) - l1, v
+    # Not by max(), which would lose what is not a number.
+    pull = 0.0 if pull < 0.0 else pull
+    pull = -pull if q > 0.0 else (pull if q < 0.0 else 0.0 * pull)
+    if diag > 0.0:
+        v = pull / diag
+    else:
+        v = high if pull > 0.0 else (low if pull < 0.0 else 0.0)
+    v = clipped(v, low, high)
+    if isinf(v) and fabs(pull) <= balanced * term_size:
+        # What should be zero and is rounding counts with the size of the parameters.
+        v = 10.0 * (1.0 + size) * (1.0 if pull > 0.0 else (-1.0 if pull < 0.0 else 0.0))
+    return -q * v - l1 * fabs(v) - 0.5 * diag * v * v
+
+
+def penalty_conjugates(sums, sizes, rounding, l1, lower, upper, size, diag):
+    """Return the conjugate of each output's penalty, and what the rounding of sums may add to it.
+
+    Parameters
+    ----------
+    sums, sizes : array of shape (n_outputs, n_parameters)
+        Of dual variables times features, and of the absolute values of what is summed up.
+    rounding : array of shape (n_outputs, n_parameters)
+        That of the sums, which counts where the penalty is curved.
+    l1, lower, upper : array of shape (n_outputs, n_parameters)
+    size : array of shape (n_outputs, n_parameters)
+        That of parameters near the minimum.
+    diag : array of shape (n_outputs, n_parameters)
+
+    Returns
+    -------
+    values, further : array of shape (n_outputs,)
+    """
+    cdef Py_ssize_t k, p, c, j
+    shape = k, p = sums.shape
+    values, further = np.zeros(k), np.zeros(k)
+    cdef const double* q = floats(sums, shape)
+    cdef const double* terms = floats(sizes, shape)
+    cdef const double* hidden = floats(rounding, shape)
+    cdef const double* weight = floats(l1, shape)
+    cdef const double* low = floats(lower, shape)
+    cdef const double* high = floats(upper, shape)
+    cdef const double* u = floats(size, shape)
+    cdef const double* curvature = floats(diag, shape)
+    cdef double* value = writeable_floats(values, (k,))
+    cdef double* more = writeable_floats(further, (k,))
+    cdef double balanced = Gap.balanced, here, moved
+    with nogil:
+        for c in range(k):
+            for j in range(c * p, c * p + p):
+                here = conjugate(q[j], terms[j], weight[j], low[j], high[j], u[j], curvature[j],
+                                 balanced)
+                value[c] += here
+                if curvature[j] > 0.0:
+                    moved = q[j] + (hidden[j] if q[j] > 0.0 else (-hidden[j] if q[j] < 0.0 else 0.0))
+                    more[c] += conjugate(moved, terms[j], weight[j], low[j], high[j], u[j],
+                                         curvature[j], balanced) - here
+    return values, further
