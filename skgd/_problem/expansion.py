@@ -12,7 +12,6 @@ variables ``a_i = l'_i + L_i dz_i`` after a step, as a `DualPoint`.
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from skgd._engine import DataTerm, rows_of, value_and_gradient
 from skgd._problem.dual_point import DualPoint

@@ -203,7 +203,7 @@ class Problem:
     def constant_losses(self, intercept):
         """Return the mean loss of each output where all margins are constants."""
         values = self.rule.apply("value", self.targets, np.full(self.targets.shape, intercept))
-        return self._mean_over_rows(values)
+        return _mean(values, self.weights, self.weight_sum)
 
     def moments(self):
         """Return the moments of the columns."""
@@ -211,15 +211,9 @@ class Problem:
 
     def target_moments(self):
         """Return the moments of the targets of a regression."""
-        mean = self._mean_over_rows(self.targets)
-        variance = self._mean_over_rows((self.targets - mean) ** 2)
+        mean = _mean(self.targets, self.weights, self.weight_sum)
+        variance = _mean((self.targets - mean) ** 2, self.weights, self.weight_sum)
         return Moments(self.weight_sum, mean, self.weight_sum * variance)
-
-    def _mean_over_rows(self, numbers):
-        """Return the weighted mean of each column of numbers, one row of them for each row."""
-        if self.weights is None:
-            return numbers.sum(axis=0) / self.n
-        return np.einsum("i,ij->j", self.weights, numbers) / self.weight_sum
 
     # ---- sums at given coefficients -------------------------------------------------------------
 
@@ -361,3 +355,10 @@ class Problem:
     def dense_rows(self):
         """Return all rows as a dense array."""
         return self.X.toarray() if self.is_sparse else np.asarray(self.X)
+
+
+def _mean(numbers, weights, weight_sum):
+    """Return the weighted mean of each column."""
+    if weights is None:
+        return numbers.sum(axis=0) / weight_sum
+    return np.einsum("i,ij->j", weights, numbers) / weight_sum

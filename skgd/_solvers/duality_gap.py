@@ -330,13 +330,13 @@ class LowerBound:
             if self.objective.problem.is_multiclass:
                 allowed = np.full(len(sums), allowed.min())
             dual, sums = dual.scaled(allowed), sums * allowed[:, None]
+            bounds = (part.reshape(sums.shape) for part in self.penalty.dual_bounds(sums.ravel()))
+            parts = sums, sizes, self._rounding_of_sums(dual), *bounds, size, self.penalty_diag
             penalties, further = penalty_conjugates(*(
-                np.ascontiguousarray(np.broadcast_to(part, sums.shape).reshape(sums.shape))
-                for part in (sums, sizes, self._rounding_of_sums(dual))
-            ), *(
-                np.ascontiguousarray(part.reshape(sums.shape))
-                for part in self.penalty.dual_bounds(sums.ravel())
-            ), np.ascontiguousarray(np.broadcast_to(size, sums.shape)), self.penalty_diag)  # fmt: skip
+                np.ascontiguousarray(
+                    part if np.shape(part) == sums.shape else np.broadcast_to(part, sums.shape)
+                ) for part in parts
+            ))  # fmt: skip
         penalties, further = (
             self._by_group(part / self.objective.metric.unit) for part in (penalties, further)
         )

@@ -172,7 +172,7 @@ def penalty_conjugates(sums, sizes, rounding, l1, lower, upper, size, diag):
                                  balanced)
                 value[c] += here
                 if curvature[j] > 0.0:
-                    moved = q[j] + (hidden[j] if q[j] > 0.0 else (-hidden[j] if q[j] < 0.0 else 0.0))
+                    moved = q[j] + hidden[j] * ((q[j] > 0.0) - (q[j] < 0.0))
                     more[c] += conjugate(moved, terms[j], weight[j], low[j], high[j], u[j],
                                          curvature[j], balanced) - here
     return values, further

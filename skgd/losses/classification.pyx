@@ -6,7 +6,6 @@ from scipy import special
 
 from libc.math cimport copysign, exp, fabs, log
 
-from skgd._engine.arrays cimport floats, writeable_floats
 from skgd.losses.base cimport LossRule
 from skgd.losses.piecewise_linear cimport rounded
 
@@ -313,17 +312,6 @@ cdef class SoftmaxRule(LossRule):
             out[i] *= 1.0 - out[i]
         return 0
 
-    def probabilities(self, z):
-        """Return the probabilities of the classes from margins of shape (n_samples, n_outputs)."""
-        margins = np.ascontiguousarray(z.T, dtype=float)
-        result = np.empty(margins.shape)
-        cdef Py_ssize_t k = margins.shape[0], m = margins.shape[1]
-        cdef const double* numbers = floats(margins, (k, m))
-        cdef double* out = writeable_floats(result, (k, m))
-        with nogil:
-            skgd_softmax(k, m, NULL, numbers, out)
-        return result.T
-
 
 class LogLoss(Loss):
     """The negative log-likelihood of a logistic model: sigmoid for two classes, softmax for more.
@@ -385,7 +373,7 @@ class LogLoss(Loss):
 
     def hessian_terms(self, y, z):
         if self.is_multiclass(z.shape[1]):
-            return SoftmaxRule().probabilities(z)
+            return SoftmaxRule().apply("gradient", np.full(z.shape, -1.0), z)
         return Loss.hessian_terms(self, y, z)
 
     def best_constant(self, y, sample_weight):
