@@ -147,14 +147,7 @@ class Problem:
 
     def signed_targets(self, part=slice(None)):
         """Return targets of shape (n_samples, n_outputs), -1 and +1 for classes."""
-        if self.n * self.k <= PART:
-            return self._signed_targets[part]
         return signed_targets(self.targets[part], self.k)
-
-    @cached_property
-    def _signed_targets(self):
-        """The same of all rows, where they are few enough to keep."""
-        return signed_targets(self.targets, self.k)
 
     def row_parts(self):
         """Return slices of rows whose numbers, one for each output, are in memory together."""
