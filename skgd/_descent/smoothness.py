@@ -152,7 +152,7 @@ class Curvatures:
                 *self.start, subset=np.sort(self._rows[batch])
             )
             often = 1.0 - (1.0 - seen) ** len(batch)
-            for gradient in metric.gradient(*gradients, 0.0):
+            for gradient in metric.gradient(*gradients, np.zeros(gradients[0].shape)):
                 # What is rounding has no sign: at the best constant the intercept's gradient is.
                 gradient[np.abs(gradient) <= ROUNDING * np.abs(gradient).max()] = 0.0
                 move = np.sign(gradient) / np.sqrt(np.maximum(often, second_moment_window))

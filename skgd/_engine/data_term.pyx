@@ -124,11 +124,18 @@ cdef class DataTerm:
         return 0
 
 
-def signed_targets(targets, n_outputs):
+def signed_targets(targets, Py_ssize_t n_outputs):
     """Return targets of shape (n_samples, n_outputs): class codes as -1 and +1, others as is."""
-    if targets.ndim == 1:
-        return np.where(targets[:, None] == np.arange(n_outputs), 1.0, -1.0)
-    return targets
+    if targets.ndim != 1:
+        return targets
+    cdef Py_ssize_t n = len(targets), i, c
+    codes, result = np.ascontiguousarray(targets, dtype=float), np.empty((n, n_outputs))
+    cdef const double* code = floats(codes, (n,))
+    cdef double* sign = writeable_floats(result, (n, n_outputs))
+    for i in range(n):
+        for c in range(n_outputs):
+            sign[i * n_outputs + c] = 1.0 if code[i] == c else -1.0
+    return result
 
 
 def _pass_over_chunk(DataTerm p, coef, intercept, Py_ssize_t start, Py_ssize_t stop, subset,

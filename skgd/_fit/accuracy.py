@@ -79,7 +79,8 @@ class Accuracy:
             if self.plan.takes_steps:
                 in_doubt = max(LITTLE_WORK, GAP_SHARE_IN_DOUBT * self._work)
                 budget = min(in_doubt if self.is_in_doubt else GAP_SHARE * self._work, budget)
-        if run.is_partial or duality_gap.work(run.objective, solution) > budget:
+        work = duality_gap.work(run.objective, solution)
+        if run.is_partial or work > budget:
             return np.nan
         objective = run.objective
         # A bound that a descent has left is one in any metric.
@@ -88,7 +89,7 @@ class Accuracy:
             solution = solution if objective is run.objective else None
         if solution is not None and solution.objective is not None:
             objective = solution.objective
-        allowance = duality_gap.Allowance() if is_asked else self._allowance()
+        allowance = duality_gap.Allowance() if is_asked or not work else self._allowance()
         if allowance.steps < 1:
             return np.nan
         if is_asked and row_space.suits(objective):

@@ -108,11 +108,9 @@ class Metric:
 
     def gradient(self, coef_gradient, intercept_gradient, penalty_gradient):
         """Return the gradient with respect to u of the objective in its unit."""
-        d, result = len(self.mean), np.empty(self.inverse.shape)
-        result[:, :d] = coef_gradient - intercept_gradient[:, None] * self.mean + penalty_gradient
-        result[:, d:] = intercept_gradient[:, None]
-        result *= self.slopes
-        return result
+        return coordinates.slopes_along(
+            coef_gradient, intercept_gradient, penalty_gradient, self.mean, self.slopes
+        )
 
     @cached_property
     def slopes(self):
@@ -153,19 +151,14 @@ def diagonal_metric(moments, curvature, penalty_curvature, unit, fit_intercept, 
     """
     centred = centred and fit_intercept
     variance = moments.variance(about_mean=centred)
-    d = len(variance)
-    hessian_diag = np.empty((len(curvature), d + fit_intercept))
-    hessian_diag[:, d:] = curvature[:, None]
-    beyond = np.zeros(d, dtype=bool)
-    with np.errstate(over="ignore", divide="ignore"):
-        np.add(curvature[:, None] * variance, penalty_curvature, out=hessian_diag[:, :d])
-        inverse = np.zeros(hessian_diag.shape)
-        np.divide(1.0, np.sqrt(hessian_diag * unit[:, None]), out=inverse, where=hessian_diag > 0)
-        inverse[~np.isfinite(inverse**2)] = 0.0
-        if not inverse.all():
-            vanishing = (moments.mean != 0) & (moments.mean**2 == 0)
-            frozen = (inverse == 0)[:, :d].any(axis=0)
-            beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
+    d, beyond = len(variance), np.zeros(len(variance), dtype=bool)
+    inverse, is_flat = coordinates.inverse_scales(
+        curvature, variance, penalty_curvature, unit, d + bool(fit_intercept)
+    )
+    if is_flat:
+        vanishing = (moments.mean != 0) & (moments.mean**2 == 0)
+        frozen = (inverse == 0)[:, :d].any(axis=0)
+        beyond = frozen & ((variance > 0) | ~np.isfinite(variance) | vanishing)
     mean = moments.mean.copy() if centred else np.zeros(d)
     mean, inverse = cache_aligned(mean), cache_aligned(inverse)
     return Metric(mean=mean, inverse=inverse, unit=unit, beyond=beyond)

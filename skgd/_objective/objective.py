@@ -151,22 +151,11 @@ class Objective:
     def losses_and_gradients(self, coef, intercept, margins=None):
         """Return the smooth part's gradient, each output's loss, and the losses' raw gradients."""
         losses, *gradients = self.problem.losses_and_gradients(coef, intercept, margins=margins)
-        if self.problem.is_multiclass:
-            # A softmax is flat along equal changes of all outputs: what is left there is rounding.
-            for gradient in gradients:
-                gradient -= gradient.sum(axis=0) / len(gradient)
-        metric = self.metric
-        coordinates.without_rounding(
-            losses, *gradients, metric.mean, self.smoothness, metric.unit, ROUNDING
-        )
         gradient = coordinates.gradient(
-            *gradients, coef, self.penalty, self.alpha, metric.mean, metric.slopes
-        )
-        return gradient.ravel(), losses, gradients
-
-    def _gradient_size(self, losses):
-        """Return the size of derivatives that go with losses."""
-        return np.sqrt(self.smoothness * (np.abs(losses) + 1.0 / self.metric.unit))
+            losses, *gradients, coef, self.penalty, self.alpha, self.metric, self.smoothness,
+            ROUNDING, self.problem.is_multiclass,
+        )  # fmt: skip
+        return gradient, losses, gradients
 
     # ---- at parameters in the metric ------------------------------------------------------------
 
@@ -177,16 +166,16 @@ class Objective:
 
     def at(self, x):
         """Return what a pass over the rows says about x, which is known where x was the last."""
-        if not self._knows(x):
+        last = self.last[0]
+        if last is None or not _is_same(x, last.x):
             margins = self.problem.room_for_margins() if self.keeps_margins else None
             raw = self.to_raw(x)
-            # What a line search tries may be too far off for numbers.
-            with np.errstate(over="ignore", invalid="ignore"):
-                gradient, losses, _ = self.losses_and_gradients(*raw, margins)
-                smooth = losses + self.alpha * self.penalty.apply_smooth_value(raw[0])
-                value = float(self.metric.unit @ smooth)
-            self.last[0] = Point(x.copy(), raw, losses, value, gradient, margins)
-        return self.last[0]
+            gradient, losses, _ = self.losses_and_gradients(*raw, margins)
+            value = coordinates.smooth_value(
+                losses, raw[0], self.penalty, self.alpha, self.metric.unit
+            )
+            last = self.last[0] = Point(x.copy(), raw, losses, value, gradient, margins)
+        return last
 
     def expand(self, x):
         """Return the losses to second order about x, an `Expansion`."""
@@ -198,31 +187,20 @@ class Objective:
 
     def rounding(self, x, value):
         """Return how much of the value at x may be rounding."""
-        unit, size = self.metric.unit, self._gradient_size(value / self.metric.unit)
-        return ROUNDING * (abs(value) + float(unit @ (size * self.margin_size(x))))
-
-    def gradient_terms(self, x):
-        """Return the size of what each number of the gradient of squared errors at x sums up."""
-        metric, d = self.metric, self.problem.d
-        spread = np.ones(self.shape)
-        roots = np.sqrt(self.smoothness * metric.unit)[:, None]
-        spread[:, :d] += np.abs(metric.mean) * metric.inverse[:, :d] * roots
-        residuals = np.sqrt(metric.unit * np.abs(self.at(x).losses))[:, None]
-        return residuals * spread + self.penalty_hessian_diag * np.abs(x.reshape(self.shape))
+        return ROUNDING * (abs(value) + coordinates.margin_rounding(
+            x, self.raw(x)[0], value, self.metric, self.smoothness
+        ))  # fmt: skip
 
     def margin_size(self, x):
         """Return the size of what the margins of each output at x are made of.
 
         It may be larger than they are, where columns are far from zero.
         """
-        squares = (x.reshape(self.shape) ** 2).sum(axis=1)
-        parts = np.abs(self.raw(x)[0]) @ np.abs(self.metric.mean)
-        return parts + np.sqrt(squares / (self.smoothness * self.metric.unit))
+        return coordinates.margin_sizes(x, self.raw(x)[0], self.metric, self.smoothness)
 
     def _knows(self, x):
         last = self.last[0]
-        # A comparison of bytes takes a few hundred nanoseconds, one of numbers microseconds.
-        return last is not None and last.x.shape == x.shape and last.x.tobytes() == x.tobytes()
+        return last is not None and _is_same(x, last.x)
 
     def raw(self, x):
         """Return the coefficients and the intercepts at x, which are known from the last point."""
@@ -274,3 +252,9 @@ class Objective:
             return float(gradient @ gradient)
         step = x - self.prox(x - gradient, 1.0)
         return float(step @ step)
+
+
+def _is_same(x, y):
+    """Tell whether parameters are the same to the bit."""
+    # A comparison of bytes takes a few hundred nanoseconds, one of numbers microseconds.
+    return x is y or x.shape == y.shape and x.tobytes() == y.tobytes()

@@ -12,12 +12,11 @@ variables ``a_i = l'_i + L_i dz_i`` after a step, as a `DualPoint`.
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
 from skgd._engine import DataTerm, rows_of, value_and_gradient
 from skgd._problem.dual_point import DualPoint
-from skgd._problem.row_products import scale_rows
-from skgd._problem.scaled_rows import centred_squares, gram_blocks, margins_of, weighted_gram
+from skgd._problem.row_products import scale_rows, softmax_factors, weigh_rows
+from skgd._problem.scaled_rows import centred_squares, gram, gram_blocks, margins_of
 
 
 class Expansion:
@@ -77,22 +76,25 @@ class Expansion:
         That is a function of factors of shape (part, k), which returns the rows in the given
         coordinates times each factor, side by side; it holds until the next call.
         """
-        problem, p = self.problem, len(scale)
-        parts = gram_blocks(problem.n, k * p)
-        buffer = np.empty((parts[0].stop, k * p))
-        for part in parts:
-            block = problem.X[part]
-            block = block.toarray() if sparse.issparse(block) else block
-            block = np.ascontiguousarray(block, dtype=float)
+        p, buffer = len(scale), None
+        for part, block in self._dense_blocks(k * p):
+            buffer = np.empty((len(block), k * p)) if buffer is None else buffer
 
-            def weighted(factors, block=block):
+            def weighted(factors, block=block, buffer=buffer):
                 columns = np.ascontiguousarray(factors.reshape(len(block), -1))
                 out = buffer[:len(block)].reshape(-1)[:columns.size * p]
                 out = out.reshape(len(block), -1)
                 scale_rows(block, mean, scale, columns, out)
                 return out
 
-            yield part, problem.shares(part), weighted
+            yield part, self.problem.shares(part), weighted
+
+    def _dense_blocks(self, p):
+        """Yield slices of rows for Gram matrices of p columns, and the rows as dense arrays."""
+        X, is_sparse = self.problem.X, self.problem.is_sparse
+        for part in gram_blocks(self.problem.n, p):
+            block = X[part].toarray() if is_sparse else X[part]
+            yield part, np.ascontiguousarray(block, dtype=float)
 
     def output_hessians(self, mean, scale, n_outputs, dtype=float):
         """Return the Hessians of the first outputs' parameters, other outputs held fixed.
@@ -108,11 +110,17 @@ class Expansion:
         -------
         array of shape (n_outputs, n_parameters, n_parameters)
         """
-        result = np.zeros((n_outputs, len(scale), len(scale)), dtype=dtype)
-        for part, share, weighted in self.blocks(mean, scale):
-            second = self.hessian_diagonals(part)
+        p, buffer = len(scale), None
+        result = np.zeros((n_outputs, p, p), dtype=dtype)
+        for part, block in self._dense_blocks(p):
+            buffer = np.empty((len(block), p)) if buffer is None else buffer
+            share, rows = self.problem.shares(part), buffer[:len(block)]
+            second = np.ascontiguousarray(self.hessian_diagonals(part).T)
             for c in range(n_outputs):
-                result[c] += weighted_gram(weighted, share * second[:, c], dtype)
+                is_positive = weigh_rows(block, mean, scale, share, second[c], rows)
+                result[c] += gram(
+                    rows, None if is_positive else share * second[c] < 0, dtype
+                )  # fmt: skip
         return result
 
     def mean_output_hessian(self, mean, scale):
@@ -128,7 +136,7 @@ class Expansion:
         result = np.zeros((len(scale), len(scale)))
         for part, share, weighted in self.blocks(mean, scale):
             second = self.hessian_diagonals(part).sum(axis=1) / (self.problem.k - 1)
-            result += weighted_gram(weighted, share * second)
+            result += gram(weighted(np.sqrt(share * second)))
         return result
 
     def softmax_hessian(self, mean, scale):
@@ -142,14 +150,12 @@ class Expansion:
         """
         k, p = self.problem.k, len(scale)
         off_diagonal, diagonal = np.zeros((k * p, k * p)), np.zeros((k, p, p))
-        others = 1.0 - np.eye(k)
         for part, share, weighted in self.blocks(mean, scale, k):
-            second, roots = self.hessians(part), np.sqrt(share)[:, None]
-            # Sums over the other classes: a difference from 1 would have fewer digits.
-            each = weighted(np.sqrt(second * (second @ others)) * roots).reshape(-1, k, p)
+            own, joint = softmax_factors(np.ascontiguousarray(self.hessians(part)), share)
+            each = weighted(own).reshape(-1, k, p)
             for c in range(k):
                 diagonal[c] += each[:, c].T @ each[:, c]
-            rows = weighted(second * roots)
+            rows = weighted(joint)
             off_diagonal -= rows.T @ rows
         return off_diagonal, diagonal
 

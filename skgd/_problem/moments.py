@@ -18,6 +18,8 @@ class Moments:
     weight: float
     mean: np.ndarray
     deviation: np.ndarray
+    # The variances, once they have been asked for.
+    known = None
 
     @classmethod
     def empty(cls, n_features):
@@ -39,6 +41,7 @@ class Moments:
     @np.errstate(over="ignore", invalid="ignore")
     def combine(self, other):
         """Take in rows whose moments are known."""
+        self.known = None
         if not self.weight:
             self.weight = other.weight
             self.mean, self.deviation = other.mean.copy(), other.deviation.copy()
@@ -55,7 +58,11 @@ class Moments:
 
     def variance(self, *, about_mean):
         """Return the variance of the columns, or their mean square, without what is rounding."""
+        if self.known is None:
+            with np.errstate(over="ignore"):
+                self.known = self.deviation / max(self.weight, TINY)
+                self.known[np.sqrt(self.known) <= ROUNDING * np.abs(self.mean)] = 0.0
+        if about_mean:
+            return self.known.copy()
         with np.errstate(over="ignore"):
-            variance = self.deviation / max(self.weight, TINY)
-            variance[np.sqrt(variance) <= ROUNDING * np.abs(self.mean)] = 0.0
-            return variance if about_mean else variance + self.mean**2
+            return self.known + self.mean**2

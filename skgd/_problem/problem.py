@@ -195,9 +195,8 @@ class Problem:
 
     def constant_losses(self, intercept):
         """Return the mean loss of each output where all margins are constants."""
-        weights, margins = self.row_weights(), np.full(self.targets.shape, intercept)
-        values = self.rule.apply("value", self.targets, margins)
-        return np.einsum("i,ij->j", weights, values) / weights.sum()
+        values = self.rule.apply("value", self.targets, np.full(self.targets.shape, intercept))
+        return _mean(values, self.weights, self.weight_sum)
 
     def moments(self):
         """Return the moments of the columns."""
@@ -205,10 +204,9 @@ class Problem:
 
     def target_moments(self):
         """Return the moments of the targets of a regression."""
-        weights = np.ones(self.n) if self.weights is None else self.weights
-        mean = (weights[:, None] * self.targets).sum(axis=0) / self.weight_sum
-        deviation = np.einsum("i,ij->j", weights, (self.targets - mean) ** 2)
-        return Moments(weights.sum(), mean, deviation)
+        mean = _mean(self.targets, self.weights, self.weight_sum)
+        variance = _mean((self.targets - mean) ** 2, self.weights, self.weight_sum)
+        return Moments(self.weight_sum, mean, self.weight_sum * variance)
 
     # ---- sums at given coefficients -------------------------------------------------------------
 
@@ -350,3 +348,10 @@ class Problem:
     def dense_rows(self):
         """Return all rows as a dense array."""
         return self.X.toarray() if self.is_sparse else np.asarray(self.X)
+
+
+def _mean(numbers, weights, weight_sum):
+    """Return the weighted mean of each column."""
+    if weights is None:
+        return numbers.sum(axis=0) / weight_sum
+    return np.einsum("i,ij->j", weights, numbers) / weight_sum

@@ -1,7 +1,9 @@
 # cython: language_level=3, cdivision=True
 """Rows in preconditioned coordinates times numbers, of which Hessians and gradients are made."""
 
-from libc.math cimport fabs
+import numpy as np
+
+from libc.math cimport fabs, sqrt
 
 from skgd._engine.arrays cimport floats, writeable_floats
 
@@ -38,6 +40,87 @@ def scale_rows(rows, mean, scale, factors, out):
                     z[d] = s[d] * factor
                 z += p
             x += d
+
+
+def weigh_rows(rows, mean, scale, shares, numbers, out):
+    """Write rows, less the mean, times the scale, times the roots of their weights' sizes.
+
+    Parameters
+    ----------
+    rows : array of shape (m, d)
+    mean : array of shape (d,)
+    scale : array of shape (p,)
+        As for `scale_rows`.
+    shares, numbers : array of shape (m,)
+        Whose products are the weights.
+    out : array of shape (m, p)
+        Changed in place.
+
+    Returns
+    -------
+    bool
+        Whether no weight is below 0.
+    """
+    cdef Py_ssize_t m = len(rows), d = len(mean), p = len(scale), i, j
+    cdef const double* x = floats(rows, (m, d))
+    cdef const double* centre = floats(mean, (d,))
+    cdef const double* s = floats(scale, (p,))
+    cdef const double* share = floats(shares, (m,))
+    cdef const double* number = floats(numbers, (m,))
+    cdef double* z = writeable_floats(out, (m, p))
+    cdef double weight, factor
+    cdef bint is_positive = True
+    if p != d and p != d + 1:
+        raise ValueError(f"scale: got {p} numbers for {d} columns; pass as many, or one more.")
+    with nogil:
+        for i in range(m):
+            weight = share[i] * number[i]
+            is_positive = is_positive and not weight < 0.0
+            factor = sqrt(fabs(weight))
+            for j in range(d):
+                z[j] = (x[j] - centre[j]) * s[j] * factor
+            if p > d:
+                z[d] = s[d] * factor
+            z += p
+            x += d
+    return is_positive
+
+
+def softmax_factors(probabilities, shares):
+    """Return by what rows are multiplied for the two parts of a softmax's Hessian.
+
+    Parameters
+    ----------
+    probabilities : array of shape (m, k)
+    shares : array of shape (m,)
+
+    Returns
+    -------
+    own, joint : arrays of shape (m, k)
+        The roots of the share times ``p_c (1 - p_c)``, and that of the share times ``p_c``.
+    """
+    cdef Py_ssize_t m = len(probabilities), k = probabilities.shape[1], i, c, other
+    own, joint = np.empty((2, m, k))
+    cdef const double* p = floats(probabilities, (m, k))
+    cdef const double* share = floats(shares, (m,))
+    cdef double* of_own = writeable_floats(own, (m, k))
+    cdef double* of_joint = writeable_floats(joint, (m, k))
+    cdef double root, others
+    with nogil:
+        for i in range(m):
+            root = sqrt(share[i])
+            for c in range(k):
+                # Sums over the other classes: a difference from 1 would have fewer digits.
+                others = 0.0
+                for other in range(k):
+                    if other != c:
+                        others += p[other]
+                of_own[c] = sqrt(p[c] * others) * root
+                of_joint[c] = p[c] * root
+            p += k
+            of_own += k
+            of_joint += k
+    return own, joint
 
 
 def add_centred_products(rows, mean, numbers, sums, sizes):

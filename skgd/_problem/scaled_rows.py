@@ -91,20 +91,18 @@ def margins_of(X, coef, intercept):
     return result
 
 
-def weighted_gram(weighted, weights, dtype=float):
-    """Return ``sum_i weights_i a_i a_i'``, for weights of either sign.
+def gram(rows, negative=None, dtype=float):
+    """Return the sum of the outer products of rows, of some with a negative sign.
 
     Parameters
     ----------
-    weighted : callable
-        Returns the rows times factors.
-    weights : array of shape (m,)
+    rows : array of shape (m, p)
+    negative : bool array of shape (m,) or None
     dtype : dtype
         Of the products.
     """
-    rows = weighted(np.sqrt(np.abs(weights))).astype(dtype, copy=False)
-    negative = weights < 0
-    if not negative.any():
+    rows = rows.astype(dtype, copy=False)
+    if negative is None:
         return rows.T @ rows
     return rows[~negative].T @ rows[~negative] - rows[negative].T @ rows[negative]
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from skgd._descent.stochastic import monitored_rows
 from skgd._engine import joint_losses
-from skgd._problem.scaled_rows import row_blocks, weighted_gram
+from skgd._problem.scaled_rows import gram, row_blocks
 from skgd._utils.rules import defines, overrides
 from skgd._utils.threads import ALONE
 from skgd.losses import Loss
@@ -214,7 +214,7 @@ def second_moments(X, rows, weights):
     for block in blocks:
         away = X[rows[block]] - near
         shift += weights[block] @ away
-        squares += weighted_gram(lambda factors, away=away: away * factors[:, None], weights[block])
+        squares += gram(away * np.sqrt(weights[block])[:, None])
     return near + shift, squares - np.outer(shift, shift)
 
 

@@ -92,6 +92,8 @@ class SeparablePenalty:
         sums, diag : array of shape (n_parameters,)
             The products, and the curvature of the penalty.
         """
+        if not self.l1.any():
+            return np.ones(len(sums))
         is_open = np.isinf(np.where(sums > 0, self.lower, self.upper))
         shrunk = (diag == 0) & is_open & (self.l1 > 0) & (sums != 0)
         allowed = np.divide(self.l1, np.abs(sums), out=np.ones(len(sums)), where=shrunk)

@@ -134,8 +134,7 @@ class AugmentedLagrangian(FullBatchOptimizer):
 
     def _gap(self, objective, values):
         """Return the duality gap in units of the metric."""
-        gap = np.maximum(values - self.bound.lower, 0.0) + self.bound.rounding
-        return float(objective.metric.unit @ gap)
+        return float(objective.metric.unit @ self.bound.gaps(values))
 
 
 class _Share:

@@ -47,16 +47,16 @@ def suits(objective):
     Small tables take the interior point method a few milliseconds.
     """
     problem, penalty = objective.problem, objective.penalty_curvature
-    frozen = objective.metric.inverse[:, :problem.d] == 0
-    if objective.proximal or not np.all((penalty == penalty[0]) & ((penalty > 0) | frozen)):
-        return False
     short, long = sorted((problem.n, problem.d))
-    if float(short) ** 2 * long < Limits.exact or frozen.all() or not problem.may_gather:
+    if objective.proximal or float(short) ** 2 * long < Limits.exact or not problem.may_gather:
         return False
     # Smooth losses have Newton's method, which is fast on many dense rows.
     if objective.loss.smooth and not problem.is_sparse and problem.n >= problem.d:
         return False
     if not duality_gap.knows_conjugate(objective.loss):
+        return False
+    frozen = objective.metric.inverse[:, :problem.d] == 0
+    if frozen.all() or not np.all((penalty == penalty[0]) & ((penalty > 0) | frozen)):
         return False
     is_separable = objective.penalty.separable_form(problem.d) is not None
     return is_separable and _loss_terms(objective.loss, np.zeros((1, problem.k))) is not None

@@ -1,7 +1,8 @@
 """How far a model is from the minimum: an upper bound, by Fenchel duality.
 
-For squared errors with a smooth penalty the distance is ``g' H^-1 g / 2``. Otherwise any dual
-variables ``a_i`` of the rows in the domain of the loss's conjugate bound the minimum from below::
+For squared errors with a smooth penalty the distance is ``g' H^-1 g / 2`` (`gap_terms`).
+Otherwise any dual variables ``a_i`` of the rows in the domain of the loss's conjugate bound the
+minimum from below::
 
     min F >= -1/S sum_i s_i l*(y_i, a_i) - sum_j penalty_j*(-q_j),    q_j = 1/S sum_i s_i a_i x_ij
 
@@ -26,6 +27,7 @@ from skgd._descent.solution import Stop
 from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import interior_point, newton
 from skgd._solvers.costs import Gap
+from skgd._solvers.gap_terms import penalty_conjugates, quadratic_gap
 from skgd._solvers.group_lasso import nonsmooth_penalty
 from skgd._solvers.hessian_cost import factorised_size
 from skgd._solvers.newton import Newton
@@ -125,63 +127,9 @@ def duality_gap(objective, coef, intercept, solution=None, allowance=None):
         if objective.loss.constant_hessian and not objective.proximal and not is_known:
             hessian = make_hessian(objective, x) if hessian is None else hessian
             if hessian.is_exact:
-                return _quadratic_gap(objective, hessian, x)
+                return quadratic_gap(objective, hessian, x)
         values = objective.values(coef, intercept)[1]
         return _gap(objective, x, values, solution, allowance or Allowance())
-
-
-def _quadratic_gap(objective, hessian, x):
-    """Return ``g' H^-1 g / 2`` for an approximate solution d of ``H d = g``.
-
-    With ``r = g - H d`` it is ``(g' d + d' r + r' H^-1 r) / 2``, and H is at least the curvature of
-    the penalty: along directions in which a solve sees none, that decides. So it does for the
-    rounding of the sums in g. That of the margins is in the span of the rows, where H is not small.
-    """
-    point, unit, shape = objective.at(x), objective.metric.unit, hessian.shape
-    step = hessian.solve(point.gradient, 0.0)
-    residual = point.gradient - hessian.product(step)
-    diag = objective.penalty_hessian_diag
-    floor = np.where(diag > Gap.faint, diag, np.finfo(float).eps)
-    hidden = np.abs(residual).reshape(shape) + Gap.rounded * objective.gradient_terms(x)
-    values = objective.with_penalty(point.losses, point.raw[0])
-    lengths = _hidden_lengths(hessian, hidden, floor, (unit * np.abs(values))[:, None])
-    squares = (step * (point.gradient + residual)).reshape(shape).sum(axis=1) + lengths**2
-    roots = np.sqrt(np.maximum(squares, 0.0))
-    roots += Gap.rounded * np.sqrt(objective.smoothness * unit) * objective.margin_size(x)
-    gap = 0.5 * roots**2 / unit + Gap.rounding * values
-    # No squares are below zero.
-    return float(np.sum(np.where(gap < values, gap, values)))
-
-
-def _hidden_lengths(hessian, hidden, floor, sizes):
-    """Return for each output the root of ``r' H^-1 r`` for a residual of which the sizes are known.
-
-    Parameters
-    ----------
-    hessian : Hessian
-    hidden : array of shape (n_outputs, n_parameters)
-    floor : array of shape (n_outputs, n_parameters)
-        What H is at least.
-    sizes : array of shape (n_outputs, 1)
-        Those of the objective.
-    """
-    squares, lengths = hidden**2 / floor, np.zeros(hidden.shape)
-    # Next to a column that depends on others its own small penalty bounds nothing.
-    faint = squares > Gap.rounding * sizes
-    if np.count_nonzero(faint) <= Gap.few_faint:
-        for j in np.flatnonzero(faint):
-            inverse = min(_inverse_at(hessian, j, floor.ravel()), 1.0 / floor.flat[j])
-            lengths.flat[j], squares.flat[j] = hidden.flat[j] * np.sqrt(inverse), 0.0
-    return np.sqrt(squares.sum(axis=1)) + lengths.sum(axis=1)
-
-
-def _inverse_at(hessian, j, floor):
-    """Return a bound on a diagonal element of the inverse of a Hessian that is at least a floor."""
-    unit = np.zeros(len(floor))
-    unit[j] = 1.0
-    step = hessian.solve(unit, 0.0)
-    residual = unit - hessian.product(step)
-    return float(step @ (unit + residual) + np.sum(residual**2 / floor))
 
 
 def _has_tight_bound(solution):
@@ -321,15 +269,33 @@ class LowerBound:
         self.lower, self.rounding = np.full(len(self.units), -np.inf), np.zeros(len(self.units))
         diag = objective.penalty_hessian_diag
         self.penalty_diag = np.where(diag > Gap.faint, diag, 0.0)
-        # Dual variables 0 say that no loss is below its least value.
-        origin = objective.problem.dual_origin()
-        if origin.is_feasible():
-            self.lower = -origin.conjugates()[0]
+        self.knows_origin = False
 
     def gap(self, values):
         """Return how far values of the objective, output by output, can be from the minimum."""
+        return float(np.sum(self.gaps(values)))
+
+    def gaps(self, values):
+        """Return the same by group of outputs."""
         values = self._by_group(values)
-        return float(np.sum(np.maximum(values - self.lower, 0.0) + self.rounding))
+        gaps = np.maximum(values - self.lower, 0.0) + self.rounding
+        if not self.knows_origin and np.any(gaps > Gap.small * np.abs(values)):
+            self._improve_at_origin()
+            gaps = np.maximum(values - self.lower, 0.0) + self.rounding
+        return gaps
+
+    def _improve_at_origin(self):
+        """Take the dual variables 0, which say that no loss is below its least value."""
+        self.knows_origin, origin = True, self.objective.problem.dual_origin()
+        if origin.is_feasible():
+            self._take(-origin.conjugates()[0], np.zeros(len(self.units)))
+
+    def _take(self, lower, rounding):
+        """Take lower bounds with their rounding, and tell if some are better."""
+        better = lower - rounding > self.lower - self.rounding
+        self.lower = np.where(better, lower, self.lower)
+        self.rounding = np.where(better, rounding, self.rounding)
+        return bool(np.any(better))
 
     @np.errstate(over="ignore", invalid="ignore")
     def improve(self, dual, size=0.0):
@@ -343,11 +309,7 @@ class LowerBound:
         for factor in Gap.shrunk:
             shrunk = dual.scaled(factor)
             if shrunk.is_feasible():
-                lower, rounding = self._bound(shrunk, size)
-                better = lower - rounding > self.lower - self.rounding
-                self.lower = np.where(better, lower, self.lower)
-                self.rounding = np.where(better, rounding, self.rounding)
-                return bool(np.any(better))
+                return self._take(*self._bound(shrunk, size))
         return False
 
     def improve_at(self, x, smooth=None):
@@ -366,7 +328,7 @@ class LowerBound:
         if self.objective.problem.is_multiclass:
             # A row's probabilities add up to 1: what rounding leaves of one is no share of it.
             sizes = np.broadcast_to(sizes.max(axis=0), sizes.shape)
-        penalties = further = np.zeros(sums.shape)
+        penalties = further = np.zeros(len(sums))
         if self.penalty is not None:
             # Dual variables that ask for more than the penalty allows are shrunk until they do not.
             allowed = self.penalty.allowed(sums.ravel(), self.penalty_diag.ravel())
@@ -374,18 +336,15 @@ class LowerBound:
             if self.objective.problem.is_multiclass:
                 allowed = np.full(len(sums), allowed.min())
             dual, sums = dual.scaled(allowed), sums * allowed[:, None]
-            l1, low, high = (
-                part.reshape(sums.shape) for part in self.penalty.dual_bounds(sums.ravel())
-            )
-            penalties = self._penalty_conjugates(sums, sizes, l1, low, high, size)
-            hidden = np.where(
-                self.penalty_diag > 0, np.sign(sums) * self._rounding_of_sums(dual), 0.0
-            )
-            further = self._penalty_conjugates(sums + hidden, sizes, l1, low, high, size)
-            further = further - penalties
+            bounds = (part.reshape(sums.shape) for part in self.penalty.dual_bounds(sums.ravel()))
+            parts = sums, sizes, self._rounding_of_sums(dual), *bounds, size, self.penalty_diag
+            penalties, further = penalty_conjugates(*(
+                np.ascontiguousarray(
+                    part if np.shape(part) == sums.shape else np.broadcast_to(part, sums.shape)
+                ) for part in parts
+            ))  # fmt: skip
         penalties, further = (
-            self._by_group(part.sum(axis=1) / self.objective.metric.unit)
-            for part in (penalties, further)
+            self._by_group(part / self.objective.metric.unit) for part in (penalties, further)
         )
         mean, mean_size = dual.conjugates()
         lower, terms = -mean - penalties, mean_size + np.abs(penalties)
@@ -415,17 +374,6 @@ class LowerBound:
         sums, sizes = dual.weighted_sums(metric.mean, with_sizes=sized)
         scale = metric.inverse * metric.unit[:, None]
         return sums[:, :p] * scale, sizes[:, :p] * scale
-
-    def _penalty_conjugates(self, sums, sizes, l1, low, high, size):
-        """Return ``sup_v -q v - l1 |v| - diag v^2 / 2`` within the bounds, for each parameter."""
-        pull = -np.sign(sums) * np.maximum(np.abs(sums) - l1, 0.0)
-        end = np.where(pull > 0, high, np.where(pull < 0, low, 0.0))
-        v = np.divide(pull, self.penalty_diag, out=end, where=self.penalty_diag > 0)
-        v = np.clip(v, low, high)
-        # What should be zero and is rounding counts with the size of the parameters.
-        rounding = np.isinf(v) & (np.abs(pull) <= Gap.balanced * sizes)
-        v = np.where(rounding, 10.0 * np.sign(pull) * (1.0 + size), v)
-        return -sums * v - l1 * np.abs(v) - 0.5 * self.penalty_diag * v**2
 
     def _by_group(self, values):
         return values.sum(keepdims=True) if self.objective.problem.is_multiclass else values

@@ -118,8 +118,7 @@ class Hessian:
             pairs[c, :, c] = own[c]
         # Along an equal change of all outputs the loss is flat, and `precondition` knows the rest.
         shift = own[0].diagonal() * objective.shift_invariant / k
-        columns = np.flatnonzero(objective.shift_invariant)
-        pairs[:, columns, :, columns] += shift[columns, None, None]
+        np.einsum("cjdj->cdj", pairs)[...] += shift
         self.loss_diagonals = (loss_diag + shift).reshape(1, -1)
         return [result]
 
@@ -227,7 +226,8 @@ class Hessian:
         if self.blocks is None or self.solvers is None or self.is_joint:
             return np.zeros(len(gradient))
         if len(self.solvers) == 1:
-            return gradient - self.blocks[0] @ direction - self.damping * direction
+            residual = gradient - self.blocks[0] @ direction
+            return residual - self.damping * direction if self.damping else residual
         blocks = self.blocks * (len(self.solvers) // len(self.blocks))
         directions = direction.reshape(len(blocks), -1)
         images = [block @ row for block, row in zip(blocks, directions, strict=True)]

@@ -136,7 +136,8 @@ class _Iteration:
             if length == 1.0 and self.damping == 0.0 and not is_damped and self.hessian.is_exact:
                 newton.whole_step = point[0] - x
         if length > 0.0:
-            self.pairs.add(point[0] - x, point[2] - gradient)
+            if self.hessian.is_costly:
+                self.pairs.add(point[0] - x, point[2] - gradient)
             self._look_back(length, decrease, *point)
         return length, point
 
@@ -257,8 +258,8 @@ class QuasiNewtonPairs:
 
 def evaluate(objective, x):
     """Return the objective and the gradient of its smooth part."""
-    value, gradient = objective.value_and_gradient(x)
-    return value + objective.nonsmooth_value(x), gradient
+    point = objective.at(x)
+    return point.value + objective.nonsmooth_value(x), point.gradient
 
 
 def model_step(hessian, x, gradient, penalty, tol, damping):

@@ -61,13 +61,15 @@ def solver(hessian):
     Directions without curvature are left alone: along them the gradient is only rounding. A Hessian
     in single precision is factorised in it unless it is nearly singular.
     """
-    live = hessian.diagonal() > 0
+    diagonal = hessian.diagonal()
+    live = diagonal > 0
     if not live.all() or not live.size:
         return _live_solver(hessian, live)
     solve = _single_solver(hessian) if hessian.dtype == np.float32 else None
     if solve is not None:
         return solve
-    scale, factor, (values, vectors) = _factorised(hessian)
+    scale = 1.0 / np.sqrt(diagonal)
+    factor, (values, vectors) = _factorised(hessian, scale)
     if factor is not None:
         return lambda rows: scale * lapack.dpotrs(factor, (scale * rows).T, lower=1)[0].T
     return lambda rows: scale * ((((scale * rows) @ vectors) / values) @ vectors.T)
@@ -94,28 +96,28 @@ def inverse_root(hessian):
 
     Directions without curvature are left out.
     """
-    scale, factor, (values, vectors) = _factorised(hessian)
+    diagonal = hessian.diagonal()
+    scale = np.zeros(len(diagonal))
+    np.divide(1.0, np.sqrt(np.abs(diagonal)), out=scale, where=diagonal > 0)
+    factor, (values, vectors) = _factorised(hessian, scale)
     if factor is not None:
         return scale[:, None] * np.tril(lapack.dtrtri(factor, lower=1)[0]).T
     return scale[:, None] * vectors / np.sqrt(values)
 
 
-def _factorised(hessian):
-    """Return scales, the Cholesky factor of a Hessian in them, and eigenvalues and eigenvectors.
+def _factorised(hessian, scale):
+    """Return the Cholesky factor of a Hessian in some scales, and eigenvalues and eigenvectors.
 
     The factor is None for a Hessian that is singular but for rounding; the latter are for it alone.
     """
-    hessian_diag = hessian.diagonal()
-    scale = np.zeros(len(hessian_diag))
-    np.divide(1.0, np.sqrt(np.abs(hessian_diag)), out=scale, where=hessian_diag > 0)
     regular = hessian * scale[:, None] * scale
     # LAPACK itself: around it SciPy's functions take longer than a small system.
     factor, failed = lapack.dpotrf(regular.T, lower=1, clean=0)
     if not failed and factor.diagonal().min() > SINGULAR**0.5:
-        return scale, factor, (None, None)
+        return factor, (None, None)
     values, vectors = linalg.eigh(regular, driver="evd", check_finite=False)
     bent = values > SINGULAR * values[-1]
-    return scale, None, (values[bent], vectors[:, bent])
+    return None, (values[bent], vectors[:, bent])
 
 
 def _live_solver(hessian, live):

@@ -50,12 +50,7 @@ def without_rate(init):
 
 def check_types(piece):
     """Raise where a loss, penalty, optimizer or schedule of skgd has no number where one goes."""
-    for base in type(piece).__mro__:
-        if base.__module__.startswith("skgd.") and "__init__" in vars(base):
-            break
-    else:
-        return
-    for name, default in _defaults(base):
+    for name, default in _defaults(type(piece)):
         value, owner = getattr(piece, name, default), type(piece).__name__
         if isinstance(default, bool):
             check_flag(f"{owner}: {name}", value)
@@ -73,8 +68,12 @@ def check_types(piece):
 
 @cache
 def _defaults(cls):
-    """Return the names and defaults of the parameters that take numbers, or True and False."""
-    parameters = inspect.signature(cls.__init__).parameters.items()
+    """Return the names and defaults of skgd's parameters that take numbers, or True and False."""
+    own = (base for base in cls.__mro__ if base.__module__.startswith("skgd."))
+    made = next((base for base in own if "__init__" in vars(base)), None)
+    if made is None:
+        return []
+    parameters = inspect.signature(made.__init__).parameters.items()
     return [
         (name, parameter.default) for name, parameter in parameters
         if isinstance(parameter.default, bool | int | float) and name not in MORE_THAN_NUMBERS

@@ -373,7 +373,7 @@ class LogLoss(Loss):
 
     def hessian_terms(self, y, z):
         if self.is_multiclass(z.shape[1]):
-            return self.probabilities(z)
+            return SoftmaxRule().apply("gradient", np.full(z.shape, -1.0), z)
         return Loss.hessian_terms(self, y, z)
 
     def best_constant(self, y, sample_weight):
