@@ -227,10 +227,14 @@ class Hessian:
         if self.blocks is None or self.solvers is None or self.is_joint:
             return np.zeros(len(gradient))
         if len(self.solvers) == 1:
-            return gradient - self.blocks[0] @ direction - self.damping * direction
+            image = self.blocks[0] @ direction.astype(self.blocks[0].dtype, copy=False)
+            return gradient - image - self.damping * direction
         blocks = self.blocks * (len(self.solvers) // len(self.blocks))
         directions = direction.reshape(len(blocks), -1)
-        images = [block @ row for block, row in zip(blocks, directions, strict=True)]
+        images = [
+            block @ row.astype(block.dtype, copy=False)
+            for block, row in zip(blocks, directions, strict=True)
+        ]
         return gradient - np.concatenate(images) - self.damping * direction
 
     def proximal_step(self, x, gradient, penalty, tol, damping=0.0):
