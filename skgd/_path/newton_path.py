@@ -171,6 +171,7 @@ class _Descent:
         self.walk, self.objective, self.pause = walk, walk.objective, pause
         self.penalty = SeparablePenalty.of(self.objective) if self.objective.proximal else None
         self.x, self.n_steps = walk.x, 0
+        self.damping = 0.0
         self.hessian, self.is_fresh = self._with_penalty(walk.hessian), False
         self.pairs = QuasiNewtonPairs()
         self.slow = Limits.slow if self.penalty is None else Limits.slow_proximal
@@ -184,7 +185,7 @@ class _Descent:
         parts = [diag.ravel()] if hessian.is_joint else diag
         hessian.blocks = [block.copy() for block in hessian.blocks]
         for block, part in zip(hessian.blocks, parts, strict=False):
-            block[np.diag_indices(len(block))] += part
+            block[np.diag_indices(len(block))] += part + self.damping
         if self.penalty is None:
             hessian.ready_solvers(0.0)
         return hessian
@@ -206,7 +207,7 @@ class _Descent:
                 self._make_hessian()
             step, decrement, decrease = self._step(gradient)
             goal = self._goal()
-            if decrement <= goal:
+            if decrement <= goal and not self.damping:
                 return self._sees_all(gradient)
             if not self.is_fresh and self._is_slow(decrement, before, goal):
                 self._make_hessian()
@@ -214,9 +215,12 @@ class _Descent:
                 continue
             length, point = line_search(self.objective, self.x, value, gradient, step, decrease)
             if length == 0.0:
-                if self.is_fresh:
-                    return decrement <= NewtonLimits.hidden * abs(value)
-                self._make_hessian()
+                if not self.is_fresh:
+                    self._make_hessian()
+                elif decrement <= NewtonLimits.hidden * abs(value):
+                    return not self.damping
+                elif not self._damp():
+                    return False
                 before = np.inf
                 continue
             self.n_steps += 1
@@ -225,7 +229,20 @@ class _Descent:
             self.is_fresh = self.is_fresh and length == 1.0 and decrement <= self.slow * before
             self.x, value, gradient = point
             before = decrement
+            if self.damping and length == 1.0:
+                self._relax()
         return False
+
+    def _damp(self):
+        """Shorten the steps of the Hessian; return whether that is possible."""
+        self.damping = max(10.0 * self.damping, NewtonLimits.first_damping)
+        self.hessian = self._with_penalty(self.walk.hessian)
+        return self.damping <= NewtonLimits.largest_damping
+
+    def _relax(self):
+        """Shorten steps less where whole ones have served."""
+        self.damping = self.damping / 10.0 if self.damping > NewtonLimits.first_damping else 0.0
+        self.hessian = self._with_penalty(self.walk.hessian)
 
     def _step(self, gradient):
         """Return the next step, how far the minimum is, and the predicted decrease."""
