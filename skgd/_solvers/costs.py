@@ -162,6 +162,9 @@ class InteriorPointLimits:
     further = 1e3
     # The least distance of a dual variable from its bounds.
     tiny = 1e-18
+    # The gap, as a share of the objective of the best constant model, of the iterate from which a
+    # descent for the next alpha starts.
+    kept = 1e-2
     # A parameter is at a kink that is nearer than this share of the dual variable's distance from
     # its bounds.
     near = 1e-3

@@ -23,6 +23,8 @@ References
 Mehrotra, On the implementation of a primal-dual interior point method, 1992.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import linalg
 
@@ -54,13 +56,59 @@ def cost(objective):
     return Work.interior_point_steps * k * n * p * float(min(n, p)) / LBFGSStart.as_fast
 
 
-def minimise(objective, x, history):
-    """Return the `Solution` of a descent from x; see `auto.solve`."""
-    solver = InteriorPoint()
+def minimise(objective, x, history, *, interior=None):
+    """Return the `Solution` of a descent from x; see `auto.solve`.
+
+    Parameters
+    ----------
+    interior : InteriorIterate or None
+        That of a descent for another alpha.
+    """
+    size = float(objective.metric.unit @ np.abs(history.baseline.objectives))
+    solver = InteriorPoint(interior, Limits.kept * size)
     if history.start_objective > 0.0:  # piecewise-linear losses are never below zero
         x = train_full_batch(solver, objective, x, history)
     history.finish(Stop.PRECISION)
-    return Solution(x, dual=solver.dual)
+    return Solution(x, dual=solver.dual, interior=solver.interior)
+
+
+@dataclass(frozen=True, eq=False)
+class InteriorIterate:
+    """An iterate well inside its bounds, from which a descent for another alpha may start.
+
+    Attributes
+    ----------
+    model : tuple
+        Its coefficients and intercepts.
+    parts : list of tuple of array
+        For each output the dual variables and the distances above and below the kinks, in the units
+        of the margins; then the same for the kinks of the penalties, in those of coefficients.
+    """
+
+    model: tuple
+    parts: list
+
+    @classmethod
+    def of(cls, objective, paths, x, scales):
+        parts = []
+        for path, (unit, scale) in zip(paths, scales, strict=True):
+            losses, penalties = path.parts
+            parts.append((
+                (losses.dual, losses.above / unit, losses.below / unit),
+                (penalties.dual, penalties.above * scale, penalties.below * scale),
+            ))  # fmt: skip
+        return cls(objective.to_raw(x), parts)
+
+    def start(self, objective, paths, varying, scales):
+        """Move paths to the iterate, as far as it is one of the same rows and columns."""
+        if len(self.parts) != len(paths):
+            return
+        x = objective.metric.from_raw(*self.model)[:, varying]
+        for path, row, parts, (unit, scale) in zip(paths, x, self.parts, scales, strict=True):
+            if all(part.dual.shape == own[0].shape for part, own in zip(path.parts, parts)):
+                path.x = row.copy()
+                path.parts[0].move_to(*parts[0], unit)
+                path.parts[1].move_to(*parts[1], 1.0 / scale)
 
 
 class InteriorPoint(FullBatchOptimizer):
@@ -70,12 +118,14 @@ class InteriorPoint(FullBatchOptimizer):
     ----------
     dual : DualPoint or None
         The dual variables of the rows at the end of a descent.
+    interior : InteriorIterate or None
+        The last iterate whose gap was at least `kept`.
     """
 
     descends = False
 
-    def __init__(self):
-        self.dual = None
+    def __init__(self, start=None, kept=np.inf):
+        self.start, self.kept, self.dual, self.interior = start, kept, None, start
 
     def solve(self, objective, x, monitor):
         with one_thread(), np.errstate(over="ignore"):
@@ -86,6 +136,12 @@ class InteriorPoint(FullBatchOptimizer):
         varying = np.flatnonzero(objective.metric.inverse[0] > 0)
         paths = _paths(objective, x, varying)
         problem, length, gap = objective.problem, 1.0, np.inf
+        scales = [
+            (unit, inverse[varying]) for unit, inverse in
+            zip(objective.metric.unit, objective.metric.inverse, strict=True)
+        ]  # fmt: skip
+        if self.start is not None:
+            self.start.start(objective, paths, varying, scales)
         while not monitor(x, np.nan, np.zeros(len(x)), length, gap):
             length = max(path.advance() for path in paths)
             problem.counter.passes += 3
@@ -93,6 +149,10 @@ class InteriorPoint(FullBatchOptimizer):
             left = Limits.further * sum(path.gap() for path in paths)
             if not left <= Limits.rise * gap:  # rounding has taken over
                 break
+            if left >= Limits.further * self.kept:
+                inside = np.zeros(objective.shape)
+                inside[:, varying] = [path.x for path in paths]
+                self.interior = InteriorIterate.of(objective, paths, inside, scales)
             gap, x = left, np.zeros(objective.shape)
             x[:, varying] = [path.point() for path in paths]
             x = x.ravel()
@@ -328,6 +388,14 @@ class _PiecewiseLinear:
         low = np.where(self.lower | ~self.upper, low, high - 2.0)
         high = np.where(self.upper | ~self.lower, high, low + 2.0)
         self.dual = np.where(self.share > 0, 0.5 * (low + high), 0.0)
+
+    def move_to(self, dual, above, below, unit):
+        """Take the dual variables and distances of another path, which are in other units."""
+        self.dual = dual.copy()
+        self.above, self.below = (
+            np.where(where, unit * part, 0.0)
+            for part, where in ((above, self.upper), (below, self.lower))
+        )
 
     def _sides(self):
         up = np.where(self.upper, self.high - self.dual, 1.0)
