@@ -7,18 +7,22 @@ for every alpha,
 
 A descent starts at the minimum of the alpha before, where the gradient for the new alpha is known
 without a pass over the rows: the loss's part of it stays. The first step is therefore free. Each
-further one takes a pass, whose change of the gradient goes into quasi-Newton pairs; the Hessian is
-computed again only where a step has brought down the decrement by less than a factor of ten.
+further one takes a pass, whose change of the gradient goes into quasi-Newton pairs (s, y). At the
+end of a descent the pairs, without the penalty's part of y, go into the matrix itself, which serves
+for the next alpha. It is scaled to the curvature along the first step, and then updated (BFGS):
+
+    L'' *= (y' s) / (s' L'' s),    L'' += y y' / (y' s) - L'' s s' L'' / (s' L'' s)
+
+The Hessian is computed again only where the steps that are left, at the rate of the last one, would
+take longer.
 
 Large Hessians are made and factorised in single precision, unless its rounding is near the least
 curvature of the penalty: they shape steps, while gradients and values keep all their digits.
 
 **l1 and bounds.** Steps are proximal: to the minimum of the quadratic model and the penalty, by
-coordinate descent. The pairs (s, y) of steps and changes of the gradient go into the matrix itself,
-
-    L'' += y y' / (y' s) - L'' s s' L'' / (s' L'' s)
-
-which is kept for the next alpha (BFGS). The penalty's own slopes, and its active set, are exact.
+coordinate descent. Pairs go into the matrix after each of them. The penalty's own slopes, and its
+active set, are exact. Steps are damped where whole ones do not lower the objective: rows beyond the
+kink of a slope, as that of the squared hinge, have no curvature until a step reaches them.
 
 *Stops* on ``g' H^-1 g <= (SHARE tol)^2 (F0 - F)``. From a warm start a descent ends just below
 what it is asked for, and not far below as from afar: `SHARE` makes up for that. What does not
@@ -113,7 +117,8 @@ class _Walk:
         is_separate = not (objective.proximal or run.problem.is_multiclass)
         is_single = is_separate and self.least_curvature > 0.0 and passes_per_hessian(objective) > 0
         self.dtype = np.float32 if is_single else float
-        self.passes_per_hessian = hessian_work(objective) / (LBFGSStart.as_fast * Work.of_pass(objective))
+        pass_work = LBFGSStart.as_fast * Work.of_pass(objective)
+        self.passes_per_hessian = hessian_work(objective) / pass_work
 
     def _at_alpha(self, objective, alpha):
         return objective.with_alpha(alpha, alpha * self.unit_curvature)

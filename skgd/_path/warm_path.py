@@ -57,7 +57,7 @@ def fit(settings, targets, sample, last=None):
     if last is not None:
         previous = last.model
         known = None if last.solution is None else (last.solution, settings.alpha / last.alpha)
-        if settings.loss.smooth:
+        if settings.loss.smooth or known is not None and last.solution.interior is not None:
             settings = replace(settings, tol=Limits.share * settings.tol)
     state = FitState.empty(sample.X.shape[1], targets.n_outputs)
     run = Run(settings, targets, sample, state, previous=previous)

@@ -16,14 +16,15 @@ it is one of as many unknowns as there are rows::
 
     (I + B E^-1 B') y = B E^-1 r + C v_C,   C' y = r_C,   v = E^-1 (r - B' y)
 
-The method stops on the gap between the objective and the bound of the dual variables.
+The method stops on the gap between the objective and the bound of the dual variables. For the next
+alpha it starts from an iterate that was well inside the bounds, where the products are alike: from
+the end, most steps would be cut off at a bound that is not that of the other minimum.
 
 References
 ----------
+Gondzio, Warm start of the primal-dual method applied in the cutting-plane scheme, 1998.
 Mehrotra, On the implementation of a primal-dual interior point method, 1992.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg
@@ -31,9 +32,11 @@ from scipy import linalg
 from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
 from skgd._problem.scaled_rows import row_blocks
+from skgd._solvers import flat_intercept
 from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import Factorisation, LBFGSStart, Work
 from skgd._solvers.costs import InteriorPointLimits as Limits
+from skgd._solvers.interior_iterate import InteriorIterate
 from skgd._utils.linalg import one_thread
 from skgd.optimizers import FullBatchOptimizer
 
@@ -65,83 +68,59 @@ def minimise(objective, x, history, *, interior=None):
         That of a descent for another alpha.
     """
     size = float(objective.metric.unit @ np.abs(history.baseline.objectives))
-    solver = InteriorPoint(interior, Limits.kept * size)
+    solver = InteriorPoint(interior, size)
     if history.start_objective > 0.0:  # piecewise-linear losses are never below zero
         x = train_full_batch(solver, objective, x, history)
     history.finish(Stop.PRECISION)
     return Solution(x, dual=solver.dual, interior=solver.interior)
 
 
-@dataclass(frozen=True, eq=False)
-class InteriorIterate:
-    """An iterate well inside its bounds, from which a descent for another alpha may start.
-
-    Attributes
-    ----------
-    model : tuple
-        Its coefficients and intercepts.
-    parts : list of tuple of array
-        For each output the dual variables and the distances above and below the kinks, in the units
-        of the margins; then the same for the kinks of the penalties, in those of coefficients.
-    """
-
-    model: tuple
-    parts: list
-
-    @classmethod
-    def of(cls, objective, paths, x, scales):
-        parts = []
-        for path, (unit, scale) in zip(paths, scales, strict=True):
-            losses, penalties = path.parts
-            parts.append((
-                (losses.dual, losses.above / unit, losses.below / unit),
-                (penalties.dual, penalties.above * scale, penalties.below * scale),
-            ))  # fmt: skip
-        return cls(objective.to_raw(x), parts)
-
-    def start(self, objective, paths, varying, scales):
-        """Move paths to the iterate, as far as it is one of the same rows and columns."""
-        if len(self.parts) != len(paths):
-            return
-        x = objective.metric.from_raw(*self.model)[:, varying]
-        for path, row, parts, (unit, scale) in zip(paths, x, self.parts, scales, strict=True):
-            if all(part.dual.shape == own[0].shape for part, own in zip(path.parts, parts)):
-                path.x = row.copy()
-                path.parts[0].move_to(*parts[0], unit)
-                path.parts[1].move_to(*parts[1], 1.0 / scale)
-
-
 class InteriorPoint(FullBatchOptimizer):
     """Predictor and corrector steps, output by output.
+
+    Parameters
+    ----------
+    start : InteriorIterate or None, default=None
+        That of a descent for another alpha, to start from.
+    size : float, default=inf
+        The objective of the best constant model.
 
     Attributes
     ----------
     dual : DualPoint or None
         The dual variables of the rows at the end of a descent.
     interior : InteriorIterate or None
-        The last iterate whose gap was at least `kept`.
+        The last iterate that was well inside.
     """
 
     descends = False
 
-    def __init__(self, start=None, kept=np.inf):
-        self.start, self.kept, self.dual, self.interior = start, kept, None, start
+    def __init__(self, start=None, size=np.inf):
+        self.start, self.size, self.dual, self.interior = start, size, None, start
 
     def solve(self, objective, x, monitor):
         with one_thread(), np.errstate(over="ignore"):
             return self._solve(objective, x, monitor)
 
     def _solve(self, objective, x, monitor):
+        if self.start is not None:
+            end, is_over = self._follow(objective, x, monitor, self.start)
+            if is_over:
+                return end
+            # Rounding has taken over before the end.
+        return self._follow(objective, x, monitor)[0]
+
+    def _follow(self, objective, x, monitor, start=None):
+        """Return where the paths lead from x, or from another iterate, and whether that is the end.
+
+        It is not where they cannot be followed any further.
+        """
         # Constant columns have no coefficients to find.
         varying = np.flatnonzero(objective.metric.inverse[0] > 0)
         paths = _paths(objective, x, varying)
         problem, length, gap = objective.problem, 1.0, np.inf
-        scales = [
-            (unit, inverse[varying]) for unit, inverse in
-            zip(objective.metric.unit, objective.metric.inverse, strict=True)
-        ]  # fmt: skip
-        if self.start is not None:
-            self.start.start(objective, paths, varying, scales)
+        if start is not None:
+            start.enter(objective, paths, varying)
         while not monitor(x, np.nan, np.zeros(len(x)), length, gap):
             length = max(path.advance() for path in paths)
             problem.counter.passes += 3
@@ -149,10 +128,10 @@ class InteriorPoint(FullBatchOptimizer):
             left = Limits.further * sum(path.gap() for path in paths)
             if not left <= Limits.rise * gap:  # rounding has taken over
                 break
-            if left >= Limits.further * self.kept:
-                inside = np.zeros(objective.shape)
-                inside[:, varying] = [path.x for path in paths]
-                self.interior = InteriorIterate.of(objective, paths, inside, scales)
+            penalty = sum(path.penalty() for path in paths)
+            least = max(Limits.kept * self.size, Limits.kept_penalty * penalty)
+            if left >= Limits.further * least:
+                self.interior = InteriorIterate.of(objective, paths, varying)
             gap, x = left, np.zeros(objective.shape)
             x[:, varying] = [path.point() for path in paths]
             x = x.ravel()
@@ -160,7 +139,9 @@ class InteriorPoint(FullBatchOptimizer):
             self.dual = problem.dual_point(dual)
             if length < Limits.stuck:
                 break
-        return x
+        else:
+            return x, True
+        return x, gap <= Limits.further * Limits.no_gap * self.size
 
 
 def _paths(objective, x, varying):
@@ -200,14 +181,19 @@ def _paths(objective, x, varying):
             np.array([-ones, -np.inf * ones, zeros]), np.array([ones, zeros, np.inf * ones]),
             np.array([l1[c], np.isfinite(lower[c]), np.isfinite(upper[c])]), x[c],
         )  # fmt: skip
-        paths.append(_Path(features, rows, x[c], diag[c], losses, penalties))
+        intercept = scale[-1] if shape[1] > problem.d else 0.0
+        paths.append(_Path(features, rows, x[c], diag[c], losses, penalties, intercept))
     return paths
 
 
 class _Path:
-    """The path of one output: minimise ``losses(A x) + penalties(x) + x' diag x / 2``."""
+    """The path of one output: minimise ``losses(A x) + penalties(x) + x' diag x / 2``.
 
-    def __init__(self, features, rows, x, diag, losses, penalties):
+    The last column is that of the intercept, unless that is 0.
+    """
+
+    def __init__(self, features, rows, x, diag, losses, penalties, intercept):
+        self.intercept = intercept
         self.features, self.rows, self.x, self.diag = features, rows, x.copy(), diag
         self.parts = losses, penalties
         # More parameters with a curvature, of l1 or bounds at least, than rows.
@@ -258,13 +244,25 @@ class _Path:
         gap = sum(part.products() for part in self.parts)
         return gap + float(np.abs(self._residual()) @ (1.0 + np.abs(self.x)))
 
+    def penalty(self):
+        """Return the penalty of the parameters."""
+        penalties = self.parts[1]
+        linear = np.abs(penalties.share * penalties.dual).sum(axis=0) @ np.abs(self.x)
+        return 0.5 * float(self.diag @ self.x**2) + float(linear)
+
     def point(self):
         """Return the parameters, exactly at the kinks that they tend to."""
         x = self.x.copy()
         at = self.parts[1].at_kink(x)
         for position, near in zip(self.parts[1].position, at, strict=True):
             x[near] = position[near]
-        return self._on_row_kinks(x, ~at.any(axis=0)) if self.by_rows else x
+        x = self._on_row_kinks(x, ~at.any(axis=0)) if self.by_rows else x
+        if self.intercept:
+            losses = self.parts[0]
+            x[-1] += flat_intercept.to_centre(
+                self.features @ x, losses.position, losses.low, losses.high, losses.share
+            ) / self.intercept  # fmt: skip
+        return x
 
     def _on_row_kinks(self, x, free):
         """Return x with its free part moved to where rows are at the kinks that they tend to.
