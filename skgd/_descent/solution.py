@@ -35,6 +35,8 @@ class Solution:
         Of the objective's minimum.
     dual : DualPoint or None
         Dual variables of the rows that bound the minimum.
+    interior : InteriorIterate or None
+        Where an interior point method may start for another alpha.
     hessian : Hessian or None
         Where it is the same everywhere.
     reduced : RowSpaceObjective or None
@@ -46,6 +48,7 @@ class Solution:
     x: np.ndarray
     lower_bound: object = None
     dual: object = None
+    interior: object = None
     hessian: object = None
     reduced: object = None
     objective: object = None

@@ -203,13 +203,13 @@ class Run:
             (settings.named_loss, settings.fit_intercept), intercept.tobytes(),
         ).sum()  # fmt: skip
 
-    def descend(self, dual=None):
+    def descend(self, last=None):
         """Return the coefficients and the intercepts at which the run ended.
 
         Parameters
         ----------
-        dual : tuple or None
-            What is known about the dual variables; see `auto.solve`.
+        last : tuple or None
+            What is known of a solution for another alpha; see `auto.solve`.
         """
         self.begin()
         objective, plan, history = self.objective, self.plan, self.history
@@ -219,7 +219,7 @@ class Run:
             return self._take_steps()
         x = objective.metric.from_raw(*self.start).ravel()
         if plan.optimizer is None:
-            self.solution = auto.solve(objective, x, history, dual)
+            self.solution = auto.solve(objective, x, history, last)
             x = self.solution.x
         else:
             if self.settings.precondition == "full":

@@ -57,8 +57,9 @@ class NewtonPathLimits:
     # What `tol` is multiplied with. On 2000 x 500 the scores of log_loss were off by 5e-4 with 1
     # and by 2e-5 with 0.1, which took 1.4 times as long.
     share = 0.1
-    # The decrement as a share of the last one from which the Hessian is computed again.
-    slow = 0.1
+    # The decrement as a share of the last one from which the Hessian is computed again: where pairs
+    # correct it, and for proximal steps, whose predicted decrease is too small with another one.
+    slow, slow_proximal = 0.5, 0.1
     # The squared move of the last sweep on a quadratic model, as a share of the solution's square.
     model_tol = 1e-12
     # The curvature along a step, as a share of what the matrix says, from which it is learned.

@@ -7,18 +7,22 @@ for every alpha,
 
 A descent starts at the minimum of the alpha before, where the gradient for the new alpha is known
 without a pass over the rows: the loss's part of it stays. The first step is therefore free. Each
-further one takes a pass, whose change of the gradient goes into quasi-Newton pairs; the Hessian is
-computed again only where a step has brought down the decrement by less than a factor of ten.
+further one takes a pass, whose change of the gradient goes into quasi-Newton pairs (s, y). At the
+end of a descent the pairs, without the penalty's part of y, go into the matrix itself, which serves
+for the next alpha. It is scaled to the curvature along the first step, and then updated (BFGS):
+
+    L'' *= (y' s) / (s' L'' s),    L'' += y y' / (y' s) - L'' s s' L'' / (s' L'' s)
+
+The Hessian is computed again only where the steps that are left, at the rate of the last one, would
+take longer.
 
 Large Hessians are made and factorised in single precision, unless its rounding is near the least
 curvature of the penalty: they shape steps, while gradients and values keep all their digits.
 
 **l1 and bounds.** Steps are proximal: to the minimum of the quadratic model and the penalty, by
-coordinate descent. The pairs (s, y) of steps and changes of the gradient go into the matrix itself,
-
-    L'' += y y' / (y' s) - L'' s s' L'' / (s' L'' s)
-
-which is kept for the next alpha (BFGS). The penalty's own slopes, and its active set, are exact.
+coordinate descent. Pairs go into the matrix after each of them. The penalty's own slopes, and its
+active set, are exact. Steps are damped where whole ones do not lower the objective: rows beyond the
+kink of a slope, as that of the squared hinge, have no curvature until a step reaches them.
 
 *Stops* on ``g' H^-1 g <= (SHARE tol)^2 (F0 - F)``. From a warm start a descent ends just below
 what it is asked for, and not far below as from afar: `SHARE` makes up for that. What does not
@@ -42,9 +46,9 @@ from skgd._path.gram_path import GramDescent
 from skgd._path.points import PathPoint
 from skgd._solvers import newton, row_space
 from skgd._solvers.active_set import SeparablePenalty
-from skgd._solvers.costs import Factorisation, NewtonLimits
+from skgd._solvers.costs import Factorisation, LBFGSStart, NewtonLimits, Work
 from skgd._solvers.hessian import Hessian
-from skgd._solvers.hessian_cost import factorised_size, passes_per_hessian
+from skgd._solvers.hessian_cost import factorised_size, hessian_work, passes_per_hessian
 from skgd._solvers.newton import QuasiNewtonPairs, line_search
 
 
@@ -113,6 +117,8 @@ class _Walk:
         is_separate = not (objective.proximal or run.problem.is_multiclass)
         is_single = is_separate and self.least_curvature > 0.0 and passes_per_hessian(objective) > 0
         self.dtype = np.float32 if is_single else float
+        pass_work = LBFGSStart.as_fast * Work.of_pass(objective)
+        self.passes_per_hessian = hessian_work(objective) / pass_work
 
     def _at_alpha(self, objective, alpha):
         return objective.with_alpha(alpha, alpha * self.unit_curvature)
@@ -130,6 +136,7 @@ class _Walk:
         if not descent.run():
             self.x, self.hessian = start, None
             return None
+        descent.pass_on()
         self.x, objective, run = descent.x, self.objective, self.run
         point = objective.at(self.x)
         coef, intercept = run.targets.identified(*objective.raw(self.x), objective)
@@ -169,8 +176,10 @@ class _Descent:
         self.walk, self.objective, self.pause = walk, walk.objective, pause
         self.penalty = SeparablePenalty.of(self.objective) if self.objective.proximal else None
         self.x, self.n_steps = walk.x, 0
+        self.damping = 0.0
         self.hessian, self.is_fresh = self._with_penalty(walk.hessian), False
         self.pairs = QuasiNewtonPairs()
+        self.slow = Limits.slow if self.penalty is None else Limits.slow_proximal
 
     def _with_penalty(self, loss_hessian):
         """Return the Hessian of the objective from that of the loss."""
@@ -181,7 +190,7 @@ class _Descent:
         parts = [diag.ravel()] if hessian.is_joint else diag
         hessian.blocks = [block.copy() for block in hessian.blocks]
         for block, part in zip(hessian.blocks, parts, strict=False):
-            block[np.diag_indices(len(block))] += part
+            block[np.diag_indices(len(block))] += part + self.damping
         if self.penalty is None:
             hessian.ready_solvers(0.0)
         return hessian
@@ -202,35 +211,51 @@ class _Descent:
             if self.hessian is None:
                 self._make_hessian()
             step, decrement, decrease = self._step(gradient)
-            if self._is_minimum(decrement):
+            goal = self._goal()
+            if decrement <= goal and not self.damping:
                 return self._sees_all(gradient)
-            if decrement > Limits.slow * before and not self.is_fresh:
+            if not self.is_fresh and self._is_slow(decrement, before, goal):
                 self._make_hessian()
                 before = np.inf
                 continue
             length, point = line_search(self.objective, self.x, value, gradient, step, decrease)
             if length == 0.0:
-                if self.is_fresh:
-                    return decrement <= NewtonLimits.hidden * abs(value)
-                self._make_hessian()
+                if not self.is_fresh:
+                    self._make_hessian()
+                elif decrement <= NewtonLimits.hidden * abs(value):
+                    return not self.damping
+                elif not self._damp():
+                    return False
                 before = np.inf
                 continue
             self.n_steps += 1
             self._learn(point[0] - self.x, point[2] - gradient)
             # The Hessian of another point says little about the next one.
-            self.is_fresh = self.is_fresh and length == 1.0 and decrement <= Limits.slow * before
+            self.is_fresh = self.is_fresh and length == 1.0 and decrement <= self.slow * before
             self.x, value, gradient = point
             before = decrement
+            if self.damping and length == 1.0:
+                self._relax()
         return False
+
+    def _damp(self):
+        """Shorten the steps of the Hessian; return whether that is possible."""
+        self.damping = max(10.0 * self.damping, NewtonLimits.first_damping)
+        self.hessian = self._with_penalty(self.walk.hessian)
+        return self.damping <= NewtonLimits.largest_damping
+
+    def _relax(self):
+        """Shorten steps less where whole ones have served."""
+        self.damping = self.damping / 10.0 if self.damping > NewtonLimits.first_damping else 0.0
+        self.hessian = self._with_penalty(self.walk.hessian)
 
     def _step(self, gradient):
         """Return the next step, how far the minimum is, and the predicted decrease."""
         if self.penalty is not None:
             step, decrease = self._proximal_step(gradient)
             return step, decrease, decrease
-        decrement = float(gradient @ self.hessian.precondition(gradient))
         step, decrease = self.pairs.step(self.hessian, gradient)
-        return step, decrement, decrease
+        return step, decrease, decrease
 
     def _proximal_step(self, gradient):
         """Return the step to the minimum of the quadratic model, and the predicted decrease."""
@@ -249,27 +274,39 @@ class _Descent:
 
     def _learn(self, step, change):
         """Take in by how much a step has changed the gradient."""
-        if self.penalty is None:
-            self.pairs.add(step, change)
-            return
-        loss_hessian = self.walk.hessian
-        change = change - self.objective.penalty_hessian_diag.ravel() * step
-        size = len(loss_hessian.blocks[0])
-        for i, block in enumerate(loss_hessian.blocks):
-            s, y = (part[i * size:(i + 1) * size] for part in (step, change))
-            image, curvature = block @ s, float(s @ y)
-            seen = float(s @ image)
-            if curvature > Limits.curved * seen > 0.0:
-                block += np.outer(y, y / curvature) - np.outer(image, image / seen)
-        self.hessian = self._with_penalty(loss_hessian)
+        self.pairs.add(step, change)
+        if self.penalty is not None:
+            _learn(self.walk.hessian, self._of_loss())
+            self.pairs = QuasiNewtonPairs()
+            self.hessian = self._with_penalty(self.walk.hessian)
 
-    def _is_minimum(self, decrement):
+    def _of_loss(self):
+        """Return the pairs of steps and changes of the loss's gradient alone."""
+        diag = self.objective.penalty_hessian_diag.ravel()
+        return [(step, change - diag * step) for step, change, _ in self.pairs.pairs]
+
+    def pass_on(self):
+        """Let the Hessian of the loss learn, for the next alpha, what the steps here have told."""
+        hessian, pairs = self.walk.hessian, self._of_loss()
+        if pairs and (hessian.is_joint or not self.objective.problem.is_multiclass):
+            _rescale(hessian, *pairs[0])
+            _learn(hessian, pairs)
+
+    def _is_slow(self, decrement, before, goal):
+        """Tell whether the steps that are left at this rate take longer than a Hessian."""
+        rate = decrement / before
+        if self.penalty is not None or rate > self.slow:
+            return rate > self.slow
+        return np.log(decrement / goal) > -np.log(rate) * self.walk.passes_per_hessian
+
+    def _goal(self):
+        """Return the decrement at which the descent ends."""
         objective, point = self.objective, self.objective.at(self.x)
         baseline, unit = self.walk.run.history.baseline, self.objective.metric.unit
         objectives = objective.with_penalty(point.losses, point.raw[0])
         possible = baseline.possible_decrease(unit, objectives)
         rounding = ROUNDING**2 * baseline.size(unit)
-        return decrement <= max(self.walk.tol**2 * possible, rounding)
+        return max(self.walk.tol**2 * possible, rounding)
 
     def _sees_all(self, gradient):
         """Tell whether the Hessian sees all rows that pull."""
@@ -279,3 +316,35 @@ class _Descent:
         residual = self.hessian.null_space_residual(gradient, direction)
         size = self.walk.tol**2 * self.walk.run.history.baseline.size(self.objective.metric.unit)
         return float(residual @ residual) <= size
+
+
+def _blocks(hessian, vector):
+    """Return the parts of a vector of parameters that belong to the blocks of a Hessian."""
+    return vector.reshape(len(hessian.blocks), -1)
+
+
+def _rescale(hessian, step, change):
+    """Scale a Hessian to the curvature along a step."""
+    for block, s, y in zip(
+        hessian.blocks, _blocks(hessian, step), _blocks(hessian, change), strict=True
+    ):
+        seen, curvature = float((block @ s.astype(block.dtype)) @ s), float(s @ y)
+        if seen > 0.0 and curvature > Limits.curved * seen:
+            block *= curvature / seen
+
+
+def _learn(hessian, pairs):
+    """Update a Hessian by pairs of steps and changes of the gradient (BFGS)."""
+    for i, block in enumerate(hessian.blocks):
+        terms, signs = [], []
+        for s, y in ((_blocks(hessian, part)[i] for part in pair) for pair in pairs):
+            image, curvature = block @ s.astype(block.dtype), float(s @ y)
+            if terms:
+                image = image + (signs * (np.array(terms) @ s)) @ np.array(terms)
+            seen = float(s @ image)
+            if curvature > Limits.curved * seen > 0.0:
+                terms += [y / np.sqrt(curvature), image / np.sqrt(seen)]
+                signs += [1.0, -1.0]
+        if terms:
+            sides = np.array(terms, dtype=block.dtype)
+            block += (sides.T * np.array(signs, dtype=block.dtype)) @ sides

@@ -23,13 +23,13 @@ class End:
     alpha : float
     model : tuple
         Its coefficients and intercepts.
-    dual : DualPoint or None
-        The dual variables of the rows.
+    solution : Solution or None
+        With the dual variables of the rows, or an iterate of an interior point method.
     """
 
     alpha: float
     model: tuple
-    dual: object
+    solution: object
 
 
 def suits(run):
@@ -53,14 +53,13 @@ def fit(settings, targets, sample, last=None):
     last : End or None
         That of the fit for another alpha.
     """
-    previous, dual = None, None
+    previous, known = None, None
     if last is not None:
         previous = last.model
-        dual = None if last.dual is None else (last.dual, settings.alpha / last.alpha)
-        if settings.loss.smooth:
+        known = None if last.solution is None else (last.solution, settings.alpha / last.alpha)
+        if settings.loss.smooth or known is not None and last.solution.interior is not None:
             settings = replace(settings, tol=Limits.share * settings.tol)
     state = FitState.empty(sample.X.shape[1], targets.n_outputs)
     run = Run(settings, targets, sample, state, previous=previous)
-    coef, intercept, _ = run.kept(*run.descend(dual))
-    found = None if run.solution is None else run.solution.dual
-    return run, (coef, intercept), End(settings.alpha, (coef, intercept), found)
+    coef, intercept, _ = run.kept(*run.descend(known))
+    return run, (coef, intercept), End(settings.alpha, (coef, intercept), run.solution)

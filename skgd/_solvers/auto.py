@@ -35,7 +35,7 @@ def choose(objective, without=None):
     return min(suitable, key=lambda solver: solver.cost(objective))
 
 
-def solve(objective, x, history, dual=None):
+def solve(objective, x, history, last=None):
     """Descend to the minimum without a learning rate.
 
     Parameters
@@ -44,8 +44,8 @@ def solve(objective, x, history, dual=None):
     x : array of shape (n_parameters,)
     history : History
         Gets a row for each iteration, and says when to stop.
-    dual : tuple or None
-        Dual variables of the minimum for another alpha, and what alpha is as a share of that one.
+    last : tuple or None
+        The solution for another alpha, and what alpha is as a share of that one.
 
     Returns
     -------
@@ -57,12 +57,13 @@ def solve(objective, x, history, dual=None):
         objective = replace(objective, problem=objective.problem.gathered)
         solver = choose(objective)
     if solver is not dual_coordinate_descent:
-        return _solve_otherwise(objective, x, history, solver)
+        interior = None if last is None else last[0].interior
+        return _solve_otherwise(objective, x, history, solver, interior)
     is_wide = row_space.suits(objective)
     other = None if is_wide else choose(objective, without=dual_coordinate_descent)
     solution = dual_coordinate_descent.minimise(
         objective, x, history, affordable=0.0 if is_wide else other.cost(objective),
-        dual=dual,
+        dual=None if last is None or last[0].dual is None else (last[0].dual, last[1]),
     )
     if history.stop is not None:
         return solution
@@ -74,7 +75,7 @@ def solve(objective, x, history, dual=None):
     return solution
 
 
-def _solve_otherwise(objective, x, history, solver=None):
+def _solve_otherwise(objective, x, history, solver=None, interior=None):
     """Do as `solve` does, without dual coordinate descent, by a solver that is known or not."""
     reduced = row_space.in_row_space(objective) if row_space.suits(objective) else None
     if reduced is not None:
@@ -93,6 +94,8 @@ def _solve_otherwise(objective, x, history, solver=None):
         if history.stop is None:
             solver = interior_point
             solution = solver.minimise(objective, solution.x, history)
+    elif solver is interior_point:
+        solution = solver.minimise(objective, x, history, interior=interior)
     else:
         solution = solver.minimise(objective, x, history)
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):

@@ -160,8 +160,17 @@ class InteriorPointLimits:
     rise = 1.0
     # How much smaller a gap the path reaches than `tol` asks: it tells which parameters are zero.
     further = 1e3
+    # The slope of a mean loss that is none, and the share of an interval that is near its ends.
+    flat, inside = 1e-12, 1e-9
+    # The gap, as a share of the objective of the best constant model, that is none.
+    no_gap = 1e-11
     # The least distance of a dual variable from its bounds.
     tiny = 1e-18
+    # The least gap, as a share of the objective of the best constant model and of the penalty, of
+    # the iterate from which a descent for the next alpha starts. Iterations on 4000 x 50, ten
+    # alphas, in units of those without: hinge 0.65 (0.72 with 1e-2 of the constant alone, 0.79
+    # with 1e-3), absolute_error 0.49 (0.75, 0.49), quantile 0.59 (0.76, 0.53).
+    kept, kept_penalty = 1e-3, 1.0
     # A parameter is at a kink that is nearer than this share of the dual variable's distance from
     # its bounds.
     near = 1e-3

@@ -226,11 +226,15 @@ class Hessian:
         if self.blocks is None or self.solvers is None or self.is_joint:
             return np.zeros(len(gradient))
         if len(self.solvers) == 1:
-            residual = gradient - self.blocks[0] @ direction
+            image = self.blocks[0] @ direction.astype(self.blocks[0].dtype, copy=False)
+            residual = gradient - image
             return residual - self.damping * direction if self.damping else residual
         blocks = self.blocks * (len(self.solvers) // len(self.blocks))
         directions = direction.reshape(len(blocks), -1)
-        images = [block @ row for block, row in zip(blocks, directions, strict=True)]
+        images = [
+            block @ row.astype(block.dtype, copy=False)
+            for block, row in zip(blocks, directions, strict=True)
+        ]
         return gradient - np.concatenate(images) - self.damping * direction
 
     def proximal_step(self, x, gradient, penalty, tol, damping=0.0):

@@ -16,10 +16,13 @@ it is one of as many unknowns as there are rows::
 
     (I + B E^-1 B') y = B E^-1 r + C v_C,   C' y = r_C,   v = E^-1 (r - B' y)
 
-The method stops on the gap between the objective and the bound of the dual variables.
+The method stops on the gap between the objective and the bound of the dual variables. For the next
+alpha it starts from an iterate that was well inside the bounds, where the products are alike: from
+the end, most steps would be cut off at a bound that is not that of the other minimum.
 
 References
 ----------
+Gondzio, Warm start of the primal-dual method applied in the cutting-plane scheme, 1998.
 Mehrotra, On the implementation of a primal-dual interior point method, 1992.
 """
 
@@ -29,9 +32,11 @@ from scipy import linalg
 from skgd._descent.full_batch import train_full_batch
 from skgd._descent.solution import Solution, Stop
 from skgd._problem.scaled_rows import row_blocks
+from skgd._solvers import flat_intercept
 from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import Factorisation, LBFGSStart, Work
 from skgd._solvers.costs import InteriorPointLimits as Limits
+from skgd._solvers.interior_iterate import InteriorIterate
 from skgd._utils.linalg import one_thread
 from skgd.optimizers import FullBatchOptimizer
 
@@ -54,38 +59,68 @@ def cost(objective):
     return Work.interior_point_steps * k * n * p * float(min(n, p)) / LBFGSStart.as_fast
 
 
-def minimise(objective, x, history):
-    """Return the `Solution` of a descent from x; see `auto.solve`."""
-    solver = InteriorPoint()
+def minimise(objective, x, history, *, interior=None):
+    """Return the `Solution` of a descent from x; see `auto.solve`.
+
+    Parameters
+    ----------
+    interior : InteriorIterate or None
+        That of a descent for another alpha.
+    """
+    size = float(objective.metric.unit @ np.abs(history.baseline.objectives))
+    solver = InteriorPoint(interior, size)
     if history.start_objective > 0.0:  # piecewise-linear losses are never below zero
         x = train_full_batch(solver, objective, x, history)
     history.finish(Stop.PRECISION)
-    return Solution(x, dual=solver.dual)
+    return Solution(x, dual=solver.dual, interior=solver.interior)
 
 
 class InteriorPoint(FullBatchOptimizer):
     """Predictor and corrector steps, output by output.
 
+    Parameters
+    ----------
+    start : InteriorIterate or None, default=None
+        That of a descent for another alpha, to start from.
+    size : float, default=inf
+        The objective of the best constant model.
+
     Attributes
     ----------
     dual : DualPoint or None
         The dual variables of the rows at the end of a descent.
+    interior : InteriorIterate or None
+        The last iterate that was well inside.
     """
 
     descends = False
 
-    def __init__(self):
-        self.dual = None
+    def __init__(self, start=None, size=np.inf):
+        self.start, self.size, self.dual, self.interior = start, size, None, start
 
     def solve(self, objective, x, monitor):
         with one_thread(), np.errstate(over="ignore"):
             return self._solve(objective, x, monitor)
 
     def _solve(self, objective, x, monitor):
+        if self.start is not None:
+            end, is_over = self._follow(objective, x, monitor, self.start)
+            if is_over:
+                return end
+            # Rounding has taken over before the end.
+        return self._follow(objective, x, monitor)[0]
+
+    def _follow(self, objective, x, monitor, start=None):
+        """Return where the paths lead from x, or from another iterate, and whether that is the end.
+
+        It is not where they cannot be followed any further.
+        """
         # Constant columns have no coefficients to find.
         varying = np.flatnonzero(objective.metric.inverse[0] > 0)
         paths = _paths(objective, x, varying)
         problem, length, gap = objective.problem, 1.0, np.inf
+        if start is not None:
+            start.enter(objective, paths, varying)
         while not monitor(x, np.nan, np.zeros(len(x)), length, gap):
             length = max(path.advance() for path in paths)
             problem.counter.passes += 3
@@ -93,6 +128,10 @@ class InteriorPoint(FullBatchOptimizer):
             left = Limits.further * sum(path.gap() for path in paths)
             if not left <= Limits.rise * gap:  # rounding has taken over
                 break
+            penalty = sum(path.penalty() for path in paths)
+            least = max(Limits.kept * self.size, Limits.kept_penalty * penalty)
+            if left >= Limits.further * least:
+                self.interior = InteriorIterate.of(objective, paths, varying)
             gap, x = left, np.zeros(objective.shape)
             x[:, varying] = [path.point() for path in paths]
             x = x.ravel()
@@ -100,7 +139,9 @@ class InteriorPoint(FullBatchOptimizer):
             self.dual = problem.dual_point(dual)
             if length < Limits.stuck:
                 break
-        return x
+        else:
+            return x, True
+        return x, gap <= Limits.further * Limits.no_gap * self.size
 
 
 def _paths(objective, x, varying):
@@ -140,14 +181,19 @@ def _paths(objective, x, varying):
             np.array([-ones, -np.inf * ones, zeros]), np.array([ones, zeros, np.inf * ones]),
             np.array([l1[c], np.isfinite(lower[c]), np.isfinite(upper[c])]), x[c],
         )  # fmt: skip
-        paths.append(_Path(features, rows, x[c], diag[c], losses, penalties))
+        intercept = scale[-1] if shape[1] > problem.d else 0.0
+        paths.append(_Path(features, rows, x[c], diag[c], losses, penalties, intercept))
     return paths
 
 
 class _Path:
-    """The path of one output: minimise ``losses(A x) + penalties(x) + x' diag x / 2``."""
+    """The path of one output: minimise ``losses(A x) + penalties(x) + x' diag x / 2``.
 
-    def __init__(self, features, rows, x, diag, losses, penalties):
+    The last column is that of the intercept, unless that is 0.
+    """
+
+    def __init__(self, features, rows, x, diag, losses, penalties, intercept):
+        self.intercept = intercept
         self.features, self.rows, self.x, self.diag = features, rows, x.copy(), diag
         self.parts = losses, penalties
         # More parameters with a curvature, of l1 or bounds at least, than rows.
@@ -198,13 +244,25 @@ class _Path:
         gap = sum(part.products() for part in self.parts)
         return gap + float(np.abs(self._residual()) @ (1.0 + np.abs(self.x)))
 
+    def penalty(self):
+        """Return the penalty of the parameters."""
+        penalties = self.parts[1]
+        linear = np.abs(penalties.share * penalties.dual).sum(axis=0) @ np.abs(self.x)
+        return 0.5 * float(self.diag @ self.x**2) + float(linear)
+
     def point(self):
         """Return the parameters, exactly at the kinks that they tend to."""
         x = self.x.copy()
         at = self.parts[1].at_kink(x)
         for position, near in zip(self.parts[1].position, at, strict=True):
             x[near] = position[near]
-        return self._on_row_kinks(x, ~at.any(axis=0)) if self.by_rows else x
+        x = self._on_row_kinks(x, ~at.any(axis=0)) if self.by_rows else x
+        if self.intercept:
+            losses = self.parts[0]
+            x[-1] += flat_intercept.to_centre(
+                self.features @ x, losses.position, losses.low, losses.high, losses.share
+            ) / self.intercept  # fmt: skip
+        return x
 
     def _on_row_kinks(self, x, free):
         """Return x with its free part moved to where rows are at the kinks that they tend to.
@@ -328,6 +386,14 @@ class _PiecewiseLinear:
         low = np.where(self.lower | ~self.upper, low, high - 2.0)
         high = np.where(self.upper | ~self.lower, high, low + 2.0)
         self.dual = np.where(self.share > 0, 0.5 * (low + high), 0.0)
+
+    def move_to(self, dual, above, below, unit):
+        """Take the dual variables and distances of another path, which are in other units."""
+        self.dual = dual.copy()
+        self.above, self.below = (
+            np.where(where, unit * part, 0.0)
+            for part, where in ((above, self.upper), (below, self.lower))
+        )
 
     def _sides(self):
         up = np.where(self.upper, self.high - self.dual, 1.0)

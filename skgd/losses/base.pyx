@@ -160,11 +160,15 @@ def weighted_mean(y, sample_weight):
 
 def _least_constant(rule, column, sample_weight):
     """Return the constant margin with the least weighted loss for the targets of one output."""
-    targets = np.ascontiguousarray(column)[:, None]
+    targets, known = np.ascontiguousarray(column)[:, None], {}
+    margins = np.empty(targets.shape)
 
     def derivative(b):
-        gradient = rule.apply("gradient", targets, np.full(targets.shape, b))
-        return sample_weight @ gradient[:, 0]
+        # The ends of the bracket are asked for three times.
+        if b not in known:
+            margins.fill(b)
+            known[b] = sample_weight @ rule.apply("gradient", targets, margins)[:, 0]
+        return known[b]
 
     centre = float(np.average(column, weights=sample_weight))
     width = max(float(np.ptp(column)), 1e-12 * (abs(centre) + 1))

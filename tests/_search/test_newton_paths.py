@@ -89,6 +89,23 @@ def test_large_hessians(common):
         assert_allclose(score, -log_loss(y[850:], exact.predict_proba(X[850:])), rtol=3e-5)
 
 
+@pytest.mark.parametrize("model", [GDClassifier("squared_hinge"), GDRegressor("huber")])
+def test_quadratic_losses_with_l1_on_few_rows(model, recwarn):
+    """Whole steps overshoot: only rows on one side of a kink of the slope have a curvature."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 30)) @ rng.normal(size=(30, 30))
+    margins = X[:, :10].sum(axis=1) + 3.0 * rng.standard_t(2, size=90)
+    y = (margins > 0).astype(int) if isinstance(model, GDClassifier) else margins
+    grid, cv = {"alpha": np.geomspace(1.0, 1e-3, 7)}, [(np.arange(60), np.arange(60, 90))]
+    model.set_params(penalty="l1")
+    search = GDSearchCV(model, grid, cv=cv, return_path=True).fit(X, y)
+    assert len(set(np.round(search.cv_results_["mean_fit_time"], 12))) == 1
+    assert not [each for each in recwarn if "alpha" in str(each.message)]
+    for alpha, coef in list(zip(search.path_["alpha"], search.path_["coef"], strict=True))[::3]:
+        exact = clone(model).set_params(alpha=alpha, tol=1e-7).fit(X, y)
+        assert_allclose(X @ np.ravel(coef), X @ exact.coef_.ravel(), atol=1e-2 * np.std(margins))
+
+
 def test_columns_of_very_different_scales():
     X, y = IRIS
     scales = 10.0 ** np.array([-10, -3, 3, 10])

@@ -33,6 +33,34 @@ def test_regressions_with_kinks(loss):
     check_scores(GDRegressor(loss), *DIABETES)
 
 
+@pytest.mark.parametrize("kind", [np.asfortranarray, np.float32, sparse.csr_matrix])
+def test_kinds_of_rows(kind):
+    check_scores(GDRegressor("absolute_error"), kind(DIABETES[0]), DIABETES[1])
+
+
+@pytest.mark.parametrize("penalty", [{"penalty": "l1"}, {"positive": True}])
+def test_kinks_of_penalties(penalty):
+    check_scores(GDRegressor("quantile", tol=1e-6, **penalty), DIABETES[0][:150], DIABETES[1][:150])
+
+
+def test_several_outputs():
+    X, y = DIABETES[0][:150], DIABETES[1][:150]
+    y = np.column_stack([y, 1e-3 * y[::-1]])
+    check_scores(GDRegressor("absolute_error"), X, y)
+
+
+def test_the_intercept_does_not_depend_on_the_start():
+    """With a strong penalty and an even number of rows, a whole interval of them is best."""
+    X, y = DIABETES
+    grid, cv = {"alpha": [1e3, 3e2, 1e2]}, [(np.arange(200), np.arange(200, 442))]
+    search = GDSearchCV(
+        GDRegressor("absolute_error"), grid, cv=cv, scoring="neg_mean_absolute_error", refit=False
+    ).fit(X, y)  # fmt: skip
+    for alpha, score in zip(grid["alpha"], search.cv_results_["mean_test_score"], strict=True):
+        model = GDRegressor("absolute_error", alpha=alpha).fit(X[:200], y[:200])
+        assert_allclose(score, -np.abs(model.predict(X[200:]) - y[200:]).mean(), rtol=1e-9)
+
+
 @pytest.mark.parametrize("rows", [WIDE, sparse.csr_matrix(np.where(WIDE > 0.5, WIDE, 0.0))])
 def test_hinge_on_many_columns(rows):
     check_scores(GDClassifier("hinge", tol=1e-6), rows, SIDES, near=0.02)
