@@ -141,7 +141,7 @@ def _pass_over_chunk(DataTerm p, coef, intercept, Py_ssize_t start, Py_ssize_t s
     cdef double* g = NULL
     cdef double* g_intercept = NULL
     cdef Py_ssize_t index[2 * BLOCK]
-    cdef Py_ssize_t i, m, ahead, block = p.rows.block, row = start
+    cdef Py_ssize_t i, m, ahead, block = space.block, row = start
     cdef double* z = NULL
     values = np.zeros(p.k)
     cdef double* value = writeable_floats(values, (p.k,))
