@@ -148,7 +148,10 @@ def _pass_over_chunk(DataTerm p, coef, intercept, Py_ssize_t start, Py_ssize_t s
     cdef double* g = NULL
     cdef double* g_intercept = NULL
     cdef Py_ssize_t index[2 * BLOCK]
-    cdef Py_ssize_t i, m, ahead, block = p.rows.block, row = start
+    cdef Py_ssize_t i, m, ahead, block = space.block, row = start
+    # Dense rows in their order come by themselves. Passes over them took this share of the time
+    # with prefetches: 0.8 for one output on 20 000 x 500, 0.75 for ten on 3750 x 784.
+    cdef bint prefetches = subset is not None or isinstance(p.rows, SparseRows)
     cdef double* z = NULL
     values = np.zeros(p.k)
     cdef double* value = writeable_floats(values, (p.k,))
@@ -168,7 +171,7 @@ def _pass_over_chunk(DataTerm p, coef, intercept, Py_ssize_t start, Py_ssize_t s
         space.point_to(0, p.k, w, p.d, g, p.d)
         while row < stop:
             m = min(stop - row, block)
-            ahead = min(stop - row - m, m)
+            ahead = min(stop - row - m, m) if prefetches else 0
             for i in range(m + ahead):
                 index[i] = rows[row + i] if rows != NULL else row + i
             p.rows.queue_prefetch(index + m, ahead, g != NULL, space)

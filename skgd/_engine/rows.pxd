@@ -127,6 +127,7 @@ cdef class SparseRows(Rows):
 cdef class Workspace:
     cdef list arrays  # keep what is pointed to alive
     cdef Py_ssize_t k, padded_d
+    cdef Py_ssize_t block  # rows of a block
     cdef const double** w  # the coefficients of each output, and where its gradient goes
     cdef double** g
     cdef double* z  # margins, (k, m) for a block of m rows, as are y and dz

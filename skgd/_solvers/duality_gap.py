@@ -114,10 +114,9 @@ def duality_gap(objective, coef, intercept, solution=None, allowance=None):
         return np.inf
     reduced = solution.reduced if solution is not None else None
     if reduced is not None:
-        inside = reduced.raw(reduced.coordinates(coef, intercept))
-        outside = reduced.distance_from_span(coef)
+        x, outside = reduced.nearest(coef, intercept)
         rest = replace(solution, reduced=None)
-        return outside + duality_gap(reduced, *inside, rest, allowance)
+        return outside + duality_gap(reduced, *reduced.raw(x), rest, allowance)
     # Bounds that single precision has moved are no reason for an infinite objective.
     coef, intercept = objective.feasible(coef, intercept)
     x = objective.parameters(coef, intercept)

@@ -70,10 +70,12 @@ def passes_per_hessian(objective):
     if objective.loss.constant_hessian or objective.proximal:
         return 0.0
     work, size = hessian_work(objective), factorised_size(objective)[0]
-    is_dear = work > LBFGSStart.hessian_work
-    if objective.problem.n < size and size > objective.shape[1]:
+    is_dear, is_joint = work > LBFGSStart.hessian_work, size > objective.shape[1]
+    if objective.problem.n < size + (not is_joint):
         work += float(size) ** 3 / 3.0
-        is_dear = is_dear or work > LBFGSStart.joint_work
+        is_dear = is_dear or work > (
+            LBFGSStart.joint_work if is_joint else LBFGSStart.wide_work
+        )  # fmt: skip
     return work / (LBFGSStart.as_fast * Work.of_pass(objective)) if is_dear else 0.0
 
 

@@ -292,3 +292,12 @@ def line_search(objective, x, value, gradient, step, decrease):
             return length, (candidate, new_value, new_gradient)
         length *= 0.5
     return 0.0, None
+
+
+def long_line_search(objective, x, value, gradient, step, decrease):
+    """Do the same for a step that may be far too long."""
+    for share in Limits.shares:
+        length, point = line_search(objective, x, value, gradient, share * step, share * decrease)
+        if length > 0.0:
+            return share * length, point
+    return 0.0, None

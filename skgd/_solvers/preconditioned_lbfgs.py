@@ -27,7 +27,7 @@ import numpy as np
 
 from skgd._solvers.costs import PreconditionedLBFGS as Limits
 from skgd._solvers.hessian_cost import factorised_size, hessian_passes
-from skgd._solvers.newton import QuasiNewtonPairs, evaluate, line_search
+from skgd._solvers.newton import QuasiNewtonPairs, evaluate, long_line_search
 from skgd._solvers.warm_start import decrease_left
 from skgd._utils.linalg import one_thread, solver
 from skgd.optimizers import FullBatchOptimizer
@@ -73,20 +73,11 @@ class PreconditionedLBFGS(FullBatchOptimizer):
             self.decrement = tail.decrement(value, least)
             if monitor(x, value, gradient, length, self.decrement) or tail.is_long:
                 return x
-            length, point = _descend(objective, x, value, gradient, step, decrease)
+            length, point = long_line_search(objective, x, value, gradient, step, decrease)
             if length == 0.0:
                 return x
             pairs.add(point[0] - x, point[2] - gradient)
             x, value, gradient = point
-
-
-def _descend(objective, x, value, gradient, step, decrease):
-    """Return the length of a step, 0 where rounding hides any decrease, and the point behind it."""
-    for share in Limits.shares:
-        length, point = line_search(objective, x, value, gradient, share * step, share * decrease)
-        if length > 0.0:
-            return share * length, point
-    return 0.0, None
 
 
 class _Tail:

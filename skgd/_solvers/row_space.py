@@ -27,6 +27,7 @@ from scipy import linalg
 
 from skgd._objective.metric import diagonal_metric
 from skgd._objective.objective import Objective
+from skgd._problem.scaled_rows import row_blocks
 from skgd._solvers.costs import RowSpace, WoodburyLimits
 from skgd._solvers.hessian import Hessian
 from skgd._solvers.row_span import span_of
@@ -68,7 +69,9 @@ class RowSpaceObjective(Objective):
 
     def coordinates(self, coef, intercept):
         """Return the parameters of the nearest model in the span of the rows."""
-        inner = self.span.coordinates(coef * self.roots)
+        return self._parameters(self.span.coordinates(coef * self.roots), coef, intercept)
+
+    def _parameters(self, inner, coef, intercept):
         if self.shape[1] > self.problem.d:
             intercept = intercept + coef @ self.centre
         return self.metric.from_raw(inner, intercept).ravel()
@@ -80,11 +83,13 @@ class RowSpaceObjective(Objective):
             intercept = intercept - coef @ self.centre
         return coef, intercept
 
-    def distance_from_span(self, coef):
-        """Return the penalty that a model has for being out of the span of the rows."""
+    def nearest(self, coef, intercept):
+        """Return the parameters of the nearest model in the span, and the penalty of the rest."""
         v = coef * self.roots
-        outside = v - self.span.vectors(self.span.coordinates(v))
-        return max(0.5 * float(np.sum(outside * (2.0 * v - outside))), 0.0)
+        inner = self.span.coordinates(v)
+        outside = v - self.span.vectors(inner)
+        rest = max(0.5 * float(np.sum(outside * (2.0 * v - outside))), 0.0)
+        return self._parameters(inner, coef, intercept), rest
 
 
 def suits(objective):
@@ -112,9 +117,7 @@ def in_row_space(objective, *, may_use_qr=None):
         may_use_qr = not woodbury_suits(objective)
     problem, metric, diag = objective.problem, objective.metric, objective.penalty_curvature[0]
     d, has_intercept = problem.d, objective.shape[1] > problem.d
-    rows = np.subtract(problem.dense_rows(), metric.mean, dtype=float)
-    rows /= np.sqrt(diag)
-    rows[:, metric.inverse[0, :d] == 0] = 0.0
+    rows = _scaled(problem, metric.mean, 1.0 / np.sqrt(diag), metric.inverse[0, :d] == 0)
     span = span_of(rows, is_centred=has_intercept, may_use_qr=may_use_qr)
     if span is None:
         return None
@@ -127,6 +130,18 @@ def in_row_space(objective, *, may_use_qr=None):
         smoothness=objective.smoothness, penalty_curvature=ones,
         keeps_margins=objective.keeps_margins, span=span, centre=metric.mean, penalty_diag=diag,
     )  # fmt: skip
+
+
+def _scaled(problem, mean, scale, is_left_out):
+    """Return the rows as dense numbers, centred and scaled, with zeros in some columns."""
+    X, rows = problem.dense_rows(), np.empty((problem.n, problem.d))
+    # In blocks that stay in cache, an array is read once.
+    for part in row_blocks(*X.shape):
+        np.subtract(X[part], mean, out=rows[part])
+        rows[part] *= scale
+    if is_left_out.any():
+        rows[:, is_left_out] = 0.0
+    return rows
 
 
 # ---- the Woodbury identity ----------------------------------------------------------------------
@@ -161,9 +176,7 @@ class WoodburyHessian(Hessian):
         self.is_exact = True
         root = np.append(1.0 / np.sqrt(objective.penalty_curvature[0]), np.ones(p - d))
         share = np.sqrt(problem.shares())[:, None]
-        rows = np.subtract(problem.dense_rows(), metric.mean, dtype=float)
-        rows *= root[:d]
-        rows[:, metric.inverse[0, :d] == 0] = 0.0
+        rows = _scaled(problem, metric.mean, root[:d], metric.inverse[0, :d] == 0)
         rows *= share
         steep = np.flatnonzero(_relative_curvature(objective) > WoodburyLimits.steep)
         border = np.hstack([rows[:, steep], np.repeat(share, p - d, axis=1)])

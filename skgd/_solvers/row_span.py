@@ -81,6 +81,8 @@ class GramSpan:
 
     def coordinates(self, v):
         """Return the coordinates t of the points of the span that are next to vectors v."""
+        if not v.any():
+            return np.zeros((len(v), len(self.first)))
         return self._solved((v @ self.A.T)[:, self.first], trans=0)
 
     def vectors(self, t):

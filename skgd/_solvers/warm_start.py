@@ -24,8 +24,10 @@ import numpy as np
 from skgd._solvers.costs import LBFGSStart as Limits
 from skgd._solvers.costs import SubsampleStart
 from skgd._solvers.hessian_cost import factorised_size
-from skgd._solvers.newton import Newton, evaluate
-from skgd.optimizers import LBFGS, FullBatchOptimizer
+from skgd._solvers.limited_memory import LimitedMemory
+from skgd._solvers.newton import Newton, evaluate, long_line_search
+from skgd._utils.linalg import one_thread
+from skgd.optimizers import FullBatchOptimizer
 
 
 def descend_on_subsamples(objective, x, start_value):
@@ -147,9 +149,25 @@ class GradientStart(FullBatchOptimizer):
             self.decrement = max(squares[-1], 2.0 * decrease_left(values, Limits.steps)[0])
             return monitor(x, value, gradient, length, self.decrement) or self.is_slow
 
+        with one_thread():
+            return self._descend(objective, x, ends)
+
+    @staticmethod
+    def _descend(objective, x, ends):
         # Each axis has curvature 1, and the p of them that n rows span have p / n on average.
         n, p = objective.problem.n, objective.shape[1]
-        return LBFGS().solve(objective, x, ends, first_step=n / p if n < p else None)
+        memory, length = LimitedMemory(Limits.memory, min(n / p, 1.0)), 1.0
+        value, gradient = evaluate(objective, x)
+        while not ends(x, value, gradient, length):
+            step = memory.direction(gradient)
+            length, point = long_line_search(
+                objective, x, value, gradient, step, -float(gradient @ step)
+            )
+            if length == 0.0:
+                break
+            memory.add(point[0] - x, gradient, point[2])
+            x, value, gradient = point
+        return x
 
     @staticmethod
     def _passes_left(squares, used):
