@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skgd._problem import left_out_fits
-from skgd._problem.scaled_rows import margins_of
+from skgd._problem.scaled_rows import gram_blocks, margins_of
 
 # What 1 - h_i l''_i is at least: below, a row alone decides about its own margin.
 LEAST = 1e-12
@@ -39,6 +39,8 @@ LEAST = 1e-12
 NEAR = 0.99
 # What remains of a row outside of the span of the others, below which it is rounding.
 ROUNDING = 1e-11
+# Numbers of U that are kept for further alphas: 8 MB.
+KEPT = 2**20
 
 
 class LeftOut(NamedTuple):
@@ -146,8 +148,8 @@ def normal_equations(problem, mean, scale, centre):
     return gram, right
 
 
-def squared_losses_of_left_out(problem, mean, scale, centre, basis, coefs, shrunk, has_intercept):
-    """Return the mean squared error, halved, of rows that are left out, for each alpha.
+class SquaredLosses:
+    """Mean squared errors, halved, of rows that are left out, as functions of alpha.
 
     Parameters
     ----------
@@ -159,33 +161,69 @@ def squared_losses_of_left_out(problem, mean, scale, centre, basis, coefs, shrun
         Makes U of the rows: the Hessian of the losses is I there.
     coefs : array of shape (r, n_outputs)
         The coefficients without a penalty.
-    shrunk : array of shape (r, n_alphas)
-        The share of a coefficient that each alpha takes away.
     has_intercept : bool
-
-    Returns
-    -------
-    losses : array of shape (n_alphas,)
-        The sums over the outputs.
-    near : int array of shape (n_alphas,)
-        The rows whose leverage is near 1.
     """
-    losses, near = np.zeros(shrunk.shape[1]), np.zeros(shrunk.shape[1], dtype=int)
-    shrunk_coefs = [np.ascontiguousarray(column[:, None] * shrunk) for column in coefs.T]
-    for part, share, weighted in _expanded(problem).blocks(mean, scale):
-        roots = np.sqrt(share)
-        rows = weighted(roots) @ basis
-        residuals = roots[:, None] * (problem.targets[part] - centre) - rows @ coefs
-        squares = rows**2
-        outside = 1.0 - squares.sum(axis=1) - (share if has_intercept else 0.0)
-        spanned = outside < ROUNDING
-        outside[spanned], residuals[spanned] = 0.0, 0.0
-        left = outside[:, None] + squares @ shrunk
-        near += (left[share > 0] < 1.0 - NEAR).sum(axis=0)
-        left = np.maximum(left, np.finfo(float).tiny)
-        for residual, shrunk_coef in zip(residuals.T, shrunk_coefs, strict=True):
-            losses += 0.5 * (((residual[:, None] + rows @ shrunk_coef) / left) ** 2).sum(axis=0)
-    return losses, near
+
+    def __init__(self, problem, mean, scale, centre, basis, coefs, has_intercept):
+        self.problem, self.mean, self.scale, self.centre = problem, mean, scale, centre
+        self.basis, self.coefs, self.has_intercept = basis, coefs, has_intercept
+        self.kept = self.squares = None
+
+    def of(self, shrunk):
+        """Return the losses, summed over the outputs, and how many rows have leverages near 1.
+
+        Parameters
+        ----------
+        shrunk : array of shape (r, n_alphas)
+            The share of a coefficient that each alpha takes away.
+
+        Returns
+        -------
+        losses : array of shape (n_alphas,)
+        near : int array of shape (n_alphas,)
+        """
+        losses, near = np.zeros(shrunk.shape[1]), np.zeros(shrunk.shape[1], dtype=int)
+        shrunk = np.ascontiguousarray(shrunk.T)
+        shrunk_coefs = [column * shrunk for column in self.coefs.T]
+        for rows, residuals, outside, has_weight in self._parts():
+            squares = np.multiply(rows, rows, out=self.squares[:len(rows)])
+            left = shrunk @ squares.T
+            left += outside
+            if left.min() < 1.0 - NEAR:
+                near += (left[:, has_weight] < 1.0 - NEAR).sum(axis=1)
+                np.maximum(left, np.finfo(float).tiny, out=left)
+            for residual, shrunk_coef in zip(residuals.T, shrunk_coefs, strict=True):
+                error = shrunk_coef @ rows.T
+                error += residual
+                error /= left
+                losses += 0.5 * np.einsum("ij,ij->i", error, error)
+        return losses, near
+
+    def _parts(self):
+        """Return U, the residuals, and what of each row is outside of the span, by blocks."""
+        if self.kept is None:
+            self.squares = np.empty((self._n_at_once, self.basis.shape[1]))
+            if self.problem.n * self.basis.shape[1] > KEPT:
+                return self._computed(np.empty_like(self.squares))
+            self.kept = list(self._computed())
+        return self.kept
+
+    @property
+    def _n_at_once(self):
+        return gram_blocks(self.problem.n, len(self.scale))[0].stop
+
+    def _computed(self, buffer=None):
+        for part, share, weighted in _expanded(self.problem).blocks(self.mean, self.scale):
+            roots = np.sqrt(share)
+            out = None if buffer is None else buffer[:len(share)]
+            rows = np.matmul(weighted(roots), self.basis, out=out)
+            targets = self.problem.targets[part] - self.centre
+            residuals = roots[:, None] * targets - rows @ self.coefs
+            outside = 1.0 - np.einsum("ij,ij->i", rows, rows)
+            outside -= share if self.has_intercept else 0.0
+            spanned = outside < ROUNDING
+            outside[spanned], residuals[spanned] = 0.0, 0.0
+            yield rows, residuals, outside, share > 0
 
 
 def _expanded(problem):

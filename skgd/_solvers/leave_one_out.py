@@ -112,11 +112,11 @@ def _in_row_space(reduced, first):
 # ---- squared errors -----------------------------------------------------------------------------
 
 def _at_once(objective, alphas):
-    """Return the losses of all alphas; None where one decomposition is not precise enough."""
+    """Return the losses of alphas; None where one decomposition is not precise enough."""
     path = ridge_path.RidgePath(objective)
     if not path.is_precise(alphas):
         return None
-    found = Losses(alphas, *path.losses(alphas))
+    found = _near_the_best(path, alphas)
     for _ in range(Limits.extensions):
         if not still_falls(found.alphas, found.losses):
             break
@@ -124,6 +124,31 @@ def _at_once(objective, alphas):
         found = found.with_more(smaller, *path.losses(smaller))
     further = between(found.alphas, found.losses)
     return found.with_more(further, *path.losses(further)) if len(further) else found
+
+
+def _near_the_best(path, alphas):
+    """Return the losses of all alphas, or of those that may be the best where rows are many.
+
+    Generalised cross-validation says around which alpha the best one may be. Every other alpha
+    comes with it, but for those whose loss in the fit is already above the least one: leaving out
+    rows only adds to it.
+    """
+    if path.problem.n * len(path.values) <= Limits.all_alphas:
+        return Losses(alphas, *path.losses(alphas))
+    fitted, expected = path.fitted(alphas)
+    losses, near = np.full(len(alphas), np.inf), np.zeros(len(alphas), dtype=int)
+    new, is_coarse = np.zeros((2, len(alphas)), dtype=bool)
+    is_coarse[::2] = True
+    best, least = int(np.argmin(expected)), expected.min()
+    while True:
+        new[max(best - 1, 0):best + 2] = True
+        new = (new | (is_coarse & (fitted <= least))) & np.isinf(losses)
+        if not new.any():
+            break
+        losses[new], near[new] = path.losses(alphas[new])
+        best, least = int(np.argmin(losses)), losses.min()
+    known = np.isfinite(losses)
+    return Losses(alphas[known], losses[known], near[known])
 
 
 # ---- one alpha after the other ------------------------------------------------------------------
