@@ -52,7 +52,7 @@ class LeftOut(NamedTuple):
 
 def excess_of_left_out(
     problem, coef, intercept, inverse, mean, scale, weight_sum, *, chances=None, penalty=None,
-    n_refined=0, steps=1, enough=np.inf,
+    n_refined=0, steps=1, enough=np.inf, certain=0.0,
 ):  # fmt: skip
     """Return by how much the mean loss of rows exceeds theirs where each is left out, a `LeftOut`.
 
@@ -74,15 +74,19 @@ def excess_of_left_out(
     penalty : array of shape (n_outputs, n_parameters) or None
         The second derivative of the penalty, for more than one step.
     n_refined : int
-        The rows that take more than one step, those with the largest excess; 0 for a sample.
+        The rows that may take more than one step; 0 for a sample.
     steps : int
         How many they take, at most.
     enough : float
         The excess from which on no row takes more than one.
+    certain : float
+        How much of the excess may be uncertain. The first step is about as wrong, relative to
+        itself, as it is long in units in which the loss bends.
     """
     margins = margins_of(problem.X, coef, intercept)
     expansion = problem.expand(coef, intercept, margins)
-    rule, excess, near = problem.loss.compiled(problem.k), np.zeros(problem.n), 0
+    rule, near = problem.loss.compiled(problem.k), 0
+    excess, uncertain = np.zeros((2, problem.n))
     k = problem.k if problem.is_multiclass else 1
     for part, share, weighted in expansion.blocks(mean, scale, k):
         targets, z = problem.signed_targets(part), margins[part]
@@ -93,9 +97,10 @@ def excess_of_left_out(
         moves, leverages = move(rows, inverse, slopes, expansion.hessians(part))
         share = share if chances is None else share / chances[part]
         excess[part] = _weighted(share, _rises(rule, targets, z, moves))
+        uncertain[part] = excess[part] * np.minimum(np.abs(moves).max(axis=1), 1.0)
         near += int(np.count_nonzero(leverages[share > 0] > NEAR))
-    if n_refined and not excess.sum() > enough:
-        left = np.sort(np.argsort(-excess, kind="stable")[:n_refined])
+    left = _uncertain_rows(uncertain, n_refined, certain)
+    if len(left) and not excess.sum() > enough:
         rows = problem.dense_scaled_rows(np.arange(problem.n), mean, scale)
         whole = inverse if problem.is_multiclass else [root @ root.T for root in inverse]
         moves = left_out_fits.moves(problem, margins, rows, left, whole, penalty, steps, LEAST)
@@ -103,6 +108,16 @@ def excess_of_left_out(
         rises = _rises(rule, problem.signed_targets()[left], margins[left], moves)
         excess[left] = _weighted(share, rises)
     return LeftOut(float(excess.sum()), near)
+
+
+def _uncertain_rows(uncertain, most, enough):
+    """Return the rows that leave little uncertain once they take more steps, if so many may."""
+    if not uncertain.sum() > enough:
+        return np.empty(0, dtype=np.intp)
+    order = np.argsort(-uncertain, kind="stable")
+    left = uncertain.sum() - np.cumsum(uncertain[order])
+    n_rows = int(np.count_nonzero(left > enough)) + 1
+    return np.sort(order[:most]) if n_rows <= most else np.empty(0, dtype=np.intp)
 
 
 def _rises(rule, targets, margins, moves):

@@ -382,12 +382,13 @@ class LeaveOneOut:
     # most. The loss on 427 rows of breast_cancer at the best alpha is 5 % too low with one step for
     # all, and 0.1 % and 2e-5 where the 14 (4e6) and 35 (1e7) rows with most excess take 20; four
     # are too few for those at small alphas, which they leave anywhere.
-    refined, left_out_steps = 1e7, 20
+    refined, left_out_steps, certain = 1e7, 20, 5e-3
     # Multiplications of a QR factorisation for fewer rows than columns.
     reduced = 1e10
     # The decrement at which a descent ends, as a share of the decrease from the best constant
-    # model, for few rows and for many; the share of the objective that is no decrease; and steps.
-    tol, tol_many_rows, least, steps = 1e-13, 1e-8, 1e-6, 50
+    # model, before a last step that takes no pass; the share of the objective that is no decrease;
+    # and steps.
+    tol, least, steps = 1e-5, 1e-6, 50
     # Where the path begins, at 7 % of the degrees of freedom, and from one alpha to the next at
     # first. Larger alphas follow where the first one is the best.
     first, apart_at_first = 4, 2

@@ -158,7 +158,7 @@ class _Minimum:
 
     def __init__(self, objective_at, start, baseline):
         self.objective_at, self.model, self.baseline = objective_at, start, baseline
-        self.objective = self.hessian = self.x = None
+        self.objective = self.hessian = self.loss = None
         self.sample = self.chances = None
 
     def move_to(self, alpha):
@@ -174,9 +174,8 @@ class _Minimum:
                 solver.hessian = None
         else:
             solver.hessian = self.hessian.moved_to(objective)
-            x = x - solver.hessian.precondition(self._slope(objective, x))
-        steps = Limits.steps
-        unit = float(objective.metric.unit.max())
+            x = x - solver.hessian.precondition(self._slope(objective))
+        steps, unit = Limits.steps, float(objective.metric.unit.max())
 
         def ends(x, value, gradient, length, decrement):
             nonlocal steps
@@ -184,24 +183,34 @@ class _Minimum:
             hessian = solver.hessian
             if decrement is None and hessian is not None and hessian.solvers is not None:
                 decrement = abs(float(gradient @ hessian.precondition(gradient)))
-            near = self.tol * max(unit * self.baseline - value, Limits.least * abs(value))
+            near = Limits.tol * max(unit * self.baseline - value, Limits.least * abs(value))
             return steps < 0 or (decrement is not None and decrement <= near)
 
-        self.tol = Limits.tol if self._is_small(objective) else Limits.tol_many_rows
         x = solver.solve(objective, x, ends)
-        self.objective, self.x, self.model = objective, x, objective.raw(x)
-        self.hessian = solver.hessian
+        self.objective, self.hessian = objective, solver.hessian
         if self.hessian is None or self._is_small(objective):
             self.hessian = Hessian(objective, x, may_sample=not self._is_small(objective))
+        self._end_at(x)
 
-    def _slope(self, objective, x):
+    def _end_at(self, x):
+        """Take the last step to the minimum, and the loss there, without a pass."""
+        objective, point = self.objective, self.objective.at(x)
+        if self.hessian.solvers is None:
+            self.hessian.ready_solvers(0.0)
+        step = self.hessian.precondition(point.gradient)
+        decrease = (point.gradient * step).reshape(objective.shape).sum(axis=1)
+        self.model = objective.to_raw(x - step)
+        values = objective.with_penalty(point.losses, point.raw[0])
+        values = values - 0.5 * decrease / objective.metric.unit
+        self.loss = float(np.sum(values - objective.with_penalty(0.0, self.model[0])))
+
+    def _slope(self, objective):
         """Return the gradient of another alpha at the last minimum, without a pass."""
-        before = self.objective
-        slopes = before.at(self.x).gradient.reshape(before.shape)
-        scale = before.metric.inverse * before.metric.unit[:, None]
-        raw = np.divide(slopes, scale, out=np.zeros(slopes.shape), where=scale > 0)
-        coef, d = self.model[0], objective.problem.d
-        raw[:, :d] += (objective.penalty_curvature - before.penalty_curvature) * coef
+        before, coef = self.objective, self.model[0]
+        raw = np.zeros(before.shape)
+        raw[:, :objective.problem.d] = (
+            objective.penalty_curvature - before.penalty_curvature
+        ) * coef
         return (raw * objective.metric.inverse * objective.metric.unit[:, None]).ravel()
 
     def _is_small(self, objective):
@@ -221,9 +230,9 @@ class _Minimum:
         enough : float
             A loss that is too much to be known well.
         """
-        objective, x, metric = self.objective, self.x, self.objective.metric
+        objective, metric, loss = self.objective, self.objective.metric, self.loss
         (k, p), problem = objective.shape, objective.problem
-        loss, weight_sum = float(objective.at(x).losses.sum()), problem.weight_sum
+        weight_sum = problem.weight_sum
         if problem.n * self._leverage_work(objective) > Limits.all_rows:
             self._draw_sample(objective)
             problem = self.sample
@@ -250,7 +259,7 @@ class _Minimum:
         found = excess_of_left_out(
             problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
             chances=self.chances, penalty=penalty * metric.inverse[0]**2, n_refined=n_refined,
-            steps=Limits.left_out_steps, enough=enough - loss,
+            steps=Limits.left_out_steps, enough=enough - loss, certain=Limits.certain * abs(loss),
         )  # fmt: skip
         return loss + found.excess, found.near
 
