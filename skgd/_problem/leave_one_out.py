@@ -52,7 +52,7 @@ class LeftOut(NamedTuple):
 
 def excess_of_left_out(
     problem, coef, intercept, inverse, mean, scale, weight_sum, *, chances=None, penalty=None,
-    n_refined=0, steps=1, enough=np.inf, certain=0.0,
+    expanded=None, n_refined=0, steps=1, enough=np.inf, certain=0.0,
 ):  # fmt: skip
     """Return by how much the mean loss of rows exceeds theirs where each is left out, a `LeftOut`.
 
@@ -73,6 +73,9 @@ def excess_of_left_out(
         With which each row came into the sample; None for all rows.
     penalty : array of shape (n_outputs, n_parameters) or None
         The second derivative of the penalty, for more than one step.
+    expanded : Expansion or None
+        The losses about the point of the Hessian, where that is another one: with its second
+        derivatives no leverage is above 1.
     n_refined : int
         The rows that may take more than one step; 0 for a sample.
     steps : int
@@ -84,7 +87,7 @@ def excess_of_left_out(
         itself, as it is long in units in which the loss bends.
     """
     margins = margins_of(problem.X, coef, intercept)
-    expansion = problem.expand(coef, intercept, margins)
+    expansion = problem.expand(coef, intercept, margins) if expanded is None else expanded
     rule, near = problem.loss.compiled(problem.k), 0
     excess, uncertain = np.zeros((2, problem.n))
     k = problem.k if problem.is_multiclass else 1
@@ -103,7 +106,10 @@ def excess_of_left_out(
     if len(left) and not excess.sum() > enough:
         rows = problem.dense_scaled_rows(np.arange(problem.n), mean, scale)
         whole = inverse if problem.is_multiclass else [root @ root.T for root in inverse]
-        moves = left_out_fits.moves(problem, margins, rows, left, whole, penalty, steps, LEAST)
+        second = expansion.hessians(slice(None))[left]
+        moves = left_out_fits.moves(
+            problem, margins, rows, left, whole, second, penalty, steps, LEAST
+        )  # fmt: skip
         share = problem.shares()[left] * (problem.weight_sum / weight_sum)
         rises = _rises(rule, problem.signed_targets()[left], margins[left], moves)
         excess[left] = _weighted(share, rises)

@@ -395,10 +395,14 @@ class LeaveOneOut:
     # Two alphas in a row whose loss is above the least one by a share of its decrease end the path,
     # or one that is far above it. A decrease is clear from a share of the loss of the best constant
     # model.
-    rising, risen, far, clear = 2, 0.02, 0.2, 0.05
+    rising, rise, risen, far, clear = 2, 0.005, 0.02, 0.2, 0.05
     # The share of the decrease, or of so much of the objective, by which the loss changes where
     # alphas make no difference: two such that are not the best ones end the path.
     flat, flat_least = 1e-3, 1e-2
+    # How many alphas are interpolated at most, by how much, as a share of the decrease, the loss
+    # must be expected to fall there, how near to another one they may be, in steps between the
+    # alphas that are tried, and how near to the neighbours, as a share of the way.
+    interpolated, gain, near, inside = 4, 3e-4, 0.3, 0.6
     # The ratio of the best alpha and its neighbour from which alphas between them are tried, and
     # how many at most.
     apart, between = 4.0, 3
