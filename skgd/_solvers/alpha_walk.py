@@ -83,8 +83,7 @@ class _Path:
     def visit(self, model, alpha):
         """Fit a model for an alpha and return its loss."""
         model.move_to(alpha)
-        least = self.losses[self.best] if self.found else np.inf
-        enough = _far_above(least, self.baseline, Limits.risen)
+        enough = self.losses[self.best] if self.found else np.inf
         loss, near = model.left_out(enough)
         self.found.append((alpha, np.inf if np.isnan(loss) else loss, near))
         if self.best == len(self.found) - 1:

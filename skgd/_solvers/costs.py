@@ -377,7 +377,7 @@ class LeaveOneOut:
     # has its own; of leverages up to which all rows are taken; of those of a sample, and its least
     # rows. On adult (4 000 x 104, log_loss) 1000 rows that are drawn evenly miss the excess of rare
     # categories, which those drawn by their distance from the mean tell to a few per cent.
-    own_hessian, all_rows, sample, least_rows = 2e7, 1e8, 2e7, 1024
+    own_hessian, all_rows, sample, least_rows = 2e7, 1e8, 1e7, 1024
     # Multiplications of the fits without a row that take several steps, and how many each takes at
     # most. The loss on 427 rows of breast_cancer at the best alpha is 5 % too low with one step for
     # all, and 0.1 % and 2e-5 where the 14 (4e6) and 35 (1e7) rows with most excess take 20; four
@@ -389,13 +389,14 @@ class LeaveOneOut:
     # model, before a last step that takes no pass; the share of the objective that is no decrease;
     # and steps.
     tol, least, steps = 1e-5, 1e-6, 50
-    # Where the path begins, at 7 % of the degrees of freedom, and from one alpha to the next at
-    # first. Larger alphas follow where the first one is the best.
-    first, apart_at_first = 4, 2
+    # Where the path begins, at 41 % of the degrees of freedom, or at 86 % where each of them has so
+    # many rows, and from one alpha to the next at first. Larger alphas follow where the first one
+    # is the best.
+    first, first_of_tall, tall, apart_at_first = 6, 8, 50.0, 2
     # Two alphas in a row whose loss is above the least one by a share of its decrease end the path,
     # or one that is far above it. A decrease is clear from a share of the loss of the best constant
     # model.
-    rising, rise, risen, far, clear = 2, 0.005, 0.02, 0.2, 0.05
+    rising, rise, far, clear = 2, 0.005, 0.2, 0.05
     # The share of the decrease, or of so much of the objective, by which the loss changes where
     # alphas make no difference: two such that are not the best ones end the path.
     flat, flat_least = 1e-3, 1e-2

@@ -91,7 +91,9 @@ def along(objective_at, alphas, start, baseline):
             found = _at_once(unit, alphas)
             if found is not None:
                 return found
-        return walk(_Minimum(objective_at, start, baseline), alphas, baseline)
+        is_tall = objective.problem.n >= Limits.tall * np.prod(objective.shape)
+        first = Limits.first_of_tall if is_tall else Limits.first
+        return walk(_Minimum(objective_at, start, baseline), alphas, baseline, first)
 
 
 def _in_row_space(reduced, first):
