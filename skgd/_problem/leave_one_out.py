@@ -52,7 +52,7 @@ class LeftOut(NamedTuple):
 
 def excess_of_left_out(
     problem, coef, intercept, inverse, mean, scale, weight_sum, *, chances=None, penalty=None,
-    expanded=None, n_refined=0, steps=1, enough=np.inf, certain=0.0,
+    expanded=None, before=None, n_refined=0, steps=1, enough=np.inf, certain=0.0,
 ):  # fmt: skip
     """Return by how much the mean loss of rows exceeds theirs where each is left out, a `LeftOut`.
 
@@ -76,6 +76,8 @@ def excess_of_left_out(
     expanded : Expansion or None
         The losses about the point of the Hessian, where that is another one: with its second
         derivatives no leverage is above 1.
+    before : Expansion or None
+        The losses about the point of the Hessian, where that is too far for this.
     n_refined : int
         The rows that may take more than one step; 0 for a sample.
     steps : int
@@ -88,27 +90,24 @@ def excess_of_left_out(
     """
     margins = margins_of(problem.X, coef, intercept)
     expansion = problem.expand(coef, intercept, margins) if expanded is None else expanded
-    rule, near = problem.loss.compiled(problem.k), 0
-    excess, uncertain = np.zeros((2, problem.n))
-    k = problem.k if problem.is_multiclass else 1
-    for part, share, weighted in expansion.blocks(mean, scale, k):
-        targets, z = problem.signed_targets(part), margins[part]
-        slopes = rule.apply("gradient", targets, z)
-        share = share * (problem.weight_sum / weight_sum)
-        rows = weighted(np.sqrt(share))
-        move = _softmax_moves if problem.is_multiclass else _moves
-        moves, leverages = move(rows, inverse, slopes, expansion.hessians(part))
-        share = share if chances is None else share / chances[part]
-        excess[part] = _weighted(share, _rises(rule, targets, z, moves))
-        uncertain[part] = excess[part] * np.minimum(np.abs(moves).max(axis=1), 1.0)
-        near += int(np.count_nonzero(leverages[share > 0] > NEAR))
+    rule, second = problem.loss.compiled(problem.k), expansion.hessians(slice(None))
+    h = _products(problem, expansion, inverse, mean, scale, weight_sum)
+    stands_for = 1.0 if chances is None else 1.0 / chances
+    counted = problem.shares() * (problem.weight_sum / weight_sum) * stands_for
+    if before is not None:
+        h *= _shrinkage(problem, h, second, before, stands_for)
+    targets = problem.signed_targets()
+    move = _softmax_moves if problem.is_multiclass else _moves
+    moves, leverages = move(h, rule.apply("gradient", targets, margins), second)
+    excess = _weighted(counted, _rises(rule, targets, margins, moves))
+    uncertain = excess * np.minimum(np.abs(moves).max(axis=1), 1.0)
+    near = int(np.count_nonzero(leverages[counted > 0] > NEAR))
     left = _uncertain_rows(uncertain, n_refined, certain)
     if len(left) and not excess.sum() > enough:
         rows = problem.dense_scaled_rows(np.arange(problem.n), mean, scale)
         whole = inverse if problem.is_multiclass else [root @ root.T for root in inverse]
-        second = expansion.hessians(slice(None))[left]
         moves = left_out_fits.moves(
-            problem, margins, rows, left, whole, second, penalty, steps, LEAST
+            problem, margins, rows, left, whole, second[left], penalty, steps, LEAST
         )  # fmt: skip
         share = problem.shares()[left] * (problem.weight_sum / weight_sum)
         rises = _rises(rule, problem.signed_targets()[left], margins[left], moves)
@@ -137,20 +136,53 @@ def _weighted(share, rises):
     return np.multiply(share, rises, out=np.zeros(len(share)), where=share > 0)
 
 
-def _moves(rows, roots, slopes, second):
+def _products(problem, expansion, inverse, mean, scale, weight_sum):
+    """Return each row's h_i: numbers for each output, or matrices for a softmax."""
+    k, size = problem.k, len(scale)
+    h = np.empty((problem.n, k, k) if problem.is_multiclass else (problem.n, k))
+    for part, share, weighted in expansion.blocks(mean, scale):
+        rows = weighted(np.sqrt(share * (problem.weight_sum / weight_sum)))
+        for c in range(k):
+            if problem.is_multiclass:
+                images = (rows @ inverse[c].reshape(size, -1)).reshape(len(rows), k, size)
+                h[part, c] = np.einsum("mkp,mp->mk", images, rows)
+            else:
+                images = rows @ inverse[c]
+                h[part, c] = np.einsum("mp,mp->m", images, images)
+    return h
+
+
+def _shrinkage(problem, h, second, before, stands_for):
+    """Return by what h_i change where the Hessian is that of a point from before.
+
+    It has grown as the second derivatives of the rows have: by their median ratio, for shares in
+    the degrees of freedom, the sum of ``h_i l''_i``. Rows of rare categories may differ.
+    """
+    def freedom(second):
+        if not problem.is_multiclass:
+            return (h * second).sum(axis=1)
+        pairs = np.einsum("mcd,mc,md->m", h, second, second)
+        return np.einsum("mcc,mc->m", h, second) - pairs
+
+    known, found = freedom(before.hessians(slice(None))), freedom(second)
+    counts = (known > 0) & (found > 0)
+    if not counts.any():
+        return 1.0
+    ratios = known[counts] / found[counts]
+    order = np.argsort(ratios)
+    sums = np.cumsum((stands_for * known)[counts][order])
+    return float(ratios[order][np.searchsorted(sums, 0.5 * sums[-1])])
+
+
+def _moves(h, slopes, second):
     """Return how far each margin moves, and the largest leverage of each row."""
-    h = np.stack([((rows @ root) ** 2).sum(axis=1) for root in roots], axis=1)
     leverages = h * second
     return h * slopes / np.maximum(1.0 - leverages, LEAST), leverages.max(axis=1)
 
 
-def _softmax_moves(rows, inverse, slopes, p):
+def _softmax_moves(h, slopes, p):
     """Return the same for a softmax, where leverages are matrices."""
-    (m, k), size = slopes.shape, rows.shape[1]
-    h = np.empty((m, k, k))
-    for c in range(k):
-        images = (rows @ inverse[c].reshape(size, -1)).reshape(m, k, size)
-        h[:, c] = np.einsum("mkp,mp->mk", images, rows)
+    k = p.shape[1]
     products = h * p[:, None] - (h @ p[:, :, None]) * p[:, None]
     # A row that alone decides about its margins would make the system singular.
     systems = (1.0 + LEAST) * np.eye(k) - products

@@ -254,16 +254,17 @@ class _Minimum:
             ]
         penalty = np.zeros((k, p))
         penalty[:, :problem.d] = objective.penalty_curvature
-        n_refined, expanded = 0, None
-        if problem is objective.problem and self._is_small(objective):
-            expanded = self.hessian.expansion
+        n_refined, expanded, before = 0, self.hessian.expansion, None
+        if problem is not objective.problem or not self._is_small(objective):
+            before = problem.expand(expanded.coef, expanded.intercept)
+            expanded = None
         if problem is objective.problem and not objective.loss.constant_hessian:
             a_fit = (problem.n * k * p + self._leverage_work(objective)) * Limits.left_out_steps
             n_refined = min(problem.n, int(Limits.refined / a_fit))
         found = excess_of_left_out(
             problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
             chances=self.chances, penalty=penalty * metric.inverse[0]**2,
-            expanded=expanded, n_refined=n_refined,
+            expanded=expanded, before=before, n_refined=n_refined,
             steps=Limits.left_out_steps, enough=enough - loss, certain=Limits.certain * abs(loss),
         )  # fmt: skip
         return loss + found.excess, found.near
