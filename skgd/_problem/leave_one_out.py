@@ -11,8 +11,8 @@ and for a softmax, with ``L_i = diag(p) - p p'`` and blocks of H^-1 for ``H_i``,
     z_i + (I - H_i L_i)^-1 H_i l'_i.
 
 One step falls short where a row takes curvature along, as where classes can nearly be separated.
-Further steps come nearer to the fit without it (`left_out_fits`); the rows whose losses rise most
-take them.
+Further steps come nearer to the fit without it (`left_out_fits`): rows take them whose losses rise
+by much along a long step, where they make too much of the sum uncertain.
 
 For squared errors it is exact (Golub, Heath and Wahba). There ``s_i/S |U_i|^2`` is a row's leverage
 without a penalty, in coordinates in which the Hessian of the losses is I and that of the penalty a

@@ -1,15 +1,16 @@
 """Leave-one-out losses along values of alpha, for smooth losses with a squared penalty.
 
 Squared errors need one eigendecomposition (`ridge_path`). Other losses are descended to their
-minimum at each alpha in turn. With the slope of the losses g, the Hessian H of the last alpha moved
-to the next one, and the coefficients w,
+minimum at each alpha in turn. With the minimum u of the last alpha, its Hessian H moved to the next
+one, and the slope p' of the penalty,
 
-    u - H^-1 (g + alpha p'(w))
+    u - H^-1 (alpha - last alpha) p'(u)
 
-starts near the minimum and takes no pass over the rows. The minimum gives the leave-one-out losses
-by one product with the rows (`_problem.leave_one_out`): with the Hessian there and all rows where
-that is little work, else with the Hessian that led there and a sample of the rows, which tells how
-far the losses of the rows exceed those in the fit.
+starts near the minimum and takes no pass over the rows, and neither does the step at the end: with
+the gradient g and H there, the minimum is at ``u - H^-1 g`` and lower by ``g' H^-1 g / 2``. It
+gives the leave-one-out losses by one product with the rows (`_problem.leave_one_out`): with the
+Hessian there and all rows where that is little work, else with the Hessian that led there and a
+sample of the rows, which tells how far the losses of the rows exceed those in the fit.
 
 `alpha_walk` says which alphas are tried.
 
@@ -276,7 +277,8 @@ class _Minimum:
         problem, metric = objective.problem, objective.metric
         sizes = problem.weighted_norms(metric.mean, metric.inverse[0])
         sizes = sizes / sizes.sum() + problem.shares()
-        enough = max(Limits.least_rows, Limits.sample / self._leverage_work(objective))
+        least = Limits.least_of_softmax if problem.is_multiclass else Limits.least_rows
+        enough = max(least, Limits.sample / self._leverage_work(objective))
         chances = np.minimum(sizes * (enough / sizes.sum()), 1.0)
         rows = np.flatnonzero(np.random.default_rng(0).random(problem.n) < chances)
         self.sample, self.chances = problem.take(rows), chances[rows]
