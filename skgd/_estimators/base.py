@@ -15,7 +15,7 @@ from skgd._estimators.reports import Reports
 from skgd._estimators.unfinished import all_or_nothing
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
-from skgd._fit.alpha import AlphaChoice, choose_alpha
+from skgd._path.alpha import AlphaChoice, choose_alpha
 from skgd._fit.block_sample import BlockSample
 from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.early_stopping import split
