@@ -95,7 +95,7 @@ def excess_of_left_out(
     stands_for = 1.0 if chances is None else 1.0 / chances
     counted = problem.shares() * (problem.weight_sum / weight_sum) * stands_for
     if before is not None:
-        h *= _shrinkage(problem, h, second, before, stands_for)
+        h *= _shrinkage(problem, h, second, before, stands_for, len(scale))
     targets = problem.signed_targets()
     move = _softmax_moves if problem.is_multiclass else _moves
     moves, leverages = move(h, rule.apply("gradient", targets, margins), second)
@@ -152,11 +152,12 @@ def _products(problem, expansion, inverse, mean, scale, weight_sum):
     return h
 
 
-def _shrinkage(problem, h, second, before, stands_for):
+def _shrinkage(problem, h, second, before, stands_for, n_parameters):
     """Return by what h_i change where the Hessian is that of a point from before.
 
     It has grown as the second derivatives of the rows have: by their median ratio, for shares in
-    the degrees of freedom, the sum of ``h_i l''_i``. Rows of rare categories may differ.
+    the degrees of freedom, the sum of ``h_i l''_i``. Rows of rare categories may differ. What the
+    penalty takes of the degrees of freedom has not grown.
     """
     def freedom(second):
         if not problem.is_multiclass:
@@ -168,10 +169,13 @@ def _shrinkage(problem, h, second, before, stands_for):
     counts = (known > 0) & (found > 0)
     if not counts.any():
         return 1.0
-    ratios = known[counts] / found[counts]
+    ratios = found[counts] / known[counts]
     order = np.argsort(ratios)
     sums = np.cumsum((stands_for * known)[counts][order])
-    return float(ratios[order][np.searchsorted(sums, 0.5 * sums[-1])])
+    growth = float(ratios[order][np.searchsorted(sums, 0.5 * sums[-1])])
+    n_outputs = problem.k - 1 if problem.is_multiclass else problem.k
+    share = min(float(sums[-1]) / (n_outputs * n_parameters), 1.0)
+    return 1.0 / (1.0 + share * (growth - 1.0))
 
 
 def _moves(h, slopes, second):
