@@ -15,7 +15,6 @@ from skgd._estimators.reports import Reports
 from skgd._estimators.unfinished import all_or_nothing
 from skgd._estimators.validation import make_validation
 from skgd._fit.accuracy import Accuracy
-from skgd._fit.alpha import AlphaChoice, choose_alpha
 from skgd._fit.block_sample import BlockSample
 from skgd._fit.diagnosis import Diagnosis
 from skgd._fit.early_stopping import split
@@ -25,6 +24,7 @@ from skgd._fit.settings import Settings
 from skgd._fit.state import FitState
 from skgd._fit.targets import known_targets, learn_targets
 from skgd._fit.tasks import FitTasks
+from skgd._path.alpha import AlphaChoice, choose_alpha
 from skgd._utils.checks import check_sparse, check_weights, raise_naming_columns
 from skgd._utils.collections import gathered
 from skgd._utils.sklearn_compat import CallbackSupportMixin, with_callbacks

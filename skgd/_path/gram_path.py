@@ -105,10 +105,10 @@ def path_of_sample(sample, settings, alphas, pause=lambda: None):
     alphas : array of shape (n_alphas,)
     pause : callable
     """
-    n, d = sample.X.shape
-    counted = n if sample.weights is None else np.count_nonzero(sample.weights)
+    (n, d), weights = sample.X.shape, sample.once("weights", sample.masked_weights)
+    counted = n if weights is None else np.count_nonzero(weights)
     if suits(settings, d, counted):
-        grams = FoldGrams(sample.X, sample.targets, np.ones((1, n), dtype=int), sample.weights)
+        grams = FoldGrams(sample.X, sample.targets, np.ones((1, n), dtype=int), weights)
         gram = grams.of_fold(0, [grams.of_group(0)])
         if not grams.loses_digits(0, gram, centred=settings.fit_intercept):
             return path(gram, settings, alphas, sample.n_outputs, pause)

@@ -15,7 +15,7 @@ import numpy as np
 SMALL = 1e-7
 
 
-def moves(problem, margins, rows, left, inverse, penalty, steps, least):
+def moves(problem, margins, rows, left, inverse, second, penalty, steps, least):
     """Return how far the margins of some rows move in the fits without each of them.
 
     Parameters
@@ -27,6 +27,8 @@ def moves(problem, margins, rows, left, inverse, penalty, steps, least):
         The numbers of those that are left out, one in each fit.
     inverse : array of shape (n_outputs, n_parameters, n_parameters)
         The inverse Hessians, or that of a softmax, as for `excess_of_left_out`.
+    second : array of shape (n_left, n_outputs)
+        What the Hessian knows of the losses of these rows.
     penalty : array of shape (n_outputs, n_parameters)
         The second derivative of the penalty.
     steps : int
@@ -37,7 +39,7 @@ def moves(problem, margins, rows, left, inverse, penalty, steps, least):
     -------
     array of shape (n_left, n_outputs)
     """
-    fits = _Fits(problem, margins, rows, left, inverse, penalty, least)
+    fits = _Fits(problem, margins, rows, left, inverse, second, penalty, least)
     change = np.zeros((len(left), *penalty.shape))
     result, size, length = np.zeros(margins[left].shape), np.inf, np.ones((len(left), 1))
     for _ in range(steps):
@@ -54,13 +56,13 @@ def moves(problem, margins, rows, left, inverse, penalty, steps, least):
 
 
 class _Fits:
-    def __init__(self, problem, margins, rows, left, inverse, penalty, least):
+    def __init__(self, problem, margins, rows, left, inverse, second, penalty, least):
         self.rule, self.k = problem.loss.compiled(problem.k), problem.k
         self.rows, self.margins, self.penalty = rows, margins, penalty
         self.left, self.own = left, rows[left]
         self.targets, self.shares = problem.signed_targets(), problem.shares()[:, None]
         self.slopes = self.rule.apply("gradient", self.targets, margins)
-        self.second = problem.expand(None, None, margins).hessians(slice(None))[left]
+        self.second = second
         self.share = self.shares[left]
         self.is_joint, self.inverse = problem.is_multiclass, inverse
         if self.is_joint:

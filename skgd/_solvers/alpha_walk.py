@@ -1,8 +1,14 @@
 """A path over alpha to the least loss of rows that are left out.
 
-The alphas fall in large steps until the loss has risen; then come others on both sides of the best
-one. Fits that follow each row, where alpha is too small, take longest, and there approximate losses
-may be too low: the path does not come to them.
+The alphas fall in large steps until the loss has risen. With the losses of the best one and of its
+neighbours on both sides, a parabola over their positions among the alphas says where the minimum
+is, and how much lower: it is visited while that makes a difference (successive parabolic
+interpolation). Fits that follow each row, where alpha is too small, take longest, and there
+approximate losses may be too low: the path does not come to them.
+
+References
+----------
+Brent, Algorithms for minimization without derivatives, 1973, chapter 5.
 """
 
 import copy
@@ -52,10 +58,7 @@ def walk(model, alphas, baseline, first=Limits.first):
     path.along(model, alphas[first::Limits.apart_at_first])
     if path.alphas[path.best] == alphas[first]:
         path.along(copy.copy(path.model), alphas[:first][::-Limits.apart_at_first])
-    if not path.ends_flat():
-        distances = np.abs(np.log(alphas / path.alphas[path.best]))
-        path.visit_all(alphas[np.argsort(distances, kind="stable")[:3]])
-        path.visit_all(between(path.alphas, path.losses))
+    path.interpolate(alphas)
     return Losses(path.alphas, path.losses, np.array([row[2] for row in path.found]))
 
 
@@ -80,18 +83,47 @@ class _Path:
     def visit(self, model, alpha):
         """Fit a model for an alpha and return its loss."""
         model.move_to(alpha)
-        least = self.losses[self.best] if self.found else np.inf
-        enough = _far_above(least, self.baseline, Limits.risen)
+        enough = self.losses[self.best] if self.found else np.inf
         loss, near = model.left_out(enough)
         self.found.append((alpha, np.inf if np.isnan(loss) else loss, near))
         if self.best == len(self.found) - 1:
             self.model = copy.copy(model)
         return self.found[-1][1]
 
-    def visit_all(self, alphas):
-        """Visit those of some alphas that are new, each from the best one."""
-        for alpha in alphas[~np.isin(alphas, self.alphas)]:
+    def interpolate(self, alphas):
+        """Visit where parabolas have their minimum, each from the best alpha."""
+        logs = -np.log(alphas)
+        for _ in range(Limits.interpolated):
+            order = np.argsort(-self.alphas)
+            positions = np.interp(-np.log(self.alphas[order]), logs, np.arange(len(alphas)))
+            target = self._target(positions, self.losses[order], len(alphas) - 1)
+            if target is None:
+                break
+            alpha = np.exp(-np.interp(target, np.arange(len(alphas)), logs))
             self.visit(copy.copy(self.model), alpha)
+
+    def _target(self, positions, losses, last):
+        """Return the position to visit next; None where no other makes a difference."""
+        best = int(np.argmin(losses))
+        if best in {0, len(losses) - 1}:
+            # The path has ended at the best alpha: there is another one half a step away.
+            step = 1.0 if best == 0 and len(losses) > 1 else -1.0
+            target = positions[best] + 0.5 * Limits.apart_at_first * step
+            is_near = np.any(np.abs(positions - target) < Limits.near)
+            return None if is_near or not 0 <= target <= last else target
+        x, f = positions[best - 1:best + 2] - positions[best], losses[best - 1:best + 2]
+        rises = (f[[0, 2]] - f[1]) / x[[0, 2]]
+        curvature = (rises[1] - rises[0]) / (x[2] - x[0])
+        if not 0 < curvature < np.inf:
+            return None
+        slope = rises[0] - curvature * x[0]
+        target = -0.5 * slope / curvature
+        if slope**2 / (4.0 * curvature) <= Limits.gain * self._decrease():
+            return None
+        sides = x[[0, 2]]
+        target = np.clip(target, Limits.inside * sides[0], Limits.inside * sides[1])
+        is_near = np.min(np.abs(x - target)) < Limits.near
+        return None if is_near else positions[best] + target
 
     def along(self, model, alphas):
         """Visit alphas until their losses have risen, or are flat without being the least."""
@@ -99,7 +131,7 @@ class _Path:
         for alpha in alphas:
             losses.append(self.visit(model, alpha))
             least = self.losses[self.best]
-            n_rises = n_rises + 1 if losses[-1] > self._above(Limits.risen) else 0
+            n_rises = n_rises + 1 if losses[-1] > self._above(Limits.rise) else 0
             n_flat = n_flat + 1 if losses[-1] > least and self._is_flat(losses) else 0
             if n_rises >= Limits.rising or n_flat >= Limits.rising:
                 break
@@ -109,19 +141,15 @@ class _Path:
     def _above(self, share):
         return _far_above(self.losses[self.best], self.baseline, share)
 
-    def ends_flat(self):
-        """Tell whether both neighbours of the best alpha are hardly worse."""
-        losses = self.losses[np.argsort(self.alphas)]
-        best = int(np.argmin(losses))
-        if not 0 < best < len(losses) - 1:
-            return False
-        return self._is_flat(losses[best - 1:best + 1]) and self._is_flat(losses[best:best + 2])
-
     def _is_flat(self, losses):
         """Tell whether the last alpha makes hardly a difference."""
+        is_known = len(losses) > 1
+        return is_known and abs(losses[-1] - losses[-2]) <= Limits.flat * self._decrease()
+
+    def _decrease(self):
+        """Return by how much the best loss is below that of a constant model."""
         least = self.losses[self.best]
-        size = max(self.baseline - least, Limits.flat_least * abs(self.baseline))
-        return len(losses) > 1 and abs(losses[-1] - losses[-2]) <= Limits.flat * size
+        return max(self.baseline - least, Limits.flat_least * abs(self.baseline))
 
 
 def between(alphas, losses):

@@ -403,29 +403,39 @@ class LeaveOneOut:
 
     # Multiplications of a Hessian, for each pair of outputs of a softmax, up to which each alpha
     # has its own; of leverages up to which all rows are taken; of those of a sample, and its least
-    # rows. On adult (4 000 x 104, log_loss) 1000 rows that are drawn evenly miss the excess of rare
-    # categories, which those drawn by their distance from the mean tell to a few per cent.
-    own_hessian, all_rows, sample, least_rows = 2e7, 1e8, 2e7, 1024
-    # Multiplications of the fits without a row that take several steps, and how many each takes at
-    # most. The loss on 427 rows of breast_cancer at the best alpha is 5 % too low with one step for
-    # all, and 0.1 % and 2e-5 where the 14 (4e6) and 35 (1e7) rows with most excess take 20; four
-    # are too few for those at small alphas, which they leave anywhere.
-    refined, left_out_steps = 1e7, 20
+    # rows, in general and for a softmax, whose rows tell more. On adult (4 000 x 104, log_loss)
+    # 1000 rows that are drawn evenly miss the excess of rare categories, which those drawn by their
+    # distance from the mean tell to a few per cent. On 7 000 x 120 random columns the excess is 7 %
+    # off with 1024 rows and 2 % with 2048.
+    own_hessian, all_rows, sample, least_rows, least_of_softmax = 2e7, 1e8, 1e7, 2048, 1024
+    # Multiplications of the fits without a row that take several steps, how many each takes at
+    # most, and the share of the loss that may be uncertain without them. The loss on 427 rows of
+    # breast_cancer at the best alpha is 5 % too low with one step for all, and 0.1 % and 2e-5 where
+    # the 14 (4e6) and 35 (1e7) rows with most excess take 20; four are too few for those at small
+    # alphas, which they leave anywhere. On ten tables one step is 0.01 to 0.05 % off where 0.5 %
+    # are uncertain, and a few rows of many that are make it no better.
+    refined, left_out_steps, certain = 1e7, 20, 5e-3
     # Multiplications of a QR factorisation for fewer rows than columns.
     reduced = 1e10
     # The decrement at which a descent ends, as a share of the decrease from the best constant
-    # model, for few rows and for many; the share of the objective that is no decrease; and steps.
-    tol, tol_many_rows, least, steps = 1e-13, 1e-8, 1e-6, 50
-    # Where the path begins, at 7 % of the degrees of freedom, and from one alpha to the next at
-    # first. Larger alphas follow where the first one is the best.
-    first, apart_at_first = 4, 2
+    # model, before a last step that takes no pass; the share of the objective that is no decrease;
+    # and steps.
+    tol, least, steps = 1e-5, 1e-6, 50
+    # Where the path begins, at 41 % of the degrees of freedom, or at 86 % where each of them has so
+    # many rows, and from one alpha to the next at first. Larger alphas follow where the first one
+    # is the best.
+    first, first_of_tall, tall, apart_at_first = 6, 8, 50.0, 2
     # Two alphas in a row whose loss is above the least one by a share of its decrease end the path,
     # or one that is far above it. A decrease is clear from a share of the loss of the best constant
     # model.
-    rising, risen, far, clear = 2, 0.02, 0.2, 0.05
+    rising, rise, far, clear = 2, 0.005, 0.2, 0.05
     # The share of the decrease, or of so much of the objective, by which the loss changes where
     # alphas make no difference: two such that are not the best ones end the path.
     flat, flat_least = 1e-3, 1e-2
+    # How many alphas are interpolated at most, by how much, as a share of the decrease, the loss
+    # must be expected to fall there, how near to another one they may be, in steps between the
+    # alphas that are tried, and how near to the neighbours, as a share of the way.
+    interpolated, gain, near, inside = 4, 3e-4, 0.3, 0.6
     # The ratio of the best alpha and its neighbour from which alphas between them are tried, and
     # how many at most.
     apart, between = 4.0, 3
@@ -437,6 +447,9 @@ class LeaveOneOut:
     # column as a share of the largest from which its order does not matter; and the residual of
     # systems that are solved.
     no_curvature, even, precise = 1e-13, 1e-6, 1e-9
+    # Rows times columns up to which squared errors are evaluated at all alphas. Else at three to
+    # ten of 20: 50 000 x 50 from 59 to 36 ms, 10 000 x 26 from 12 to 8 ms.
+    all_alphas = 2e4
 
 
 class Work:

@@ -1,15 +1,16 @@
 """Leave-one-out losses along values of alpha, for smooth losses with a squared penalty.
 
 Squared errors need one eigendecomposition (`ridge_path`). Other losses are descended to their
-minimum at each alpha in turn. With the slope of the losses g, the Hessian H of the last alpha moved
-to the next one, and the coefficients w,
+minimum at each alpha in turn. With the minimum u of the last alpha, its Hessian H moved to the next
+one, and the slope p' of the penalty,
 
-    u - H^-1 (g + alpha p'(w))
+    u - H^-1 (alpha - last alpha) p'(u)
 
-starts near the minimum and takes no pass over the rows. The minimum gives the leave-one-out losses
-by one product with the rows (`_problem.leave_one_out`): with the Hessian there and all rows where
-that is little work, else with the Hessian that led there and a sample of the rows, which tells how
-far the losses of the rows exceed those in the fit.
+starts near the minimum and takes no pass over the rows, and neither does the step at the end: with
+the gradient g and H there, the minimum is at ``u - H^-1 g`` and lower by ``g' H^-1 g / 2``. It
+gives the leave-one-out losses by one product with the rows (`_problem.leave_one_out`): with the
+Hessian there and all rows where that is little work, else with the Hessian that led there and a
+sample of the rows, which tells how far the losses of the rows exceed those in the fit.
 
 `alpha_walk` says which alphas are tried.
 
@@ -91,7 +92,9 @@ def along(objective_at, alphas, start, baseline):
             found = _at_once(unit, alphas)
             if found is not None:
                 return found
-        return walk(_Minimum(objective_at, start, baseline), alphas, baseline)
+        is_tall = objective.problem.n >= Limits.tall * np.prod(objective.shape)
+        first = Limits.first_of_tall if is_tall else Limits.first
+        return walk(_Minimum(objective_at, start, baseline), alphas, baseline, first)
 
 
 def _in_row_space(reduced, first):
@@ -112,11 +115,11 @@ def _in_row_space(reduced, first):
 # ---- squared errors -----------------------------------------------------------------------------
 
 def _at_once(objective, alphas):
-    """Return the losses of all alphas; None where one decomposition is not precise enough."""
+    """Return the losses of alphas; None where one decomposition is not precise enough."""
     path = ridge_path.RidgePath(objective)
     if not path.is_precise(alphas):
         return None
-    found = Losses(alphas, *path.losses(alphas))
+    found = _near_the_best(path, alphas)
     for _ in range(Limits.extensions):
         if not still_falls(found.alphas, found.losses):
             break
@@ -126,6 +129,31 @@ def _at_once(objective, alphas):
     return found.with_more(further, *path.losses(further)) if len(further) else found
 
 
+def _near_the_best(path, alphas):
+    """Return the losses of all alphas, or of those that may be the best where rows are many.
+
+    Generalised cross-validation says around which alpha the best one may be. Every other alpha
+    comes with it, but for those whose loss in the fit is already above the least one: leaving out
+    rows only adds to it.
+    """
+    if path.problem.n * len(path.values) <= Limits.all_alphas:
+        return Losses(alphas, *path.losses(alphas))
+    fitted, expected = path.fitted(alphas)
+    losses, near = np.full(len(alphas), np.inf), np.zeros(len(alphas), dtype=int)
+    new, is_coarse = np.zeros((2, len(alphas)), dtype=bool)
+    is_coarse[::2] = True
+    best, least = int(np.argmin(expected)), expected.min()
+    while True:
+        new[max(best - 1, 0):best + 2] = True
+        new = (new | (is_coarse & (fitted <= least))) & np.isinf(losses)
+        if not new.any():
+            break
+        losses[new], near[new] = path.losses(alphas[new])
+        best, least = int(np.argmin(losses)), losses.min()
+    known = np.isfinite(losses)
+    return Losses(alphas[known], losses[known], near[known])
+
+
 # ---- one alpha after the other ------------------------------------------------------------------
 
 class _Minimum:
@@ -133,7 +161,7 @@ class _Minimum:
 
     def __init__(self, objective_at, start, baseline):
         self.objective_at, self.model, self.baseline = objective_at, start, baseline
-        self.objective = self.hessian = self.x = None
+        self.objective = self.hessian = self.loss = None
         self.sample = self.chances = None
 
     def move_to(self, alpha):
@@ -149,9 +177,8 @@ class _Minimum:
                 solver.hessian = None
         else:
             solver.hessian = self.hessian.moved_to(objective)
-            x = x - solver.hessian.precondition(self._slope(objective, x))
-        steps = Limits.steps
-        unit = float(objective.metric.unit.max())
+            x = x - solver.hessian.precondition(self._slope(objective))
+        steps, unit = Limits.steps, float(objective.metric.unit.max())
 
         def ends(x, value, gradient, length, decrement):
             nonlocal steps
@@ -159,24 +186,34 @@ class _Minimum:
             hessian = solver.hessian
             if decrement is None and hessian is not None and hessian.solvers is not None:
                 decrement = abs(float(gradient @ hessian.precondition(gradient)))
-            near = self.tol * max(unit * self.baseline - value, Limits.least * abs(value))
+            near = Limits.tol * max(unit * self.baseline - value, Limits.least * abs(value))
             return steps < 0 or (decrement is not None and decrement <= near)
 
-        self.tol = Limits.tol if self._is_small(objective) else Limits.tol_many_rows
         x = solver.solve(objective, x, ends)
-        self.objective, self.x, self.model = objective, x, objective.raw(x)
-        self.hessian = solver.hessian
+        self.objective, self.hessian = objective, solver.hessian
         if self.hessian is None or self._is_small(objective):
             self.hessian = Hessian(objective, x, may_sample=not self._is_small(objective))
+        self._end_at(x)
 
-    def _slope(self, objective, x):
+    def _end_at(self, x):
+        """Take the last step to the minimum, and the loss there, without a pass."""
+        objective, point = self.objective, self.objective.at(x)
+        if self.hessian.solvers is None:
+            self.hessian.ready_solvers(0.0)
+        step = self.hessian.precondition(point.gradient)
+        decrease = (point.gradient * step).reshape(objective.shape).sum(axis=1)
+        self.model = objective.to_raw(x - step)
+        values = objective.with_penalty(point.losses, point.raw[0])
+        values = values - 0.5 * decrease / objective.metric.unit
+        self.loss = float(np.sum(values - objective.with_penalty(0.0, self.model[0])))
+
+    def _slope(self, objective):
         """Return the gradient of another alpha at the last minimum, without a pass."""
-        before = self.objective
-        slopes = before.at(self.x).gradient.reshape(before.shape)
-        scale = before.metric.inverse * before.metric.unit[:, None]
-        raw = np.divide(slopes, scale, out=np.zeros(slopes.shape), where=scale > 0)
-        coef, d = self.model[0], objective.problem.d
-        raw[:, :d] += (objective.penalty_curvature - before.penalty_curvature) * coef
+        before, coef = self.objective, self.model[0]
+        raw = np.zeros(before.shape)
+        raw[:, :objective.problem.d] = (
+            objective.penalty_curvature - before.penalty_curvature
+        ) * coef
         return (raw * objective.metric.inverse * objective.metric.unit[:, None]).ravel()
 
     def _is_small(self, objective):
@@ -196,9 +233,9 @@ class _Minimum:
         enough : float
             A loss that is too much to be known well.
         """
-        objective, x, metric = self.objective, self.x, self.objective.metric
+        objective, metric, loss = self.objective, self.objective.metric, self.loss
         (k, p), problem = objective.shape, objective.problem
-        loss, weight_sum = float(objective.at(x).losses.sum()), problem.weight_sum
+        weight_sum = problem.weight_sum
         if problem.n * self._leverage_work(objective) > Limits.all_rows:
             self._draw_sample(objective)
             problem = self.sample
@@ -218,14 +255,18 @@ class _Minimum:
             ]
         penalty = np.zeros((k, p))
         penalty[:, :problem.d] = objective.penalty_curvature
-        n_refined = 0
+        n_refined, expanded, before = 0, self.hessian.expansion, None
+        if problem is not objective.problem or not self._is_small(objective):
+            before = problem.expand(expanded.coef, expanded.intercept)
+            expanded = None
         if problem is objective.problem and not objective.loss.constant_hessian:
             a_fit = (problem.n * k * p + self._leverage_work(objective)) * Limits.left_out_steps
             n_refined = min(problem.n, int(Limits.refined / a_fit))
         found = excess_of_left_out(
             problem, *self.model, inverse, metric.mean, metric.inverse[0], weight_sum,
-            chances=self.chances, penalty=penalty * metric.inverse[0]**2, n_refined=n_refined,
-            steps=Limits.left_out_steps, enough=enough - loss,
+            chances=self.chances, penalty=penalty * metric.inverse[0]**2,
+            expanded=expanded, before=before, n_refined=n_refined,
+            steps=Limits.left_out_steps, enough=enough - loss, certain=Limits.certain * abs(loss),
         )  # fmt: skip
         return loss + found.excess, found.near
 
@@ -236,7 +277,8 @@ class _Minimum:
         problem, metric = objective.problem, objective.metric
         sizes = problem.weighted_norms(metric.mean, metric.inverse[0])
         sizes = sizes / sizes.sum() + problem.shares()
-        enough = max(Limits.least_rows, Limits.sample / self._leverage_work(objective))
+        least = Limits.least_of_softmax if problem.is_multiclass else Limits.least_rows
+        enough = max(least, Limits.sample / self._leverage_work(objective))
         chances = np.minimum(sizes * (enough / sizes.sum()), 1.0)
         rows = np.flatnonzero(np.random.default_rng(0).random(problem.n) < chances)
         self.sample, self.chances = problem.take(rows), chances[rows]

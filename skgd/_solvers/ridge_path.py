@@ -19,10 +19,12 @@ parameter, 1979.
 Barlow and Demmel, Computing accurate eigensystems of scaled diagonally dominant matrices, 1990.
 """
 
+from functools import cached_property
+
 import numpy as np
 from scipy import linalg
 
-from skgd._problem.leave_one_out import normal_equations, squared_losses_of_left_out
+from skgd._problem.leave_one_out import SquaredLosses, normal_equations
 from skgd._solvers.costs import LeaveOneOut as Limits
 
 
@@ -80,11 +82,39 @@ class RidgePath:
 
     def losses(self, alphas):
         """Return the leave-one-out losses, and how many rows have a leverage near 1."""
-        values, basis = self.values, self.vectors / np.sqrt(self.values)
-        return squared_losses_of_left_out(
-            self.problem, self.mean, self.scale, self.centre, basis, basis.T @ self.right,
-            alphas / (values[:, None] + alphas), self.has_intercept,
+        return self.left_out.of(alphas / (self.values[:, None] + alphas))
+
+    @cached_property
+    def left_out(self):
+        """The squared errors of rows that are left out."""
+        return SquaredLosses(
+            self.problem, self.mean, self.scale, self.centre, self.basis, self.coefs,
+            self.has_intercept,
         )  # fmt: skip
+
+    @cached_property
+    def basis(self):
+        """What makes rows of the rows of which the Hessian is I."""
+        return self.vectors / np.sqrt(self.values)
+
+    @cached_property
+    def coefs(self):
+        """The coefficients without a penalty, for these rows."""
+        return self.basis.T @ self.right
+
+    def fitted(self, alphas):
+        """Return the losses of the fits, and generalised cross-validation, without a pass.
+
+        The latter divides the former by ``(1 - tr(h) / n)^2``: every row has the mean of the
+        leverages h.
+        """
+        problem, shrunk = self.problem, alphas / (self.values[:, None] + alphas)
+        shares = problem.row_weights() / problem.weight_sum
+        squares = shares @ (problem.targets - self.centre) ** 2 - (self.coefs**2).sum(axis=0)
+        fitted = np.maximum(squares, 0.0).sum() + (self.coefs**2).sum(axis=1) @ shrunk**2
+        leverages = (1.0 - shrunk).sum(axis=0) + self.has_intercept
+        left = np.maximum(1.0 - leverages / problem.n_weighted, np.finfo(float).tiny ** 0.25)
+        return 0.5 * fitted, 0.5 * fitted / left**2
 
 
 def _eigen(gram, penalty):

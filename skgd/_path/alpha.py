@@ -18,6 +18,7 @@ from skgd._fit.build_objective import build_objective
 from skgd._fit.run import Run
 from skgd._fit.state import FitState
 from skgd._fit.targets import class_codes
+from skgd._path import gram_path
 from skgd._solvers import leave_one_out
 from skgd._solvers.alpha_walk import still_falls, walk
 from skgd._solvers.costs import LeaveOneOut
@@ -157,6 +158,10 @@ def _by_folds(settings, targets, sample, run, alphas):
     folds = FoldPaths([
         FoldPath(settings, targets, *parts) for parts in _folds(settings, targets, sample)
     ])  # fmt: skip
+    if gram_path.is_for(settings):
+        losses = folds.along(alphas)
+        if losses is not None and not still_falls(alphas, losses):
+            return _choice(alphas, losses)
     baseline = float(np.sum(run.problem.losses(*run.history.baseline.model)))
     # The largest alpha of an empty model costs nothing.
     first = 0 if run.objective.proximal else LeaveOneOut.first
@@ -190,6 +195,13 @@ class FoldPaths:
         """Fit to all folds, from the last alpha."""
         weight = sum(fold.weight for fold in self.folds)
         self.loss = sum(fold.loss(alpha) for fold in self.folds) / weight
+
+    def along(self, alphas):
+        """Return the mean losses of alphas whose paths need no fits; None where there are none."""
+        sums = [fold.squared_errors(alphas) for fold in self.folds]
+        if any(losses is None for losses in sums):
+            return None
+        return np.sum(sums, axis=0) / sum(fold.weight for fold in self.folds)
 
     def left_out(self, enough=np.inf):
         """Return the mean loss of held-out rows, and 0, as by leaving out single rows."""
@@ -236,9 +248,19 @@ class FoldPath:
         self.scored = run.make_problem(held_out)
         self.weight = self.scored.weight_sum
 
+    def squared_errors(self, alphas):
+        """Return the sums of the losses along a path on a Gram matrix; None without one."""
+        points = gram_path.path_of_sample(self.train, self.settings, alphas)
+        if any(point is None for point in points):
+            return None
+        return np.array([self._loss_of(point.coef, point.intercept) for point in points])
+
+    def _loss_of(self, *model):
+        model = map(np.ascontiguousarray, model)
+        return self.weight * self.scored.losses(*model).sum()
+
     def loss(self, alpha):
         """Return the sum of the held-out rows' losses."""
         settings = replace(self.settings, alpha=float(alpha))
         self.previous = _run(settings, self.targets, self.train, self.previous).descend()
-        model = map(np.ascontiguousarray, self.previous)
-        return self.weight * self.scored.losses(*model).sum()
+        return self._loss_of(*self.previous)

@@ -119,16 +119,42 @@ def test_rows_that_rise_most_are_left_out_as_by_fits_where_classes_are_nearly_se
     assert_allclose(least, exact_loss(model, X, y, np.ones(120)), rtol=1e-3)
 
 
-def test_a_sample_of_many_rows_tells_the_excess_of_all():
-    X, y = make_classification(10_000, 5, n_redundant=0, flip_y=0.3, random_state=0)
+@pytest.mark.parametrize(
+    ("n", "n_columns"), [(10_000, 5), (7_000, 120)], ids=["all rows", "a sample"]
+)
+def test_many_rows_are_left_out_by_a_newton_step(n, n_columns):
+    X, y = make_classification(
+        n, n_columns, n_informative=3, n_redundant=0, flip_y=0.3, random_state=0
+    )
     model = GDClassifier(alpha="auto").fit(X, y)
-    # The excess of the loss that is expected, by the leverages of the Hessian and the scores.
+    # The excess of the loss where each row takes one Newton step.
     A = np.column_stack([X - X.mean(axis=0), np.ones(len(X))])
     p = model.predict_proba(X)[:, 1]
-    hessian = (A.T * (p * (1 - p))) @ A / len(X) + model.alpha_ * np.diag([1.0] * 5 + [0.0])
-    excess = np.mean((A @ np.linalg.inv(hessian) * A).sum(axis=1) * (p - y) ** 2) / len(X)
-    loss = log_loss(y, p)
-    assert_allclose(min(model.alpha_path_["loss"]) - loss, excess, rtol=0.05)
+    penalty = model.alpha_ * np.diag([1.0] * n_columns + [0.0])
+    hessian = (A.T * (p * (1 - p))) @ A / len(X) + penalty
+    h = (A @ np.linalg.inv(hessian) * A).sum(axis=1) / len(X)
+    z = model.decision_function(X) + h * (p - y) / (1 - h * p * (1 - p))
+    excess = np.mean(np.logaddexp(0, z) - y * z) - log_loss(y, p)
+    assert_allclose(min(model.alpha_path_["loss"]) - log_loss(y, p), excess, rtol=0.05)
+
+
+def test_many_rows_take_few_alphas_for_the_same_choice():
+    # One row with a column of its own and an error of its own: generalised cross-validation, which
+    # knows no rows, would fit it.
+    X, noise = GENERATOR.normal(size=(3000, 12)), GENERATOR.normal(size=3000)
+    X[:, 11] *= 0.01
+    X[0, 11], noise[0] = 20.0, 300.0
+    y = X[:, :4].sum(axis=1) + noise
+    model = GDRegressor(alpha="auto").fit(X, y)
+    losses, alpha = ridge_losses(model, X, y, None)
+    assert_allclose(model.alpha_path_["loss"], losses, rtol=1e-8)
+    assert_allclose(model.alpha_, alpha, rtol=1e-12)
+    grid = np.geomspace(1e-6, 1e4, 80) * len(y)
+    ridge = RidgeCV(grid, store_cv_results=True).fit(X, y)
+    least = ridge.cv_results_.mean(axis=0).min() / 2
+    assert min(losses) < least * (1 + 1e-3)
+    smooth = GDRegressor(alpha="auto").fit(X[1:], y[1:])
+    assert len(smooth.alpha_path_["alpha"]) < 12
 
 
 # ---- folds --------------------------------------------------------------------------------------
