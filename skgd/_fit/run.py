@@ -209,7 +209,7 @@ class Run:
         Parameters
         ----------
         last : tuple or None
-            What is known of a solution for another alpha; see `auto.solve`.
+            A solution for another alpha, and the ratio of the alphas; see `auto.solve`.
         """
         self.begin()
         objective, plan, history = self.objective, self.plan, self.history

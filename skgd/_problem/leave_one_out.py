@@ -116,7 +116,7 @@ def excess_of_left_out(
 
 
 def _uncertain_rows(uncertain, most, enough):
-    """Return the rows that leave little uncertain once they take more steps, if so many may."""
+    """Return the rows that leave little uncertain once they take more steps; none if too many."""
     if not uncertain.sum() > enough:
         return np.empty(0, dtype=np.intp)
     order = np.argsort(-uncertain, kind="stable")

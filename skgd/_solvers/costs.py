@@ -421,9 +421,9 @@ class LeaveOneOut:
     # model, before a last step that takes no pass; the share of the objective that is no decrease;
     # and steps.
     tol, least, steps = 1e-5, 1e-6, 50
-    # Where the path begins, at 41 % of the degrees of freedom, or at 86 % where each of them has so
-    # many rows, and from one alpha to the next at first. Larger alphas follow where the first one
-    # is the best.
+    # Where the path begins: at 41 % of the degrees of freedom, or at 86 % where there are at least
+    # `tall` rows for each of them; and from one alpha to the next at first. Larger alphas follow
+    # where the first one is the best.
     first, first_of_tall, tall, apart_at_first = 6, 8, 50.0, 2
     # Two alphas in a row whose loss is above the least one by a share of its decrease end the path,
     # or one that is far above it. A decrease is clear from a share of the loss of the best constant

@@ -9,7 +9,7 @@ or infinite. Let A be the coordinates that are not 0 and s their signs. A step s
 Coordinates that come out with the other sign leave A. Those whose derivative at 0 is larger than l1
 enter it with the sign that it asks for. A minimum is reached where A stays and the step is small.
 This is the primal-dual active set method: it has no line search, and takes one or two steps from a
-start near the minimum. Where A goes on changing, each step ends at the first coordinate that comes
+start near the minimum. Where A keeps changing, each step ends at the first coordinate that comes
 to 0, and one coordinate at a time enters, at the minimum without it: no A comes twice. Starts that
 are far from the minimum, and systems that are nearly singular, fail.
 
