@@ -24,7 +24,7 @@ def automatic_schedule(optimizer, objective, plan, start, steps, history, *, tra
     rate, power = optimizer.automatic_rate(plan.bounds[-1], plan.batch_length, curvatures)
     return Watched(
         share * rate, power > 0, optimizer.momentum_horizon, history.best_objective,
-        history.baseline.ceiling,
+        history.baseline.ceiling, history.tol,
     )
 
 

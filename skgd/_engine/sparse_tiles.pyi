@@ -25,4 +25,6 @@ def run_in_tiles(
     t: int,
     averaged: list[int],
     threads: Threads,
+    groups: _Integers | None = None,
+    members: _Integers | None = None,
 ) -> None: ...

@@ -124,6 +124,8 @@ class Watched(Schedule):
         The least objective so far.
     highest : float
         The objective of the best constant model.
+    tol : float or None
+        The share of the possible decrease that is no improvement, as for the estimators.
     """
 
     partial = False
@@ -135,12 +137,13 @@ class Watched(Schedule):
     is_cut = False
     has_been_cut = False
 
-    def __init__(self, rate, decays, momentum_horizon, best, highest):
+    def __init__(self, rate, decays, momentum_horizon, best, highest, tol=None):
         self.rate = rate
         self.decays = decays
         self.momentum_horizon = momentum_horizon
         self.best = self.last = best
         self.highest = highest
+        self.falling_by = max(FALLING, tol or 0.0)
 
     def rates(self, t):
         rate = self.rate * self.factor
@@ -160,7 +163,7 @@ class Watched(Schedule):
         return self.steps_per_epoch >= MANY_STEPS
 
     def observe(self, objective):
-        self.falling = self.last - objective > FALLING * (self.highest - objective)
+        self.falling = self.last - objective > self.falling_by * (self.highest - objective)
         self.last = objective
         if objective < self.best - TOLD * abs(self.best):
             self.best, self.waited, self.in_vain, self.far = objective, 0, 0, False
