@@ -115,10 +115,10 @@ def enter_end(objective, x, history):
     """Enter the end of a descent that had nothing to do as its only iteration."""
     gradient = objective.value_and_gradient(x)[1]
     history.begin_epoch()
-    coef, intercept = objective.raw(x)
-    losses, objectives = objective.values(coef, intercept)
+    model = objective.model(x)
+    losses, objectives = objective.values(*objective.raw(x))
     history.add_end(
-        lambda: (coef, intercept), step=1, passes=objective.passes, losses=losses,
+        lambda: model, step=1, passes=objective.passes, losses=losses,
         objectives=objectives,
         decrement=objective.decrement(x, gradient), unit=objective.metric.unit, rate=0.0,
     )  # fmt: skip

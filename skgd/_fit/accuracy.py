@@ -67,6 +67,12 @@ class Accuracy:
 
     # ---- how far the minimum is -----------------------------------------------------------------
 
+    @property
+    def _objective(self):
+        """That of the descent, which may have fewer columns, or that of the run."""
+        known = self.solution.objective if self.solution is not None else None
+        return self.run.objective if known is None else known
+
     def duality_gap(self, budget=None):
         """Return an upper bound on how far the objective is from its minimum, and keep it.
 
@@ -79,7 +85,7 @@ class Accuracy:
             if self.plan.takes_steps:
                 in_doubt = max(LITTLE_WORK, GAP_SHARE_IN_DOUBT * self._work)
                 budget = min(in_doubt if self.is_in_doubt else GAP_SHARE * self._work, budget)
-        work = duality_gap.work(run.objective, solution)
+        work = duality_gap.work(self._objective, solution)
         if run.is_partial or work > budget:
             return np.nan
         objective = run.objective
@@ -95,14 +101,14 @@ class Accuracy:
         if is_asked and row_space.suits(objective):
             solution = Solution(None, reduced=row_space.in_row_space(objective))
         self.optimality = duality_gap.duality_gap(
-            objective, self.coef, self.intercept, solution, allowance
+            objective, objective.of_own_columns(self.coef), self.intercept, solution, allowance
         )
         return self.optimality
 
     def _allowance(self):
         """Return what a gap may cost: as much as the fit, within a callback's time."""
         run, within = self.run, max(LITTLE_WORK, self._work)
-        steps = duality_gap.steps_within(run.objective, self.solution, within)
+        steps = duality_gap.steps_within(self._objective, self.solution, within)
         if self.plan.optimizer is None:  # whose iterations are such steps
             steps = max(steps, self.history.n_iter)
         left = np.inf if run.tasks is None else run.tasks.seconds_left
@@ -114,7 +120,7 @@ class Accuracy:
     def _work(self):
         """The multiplications of the epochs so far."""
         return self.history.passes * (
-            EPOCH + 4.0 * self.run.problem.n * self.run.objective.metric.inverse.size
+            EPOCH + 4.0 * self.run.problem.n * self._objective.metric.inverse.size
         )
 
     def centred_objective(self):

@@ -77,6 +77,16 @@ class Metric:
             intercept = intercept + ((coef - moved) * self.values).sum(axis=1)
         return moved, intercept
 
+    def of_columns(self, columns):
+        """Return the same coordinates for some of the columns, none of them constant."""
+        d = len(self.mean)
+        parameters = np.append(columns, np.arange(d, self.inverse.shape[1]))
+        return Metric(
+            mean=cache_aligned(self.mean[columns]),
+            inverse=cache_aligned(np.take(self.inverse, parameters, axis=1)),
+            unit=self.unit, beyond=self.beyond[columns], identity=self.identity,
+        )  # fmt: skip
+
     def numbers(self):
         """Return the arrays that fix the coordinates."""
         return self.mean, self.inverse, self.held

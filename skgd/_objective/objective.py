@@ -214,7 +214,16 @@ class Objective:
 
     def model(self, x):
         """Return the coefficients and the intercepts for X that x stands for."""
-        return self.raw(x)
+        coef, intercept = self.raw(x)
+        return self.for_all_columns(coef), intercept
+
+    def for_all_columns(self, coef):
+        """Return coefficients of the columns that the objective has as those of all columns."""
+        return coef
+
+    def of_own_columns(self, coef):
+        """Return those coefficients of all columns that the objective has."""
+        return coef
 
     def feasible(self, coef, intercept):
         """Return raw coefficients within bounds, and intercepts with the same mean margin.

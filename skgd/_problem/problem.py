@@ -93,6 +93,14 @@ class Problem:
         """Return the same targets and weights with other features."""
         return Problem(X, self.targets, self.weights, self.loss, self.k, counter=self.counter)
 
+    def with_columns(self, columns):
+        """Return the rows of some columns, with the same targets and weights: a copy."""
+        X = self.X[:, columns] if self.is_sparse else np.take(self.X, columns, axis=1)
+        return Problem(
+            canonical(X) if self.is_sparse else X, self.targets, self.weights, self.loss, self.k,
+            n_threads=self.n_threads, counter=self.counter,
+        )  # fmt: skip
+
     def compressed(self, largest_share):
         """Return the same rows as a CSR matrix; self where more than a share is not zero.
 

@@ -16,6 +16,7 @@ from skgd._solvers import (
     row_space,
     second_order,
     smoothing,
+    varying_columns,
     working_sets,
 )
 from skgd._solvers.costs import Compression, Multipliers
@@ -52,6 +53,18 @@ def solve(objective, x, history, last=None):
     Solution
     """
     objective = replace(objective, keeps_margins=True)
+    part = varying_columns.in_varying_columns(objective)
+    if part is None:
+        return _solve(objective, x, history, last)
+    coef, intercept = objective.raw(x)
+    start = part.metric.from_raw(part.of_own_columns(coef), intercept).ravel()
+    solution = _solve(part, start, history, last)
+    x = objective.metric.from_raw(*part.model(solution.x)).ravel()
+    return replace(solution, x=x, objective=solution.objective or part)
+
+
+def _solve(objective, x, history, last=None):
+    """Do as `solve` does with an objective whose columns all count."""
     solver = choose(objective)
     if objective.problem.is_in_blocks and solver in LOCAL:
         objective = replace(objective, problem=objective.problem.gathered)
@@ -80,7 +93,7 @@ def _solve_otherwise(objective, x, history, solver=None, interior=None):
     reduced = row_space.in_row_space(objective) if row_space.suits(objective) else None
     if reduced is not None:
         solution = _solve_otherwise(reduced, reduced.coordinates(*objective.raw(x)), history)
-        x = objective.metric.from_raw(*reduced.model(solution.x)).ravel()
+        x = objective.metric.from_raw(*reduced.coefficients(solution.x)).ravel()
         return replace(solution, x=x, reduced=reduced, objective=None)
     compressed = _compressed(objective)
     if solver is None or compressed is not objective:

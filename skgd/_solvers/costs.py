@@ -29,6 +29,14 @@ class Factorisation:
     sampled_from, sampled_rows, sampled_rows_per_parameter = 3e8, 8192, 20
 
 
+class ConstantColumns:
+    """Columns that do not vary, which solvers leave out."""
+
+    # How many there are at least, as a number and as a share, and numbers of X of which a copy may
+    # be made.
+    least, share, copied = 64, 0.25, 2**26
+
+
 class Compression:
     """Dense rows that are mostly zero, which solvers read as CSR."""
 

@@ -56,11 +56,14 @@ class RowSpaceObjective(Objective):
         The mean that the rows were centred with.
     penalty_diag : array of shape (n_features,)
         The penalty's second derivative.
+    whole : Objective
+        That of the coefficients themselves.
     """
 
     span: object = None
     centre: np.ndarray | None = None
     penalty_diag: np.ndarray | None = None
+    whole: Objective | None = None
 
     @cached_property
     def roots(self):
@@ -77,6 +80,11 @@ class RowSpaceObjective(Objective):
         return self.metric.from_raw(inner, intercept).ravel()
 
     def model(self, x):
+        coef, intercept = self.coefficients(x)
+        return self.whole.for_all_columns(coef), intercept
+
+    def coefficients(self, x):
+        """Return the coefficients and the intercepts of the whole objective that x stands for."""
         coef, intercept = self.raw(x)
         coef = self.span.vectors(coef) / self.roots
         if self.shape[1] > self.problem.d:
@@ -129,6 +137,7 @@ def in_row_space(objective, *, may_use_qr=None):
         ),
         smoothness=objective.smoothness, penalty_curvature=ones,
         keeps_margins=objective.keeps_margins, span=span, centre=metric.mean, penalty_diag=diag,
+        whole=objective,
     )  # fmt: skip
 
 

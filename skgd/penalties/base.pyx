@@ -66,6 +66,12 @@ cdef class PenaltyRule:
         The part that is not smooth is then the sum over the groups of the norms of ``weights * w``.
         """
 
+    def part(self, Py_ssize_t d, columns):
+        """Return the penalty of some of d coefficients where the others are 0.
+
+        None where it is not known, as for a penalty of the user's.
+        """
+
     def apply_value(self, coef):
         """Return the penalty of each row of coef, of shape (n_outputs, n_features)."""
         cdef Py_ssize_t c, d = coef.shape[1]

@@ -70,6 +70,13 @@ cdef class GroupLassoRule(WeightedRule):
             weights *= self.owner
         return groups, weights
 
+    def part(self, Py_ssize_t d, columns):
+        groups, weights = (numbers[columns] for numbers in self.group_form(d))
+        _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        order, ends = np.argsort(numbers, kind="stable"), np.cumsum(sizes)
+        # A group of fewer columns keeps the weight that it has as a whole.
+        return GroupLassoRule(np.split(order, ends[:-1]), weights / np.sqrt(sizes[numbers]))
+
     cdef inline double weight(self, Py_ssize_t group, Py_ssize_t i) noexcept nogil:
         """The weight of the i-th column of all, which is in the given group."""
         cdef double w = sqrt(<double>(self.start[group + 1] - self.start[group]))

@@ -65,6 +65,12 @@ cdef class ElasticNetRule(WeightedRule):
         weights = np.ones(d) if self.weights == NULL else self.owner
         return self.l1_ratio * weights, np.full(d, -np.inf), np.full(d, np.inf)
 
+    def part(self, Py_ssize_t d, columns):
+        self.check(d)
+        return ElasticNetRule(
+            self.l1_ratio, None if self.weights == NULL else self.owner[columns]
+        )
+
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         cdef Py_ssize_t j
         cdef double l1 = 0.0
@@ -196,6 +202,9 @@ cdef class FreeRule(PenaltyRule):
     def separable_form(self, Py_ssize_t d):
         return np.zeros(d), np.full(d, -np.inf), np.full(d, np.inf)
 
+    def part(self, Py_ssize_t d, columns):
+        return self
+
 
 cdef class BoxRule(PenaltyRule):
     """A penalty with bounds on the coefficients."""
@@ -245,6 +254,14 @@ cdef class BoxRule(PenaltyRule):
         if parts is not None:
             l1, lower, upper = parts
             return l1, np.maximum(lower, self.owners[0]), np.minimum(upper, self.owners[1])
+
+    def part(self, Py_ssize_t d, columns):
+        self.check(d)
+        part = self.penalty.part(d, columns)
+        if part is not None:
+            return BoxRule(
+                *(bound[columns] if self.stride else bound for bound in self.owners), part
+            )
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
         cdef Py_ssize_t j
