@@ -19,7 +19,13 @@ from skgd._problem.column_store import ColumnStore
 from skgd._problem.dual_point import DualPoint, balancing
 from skgd._problem.expansion import Expansion
 from skgd._problem.moments import Moments
-from skgd._problem.scaled_rows import ScaledRows, dense_scaled_rows, margins_of, single_rows
+from skgd._problem.scaled_rows import (
+    ScaledRows,
+    columns_of,
+    dense_scaled_rows,
+    margins_of,
+    single_rows,
+)
 from skgd._utils.checks import canonical
 
 # Numbers of shape (n_samples, n_outputs) that are kept, at most: 64 MB each. Where they are more,
@@ -77,10 +83,7 @@ class Problem:
 
     def with_loss(self, loss):
         """Return the same rows with another loss."""
-        return Problem(
-            self.X, self.targets, self.weights, loss, self.k, n_threads=self.n_threads,
-            rows=self.data_term.rows, counter=self.counter,
-        )  # fmt: skip
+        return self.with_targets(self.targets, loss)
 
     def with_targets(self, targets, loss):
         """Return the same rows with other numbers as targets, and another loss."""
@@ -95,11 +98,7 @@ class Problem:
 
     def with_columns(self, columns):
         """Return the rows of some columns, with the same targets and weights: a copy."""
-        X = self.X[:, columns] if self.is_sparse else np.take(self.X, columns, axis=1)
-        return Problem(
-            canonical(X) if self.is_sparse else X, self.targets, self.weights, self.loss, self.k,
-            n_threads=self.n_threads, counter=self.counter,
-        )  # fmt: skip
+        return self._copied(columns_of(self.X, columns))
 
     def compressed(self, largest_share):
         """Return the same rows as a CSR matrix; self where more than a share is not zero.
@@ -113,9 +112,13 @@ class Problem:
             return self
         if np.count_nonzero(X) > largest_share * X.size:
             return self
+        return self._copied(canonical(sparse.csr_matrix(X)))
+
+    def _copied(self, X):
+        """Return the problem of a copy of the rows, or of some of their columns."""
         return Problem(
-            canonical(sparse.csr_matrix(X)), self.targets, self.weights, self.loss, self.k,
-            n_threads=self.n_threads, counter=self.counter,
+            X, self.targets, self.weights, self.loss, self.k, n_threads=self.n_threads,
+            counter=self.counter,
         )  # fmt: skip
 
     def take(self, rows):

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from skgd._engine import SingleRows, rows_of
+from skgd._utils.checks import canonical
 
 # Numbers of X that are copied at a time: 1 MB, which stays in the second-level cache.
 BLOCK = 2**17
@@ -157,3 +158,15 @@ def centred_squares(X, mean, weights):
     for part in product_blocks(X):
         result += weights[part].T @ (X[part] - mean) ** 2
     return result
+
+
+def columns_of(X, columns):
+    """Return a copy of some columns; the numbers of CSR are shared where the others are empty."""
+    if not sparse.issparse(X):
+        return np.take(X, columns, axis=1)
+    number = np.full(X.shape[1], -1, dtype=X.indices.dtype)
+    number[columns] = np.arange(len(columns))
+    indices = number[X.indices]
+    if (indices < 0).any():
+        return canonical(X[:, columns])
+    return canonical(type(X)((X.data, indices, X.indptr), shape=(X.shape[0], len(columns))))

@@ -59,10 +59,7 @@ def same_fits(make, X, y, *, value=0.0, layout=np.asarray, rtol=1e-10, weights=N
     return full
 
 
-LAYOUTS = {
-    "dense": np.asarray, "csr": sparse.csr_matrix, "csr array": sparse.csr_array,
-    "F": np.asfortranarray,
-}  # fmt: skip
+LAYOUTS = {"dense": np.asarray, "csr": sparse.csr_matrix}
 
 # Penalties from the numbers of the varying columns; `numbers` widens one number for each of them.
 PENALTIES = {
@@ -95,15 +92,16 @@ def test_a_fit_is_that_of_the_columns_that_vary(penalty, layout):
     same_fits(make, *table(), layout=layout)
 
 
-@pytest.mark.parametrize("value", [0.0, -3.0])
+@pytest.mark.parametrize("layout", [np.asfortranarray, sparse.csr_array])
 @pytest.mark.parametrize("loss", ["absolute_error", "huber", "poisson"])
 @pytest.mark.parametrize("penalty", ["l1", "l2"])
-def test_losses_of_all_kinds_have_the_same_fit(loss, penalty, value):
+def test_losses_of_all_kinds_have_the_same_fit(loss, penalty, layout):
     X, y = table()
     y = np.abs(y).round() if loss == "poisson" else y
     same_fits(
-        lambda *_: GDRegressor(loss, penalty=penalty, alpha=0.01, tol=1e-7), X, y, value=value
-    )
+        lambda *_: GDRegressor(loss, penalty=penalty, alpha=0.01, tol=1e-7), X, y, value=-3.0,
+        layout=layout,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("layout", [np.asarray, sparse.csr_matrix])
@@ -216,13 +214,13 @@ def test_callbacks_and_warm_starts_see_all_columns(d):
     assert not np.delete(full.coef_, at).any()
 
 
-@pytest.mark.parametrize("loss, penalty", [("log_loss", "l1"), ("hinge", "l2"), ("hinge", "l1")])
+@pytest.mark.parametrize("loss, penalty", [("log_loss", "l1"), ("hinge", "l2")])
 def test_searches_find_the_same_fit(loss, penalty):
     X, y = table()
     wide, at = widened(X)
     full, narrow = (
         GDSearchCV(
-            GDClassifier(loss, penalty=penalty, tol=1e-7), {"alpha": [1e-1, 1e-2]}, cv=3
+            GDClassifier(loss, penalty=penalty, tol=1e-7), {"alpha": [1e-1, 1e-2]}, cv=2
         ).fit(rows, y > 0) for rows in (wide, X)
     )  # fmt: skip
     assert full.best_params_ == narrow.best_params_
