@@ -32,9 +32,10 @@ class Factorisation:
 class ConstantColumns:
     """Columns that do not vary, which solvers leave out."""
 
-    # How many there are at least, as a number and as a share. CPU time without them, in units of that
-    # with them: 0.07 on 400 x 50 and 3000 of them, 0.6 to 0.8 on 1000 x 200 and 100, 1.2 on 200 x 60
-    # and 20 (ridge), 1.0 on CSR where no Hessian is made. Numbers of X of which a copy may be made.
+    # How many there are at least, as a number and as a share. CPU time without them, in units of
+    # that with them: 0.07 on 400 x 50 and 3000 of them, 0.6 to 0.8 on 1000 x 200 and 100 (1.0 with
+    # the hinge), 1.2 on 200 x 60 and 20 (ridge), 1.0 on CSR where no Hessian is made. Numbers of X
+    # of which a copy may be made.
     least, share, copied = 64, 0.25, 2**26
 
 
