@@ -155,7 +155,28 @@ def races_on_many_columns(shrink):
         races.append(Race(work, "LassoCV", theirs_bar, data, l1, alphas, lasso))
         if celer_path is not None:
             races.append(Race(work, "celer", 0.4, data, l1, alphas, celer))
+    return races + races_near_interpolation(shrink)
+
+
+def races_near_interpolation(shrink):
+    """Return the races of the lasso with nearly as many coefficients as rows, which are sparse."""
+    l1, alphas, races = GDRegressor(penalty="l1"), np.array([1e-2, 1e-4]), []
+    for density in (0.02, 0.05, 0.2):
+        data = numbers_of_density(max(100, 300 // shrink), 2000, density)
+        work = f"l1, 2 alphas, CSR 300x2000, {density}"
+        races.append(Race(work, "one by one", 1.0, data, l1, alphas,
+                          partial(one_by_one, model=l1)))  # fmt: skip
+        if celer_path is not None:
+            races.append(Race(work, "celer", 1.0, data, l1, alphas, celer))
     return races
+
+
+def numbers_of_density(n, d, density):
+    """Return a CSR matrix, and targets to which 30 of its columns add."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(n, d, density, "csr", random_state=rng, data_rvs=rng.standard_normal)
+    coef = np.append(rng.normal(size=30), np.zeros(d - 30))
+    return X, X @ coef + 0.1 * rng.normal(size=n)
 
 
 def sparse_numbers(shrink):

@@ -47,6 +47,10 @@ class LassoPathLimits:
     # Sweeps over sparse columns between two looks at interrupts, and how often; the rounds after
     # which the active set is solved on a Gram matrix. Columns of 60 rows took 5000 sweeps and more.
     sweeps, rounds, patience = 50, 100, 4
+    # The ratio of two alphas below which slow sweeps give way to steps between the two, and that of
+    # such steps. On CSR 300 x 2000 of density .02 / .05 / .2 two alphas took 0.27 / 0.35 / 0.63 s
+    # with steps of 0.5, 0.35 / 0.48 / 0.99 s with 0.75 and 3.5 / 4.1 / 6.6 s without any.
+    far, step = 0.4, 0.5
     # The share by which a slope may be above l1, which is rounding.
     slack = 1e-9
 

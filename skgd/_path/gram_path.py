@@ -261,6 +261,11 @@ class GramDescent:
                 n_solves += 1
         self._solve_by_active_sets(x, gradient)
 
+    def run_without_sweeps(self, x, linear, pause, newton):
+        """Move x to the minimum: by Newton's method, or by active sets where that fails."""
+        if newton is None or not self._by_newton(x, linear, pause, newton):
+            self._solve_by_active_sets(x, gradient_of(self.hessian, linear, x))
+
     def _by_newton(self, x, linear, pause, newton):
         """Move x to the minimum, if the start is near enough; return whether it was."""
         start, tol = x.copy(), self.tol * Limits.newton

@@ -13,10 +13,17 @@ then checked: one product of X with the residuals of all folds gives the slopes 
 Those that would leave 0 join the working set, until there are none: the solution is that on all
 columns.
 
+Sweeps over sparse columns are slow where a model with about as many coefficients as rows is far
+from its start. Such an alpha is approached from the last solution through alphas between the two
+(continuation), so that sweeps find the active set. The minimum on that is found on its Gram matrix:
+by Newton's method, or by an active-set method where few rows make the matrix nearly singular.
+
 References
 ----------
 Tibshirani, Bien, Friedman, Hastie, Simon, Taylor and Tibshirani, Strong rules for discarding
 predictors in lasso-type problems, 2012.
+Hale, Yin and Zhang, Fixed-point continuation for l1-minimization: methodology and convergence,
+2008.
 Massias, Gramfort and Salmon, Celer: a fast solver for the lasso with dual extrapolation, 2018.
 """
 
@@ -134,8 +141,24 @@ def _move(columns, folds, alpha, pause, map_jobs):
     while open_folds:
         pause()
         list(map_jobs(lambda fold: fold.descend(alpha, pause), open_folds))
+        slow = [fold for fold in open_folds if fold.is_slow]
+        open_folds = [fold for fold in open_folds if not fold.is_slow]
         _look(columns, open_folds)
         open_folds = [fold for fold in open_folds if fold.is_well and fold.misses_columns(alpha)]
+        if slow:
+            _move_in_steps(columns, slow, alpha, pause, map_jobs)
+
+
+def _move_in_steps(columns, folds, alpha, pause, map_jobs):
+    """Take folds from their last minimum to that at an alpha, through alphas between them."""
+    for fold in folds:
+        fold.go_back()
+    _look(columns, folds)
+    largest = max(fold.alpha for fold in folds)
+    n_steps = int(np.ceil(np.log(alpha / largest) / np.log(Limits.step)))
+    # The last one exactly, which geomspace rounds.
+    for each in [*np.geomspace(largest, alpha, n_steps + 1)[1:-1].tolist(), alpha]:
+        _move(columns, [fold for fold in folds if fold.is_well], each, pause, map_jobs)
 
 
 def _look(columns, folds):
@@ -153,6 +176,8 @@ class _Fold:
     ----------
     is_well : bool
         Whether the path continues: neither are there too many columns, nor do they lose digits.
+    is_slow : bool
+        Whether sweeps were too slow for a minimum that is far from the last one.
     x : array of shape (m,)
         The coefficients of the working set.
     square : float
@@ -166,7 +191,7 @@ class _Fold:
     """
 
     def __init__(self, view, settings, largest):
-        self.view, self.largest, self.is_well = view, largest, True
+        self.view, self.largest, self.is_well, self.is_slow = view, largest, True, False
         inverse, scale, d = view.inverse, view.scale, len(view.scale)
         l1, lower, upper = penalty_rule(settings, d).separable_form(d)
         ridge = np.broadcast_to(np.asarray(settings.penalty.curvature(d), dtype=float), (d,))
@@ -220,6 +245,14 @@ class _Fold:
         self.x = np.append(self.x, np.zeros(len(new)))
         return True
 
+    def go_back(self):
+        """Return to the last minimum, with the working set as it is now."""
+        x = np.zeros(len(self.x))
+        if self.last is not None:
+            x[:len(self.last[1])] = self.last[1]
+        self.x, self.is_slow = x, False
+        self.square, self.residuals = self.view.residuals(x)
+
     def _predicted(self, alpha):
         """Return the point on the line through the last two solutions."""
         if self.before is None:
@@ -235,14 +268,18 @@ class _Fold:
         l1, ridge = alpha * self.l1[numbers], alpha * self.ridge[numbers]
         bounds = self.lower[numbers], self.upper[numbers]
         if view.is_sparse:
-            self._sweep_columns(l1, ridge, *bounds, pause)
+            is_far = alpha < Limits.far * self.alpha
+            self._sweep_columns(l1, ridge, *bounds, pause, is_far)
         else:
             descent = gram_path.GramDescent(view.gram, l1, ridge, *bounds, Limits.tol)
             descent.run(self.x, view.cross, pause, self.newton)
         self.square, self.residuals = view.residuals(self.x)
 
-    def _sweep_columns(self, l1, ridge, lower, upper, pause):
-        """Move to the minimum on sparse columns, or give up where that takes too long."""
+    def _sweep_columns(self, l1, ridge, lower, upper, pause, is_far):
+        """Move to the minimum on sparse columns, or give up where that takes too long.
+
+        From far away that is sooner: `is_slow` then says that steps between are needed.
+        """
         view, numbers, offset = self.view, self.view.numbers, np.zeros(1)
         columns, derivatives = view.sparse(), -view.residuals(self.x)[1]
         for i in range(Limits.rounds):
@@ -256,6 +293,9 @@ class _Fold:
             )  # fmt: skip
             if left <= Limits.tol_sparse * size:
                 return
+            if i + 1 >= Limits.patience and is_far:
+                self.is_slow = True
+                return
             if i + 1 >= Limits.patience and self._solve_active(l1, ridge, lower, upper, pause):
                 derivatives, offset = -view.residuals(self.x)[1], np.zeros(1)
         self.is_well = False
@@ -267,8 +307,9 @@ class _Fold:
             return False
         gram, cross = view.gram_of(view.numbers[active])
         x = self.x[active]
-        parts = (part[active] for part in (l1, ridge, lower, upper))
-        gram_path.GramDescent(gram, *parts, Limits.tol).run(x, cross, pause)
+        parts = [part[active] for part in (l1, ridge, lower, upper)]
+        newton = gram_path.newton_method(*parts[2:])
+        gram_path.GramDescent(gram, *parts, Limits.tol).run_without_sweeps(x, cross, pause, newton)
         self.x[active] = x
         return True
 

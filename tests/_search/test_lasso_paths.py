@@ -159,6 +159,25 @@ def test_alphas_in_any_order_and_number(alphas):
         check_models(MODEL, rows, grid={"alpha": alphas})
 
 
+@pytest.mark.parametrize(
+    "estimator, penalty",
+    [
+        (MODEL, {}),
+        (MIXED, {"l1": 0.7, "ridge": 0.3}),
+        (GDRegressor(penalty="l1", positive=True, fit_intercept=False), {"lower": 0.0}),
+        (GDRegressor(penalty=Box(-0.5, 3.0, L1())), {"lower": -0.5, "upper": 3.0}),
+    ],
+)
+@pytest.mark.parametrize("alphas", [[1e-4], [1e-4, 1e-2]])
+def test_almost_as_many_coefficients_as_sparse_rows(estimator, penalty, alphas):
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((150, D), density=0.1, rng=rng, format="csr", data_sampler=rng.normal)
+    y = X[:, :20] @ rng.normal(size=20) + 0.1 * rng.normal(size=150)
+    weights = rng.integers(0, 4, 150).astype(float)
+    grid = {"alpha": alphas}
+    check_models(estimator, X, y, grid=grid, sample_weight=weights, **penalty)
+
+
 def test_an_alpha_of_zero():
     search = GDSearchCV(MODEL, {"alpha": [1.0, 0.0]}, cv=2, refit=False)
     for rows in (X, ROWS):
