@@ -1,7 +1,7 @@
 """What watching costs: the share of a fit's time that history_ takes.
 
-The clock, of CPU time, runs in the two places that exist for the history alone: the objective
-between the epochs of mini-batches, and the entry in the history.
+The clock, of CPU time, runs in the places that exist for the history alone: the objective between
+the epochs of mini-batches and at their end, and the entry in the history.
 """
 
 import time
@@ -13,6 +13,7 @@ from _shared import csr, dense
 
 from skgd import GDClassifier
 from skgd._descent.history import History
+from skgd._descent.stochastic import Monitor
 from skgd._objective.objective import Objective
 
 
@@ -46,7 +47,7 @@ def share(X, y, epochs, repetitions=3, **settings):
     model = GDClassifier(tol=None, max_iter=epochs, random_state=0, **settings)
     shares, times = [], []
     for _ in range(repetitions):
-        with stopwatch((Objective, "values"), (History, "add")) as watching:
+        with stopwatch((Objective, "values"), (Monitor, "values"), (History, "add")) as watching:
             start = time.process_time()
             model.fit(X, y)
             times.append(time.process_time() - start)
