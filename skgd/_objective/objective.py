@@ -148,7 +148,7 @@ class Objective:
 
     def with_penalty(self, losses, coef):
         """Return the objective of each output from its loss."""
-        return losses + self.alpha * self.penalty.apply_value(coef)
+        return coordinates.with_penalty(losses, coef, self.penalty, self.alpha)
 
     def losses_and_gradients(self, coef, intercept, margins=None):
         """Return the smooth part's gradient, each output's loss, and the losses' raw gradients."""
