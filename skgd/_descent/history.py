@@ -316,15 +316,12 @@ class History:
         ignores_tol : bool
             Whether something else than `tol` tells when the minimum is reached.
         """
-        objective = sum(objectives.tolist())
-        validation_loss = validation_score = math.nan
+        objective, validated = sum(objectives.tolist()), (math.nan, math.nan)
         if self.validation is not None:
-            validation_loss, validation_score = self.validation(*model())
+            validated = self.validation(*model())
         self._append(
-            step=step, passes=passes, loss=sum(losses.tolist()), objective=objective,
-            gradient_norm=decrement**0.5, rate=rate, validation_loss=validation_loss,
-            validation_score=validation_score,
-        )  # fmt: skip
+            step, passes, rate, sum(losses.tolist()), objective, decrement**0.5, validated
+        )
         bound = self.divergence_bound if bound is None else bound
         if not math.isfinite(objective) or objective > bound:
             self.stop, self.diverged_at = Stop.DIVERGED, step
@@ -332,9 +329,7 @@ class History:
             self.is_halted = self._end_epoch(lambda: self.best or self.baseline.model)
             return True
         self.compare(model, objective)
-        if self.validation is not None and self._stops_early(
-            model, validation_loss, validation_score
-        ):
+        if self.validation is not None and self._stops_early(model, *validated):
             self.stop = Stop.EARLY_STOPPING
         elif self.n_iter >= self.max_iter:
             self.stop = Stop.MAX_ITER
@@ -353,7 +348,7 @@ class History:
 
     def add_unmonitored(self, coef, intercept, *, step, passes, rate):
         """Enter an epoch whose objective was not evaluated."""
-        self._append(step=step, passes=passes, rate=rate)
+        self._append(step, passes, rate)
         self.unmonitored.append((coef, intercept))
 
     def _end_epoch(self, model):
@@ -363,12 +358,12 @@ class History:
         )
 
     def _append(
-        self, *, step, passes, rate, loss=math.nan, objective=math.nan, gradient_norm=math.nan,
-        validation_loss=math.nan, validation_score=math.nan,
+        self, step, passes, rate, loss=math.nan, objective=math.nan, length=math.nan,
+        validated=(math.nan, math.nan),
     ):  # fmt: skip
         row = (
-            self.epochs_before + self.n_iter + 1, step, passes, loss, objective, gradient_norm,
-            rate, time.perf_counter() - self.started, validation_loss, validation_score,
+            self.epochs_before + self.n_iter + 1, step, passes, loss, objective, length, rate,
+            time.perf_counter() - self.started, *validated,
         )  # fmt: skip
         for key, number in zip(COLUMNS, row, strict=True):
             self.table[key].append(number)
