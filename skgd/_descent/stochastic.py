@@ -14,7 +14,7 @@ from skgd._descent.batching import epoch_order
 from skgd._descent.block_sweep import BlockSweep
 from skgd._descent.solution import Stop
 from skgd._descent.steps import average_count, fresh_rules, take_steps
-from skgd._engine import Sweep, VarianceReducedSweep
+from skgd._engine import MeanLosses, Sweep, VarianceReducedSweep
 from skgd.schedules import checked_rates
 
 # Rows on which a stochastic run monitors its objective between the epochs: all of few, and a sample
@@ -221,7 +221,12 @@ class Monitor:
         problem, rows = objective.problem, monitored_rows(objective.problem)
         if rows is not None and (problem.is_in_blocks or problem.width < COPIED_WIDTH):
             problem, rows = problem.take(rows), None
-        self.losses, self.with_penalty = problem.loss_function(rows), objective.with_penalty
+        self.with_penalty = objective.with_penalty
+        if problem.is_in_blocks or problem.n_threads > 1:
+            self.losses = partial(problem.losses, subset=rows)
+        else:
+            # A look at 1024 x 20 took 33 us after an epoch by `losses`, and takes 22 so.
+            self.losses = MeanLosses(problem.data_term, rows)
 
     def values(self, coef, intercept):
         """Return the loss and the objective of raw coefficients, output by output."""

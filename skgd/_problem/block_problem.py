@@ -7,7 +7,7 @@ as for the interior point method, is asked of a copy of all rows, where they are
 """
 
 import uuid
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -221,10 +221,6 @@ class BlockProblem:
         if subset is not None:
             return self.take(subset).losses(coef, intercept)
         return self.mean_of(questions.sum_losses, coef, intercept)[0]
-
-    def loss_function(self, subset=None):
-        """Return the function of coefficients and intercepts that `losses` is, for many calls."""
-        return partial(self.losses, subset=subset)
 
     def losses_and_gradients(self, coef, intercept, *, margins=None, subset=None):
         """Return the mean loss of each output and its gradients, in one pass.

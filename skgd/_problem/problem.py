@@ -9,12 +9,12 @@ shape (n_samples, n_outputs), such as margins and derivatives, are kept where th
 computed again block by block where they are many.
 """
 
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
 
-from skgd._engine import DataTerm, MeanLosses, rows_of, signed_targets, value_and_gradient
+from skgd._engine import DataTerm, rows_of, signed_targets, value_and_gradient
 from skgd._problem.column_store import ColumnStore
 from skgd._problem.dual_point import DualPoint, balancing
 from skgd._problem.expansion import Expansion
@@ -216,15 +216,6 @@ class Problem:
             self.data_term, coef, intercept, gradient=False, subset=subset,
             n_threads=self.n_threads,
         )[0]  # fmt: skip
-
-    def loss_function(self, subset=None):
-        """Return the function of coefficients and intercepts that `losses` is, for many calls.
-
-        It must not run in two threads at a time.
-        """
-        if self.n_threads > 1:
-            return partial(self.losses, subset=subset)
-        return MeanLosses(self.data_term, subset)
 
     def losses_and_gradients(self, coef, intercept, *, margins=None, subset=None):
         """Return the mean loss of each output and its gradients, in one pass.
