@@ -16,6 +16,7 @@ from history import stopwatch
 
 from skgd import GDClassifier
 from skgd._descent.history import History
+from skgd._descent.stochastic import Monitor
 from skgd._engine import DataTerm, value_and_gradient
 from skgd._objective.objective import Objective
 from skgd.losses import LogLoss
@@ -40,7 +41,7 @@ def fits(X, y, *, shuffle):
             optimizer="adam", learning_rate=1e-3, batch_size=BATCH, tol=None, max_iter=epochs,
             shuffle=shuffle, random_state=0,
         )  # fmt: skip
-        with stopwatch((Objective, "values"), (History, "add")) as watched:
+        with stopwatch((Objective, "values"), (Monitor, "values"), (History, "add")) as watched:
             found += [seconds(lambda model=model: model.fit(X, y)), watched[0]]
     return found
 

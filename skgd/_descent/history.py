@@ -55,6 +55,10 @@ class DivergenceWarning(ConvergenceWarning):
     """
 
 
+def _finite_size(number):
+    return abs(number) if math.isfinite(number) else 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Baseline:
     """The best constant model, which descents are measured against.
@@ -104,8 +108,7 @@ class Baseline:
         """Return the objective above which a run has diverged that began with another one."""
         if self.is_homogeneous:
             return np.inf
-        known = self.monitored, start
-        largest = max(abs(value) if math.isfinite(value) else 0.0 for value in known)
+        largest = max(_finite_size(self.monitored), _finite_size(start))
         # A few rows of a stream may have no spread of their own.
         if is_partial or self.is_exact:
             largest = max(largest, self.scale)
@@ -233,7 +236,8 @@ class History:
 
     def is_flat(self, decrement, unit, objectives, ignores_tol=False):
         """Return whether the descent stops, as at a squared gradient length of the minimum."""
-        if self.stop is None and self.tol is not None and not ignores_tol:
+        is_known = not math.isnan(decrement)
+        if is_known and self.stop is None and self.tol is not None and not ignores_tol:
             decrease = self.baseline.possible_decrease(unit, objectives)
             if decrement <= self.tol * self.tol * decrease:
                 self.stop = Stop.TOL
@@ -312,15 +316,12 @@ class History:
         ignores_tol : bool
             Whether something else than `tol` tells when the minimum is reached.
         """
-        objective = sum(objectives.tolist())
-        validation_loss = validation_score = math.nan
+        objective, validated = sum(objectives.tolist()), (math.nan, math.nan)
         if self.validation is not None:
-            validation_loss, validation_score = self.validation(*model())
+            validated = self.validation(*model())
         self._append(
-            step=step, passes=passes, loss=sum(losses.tolist()), objective=objective,
-            gradient_norm=decrement**0.5, learning_rate=rate, validation_loss=validation_loss,
-            validation_score=validation_score,
-        )  # fmt: skip
+            step, passes, rate, sum(losses.tolist()), objective, decrement**0.5, validated
+        )
         bound = self.divergence_bound if bound is None else bound
         if not math.isfinite(objective) or objective > bound:
             self.stop, self.diverged_at = Stop.DIVERGED, step
@@ -328,9 +329,7 @@ class History:
             self.is_halted = self._end_epoch(lambda: self.best or self.baseline.model)
             return True
         self.compare(model, objective)
-        if self.validation is not None and self._stops_early(
-            model, validation_loss, validation_score
-        ):
+        if self.validation is not None and self._stops_early(model, *validated):
             self.stop = Stop.EARLY_STOPPING
         elif self.n_iter >= self.max_iter:
             self.stop = Stop.MAX_ITER
@@ -349,7 +348,7 @@ class History:
 
     def add_unmonitored(self, coef, intercept, *, step, passes, rate):
         """Enter an epoch whose objective was not evaluated."""
-        self._append(step=step, passes=passes, learning_rate=rate)
+        self._append(step, passes, rate)
         self.unmonitored.append((coef, intercept))
 
     def _end_epoch(self, model):
@@ -358,11 +357,16 @@ class History:
             self.table, lambda: self.attributes(*model())
         )
 
-    def _append(self, **entries):
-        entries["epoch"] = self.epochs_before + self.n_iter + 1
-        entries["seconds"] = time.perf_counter() - self.started
-        for key, values in self.table.items():
-            values.append(entries.get(key, math.nan))
+    def _append(
+        self, step, passes, rate, loss=math.nan, objective=math.nan, length=math.nan,
+        validated=(math.nan, math.nan),
+    ):  # fmt: skip
+        row = (
+            self.epochs_before + self.n_iter + 1, step, passes, loss, objective, length, rate,
+            time.perf_counter() - self.started, *validated,
+        )  # fmt: skip
+        for key, number in zip(COLUMNS, row, strict=True):
+            self.table[key].append(number)
 
     def compare(self, model, objective):
         """Keep the best iterate and count the epochs since it was clearly better than before."""

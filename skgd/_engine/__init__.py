@@ -8,7 +8,13 @@ many models at once, `dual_coordinates` the dual variables of single rows. The G
 throughout; what comes in is checked in Python before a loop starts.
 """
 
-from skgd._engine.data_term import DataTerm, joint_losses, signed_targets, value_and_gradient
+from skgd._engine.data_term import (
+    DataTerm,
+    MeanLosses,
+    joint_losses,
+    signed_targets,
+    value_and_gradient,
+)
 from skgd._engine.dual_coordinates import DualCoordinates, SingleRows, weighted_quantile
 from skgd._engine.joint_sweep import JointSweep
 from skgd._engine.parameters import cache_aligned
@@ -17,7 +23,7 @@ from skgd._engine.sweep import Sweep
 from skgd._engine.variance_reduced import VarianceReducedSweep
 
 __all__ = [
-    "DataTerm", "DualCoordinates", "JointSweep", "SingleRows", "Sweep", "VarianceReducedSweep",
-    "cache_aligned", "chunk_starts", "in_chunks", "joint_losses", "rows_of", "shuffle",
-    "signed_targets", "value_and_gradient", "weighted_quantile",
+    "DataTerm", "DualCoordinates", "JointSweep", "MeanLosses", "SingleRows", "Sweep",
+    "VarianceReducedSweep", "cache_aligned", "chunk_starts", "in_chunks", "joint_losses",
+    "rows_of", "shuffle", "signed_targets", "value_and_gradient", "weighted_quantile",
 ]  # fmt: skip

@@ -31,6 +31,10 @@ cdef class DataTerm:
     cdef int add_block(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space,
                        const double* intercept, double factor, double* value,
                        double* g_intercept, Py_ssize_t g_intercept_stride) except -1 nogil
+    cdef bint prefetches(self, subset)
+    cdef int add_rows(self, const Py_ssize_t* rows, Py_ssize_t start, Py_ssize_t stop,
+                      bint prefetches, Workspace space, const double* intercept, double* value,
+                      double* g_intercept, double* z) except -1 nogil
 
     cdef inline void prefetch_target(self, Py_ssize_t row) noexcept nogil:
         if self.codes != NULL:

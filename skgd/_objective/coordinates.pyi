@@ -21,6 +21,9 @@ def gradient(
     rounding: float,
     is_multiclass: bool,
 ) -> _Floats: ...
+def with_penalty(
+    losses: _Floats, coef: _Floats, penalty: PenaltyRule, alpha: _Floats
+) -> _Floats: ...
 def smooth_value(
     losses: _Floats, coef: _Floats, penalty: PenaltyRule, alpha: _Floats, unit: _Floats
 ) -> float: ...

@@ -150,6 +150,20 @@ def gradient(losses, coef_gradient, intercept_gradient, coef, PenaltyRule penalt
     return result
 
 
+def with_penalty(losses, coef, PenaltyRule penalty not None, alpha):
+    """Return the objective of each output: its loss and alpha times its penalty."""
+    cdef Py_ssize_t c, k = coef.shape[0], d = coef.shape[1]
+    objectives = np.empty(k)
+    cdef const double* w = floats(coef, (k, d))
+    cdef const double* loss = floats(losses, (k,))
+    cdef const double* a = floats(alpha, (k,))
+    cdef double* objective = writeable_floats(objectives, (k,))
+    penalty.check(d)
+    for c in range(k):
+        objective[c] = loss[c] + a[c] * penalty.value(d, w + c * d)
+    return objectives
+
+
 def smooth_value(losses, coef, PenaltyRule penalty not None, alpha, unit):
     """Return losses and the smooth part of a penalty, in the unit of the objective.
 

@@ -61,6 +61,7 @@ class Objective:
     first_step: float = 1.0
     keeps_margins: bool = False
     last: list = field(default_factory=lambda: [None], init=False, repr=False)
+    asked: list = field(default_factory=lambda: [None], init=False, repr=False)
 
     @property
     def loss(self):
@@ -125,13 +126,23 @@ class Objective:
 
     # ---- at raw coefficients --------------------------------------------------------------------
 
-    def values(self, coef, intercept, subset=None):
+    def values(self, coef, intercept):
         """Return the loss and the objective of raw coefficients, output by output."""
-        if subset is None and self._is_last(coef, intercept):
-            losses = self.last[0].losses.copy()
-        else:
-            losses = self.problem.losses(coef, intercept, subset)
+        losses = self._losses(coef, intercept).copy()
         return losses, self.with_penalty(losses, coef)
+
+    def _losses(self, coef, intercept):
+        """Return the losses at raw coefficients, which are known where they were the last."""
+        if self._is_last(coef, intercept):
+            return self.last[0].losses
+        # A fit by steps asks twice at its end: for its history, and for its duality gap.
+        known = self.asked[0]
+        if known is None or not (
+            np.array_equal(known[1], intercept) and np.array_equal(known[0], coef)
+        ):
+            losses = self.problem.losses(coef, intercept)
+            known = self.asked[0] = coef.copy(), intercept.copy(), losses
+        return known[2]
 
     def _is_last(self, coef, intercept):
         """Tell whether raw coefficients are those of the last point."""
@@ -148,7 +159,7 @@ class Objective:
 
     def with_penalty(self, losses, coef):
         """Return the objective of each output from its loss."""
-        return losses + self.alpha * self.penalty.apply_value(coef)
+        return coordinates.with_penalty(losses, coef, self.penalty, self.alpha)
 
     def losses_and_gradients(self, coef, intercept, margins=None):
         """Return the smooth part's gradient, each output's loss, and the losses' raw gradients."""

@@ -379,6 +379,24 @@ def test_between_the_epochs_the_objective_is_that_of_a_sample(n_rows, is_exact, 
     assert (first == pytest.approx(exact, rel=1e-12)) == is_exact
 
 
+@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("n_features, convert", [
+    (3, np.asarray), (70, np.asarray), (1100, np.asarray), (70, sparse.csr_matrix),
+])  # fmt: skip
+def test_a_sample_that_repeats_all_rows_has_their_objective(n_features, convert, n_classes):
+    # A run of 16 neighbours has each of the distinct rows once.
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(16, n_features)), np.arange(16) % n_classes
+    X, y, weights = np.tile(X, (136, 1)), np.tile(y, 136), np.tile(rng.uniform(1, 2, 16), 136)
+    settings = {"optimizer": "adam", "learning_rate": 0.01, "tol": None, "random_state": 0}
+    two, one = (
+        GDClassifier(max_iter=epochs, penalty="l1", **settings).fit(convert(X), y, weights)
+        for epochs in (2, 1)
+    )
+    for key in ("loss", "objective"):
+        assert two.history_[key][0] == pytest.approx(one.history_[key][0], rel=1e-12)
+
+
 def test_the_sample_of_sorted_rows_is_spread_over_all_of_them():
     y = np.arange(50_000.0)
     settings = {"optimizer": "adam", "learning_rate": 1.0, "tol": None, "random_state": 0}
