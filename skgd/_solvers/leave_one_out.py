@@ -218,7 +218,9 @@ class _Minimum:
 
     def _is_small(self, objective):
         """Whether Hessians are so little work that each alpha has its own."""
-        return objective.problem.n * self._leverage_work(objective) <= Limits.own_hessian
+        is_multiclass = objective.problem.is_multiclass
+        most = Limits.own_softmax if is_multiclass else Limits.own_hessian
+        return objective.problem.n * self._leverage_work(objective) <= most
 
     def _leverage_work(self, objective):
         """Return the multiplications of a row's leverage."""
@@ -236,7 +238,8 @@ class _Minimum:
         objective, metric, loss = self.objective, self.objective.metric, self.loss
         (k, p), problem = objective.shape, objective.problem
         weight_sum = problem.weight_sum
-        if problem.n * self._leverage_work(objective) > Limits.all_rows:
+        most = Limits.own_softmax if problem.is_multiclass else Limits.all_rows
+        if problem.n * self._leverage_work(objective) > most:
             self._draw_sample(objective)
             problem = self.sample
         roots = np.sqrt(metric.unit)[:, None]
