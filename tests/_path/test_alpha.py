@@ -158,6 +158,22 @@ def test_many_rows_of_several_classes_are_all_left_out_by_a_newton_step():
     assert_allclose(min(model.alpha_path_["loss"]), log_loss(y, left_out), rtol=1e-3)
 
 
+def test_many_classes_are_left_out_output_by_output():
+    n, k, d = 240, 40, 26
+    y = np.arange(n) % k
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(k, d))[y] + 2.0 * rng.normal(size=(n, d))
+    model = GDClassifier(alpha="auto", tol=1e-9).fit(X, y)
+    A = np.column_stack([X - X.mean(axis=0), np.ones(n)])
+    p = model.predict_proba(X)
+    penalty = model.alpha_ * np.diag([1.0] * d + [0.0])
+    margins = model.decision_function(X)
+    for c, q in enumerate((p * (1 - p)).T):
+        h = (A @ np.linalg.inv((A.T * q) @ A / n + penalty) * A).sum(axis=1) / n
+        margins[:, c] += h * (p[:, c] - (y == c)) / (1 - h * q)
+    assert_allclose(model.alpha_path_["loss"].min(), log_loss(y, softmax(margins, 1)), rtol=1e-3)
+
+
 def test_many_rows_take_few_alphas_for_the_same_choice():
     # One row with a column of its own and an error of its own: generalised cross-validation, which
     # knows no rows, would fit it.
