@@ -24,6 +24,9 @@ coordinate descent. Pairs go into the matrix after each of them. The penalty's o
 active set, are exact. Steps are damped where whole ones do not lower the objective: rows beyond the
 kink of a slope, as that of the squared hinge, have no curvature until a step reaches them.
 
+**Many classes.** The Hessian of all outputs of a softmax is too large to keep, and those of the
+single outputs learn little from pairs. Each descent is Newton's method with products (`Newton`).
+
 *Stops* on ``g' H^-1 g <= (SHARE tol)^2 (F0 - F)``. From a warm start a descent ends just below
 what it is asked for, and not far below as from afar: `SHARE` makes up for that. What does not
 converge, as where classes are separable without a penalty, is left to a fit of its own.
@@ -49,7 +52,7 @@ from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import Factorisation, LBFGSStart, NewtonLimits, Work
 from skgd._solvers.hessian import Hessian
 from skgd._solvers.hessian_cost import factorised_size, hessian_work, passes_per_hessian
-from skgd._solvers.newton import QuasiNewtonPairs, line_search
+from skgd._solvers.newton import Newton, QuasiNewtonPairs, line_search
 
 
 def suits(run):
@@ -100,6 +103,8 @@ class _Walk:
         That of the mean loss alone, at an earlier point.
     dtype : dtype
         Of Hessians.
+    by_products : bool
+        Whether the Hessian is too large to be factorised for all outputs of a softmax together.
     """
 
     def __init__(self, run):
@@ -119,6 +124,8 @@ class _Walk:
         self.dtype = np.float32 if is_single else float
         pass_work = LBFGSStart.as_fast * Work.of_pass(objective)
         self.passes_per_hessian = hessian_work(objective) / pass_work
+        size = factorised_size(objective)[0]
+        self.by_products = run.problem.is_multiclass and size < np.prod(objective.shape)
 
     def _at_alpha(self, objective, alpha):
         return objective.with_alpha(alpha, alpha * self.unit_curvature)
@@ -132,7 +139,8 @@ class _Walk:
             return None
         self.objective = self._at_alpha(self.objective, alpha)
         first, start = self.objective.passes, self.x
-        descent = _Descent(self, pause)
+        kind = _ProductDescent if self.by_products else _Descent
+        descent = kind(self, pause)
         if not descent.run():
             self.x, self.hessian = start, None
             return None
@@ -146,6 +154,15 @@ class _Walk:
             alpha, coef.copy(), intercept.copy(), run.problem.weight_sum, lambda: values,
             passes=objective.passes - first, n_iter=max(1, descent.n_steps),
         )  # fmt: skip
+
+    def goal(self, x):
+        """Return the decrement at which the descent ends."""
+        objective, point = self.objective, self.objective.at(x)
+        baseline, unit = self.run.history.baseline, objective.metric.unit
+        objectives = objective.with_penalty(point.losses, point.raw[0])
+        possible = baseline.possible_decrease(unit, objectives)
+        rounding = ROUNDING**2 * baseline.size(unit)
+        return max(self.tol**2 * possible, rounding)
 
     def loss_hessian(self, x):
         """Return the Hessian of the mean loss at x."""
@@ -211,7 +228,7 @@ class _Descent:
             if self.hessian is None:
                 self._make_hessian()
             step, decrement, decrease = self._step(gradient)
-            goal = self._goal()
+            goal = self.walk.goal(self.x)
             if decrement <= goal and not self.damping:
                 return self._sees_all(gradient)
             if not self.is_fresh and self._is_slow(decrement, before, goal):
@@ -299,15 +316,6 @@ class _Descent:
             return rate > self.slow
         return np.log(decrement / goal) > -np.log(rate) * self.walk.passes_per_hessian
 
-    def _goal(self):
-        """Return the decrement at which the descent ends."""
-        objective, point = self.objective, self.objective.at(self.x)
-        baseline, unit = self.walk.run.history.baseline, self.objective.metric.unit
-        objectives = objective.with_penalty(point.losses, point.raw[0])
-        possible = baseline.possible_decrease(unit, objectives)
-        rounding = ROUNDING**2 * baseline.size(unit)
-        return max(self.walk.tol**2 * possible, rounding)
-
     def _sees_all(self, gradient):
         """Tell whether the Hessian sees all rows that pull."""
         if self.penalty is not None:
@@ -316,6 +324,30 @@ class _Descent:
         residual = self.hessian.null_space_residual(gradient, direction)
         size = self.walk.tol**2 * self.walk.run.history.baseline.size(self.objective.metric.unit)
         return float(residual @ residual) <= size
+
+
+class _ProductDescent:
+    """Newton's method at one alpha by products with the Hessian, from the minimum of the last."""
+
+    def __init__(self, walk, pause):
+        self.walk, self.pause = walk, pause
+        self.x, self.n_steps, self.has_ended = walk.x, -1, False
+
+    def run(self):
+        """Descend; return whether that ended at the minimum."""
+        self.x = Newton().solve(self.walk.objective, self.x, self._ends)
+        return self.has_ended
+
+    def _ends(self, x, value, gradient, length, decrement):
+        self.pause()
+        self.n_steps += 1
+        if decrement is not None:
+            goal = max(self.walk.goal(x), NewtonLimits.hidden * abs(value))
+            self.has_ended = decrement <= goal
+        return self.has_ended or self.n_steps > Limits.steps
+
+    def pass_on(self):
+        """Leave nothing but the minimum for the next alpha."""
 
 
 def _blocks(hessian, vector):

@@ -10,6 +10,14 @@ and for a softmax, with ``L_i = diag(p) - p p'`` and blocks of H^-1 for ``H_i``,
 
     z_i + (I - H_i L_i)^-1 H_i l'_i.
 
+With many classes H is too large. The Hessians ``H_c`` of the single outputs, the others held fixed,
+are ``H_c - s_i/S p_ic (1 - p_ic) a_i a_i'`` without row i, so that each margin moves by itself, to
+
+    z_ic + h_ic l'_ic / (1 - h_ic p_ic (1 - p_ic)),    h_ic = s_i/S a_i' H_c^-1 a_i.
+
+Around the best alpha, the loss is 0 to 4 % above that with H on digits and satellite. Where classes
+can nearly be separated it is too low: by 18 % on digits where it is 30 times the loss of the fit.
+
 One step falls short where a row takes curvature along, as where classes can nearly be separated.
 Further steps come nearer to the fit without it (`left_out_fits`): rows take them whose losses rise
 by much along a long step, where they make too much of the sum uncertain.
@@ -63,8 +71,8 @@ def excess_of_left_out(
     coef, intercept : arrays of shape (n_outputs, n_features) and (n_outputs,)
         The model fitted to all rows.
     inverse : array of shape (n_outputs, n_parameters, n_parameters)
-        Roots of the inverse Hessians of the outputs; for a softmax the inverse of the Hessian
-        itself, of shape (n_outputs, n_parameters, n_outputs, n_parameters).
+        Roots of the inverse Hessians of the outputs; for a softmax the same, as a list, or the
+        inverse of the Hessian itself, of shape (n_outputs, n_parameters, n_outputs, n_parameters).
     mean, scale : arrays of shape (n_features,) and (n_parameters,)
         The coordinates of the Hessian.
     weight_sum : float
@@ -79,7 +87,8 @@ def excess_of_left_out(
     before : Expansion or None
         The losses about the point of the Hessian, where that is too far for this.
     n_refined : int
-        The rows that may take more than one step; 0 for a sample.
+        The rows that may take more than one step; 0 for a sample, and for a softmax without the
+        inverse of its Hessian.
     steps : int
         How many they take, at most.
     enough : float
@@ -97,8 +106,11 @@ def excess_of_left_out(
     if before is not None:
         h *= _shrinkage(problem, h, second, before, stands_for, len(scale))
     targets = problem.signed_targets()
-    move = _softmax_moves if problem.is_multiclass else _moves
-    moves, leverages = move(h, rule.apply("gradient", targets, margins), second)
+    slopes = rule.apply("gradient", targets, margins)
+    if h.ndim == 3:
+        moves, leverages = _softmax_moves(h, slopes, second)
+    else:
+        moves, leverages = _moves(h, slopes, expansion.hessian_diagonals(slice(None)))
     excess = _weighted(counted, _rises(rule, targets, margins, moves))
     uncertain = excess * np.minimum(np.abs(moves).max(axis=1), 1.0)
     near = int(np.count_nonzero(leverages[counted > 0] > NEAR))
@@ -137,13 +149,13 @@ def _weighted(share, rises):
 
 
 def _products(problem, expansion, inverse, mean, scale, weight_sum):
-    """Return each row's h_i: numbers for each output, or matrices for a softmax."""
-    k, size = problem.k, len(scale)
-    h = np.empty((problem.n, k, k) if problem.is_multiclass else (problem.n, k))
+    """Return each row's h_i: numbers for each output, or matrices where they are coupled."""
+    k, size, is_joint = problem.k, len(scale), np.ndim(inverse[0]) == 3
+    h = np.empty((problem.n, k, k) if is_joint else (problem.n, k))
     for part, share, weighted in expansion.blocks(mean, scale):
         rows = weighted(np.sqrt(share * (problem.weight_sum / weight_sum)))
         for c in range(k):
-            if problem.is_multiclass:
+            if is_joint:
                 images = (rows @ inverse[c].reshape(size, -1)).reshape(len(rows), k, size)
                 h[part, c] = np.einsum("mkp,mp->mk", images, rows)
             else:

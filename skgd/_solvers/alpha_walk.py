@@ -111,6 +111,9 @@ class _Path:
             target = positions[best] + 0.5 * Limits.apart_at_first * step
             is_near = np.any(np.abs(positions - target) < Limits.near)
             return None if is_near or not 0 <= target <= last else target
+        if np.isinf(losses[best + 1]):  # not known: the minimum may be before it
+            target = 0.5 * (positions[best] + positions[best + 1])
+            return None if target - positions[best] < Limits.near else target
         x, f = positions[best - 1:best + 2] - positions[best], losses[best - 1:best + 2]
         rises = (f[[0, 2]] - f[1]) / x[[0, 2]]
         curvature = (rises[1] - rises[0]) / (x[2] - x[0])

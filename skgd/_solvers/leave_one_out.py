@@ -12,6 +12,10 @@ gives the leave-one-out losses by one product with the rows (`_problem.leave_one
 Hessian there and all rows where that is little work, else with the Hessian that led there and a
 sample of the rows, which tells how far the losses of the rows exceed those in the fit.
 
+A softmax of many classes has too many parameters for a Hessian of all outputs together. Those of
+the single outputs stand for it: in products, which precondition with them, and in the losses, which
+are known less well (`_problem.leave_one_out`), and not at all far below the best alpha.
+
 `alpha_walk` says which alphas are tried.
 
 References
@@ -51,7 +55,8 @@ def suits(objective):
 def _is_factorised(problem, size):
     """Tell whether the Hessian is factorised with that many parameters an output."""
     if problem.is_multiclass:
-        return problem.k * size <= Factorisation.largest_joint
+        is_joint = problem.k * size <= Factorisation.largest_joint
+        return is_joint or size <= Limits.largest_output
     return size <= Factorisation.largest
 
 
@@ -94,7 +99,9 @@ def along(objective_at, alphas, start, baseline):
                 return found
         is_tall = objective.problem.n >= Limits.tall * np.prod(objective.shape)
         first = Limits.first_of_tall if is_tall else Limits.first
-        return walk(_Minimum(objective_at, start, baseline), alphas, baseline, first)
+        found = walk(_Minimum(objective_at, start, baseline), alphas, baseline, first)
+        is_known = np.isfinite(found.losses)
+        return Losses(*(part[is_known] for part in found)) if is_known.any() else found
 
 
 def _in_row_space(reduced, first):
@@ -175,7 +182,7 @@ class _Minimum:
             x, solver.hessian = descend_on_subsamples(objective, x, start_value)
             if solver.hessian is not None and solver.hessian.blocks is None:
                 solver.hessian = None
-        else:
+        elif not self._is_in_outputs:
             solver.hessian = self.hessian.moved_to(objective)
             x = x - solver.hessian.precondition(self._slope(objective))
         steps, unit = Limits.steps, float(objective.metric.unit.max())
@@ -201,6 +208,8 @@ class _Minimum:
         if self.hessian.solvers is None:
             self.hessian.ready_solvers(0.0)
         step = self.hessian.precondition(point.gradient)
+        if self._is_in_outputs:
+            step = self.hessian.solve(point.gradient, Limits.last_step)
         decrease = (point.gradient * step).reshape(objective.shape).sum(axis=1)
         self.model = objective.to_raw(x - step)
         values = objective.with_penalty(point.losses, point.raw[0])
@@ -216,9 +225,21 @@ class _Minimum:
         ) * coef
         return (raw * objective.metric.inverse * objective.metric.unit[:, None]).ravel()
 
+    @property
+    def _is_in_outputs(self):
+        """Whether Hessians of single outputs stand for that of a softmax."""
+        return self.objective.problem.is_multiclass and not self.hessian.is_joint
+
     def _is_small(self, objective):
-        """Whether Hessians are so little work that each alpha has its own."""
-        return objective.problem.n * self._leverage_work(objective) <= Limits.own_hessian
+        """Whether Hessians are so little work that each alpha has its own.
+
+        Those of the single outputs of a softmax always are, next to the products of its fits.
+        """
+        if self.hessian is not None and self._is_in_outputs:
+            return True
+        is_multiclass = objective.problem.is_multiclass
+        most = Limits.own_softmax if is_multiclass else Limits.own_hessian
+        return objective.problem.n * self._leverage_work(objective) <= most
 
     def _leverage_work(self, objective):
         """Return the multiplications of a row's leverage."""
@@ -236,7 +257,9 @@ class _Minimum:
         objective, metric, loss = self.objective, self.objective.metric, self.loss
         (k, p), problem = objective.shape, objective.problem
         weight_sum = problem.weight_sum
-        if problem.n * self._leverage_work(objective) > Limits.all_rows:
+        most = Limits.own_softmax if problem.is_multiclass else Limits.all_rows
+        is_in_outputs = self._is_in_outputs
+        if not is_in_outputs and problem.n * self._leverage_work(objective) > most:
             self._draw_sample(objective)
             problem = self.sample
         roots = np.sqrt(metric.unit)[:, None]
@@ -259,7 +282,8 @@ class _Minimum:
         if problem is not objective.problem or not self._is_small(objective):
             before = problem.expand(expanded.coef, expanded.intercept)
             expanded = None
-        if problem is objective.problem and not objective.loss.constant_hessian:
+        may_refine = not (is_in_outputs or objective.loss.constant_hessian)
+        if problem is objective.problem and may_refine:
             a_fit = (problem.n * k * p + self._leverage_work(objective)) * Limits.left_out_steps
             n_refined = min(problem.n, int(Limits.refined / a_fit))
         found = excess_of_left_out(
@@ -268,6 +292,8 @@ class _Minimum:
             expanded=expanded, before=before, n_refined=n_refined,
             steps=Limits.left_out_steps, enough=enough - loss, certain=Limits.certain * abs(loss),
         )  # fmt: skip
+        if is_in_outputs and found.excess > Limits.believed * loss:
+            return np.inf, found.near
         return loss + found.excess, found.near
 
     def _draw_sample(self, objective):

@@ -8,6 +8,7 @@ import pytest
 from exact_fits import DIABETES_Y, RAW_DIABETES
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, make_classification
 from sklearn.linear_model import LassoCV, RidgeCV
@@ -136,6 +137,41 @@ def test_many_rows_are_left_out_by_a_newton_step(n, n_columns):
     z = model.decision_function(X) + h * (p - y) / (1 - h * p * (1 - p))
     excess = np.mean(np.logaddexp(0, z) - y * z) - log_loss(y, p)
     assert_allclose(min(model.alpha_path_["loss"]) - log_loss(y, p), excess, rtol=0.05)
+
+
+def test_many_rows_of_several_classes_are_all_left_out_by_a_newton_step():
+    n, k = 2000, 5
+    X, y = make_classification(
+        n, 20, n_informative=8, n_classes=k, class_sep=3.0, flip_y=0.02, random_state=0
+    )
+    model = GDClassifier(alpha="auto", tol=1e-9).fit(X, y)
+    A = np.column_stack([X - X.mean(axis=0), np.ones(n)])
+    p, one_hot = model.predict_proba(X), y[:, None] == np.arange(k)
+    second = np.eye(k) * p[:, :, None] - p[:, :, None] * p[:, None]
+    penalty = model.alpha_ * np.diag([1.0] * 20 + [0.0])
+    hessian = np.einsum("icd,ip,iq->cpdq", second, A, A, optimize=True) / n
+    hessian = hessian.reshape(21 * k, -1) + np.kron(np.eye(k), penalty)
+    inverse = np.linalg.pinv(hessian, hermitian=True).reshape(k, 21, k, 21)
+    h = np.einsum("ip,cpdq,iq->icd", A, inverse, A, optimize=True) / n
+    moves = np.linalg.solve(np.eye(k) - h @ second, h @ (p - one_hot)[:, :, None])[:, :, 0]
+    left_out = softmax(model.decision_function(X) + moves, axis=1)
+    assert_allclose(min(model.alpha_path_["loss"]), log_loss(y, left_out), rtol=1e-3)
+
+
+def test_many_classes_are_left_out_output_by_output():
+    n, k, d = 240, 40, 26
+    y = np.arange(n) % k
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(k, d))[y] + 2.0 * rng.normal(size=(n, d))
+    model = GDClassifier(alpha="auto", tol=1e-9).fit(X, y)
+    A = np.column_stack([X - X.mean(axis=0), np.ones(n)])
+    p = model.predict_proba(X)
+    penalty = model.alpha_ * np.diag([1.0] * d + [0.0])
+    margins = model.decision_function(X)
+    for c, q in enumerate((p * (1 - p)).T):
+        h = (A @ np.linalg.inv((A.T * q) @ A / n + penalty) * A).sum(axis=1) / n
+        margins[:, c] += h * (p[:, c] - (y == c)) / (1 - h * q)
+    assert_allclose(model.alpha_path_["loss"].min(), log_loss(y, softmax(margins, 1)), rtol=1e-3)
 
 
 def test_many_rows_take_few_alphas_for_the_same_choice():

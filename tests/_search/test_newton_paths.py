@@ -17,6 +17,10 @@ from skgd.penalties import L1, L2, Box
 DIABETES, CANCER, IRIS = (
     load(return_X_y=True) for load in (load_diabetes, load_breast_cancer, load_iris)
 )
+# So many classes that their parameters together are too many for one Hessian.
+LABELS = np.arange(240) % 40
+MANY = np.random.default_rng(0).normal(size=(40, 26))[LABELS], LABELS
+MANY[0][...] += np.random.default_rng(1).normal(size=(240, 26))
 ALPHAS = {"alpha": np.geomspace(10.0, 1e-4, 4)}
 
 
@@ -44,6 +48,7 @@ def check_scores(estimator, X, y, near=1e-5, scoring=None, **params):
         (GDClassifier(fit_intercept=False), CANCER),
         (GDClassifier(penalty=L2(np.linspace(0.5, 2.0, 30))), CANCER),
         (GDClassifier(), IRIS),
+        (GDClassifier(), MANY),
         (GDRegressor("poisson"), DIABETES),
         (GDRegressor("gamma"), DIABETES),
         (GDRegressor("huber"), DIABETES),
