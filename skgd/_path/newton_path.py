@@ -347,7 +347,7 @@ class _ProductDescent:
         return self.has_ended or self.n_steps > Limits.steps
 
     def pass_on(self):
-        """Leave nothing but the minimum for the next alpha."""
+        """Leave only the minimum for the next alpha."""
 
 
 def _blocks(hessian, vector):

@@ -214,7 +214,8 @@ class _Minimum:
         self.model = objective.to_raw(x - step)
         values = objective.with_penalty(point.losses, point.raw[0])
         values = values - 0.5 * decrease / objective.metric.unit
-        self.loss = float(np.sum(values - objective.with_penalty(0.0, self.model[0])))
+        penalties = objective.with_penalty(np.zeros(len(values)), self.model[0])
+        self.loss = float(np.sum(values - penalties))
 
     def _slope(self, objective):
         """Return the gradient of another alpha at the last minimum, without a pass."""

@@ -17,7 +17,7 @@ from skgd.penalties import L1, L2, Box
 DIABETES, CANCER, IRIS = (
     load(return_X_y=True) for load in (load_diabetes, load_breast_cancer, load_iris)
 )
-# So many classes that their parameters together are too many for one Hessian.
+# Their parameters together are too many for one Hessian.
 LABELS = np.arange(240) % 40
 MANY = np.random.default_rng(0).normal(size=(40, 26))[LABELS], LABELS
 MANY[0][...] += np.random.default_rng(1).normal(size=(240, 26))
