@@ -238,8 +238,7 @@ class _Minimum:
         """
         if self.hessian is not None and self._is_in_outputs:
             return True
-        is_multiclass = objective.problem.is_multiclass
-        most = Limits.own_softmax if is_multiclass else Limits.own_hessian
+        most = Limits.own_softmax if _has_few_rows(objective) else Limits.own_hessian
         return objective.problem.n * self._leverage_work(objective) <= most
 
     def _leverage_work(self, objective):
@@ -258,7 +257,7 @@ class _Minimum:
         objective, metric, loss = self.objective, self.objective.metric, self.loss
         (k, p), problem = objective.shape, objective.problem
         weight_sum = problem.weight_sum
-        most = Limits.own_softmax if problem.is_multiclass else Limits.all_rows
+        most = Limits.own_softmax if _has_few_rows(objective) else Limits.all_rows
         is_in_outputs = self._is_in_outputs
         if not is_in_outputs and problem.n * self._leverage_work(objective) > most:
             self._draw_sample(objective)
@@ -309,3 +308,9 @@ class _Minimum:
         chances = np.minimum(sizes * (enough / sizes.sum()), 1.0)
         rows = np.flatnonzero(np.random.default_rng(0).random(problem.n) < chances)
         self.sample, self.chances = problem.take(rows), chances[rows]
+
+
+def _has_few_rows(objective):
+    """Tell whether a softmax has too few rows for Hessians of another alpha, and for samples."""
+    k, p = objective.shape
+    return objective.problem.is_multiclass and objective.problem.n <= Limits.few_rows * k * p
