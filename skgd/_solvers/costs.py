@@ -424,9 +424,8 @@ class LeaveOneOut:
     # alphas, which they leave anywhere. On ten tables one step is 0.01 to 0.05 % off where 0.5 %
     # are uncertain, and a few rows of many that are make it no better.
     refined, left_out_steps, certain = 1e7, 20, 5e-3
-    # Multiplications of a softmax's Hessian up to which each alpha has its own, and all rows, where
-    # there are at most so many rows for each parameter. With a Hessian and a sample from before,
-    # the losses on digits (1347 x 64, 2 rows for each) fall to 1e-4 at alphas below 1e-4, where
+    # Multiplications of a softmax's Hessian up to which each alpha has its own, and all rows, and
+    # the most rows for each parameter there. With a Hessian and a sample from before, the losses on digits (1347 x 64, 2 rows for each) fall to 1e-4 at alphas below 1e-4, where
     # they rise to 0.17: the alpha is 6e-8 instead of 1e-2, and the loss of test rows 0.52 instead
     # of 0.13, in the same time. On letter (10 000 x 16, 22 rows for each) the alpha is the same
     # either way, and all Hessians take 7 s instead of 1.
