@@ -425,10 +425,11 @@ class LeaveOneOut:
     # are uncertain, and a few rows of many that are make it no better.
     refined, left_out_steps, certain = 1e7, 20, 5e-3
     # Multiplications of a softmax's Hessian up to which each alpha has its own, and all rows, and
-    # the most rows for each parameter there. With a Hessian and a sample from before, the losses on digits (1347 x 64, 2 rows for each) fall to 1e-4 at alphas below 1e-4, where
-    # they rise to 0.17: the alpha is 6e-8 instead of 1e-2, and the loss of test rows 0.52 instead
-    # of 0.13, in the same time. On letter (10 000 x 16, 22 rows for each) the alpha is the same
-    # either way, and all Hessians take 7 s instead of 1.
+    # the most rows for each parameter there. With a Hessian and a sample from before, the losses on
+    # digits (1347 x 64, 2 rows for each) fall to 1e-4 at alphas below 1e-4, where they rise to
+    # 0.17: the alpha is 6e-8 instead of 1e-2, and the loss of test rows 0.52 instead of 0.13, in
+    # the same time. On letter (10 000 x 16, 22 rows for each) the alpha is the same either way, and
+    # all Hessians take 7 s instead of 1.
     own_softmax, few_rows = 2e9, 20.0
     # Parameters of one output whose Hessian stands for a part of that of a softmax: as many as for
     # Newton's method without `PreconditionedLBFGS`; the share of the last step that the solution of
