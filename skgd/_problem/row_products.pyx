@@ -8,6 +8,15 @@ from libc.math cimport fabs, sqrt
 from skgd._engine.arrays cimport floats, writeable_floats
 
 
+cdef inline void scale_row(Py_ssize_t d, Py_ssize_t p, const double* x, const double* centre,
+                           const double* scale, double factor, double* z) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(d):
+        z[j] = (x[j] - centre[j]) * scale[j] * factor
+    if p > d:
+        z[d] = scale[d] * factor
+
+
 def scale_rows(rows, mean, scale, factors, out):
     """Write rows, less the mean, times the scale, times each of their factors.
 
@@ -21,23 +30,18 @@ def scale_rows(rows, mean, scale, factors, out):
     out : array of shape (m, k * p)
         Changed in place: the row times its first factor comes first.
     """
-    cdef Py_ssize_t m = len(rows), d = len(mean), p = len(scale), k = factors.shape[1], i, j, c
+    cdef Py_ssize_t m = len(rows), d = len(mean), p = len(scale), k = factors.shape[1], i, c
     cdef const double* x = floats(rows, (m, d))
     cdef const double* centre = floats(mean, (d,))
     cdef const double* s = floats(scale, (p,))
     cdef const double* f = floats(factors, (m, k))
     cdef double* z = writeable_floats(out, (m, k * p))
-    cdef double factor
     if p != d and p != d + 1:
         raise ValueError(f"scale: got {p} numbers for {d} columns; pass as many, or one more.")
     with nogil:
         for i in range(m):
             for c in range(k):
-                factor = f[i * k + c]
-                for j in range(d):
-                    z[j] = (x[j] - centre[j]) * s[j] * factor
-                if p > d:
-                    z[d] = s[d] * factor
+                scale_row(d, p, x, centre, s, f[i * k + c], z)
                 z += p
             x += d
 
@@ -61,14 +65,14 @@ def weigh_rows(rows, mean, scale, shares, numbers, out):
     bool
         Whether no weight is below 0.
     """
-    cdef Py_ssize_t m = len(rows), d = len(mean), p = len(scale), i, j
+    cdef Py_ssize_t m = len(rows), d = len(mean), p = len(scale), i
     cdef const double* x = floats(rows, (m, d))
     cdef const double* centre = floats(mean, (d,))
     cdef const double* s = floats(scale, (p,))
     cdef const double* share = floats(shares, (m,))
     cdef const double* number = floats(numbers, (m,))
     cdef double* z = writeable_floats(out, (m, p))
-    cdef double weight, factor
+    cdef double weight
     cdef bint is_positive = True
     if p != d and p != d + 1:
         raise ValueError(f"scale: got {p} numbers for {d} columns; pass as many, or one more.")
@@ -76,11 +80,7 @@ def weigh_rows(rows, mean, scale, shares, numbers, out):
         for i in range(m):
             weight = share[i] * number[i]
             is_positive = is_positive and not weight < 0.0
-            factor = sqrt(fabs(weight))
-            for j in range(d):
-                z[j] = (x[j] - centre[j]) * s[j] * factor
-            if p > d:
-                z[d] = s[d] * factor
+            scale_row(d, p, x, centre, s, sqrt(fabs(weight)), z)
             z += p
             x += d
     return is_positive
