@@ -67,9 +67,9 @@ typedef struct {
                     double *);
     void (*gradients)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
                       double *);
-    void (*count)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t *);
-    void (*cut)(const void *, const void *, ptrdiff_t, ptrdiff_t, uint32_t, const ptrdiff_t *,
-                ptrdiff_t *, double *, uint32_t *);
+    void (*count)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, ptrdiff_t *);
+    void (*cut)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, uint32_t,
+                const ptrdiff_t *, ptrdiff_t *, double *, uint32_t *);
 } skgd_csr_kernels;
 
 #endif

@@ -32,11 +32,11 @@ cdef extern from "rows.h" nogil:
                         Py_ssize_t k, const double* w, double* z) noexcept nogil
         void (*gradients)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
                           Py_ssize_t k, const double* dz, double* g) noexcept nogil
-        void (*count)(const void* column, Py_ssize_t start, Py_ssize_t stop,
+        void (*count)(const void* column, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t stride,
                       Py_ssize_t* counts) noexcept nogil
         void (*cut)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                    uint32_t row, const Py_ssize_t* end, Py_ssize_t* next, double* numbers,
-                    uint32_t* places) noexcept nogil
+                    Py_ssize_t stride, uint32_t row, const Py_ssize_t* begin, Py_ssize_t* next,
+                    double* numbers, uint32_t* places) noexcept nogil
     void skgd_prefetch(const char* address, Py_ssize_t size)
 
 ctypedef void (*dot_function)(const char**, Py_ssize_t, Py_ssize_t, const double*, double*,

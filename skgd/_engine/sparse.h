@@ -131,26 +131,28 @@ SKGD_CSR_MANY(double, int64_t, f64_i64)
 SKGD_CSR_MANY(float, int32_t, f32_i32)
 SKGD_CSR_MANY(float, int64_t, f32_i64)
 
-/* Where the numbers of a batch go that is cut into tiles. */
+/* Where the numbers of a batch go that is cut into tiles, which are `stride` segments apart. */
 #define SKGD_CUT(T, I, NAME)                                                               \
     static void skgd_count_##NAME(                                                         \
-        const void *indices, ptrdiff_t start, ptrdiff_t stop, ptrdiff_t *count)            \
+        const void *indices, ptrdiff_t start, ptrdiff_t stop, ptrdiff_t stride,            \
+        ptrdiff_t *count)                                                                  \
     {                                                                                      \
         for (ptrdiff_t k = start; k < stop; k++)                                           \
-            count[((const I *)indices)[k] / SKGD_TILE]++;                                  \
+            count[((const I *)indices)[k] / SKGD_TILE * stride]++;                         \
     }                                                                                      \
     static void skgd_cut_##NAME(                                                           \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        uint32_t row, const ptrdiff_t *end, ptrdiff_t *next, double *numbers,              \
-        uint32_t *places)                                                                  \
+        ptrdiff_t stride, uint32_t row, const ptrdiff_t *begin, ptrdiff_t *next,           \
+        double *numbers, uint32_t *places)                                                 \
     {                                                                                      \
         for (ptrdiff_t k = start; k < stop; k++) {                                         \
-            ptrdiff_t column = ((const I *)indices)[k], tile = column / SKGD_TILE;         \
-            ptrdiff_t at = next[tile];                                                     \
+            ptrdiff_t column = ((const I *)indices)[k];                                    \
+            ptrdiff_t segment = column / SKGD_TILE * stride, at = next[segment];           \
             numbers[at] = ((const T *)data)[k];                                            \
             places[at] = row << 16 | (uint32_t)(column % SKGD_TILE);                       \
             at += SKGD_PARTS;                                                              \
-            next[tile] = at < end[tile] ? at : at % SKGD_PARTS + 1 + end[tile - 1];        \
+            next[segment] =                                                                \
+                at < begin[segment + 1] ? at : at % SKGD_PARTS + 1 + begin[segment];       \
         }                                                                                  \
     }
 

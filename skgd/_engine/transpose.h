@@ -40,6 +40,14 @@ SKGD_INLINE void skgd_turn_halves(
             __builtin_shufflevector(b[i], b[i + 2], 2, 3, 6, 7);
     }
 }
+#else
+SKGD_INLINE void skgd_turn_halves(
+    const double *in, ptrdiff_t in_stride, double *out, ptrdiff_t out_stride)
+{
+    for (int i = 0; i < 4; i++)
+        for (int c = 0; c < 4; c++)
+            out[c * out_stride + i] = in[i * in_stride + c];
+}
 #endif
 
 /* out[c out_stride + i] = in[i in_stride + c] for m rows and k columns. */
@@ -49,7 +57,7 @@ SKGD_CLONES static void skgd_transpose(
 {
     ptrdiff_t turned_m = 0, turned_k = 0;
 #ifdef SKGD_SHUFFLES
-    int side = SKGD_HAS_LONG_VECTORS ? 8 : 4;
+    int side = SKGD_HAS_LONG_VECTORS && m >= 8 && k >= 8 ? 8 : 4;
     turned_m = m - m % side, turned_k = k - k % side;
     for (ptrdiff_t c = 0; c < turned_k; c += side)
         for (ptrdiff_t i = 0; i < turned_m; i += side) {

@@ -249,8 +249,8 @@ SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const doub
 }
 
 /* sqrt(v) to 1 ulp or so, for v >= 0: 1/sqrt from the halved exponent, by a polynomial in its error h, and the
-   root by one more, in half the time that processors take for it. What is less than all normal numbers counts
-   as the least of them, so that there is no division by zero. */
+   root by one more, in half the time that processors with AVX-512 take for it. What is less than all normal
+   numbers counts as the least of them, so that there is no division by zero. */
 SKGD_INLINE double skgd_sqrt1(double v)
 {
     double a = v < 0x1p-1022 ? 0x1p-1022 : v, y, s, h;
@@ -283,26 +283,42 @@ SKGD_CLONES static void skgd_remember(
 }
 
 /* w -= rate m / (sqrt(v) + eps) */
-#define SKGD_DESCEND(i) w[i] -= rate * (m[i] / (skgd_sqrt1(v[i]) + eps));
+#define SKGD_DESCEND(ROOT, i) w[i] -= rate * (m[i] / (ROOT(v[i]) + eps));
+
+/* The processor's root, at least of what skgd_sqrt1 takes. */
+#define SKGD_ROOT(v) sqrt((v) < 0x1p-1022 ? 0x1p-1022 : (v))
+
+/* Numbers one after the other, with the faster of the two roots: on AVX2 a parameter of Adam took 1.2 ns with
+   the processor's and 1.8 ns with skgd_sqrt1. */
+#define SKGD_WITH_ROOTS(n, BODY)                                                           \
+    if (SKGD_HAS_LONG_VECTORS) {                                                           \
+        SKGD_SIMD()                                                                        \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                \
+            BODY(skgd_sqrt1, i)                                                            \
+        }                                                                                  \
+    } else {                                                                               \
+        SKGD_SIMD()                                                                        \
+        for (ptrdiff_t i = 0; i < n; i++) {                                                \
+            BODY(SKGD_ROOT, i)                                                             \
+        }                                                                                  \
+    }
 
 SKGD_CLONES static void skgd_descend(
     ptrdiff_t n, const double *m, const double *v, double rate, double eps, double *w)
 {
-    SKGD_SIMD()
-    for (ptrdiff_t i = 0; i < n; i++)
-        SKGD_DESCEND(i)
+    SKGD_WITH_ROOTS(n, SKGD_DESCEND)
 }
 
 /* Both at once: the means of many parameters are read from memory once. */
+#define SKGD_REMEMBER_AND_DESCEND(ROOT, i)                                                 \
+    SKGD_REMEMBER(i)                                                                       \
+    SKGD_DESCEND(ROOT, i)
+
 SKGD_CLONES static void skgd_remember_and_descend(
     ptrdiff_t n, double beta_1, double beta_2, const double *g, double *m, double *v,
     double rate, double eps, double *w)
 {
-    SKGD_SIMD()
-    for (ptrdiff_t i = 0; i < n; i++) {
-        SKGD_REMEMBER(i)
-        SKGD_DESCEND(i)
-    }
+    SKGD_WITH_ROOTS(n, SKGD_REMEMBER_AND_DESCEND)
 }
 
 SKGD_CLONES static void skgd_exp(ptrdiff_t n, const double *x, double *out)
