@@ -21,6 +21,7 @@ cdef class Parameters:
     cdef bint uniform_penalty  # whether it is the same for all
     cdef bint plain_steps  # whether each rule's step is the rate times the gradient
     cdef bint elementwise  # whether the parameters may be updated tile by tile
+    cdef bint in_metric  # whether the rules step in the metric by themselves
     cdef Py_ssize_t tile  # parameters of an output that are updated together
     cdef list rules
     cdef const Py_ssize_t* rule  # the address of each output's rule
@@ -53,6 +54,9 @@ cdef class Parameters:
     cdef int step_part(self, Py_ssize_t c, Py_ssize_t first, double* g, double* w,
                        double g_intercept, double rate, Py_ssize_t t, double average_weight,
                        double* mean_margin) except -1 nogil
+    cdef int step_in_metric(self, Py_ssize_t c, Py_ssize_t first, double* g, double* w,
+                            double g_intercept, double rate, Py_ssize_t t,
+                            double* mean_margin) except -1 nogil
     cdef int complete_gradient(self, Py_ssize_t c, Py_ssize_t first, Py_ssize_t last, double* g,
                                double* w, double g_intercept) except -1 nogil
     cdef int apply_prox(self, Py_ssize_t c, Py_ssize_t first, Py_ssize_t size,

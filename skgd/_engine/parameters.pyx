@@ -90,6 +90,10 @@ cdef class Parameters:
         self.elementwise = self.uniform_penalty and all(
             [(<Rule>rule).coordinatewise for rule in rules]
         )
+        self.in_metric = (
+            self.elementwise and not self.identity and not penalty.proximal
+            and all([(<Rule>rule).knows_metrics for rule in rules])
+        )
         self.tile = SKGD_TILE if self.elementwise else self.p
         self.set_rules(rules)
 
@@ -197,6 +201,11 @@ cdef class Parameters:
         cdef Py_ssize_t last = min(first + self.tile, self.p)
         cdef Py_ssize_t size = min(last, self.d) - first
         cdef double* u = self.u + c * self.p + first
+        if self.in_metric:
+            self.step_in_metric(c, first, g, w, g_intercept, rate, t, mean_margin)
+            if average_weight > 0.0:
+                skgd_average(last - first, average_weight, u, self.average + c * self.p + first)
+            return 0
         self.complete_gradient(c, first, last, g, w, g_intercept)
         (<Rule><void*>self.rule[c]).update(
             u, g, self.state + c * self.slots * self.p + first, self.p, rate, t, last - first,
@@ -207,6 +216,25 @@ cdef class Parameters:
         if average_weight > 0.0:
             skgd_average(last - first, average_weight, u, self.average + c * self.p + first)
         mean_margin[0] += self.refresh_part(c, first, size, w)
+        return 0
+
+    cdef int step_in_metric(self, Py_ssize_t c, Py_ssize_t first, double* g, double* w,
+                            double g_intercept, double rate, Py_ssize_t t,
+                            double* mean_margin) except -1 nogil:
+        """Do all of a step at once but for the running mean, by rules that know metrics."""
+        cdef Py_ssize_t j = c * self.p + first, last = min(first + self.tile, self.p)
+        cdef Py_ssize_t size = min(last, self.d) - first
+        cdef double* state = self.state + c * self.slots * self.p + first
+        cdef double unit = self.unit[c], g_last
+        if last > self.d:
+            g_last = g[size] * self.inverse[j + size] * unit
+        mean_margin[0] += (<Rule><void*>self.rule[c]).update_in_metric(
+            self.u + j, g, state, self.p, rate, t, size, g_intercept, self.mean + first,
+            self.alpha[c] * self.penalty_curvature, self.inverse + j, unit, w
+        )
+        if last > self.d:
+            (<Rule><void*>self.rule[c]).update(self.u + j + size, &g_last, state + size, self.p,
+                                               rate, t, 1, NULL)
         return 0
 
     cdef int complete_gradient(self, Py_ssize_t c, Py_ssize_t first, Py_ssize_t last, double* g,

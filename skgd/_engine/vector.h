@@ -290,14 +290,14 @@ SKGD_CLONES static void skgd_remember(
 
 /* Numbers one after the other, with the faster of the two roots: on AVX2 a parameter of Adam took 1.2 ns with
    the processor's and 1.8 ns with skgd_sqrt1. */
-#define SKGD_WITH_ROOTS(n, BODY)                                                           \
+#define SKGD_WITH_ROOTS(n, BODY, ...)                                                      \
     if (SKGD_HAS_LONG_VECTORS) {                                                           \
-        SKGD_SIMD()                                                                        \
+        SKGD_SIMD(__VA_ARGS__)                                                             \
         for (ptrdiff_t i = 0; i < n; i++) {                                                \
             BODY(skgd_sqrt1, i)                                                            \
         }                                                                                  \
     } else {                                                                               \
-        SKGD_SIMD()                                                                        \
+        SKGD_SIMD(__VA_ARGS__)                                                             \
         for (ptrdiff_t i = 0; i < n; i++) {                                                \
             BODY(SKGD_ROOT, i)                                                             \
         }                                                                                  \
@@ -306,7 +306,7 @@ SKGD_CLONES static void skgd_remember(
 SKGD_CLONES static void skgd_descend(
     ptrdiff_t n, const double *m, const double *v, double rate, double eps, double *w)
 {
-    SKGD_WITH_ROOTS(n, SKGD_DESCEND)
+    SKGD_WITH_ROOTS(n, SKGD_DESCEND, )
 }
 
 /* Both at once: the means of many parameters are read from memory once. */
@@ -318,7 +318,28 @@ SKGD_CLONES static void skgd_remember_and_descend(
     ptrdiff_t n, double beta_1, double beta_2, const double *g, double *m, double *v,
     double rate, double eps, double *w)
 {
-    SKGD_WITH_ROOTS(n, SKGD_REMEMBER_AND_DESCEND)
+    SKGD_WITH_ROOTS(n, SKGD_REMEMBER_AND_DESCEND, )
+}
+
+/* And with the metric, in which g is a loss's gradient for raw columns; w becomes the coefficients, whose
+   margin at the means is returned. All that is read waits for memory behind roots and quotients: 1.5 ns a
+   parameter in cache instead of 2.0. w may be g. */
+#define SKGD_DESCEND_IN_METRIC(ROOT, i)                                                    \
+    double gi = (g[i] - sum * mean[i] + l2 * (u[i] * inverse[i])) * (inverse[i] * unit);   \
+    double mi = m[i] + (1.0 - beta_1) * (gi - m[i]);                                       \
+    double vi = beta_2 * v[i] + (1.0 - beta_2) * gi * gi;                                  \
+    double ui = u[i] - rate * (mi / (ROOT(vi) + eps)), wi = ui * inverse[i];               \
+    m[i] = mi, v[i] = vi, u[i] = ui, w[i] = wi;                                            \
+    s += mean[i] * wi;
+
+SKGD_CLONES static double skgd_descend_in_metric(
+    ptrdiff_t n, double beta_1, double beta_2, const double *g, double sum, const double *mean,
+    double l2, const double *inverse, double unit, double *m, double *v, double rate, double eps,
+    double *u, double *w)
+{
+    double s = 0;
+    SKGD_WITH_ROOTS(n, SKGD_DESCEND_IN_METRIC, reduction(+ : s))
+    return s;
 }
 
 SKGD_CLONES static void skgd_exp(ptrdiff_t n, const double *x, double *out)

@@ -16,6 +16,10 @@ cdef extern from "../_engine/vector.h" nogil:
                       double* w)
     void skgd_remember_and_descend(Py_ssize_t n, double beta_1, double beta_2, const double* g,
                                    double* m, double* v, double rate, double eps, double* w)
+    double skgd_descend_in_metric(Py_ssize_t n, double beta_1, double beta_2, const double* g,
+                                  double sum, const double* mean, double l2,
+                                  const double* inverse, double unit, double* m, double* v,
+                                  double rate, double eps, double* u, double* w)
 
 # Below it a number is zero to a division.
 cdef double TINY = 1e-300
@@ -91,6 +95,7 @@ cdef class AdamRule(MeansRule):
         MeansRule.__init__(self, beta_1, beta_2, eps)
         self.amsgrad = amsgrad
         self.slots = 2 + self.amsgrad
+        self.knows_metrics = not self.amsgrad
 
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
                     Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:
@@ -111,6 +116,16 @@ cdef class AdamRule(MeansRule):
             skgd_remember_and_descend(d, self.beta_1, self.beta_2, g, m, v, corrected, eps, w)
         fill_sizes(d, v, rate * root, eps, step)
         return 0
+
+    cdef double update_in_metric(self, double* u, const double* g, double* s, Py_ssize_t stride,
+                                 double rate, Py_ssize_t t, Py_ssize_t d, double sum,
+                                 const double* mean, double l2, const double* inverse,
+                                 double unit, double* w) noexcept nogil:
+        cdef double root = 1.0 / sqrt(self.correction_2(t))
+        return skgd_descend_in_metric(
+            d, self.beta_1, self.beta_2, g, sum, mean, l2, inverse, unit, s, s + stride,
+            rate * self.correction_1(t) * root, self.eps * root, u, w
+        )
 
 
 class Adam(_MeanSquares):
@@ -160,7 +175,7 @@ cdef class AdamWRule(AdamRule):
         AdamRule.__init__(self, beta_1, beta_2, eps, amsgrad)
         self.weight_decay = not_negative("weight_decay", weight_decay)
         # The parameters at the end do not decay.
-        self.coordinatewise = False
+        self.coordinatewise = self.knows_metrics = False
 
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
                     Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil:

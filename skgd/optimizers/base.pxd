@@ -15,3 +15,11 @@ cdef class Rule:
     # proximal penalties must use.
     cdef int update(self, double* w, const double* g, double* s, Py_ssize_t stride, double rate,
                     Py_ssize_t t, Py_ssize_t d, double* step) except -1 nogil
+    # Whether `update_in_metric` is there.
+    cdef bint knows_metrics
+    # The same for parameters u in a metric: w = u inverse are the coefficients, whose product with
+    # the mean is returned, and (g - sum mean + l2 w) inverse unit is the gradient. w may be g.
+    cdef double update_in_metric(self, double* u, const double* g, double* s, Py_ssize_t stride,
+                                 double rate, Py_ssize_t t, Py_ssize_t d, double sum,
+                                 const double* mean, double l2, const double* inverse,
+                                 double unit, double* w) noexcept nogil

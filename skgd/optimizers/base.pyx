@@ -70,6 +70,12 @@ cdef class Rule:
         with gil:
             raise NotImplementedError(f"{type(self).__name__} has no update.")
 
+    cdef double update_in_metric(self, double* u, const double* g, double* s, Py_ssize_t stride,
+                                 double rate, Py_ssize_t t, Py_ssize_t d, double sum,
+                                 const double* mean, double l2, const double* inverse,
+                                 double unit, double* w) noexcept nogil:
+        return 0.0
+
     def bind(self, w, g, state):
         """Receive the arrays that every later update of the run works on."""
 
