@@ -16,7 +16,7 @@ cimport cython
 
 from skgd._engine.arrays cimport floats, integers, writeable_integers
 from skgd._engine.rows cimport BLOCK, MANY_OUTPUTS, DenseRows, Rows, Workspace
-from skgd._engine.sparse_tiles cimport TILED_OUTPUTS
+from skgd._engine.sparse_tiles cimport SKGD_ABREAST, TILED_OUTPUTS
 from skgd._engine.sweep cimport Sweep
 
 cdef enum:
@@ -101,7 +101,7 @@ cdef class JointSweep:
         That share out models which do not multiply together.
     """
 
-    cdef list sweeps
+    cdef list sweeps, tiled
     cdef object threads, sweep_array
     cdef const Py_ssize_t* sweep  # the addresses of the sweeps
     cdef Rows rows
@@ -121,7 +121,7 @@ cdef class JointSweep:
                 raise ValueError("sweeps: pass problems that share one Rows object.")
             self.rows = sweep.problem.rows
             k += sweep.parameters.k
-        self.k = k
+        self.k, self.tiled = k, [(<Sweep>item).tiled for item in sweeps]
         self.sweep_array = np.array([<size_t><void*>item for item in self.sweeps], dtype=np.intp)
         self.sweep = integers(self.sweep_array, (self.n_sweeps,))
         is_dense = isinstance(self.rows, DenseRows)
@@ -133,8 +133,16 @@ cdef class JointSweep:
 
     def work(self, length):
         """Return about how many multiplications a step along a batch of some rows takes."""
-        work = sum([sweep.work(length) for sweep in self.sweeps])
-        return work / self.threads.n if self.space is None else work
+        each = [sweep.work(length) for sweep in self.sweeps]
+        if self.space is not None:
+            return sum(each)
+        # Between models, or a few in tiles, there is time to look at signals.
+        return max(each) * SKGD_ABREAST if self.takes_tiles(length) else sum(each) / self.threads.n
+
+    cdef bint takes_tiles(self, length) except -1:
+        """Whether steps along batches of some rows are taken tile by tile."""
+        is_tiled = length > 1 and self.space is None and self.k >= TILED_OUTPUTS
+        return is_tiled and None not in self.tiled
 
     def run(self, order, bounds, rates, Py_ssize_t t, averaged=None):
         """Take one step per batch with each model.
@@ -163,11 +171,8 @@ cdef class JointSweep:
 
     cdef int run_in_turn(self, order, bounds, rates, Py_ssize_t t, averaged) except -1:
         """Take the steps of one model after the other: sparse rows are shorter than the models."""
-        tiled = [(<Sweep>item).tiled for item in self.sweeps]
-        has_batches = bounds[len(bounds) - 1] - bounds[0] > len(bounds) - 1
-        if (has_batches and self.k >= TILED_OUTPUTS and None not in tiled
-                and tiles_fit(bounds)):
-            run_in_tiles(tiled, order, bounds, rates, t, averaged, self.threads,
+        if self.takes_tiles(np.diff(bounds).max()) and tiles_fit(bounds):
+            run_in_tiles(self.tiled, order, bounds, rates, t, averaged, self.threads,
                          *self.groups.arrays())
             return 0
         jobs = [

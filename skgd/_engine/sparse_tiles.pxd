@@ -8,6 +8,10 @@ from skgd._engine.parameters cimport Parameters
 from skgd._engine.data_term cimport DataTerm
 from skgd._engine.rows cimport SparseRows, Workspace
 
+cdef extern from "sparse_tiles.h" nogil:
+    enum:
+        SKGD_ABREAST
+
 cdef enum:
     # Outputs, of all models together, from which tiles pay for the time to cut batches into them:
     # an epoch of Adam takes 20 ms with tiles and 31 ms without for 20 outputs, 9 and 8 ms for 5, 41
