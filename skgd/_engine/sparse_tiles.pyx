@@ -247,7 +247,8 @@ cdef class TiledModels:
             The number of steps in each running mean before; -1 for no averaging.
         """
         cdef Py_ssize_t b, pack, o, max_batch = tiles.max_batch
-        cdef Py_ssize_t size = max_batch * SKGD_ABREAST, room = (SKGD_TILE + TILE_STRIDE) * SKGD_ABREAST
+        cdef Py_ssize_t size = max_batch * SKGD_ABREAST
+        cdef Py_ssize_t room = (SKGD_TILE + TILE_STRIDE) * SKGD_ABREAST
         cdef const double* rate = floats(rates, (self.n_models, tiles.n_batches))
         cdef const Py_ssize_t* count = integers(averaged, (self.n_models,))
         # The margins of a batch, the derivatives with respect to them, and a tile's numbers side by

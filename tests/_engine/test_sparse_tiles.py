@@ -37,6 +37,11 @@ def test_each_optimizer_takes_tiles(optimizer, fit_intercept, precondition):
     )
 
 
+@pytest.mark.parametrize("precondition", [None, "diagonal"])
+def test_intercepts_may_have_a_tile_of_their_own(precondition):
+    check_against_dense(WIDE[:, :1024], optimizer="adam", precondition=precondition)
+
+
 def check_against_dense(rows, **params):
     """Compare a fit of many classes on sparse rows with that on the same rows in full."""
     y = np.random.default_rng(0).integers(0, N_CLASSES, rows.shape[0])
