@@ -10,12 +10,23 @@ _Integers = NDArray[np.intp]
 
 class Tiles:
     def __init__(
-        self, rows: SparseRows, order: _Integers, bounds: _Integers, threads: Threads
+        self,
+        rows: SparseRows,
+        order: _Integers,
+        bounds: _Integers,
+        threads: Threads,
+        groups: _Integers | None,
+        n_groups: int,
     ) -> None: ...
 
 class TiledSteps:
     def __init__(self, parameters: Parameters, weight_scale: float) -> None: ...
 
+class TiledModels:
+    def __init__(self, models: list[TiledSteps], members: _Integers) -> None: ...
+    def run(self, tiles: Tiles, rates: _Floats, t: int, averaged: _Integers) -> None: ...
+
+def together(models: list[TiledSteps], members: _Integers) -> list[_Integers]: ...
 def tiles_fit(bounds: _Integers) -> bool: ...
 def run_in_tiles(
     models: list[TiledSteps],
