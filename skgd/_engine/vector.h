@@ -171,28 +171,17 @@ SKGD_INLINE double skgd_exp1(double x)
     return x > 709.4 ? INFINITY : value;
 }
 
-/* 2 artanh(s) for |s| <= 1/3. */
+/* 2 artanh(s) for |s| <= 1/3: its series in q = s^2 with coefficients fitted on 0 <= q <= 1/9, to 5e-18,
+   in Estrin's order. */
 SKGD_INLINE double skgd_two_artanh(double s)
 {
-    double q = s * s;
-    double p = 1.0 / 33.0;
-    p = p * q + 1.0 / 31.0;
-    p = p * q + 1.0 / 29.0;
-    p = p * q + 1.0 / 27.0;
-    p = p * q + 1.0 / 25.0;
-    p = p * q + 1.0 / 23.0;
-    p = p * q + 1.0 / 21.0;
-    p = p * q + 1.0 / 19.0;
-    p = p * q + 1.0 / 17.0;
-    p = p * q + 1.0 / 15.0;
-    p = p * q + 1.0 / 13.0;
-    p = p * q + 1.0 / 11.0;
-    p = p * q + 1.0 / 9.0;
-    p = p * q + 1.0 / 7.0;
-    p = p * q + 1.0 / 5.0;
-    p = p * q + 1.0 / 3.0;
-    p = p * q + 1.0;
-    return 2.0 * s * p;
+    double q = s * s, q2 = q * q, q4 = q2 * q2;
+    double a = (0x1.5555555555555p-2 + q * 0x1.999999999a3ddp-3)
+             + q2 * (0x1.24924923d44c6p-3 + q * 0x1.c71c727143318p-4);
+    double b = (0x1.745cf0b0e03bdp-4 + q * 0x1.3b18b294bebf9p-4)
+             + q2 * (0x1.10ac75dc602b1p-4 + q * 0x1.eb905e8575054p-5);
+    double c = 0x1.687a6e7c95176p-5 + q * 0x1.4b0a26c5f2aefp-4;
+    return 2.0 * s + 2.0 * s * q * (a + q4 * (b + q4 * c));
 }
 
 /* log(1 + e) for 0 <= e <= 1, with full relative accuracy. */
