@@ -227,6 +227,26 @@ SKGD_CLONES static void skgd_shrink(
     }
 }
 
+/* The sums of weight * |w| and of weight * w^2; weight may be NULL. */
+#define SKGD_WEIGHTED_SUM(NAME, TERM)                                                      \
+    SKGD_CLONES static double skgd_##NAME(ptrdiff_t n, const double *weight, const double *w) \
+    {                                                                                      \
+        double s = 0;                                                                      \
+        if (weight) {                                                                      \
+            SKGD_SIMD(reduction(+ : s))                                                    \
+            for (ptrdiff_t i = 0; i < n; i++)                                              \
+                s += (TERM) * weight[i];                                                   \
+        } else {                                                                           \
+            SKGD_SIMD(reduction(+ : s))                                                    \
+            for (ptrdiff_t i = 0; i < n; i++)                                              \
+                s += TERM;                                                                 \
+        }                                                                                  \
+        return s;                                                                          \
+    }
+
+SKGD_WEIGHTED_SUM(absolute_sum, fabs(w[i]))
+SKGD_WEIGHTED_SUM(square_sum, w[i] * w[i])
+
 /* |x - y|, or |x| where y is NULL. */
 SKGD_CLONES static double skgd_distance(ptrdiff_t n, const double *x, const double *y)
 {
