@@ -20,9 +20,10 @@ from skgd.schedules import checked_rates
 # Rows on which a stochastic run monitors its objective between the epochs: all of few, and a sample
 # of many, which is bounded by its rows, its numbers and its share of the rows, and has a least
 # size. It consists of runs of neighbours, which are faster to read. All rows up to 16 384 took up
-# to 70 % of an epoch of 20 000 x 1 000, an eighth of them 8 % of an epoch of CSR.
+# to 70 % of an epoch of 20 000 x 1 000, an eighth of them 8 % of an epoch of CSR, a million numbers
+# 5.4 % of an epoch of 200 000 x 100.
 ALL_MONITORED, LEAST_MONITORED, NEIGHBOURS = 2048, 1024, 16
-MONITORED_ROWS, MONITORED_NUMBERS, MONITORED_SHARE = 16384, 2**20, 1 / 16
+MONITORED_ROWS, MONITORED_NUMBERS, MONITORED_SHARE = 16384, 2**19, 1 / 16
 # Rows of fewer numbers are copied: 12 500 of 200 000 x 20 took 0.7 ms an epoch instead of 1.0. To
 # copy 1 250 rows of 1 000 numbers takes as long as to read them five times where they are.
 COPIED_WIDTH = 64

@@ -4,7 +4,7 @@
 cimport cython
 
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.data_term cimport DataTerm
+from skgd._engine.data_term cimport DataTerm, OrderedTargets
 from skgd._engine.rows cimport Workspace
 from skgd._engine.team cimport Team
 
@@ -12,6 +12,7 @@ from skgd._engine.team cimport Team
 @cython.final
 cdef class BatchGradient:
     cdef DataTerm problem
+    cdef OrderedTargets targets
     cdef Parameters parameters
     cdef double weight_scale
     cdef Workspace space  # of the thread that opens the batches; None before the first one

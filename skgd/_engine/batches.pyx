@@ -14,6 +14,7 @@ import numpy as np
 from libc.string cimport memset
 
 from skgd._engine.arrays cimport integers, writeable_floats
+from skgd._engine.data_term cimport OrderedTargets
 from skgd._engine.parameters cimport Parameters
 from skgd._engine.rows cimport DenseRows, Workspace
 from skgd._engine.team cimport SKGD_SECTIONS, SKGD_TEAMS, Team
@@ -42,6 +43,7 @@ cdef class BatchGradient:
 
     def __init__(self, Parameters parameters not None, double weight_scale, Py_ssize_t n_threads):
         self.problem, self.parameters = parameters.problem, parameters
+        self.targets = OrderedTargets(self.problem)
         self.weight_scale = weight_scale
         self.max_sections = 1
         is_dense = isinstance(self.problem.rows, DenseRows)
@@ -58,9 +60,11 @@ cdef class BatchGradient:
         return self.space
 
     cdef int assemble(self, order, bounds) except -1:
-        """Assemble the threads for some batches."""
-        cdef Py_ssize_t n_threads = self.n_threads
-        n_rows = bounds[len(bounds) - 1] - bounds[0]
+        """Assemble the threads and the targets for some batches."""
+        cdef Py_ssize_t n_threads = self.n_threads, first = bounds[0]
+        cdef const Py_ssize_t* row = integers(order, (len(order),))
+        n_rows = bounds[len(bounds) - 1] - first
+        self.targets.gather(row + first, n_rows)
         if self.parameters.k * self.problem.rows.row_nnz * n_rows < MIN_THREADED_WORK:
             n_threads = 1
         if n_threads > 1 and self.pool is None:
@@ -134,8 +138,10 @@ cdef class BatchGradient:
         while i < stop:
             m = min(stop - i, block)
             next_row = i + m if i + m < stop else after
-            self.problem.queue_prefetch(index + next_row, min(block, n_remaining - next_row),
-                                        space)
+            self.problem.rows.queue_prefetch(
+                index + next_row, min(block, n_remaining - next_row), True, space
+            )
+            self.targets.put(index + i, m, space)
             self.problem.add_block(index + i, m, space, self.parameters.intercept,
                                    self.weight_scale / size, NULL,
                                    self.parameters.intercept_of(g, &unused),

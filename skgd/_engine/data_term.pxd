@@ -68,3 +68,15 @@ cdef class DataTerm:
         for c in range(self.k):
             dz[c] = dz[c] * weight if weight != 0.0 else 0.0
         return 0
+
+
+@cython.final
+cdef class OrderedTargets:
+    cdef DataTerm problem
+    cdef object array  # keeps what is pointed to alive
+    cdef const Py_ssize_t* first  # the first of the rows in order
+    cdef Py_ssize_t width  # numbers of a target
+    cdef double* targets  # class codes or numbers, as in the problem
+    cdef double* weights
+    cdef int gather(self, const Py_ssize_t* index, Py_ssize_t n) except -1
+    cdef void put(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil

@@ -6,6 +6,7 @@ over the whole block, then ``X' dz`` added to the gradient with respect to the c
 """
 
 cimport cython
+from libc.string cimport memcpy
 
 import numpy as np
 
@@ -22,6 +23,15 @@ cdef extern from "margins.h" nogil:
 cdef extern from "transpose.h" nogil:
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
+
+
+cdef inline void signs_of_codes(Py_ssize_t m, Py_ssize_t k, const double* code,
+                                double* y) noexcept nogil:
+    """Set the targets of k outputs to +1 for the class of a row and -1 for the others."""
+    cdef Py_ssize_t i, c
+    for c in range(k):
+        for i in range(m):
+            y[c * m + i] = 1.0 if code[i] == c else -1.0
 
 
 cdef class DataTerm:
@@ -59,9 +69,7 @@ cdef class DataTerm:
         if self.codes != NULL:
             for i in range(m):
                 code[i] = self.codes[index[i]]
-            for c in range(self.k):
-                for i in range(m):
-                    y[c * m + i] = 1.0 if code[i] == c else -1.0
+            signs_of_codes(m, self.k, code, y)
         else:
             for i in range(m):
                 for c in range(self.k):
@@ -113,9 +121,9 @@ cdef class DataTerm:
                        double* g_intercept, Py_ssize_t g_intercept_stride) except -1 nogil:
         """Add a block's weighted losses to value and its gradient to that of the workspace.
 
-        Either is left out where there is no place for it: for the sums of dz, g_intercept.
+        Either is left out where there is no place for it: for the sums of dz, g_intercept. The
+        caller has begun the block, and may have put its targets and weights into the workspace.
         """
-        space.begin_block()
         self.rows.dot(index, m, space)
         self.prepare(index, m, space, 0, intercept)
         if value != NULL:
@@ -146,11 +154,67 @@ cdef class DataTerm:
             for i in range(m + ahead):
                 index[i] = rows[row + i] if rows != NULL else row + i
             self.rows.queue_prefetch(index + m, ahead, g_intercept != NULL, space)
+            space.begin_block()
             self.add_block(index, m, space, intercept, 1.0, value, g_intercept, 1)
             if z != NULL:
                 skgd_transpose(self.k, m, space.z, m, z + row * self.k, self.k)
             row += m
         return 0
+
+
+@cython.final
+cdef class OrderedTargets:
+    """The targets and weights of rows in the order in which batches take them, gathered at once.
+
+    Fetched block by block between rows of X, each costs the latency of the memory.
+
+    Parameters
+    ----------
+    problem : DataTerm
+    """
+
+    def __init__(self, DataTerm problem not None):
+        self.problem = problem
+        self.width = 1 if problem.codes != NULL else problem.k
+        self.array = np.empty((0, self.width + (problem.s != NULL)))
+        self.first = NULL
+
+    cdef int gather(self, const Py_ssize_t* index, Py_ssize_t n) except -1:
+        """Gather the targets and weights of n rows, which stay where they are."""
+        cdef DataTerm p = self.problem
+        cdef Py_ssize_t i, width = self.width
+        cdef const double* targets = p.codes if p.codes != NULL else p.numbers
+        if len(self.array) < n:
+            self.array = np.empty((n, width + (p.s != NULL)))
+        self.first, self.targets = index, writeable_floats(self.array, self.array.shape)
+        self.weights = self.targets + n * width
+        with nogil:
+            if width == 1:
+                for i in range(n):
+                    self.targets[i] = targets[index[i]]
+            else:
+                for i in range(n):
+                    memcpy(self.targets + i * width, targets + index[i] * width,
+                           width * sizeof(double))
+            if p.s != NULL:
+                for i in range(n):
+                    self.weights[i] = p.s[index[i]]
+        return 0
+
+    cdef void put(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
+        """Begin a block of m of the rows in order, with their targets and weights."""
+        cdef Py_ssize_t first = index - self.first
+        space.begin_block()
+        if self.problem.codes != NULL:
+            signs_of_codes(m, self.problem.k, self.targets + first, space.y)
+            space.targets_of = self.problem.codes
+        else:
+            skgd_transpose(m, self.width, self.targets + first * self.width, self.width, space.y,
+                           m)
+            space.targets_of = self.problem.numbers
+        if self.problem.s != NULL and not space.unweighted:
+            memcpy(space.weight, self.weights + first, m * sizeof(double))
+            space.weights_of = self.problem.s
 
 
 def signed_targets(targets, Py_ssize_t n_outputs):

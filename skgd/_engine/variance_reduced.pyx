@@ -151,6 +151,7 @@ cdef class VarianceReducedSweep(Sweep):
         cdef Py_ssize_t m = len(rows)
         cdef Workspace space = self.batches.workspace()
         cdef const Py_ssize_t* index = integers(rows, (m,))
+        self.batches.targets.gather(index, m)
         with nogil:
             self.compute_change(self.problem, self.parameters, self.table, space, index, m, m,
                                 self.weight_scale / m, True)
@@ -170,8 +171,9 @@ cdef class VarianceReducedSweep(Sweep):
         q.attach(space, 0, q.g)
         while i < size:
             m = min(size - i, p.rows.block)
-            p.queue_prefetch(index + i + m, min(p.rows.block, n_remaining - i - m), space)
-            space.begin_block()
+            p.rows.queue_prefetch(index + i + m, min(p.rows.block, n_remaining - i - m), True,
+                                  space)
+            self.batches.targets.put(index + i, m, space)
             p.rows.dot(index + i, m, space)
             p.prepare(index + i, m, space, 0, q.intercept)
             p.loss.gradient(q.k, m, space.y, space.z, space.dz)

@@ -14,6 +14,8 @@ from skgd.penalties.base import Penalty
 __all__ = ["L2", "L1", "ElasticNet", "Box"]
 
 cdef extern from "../_engine/vector.h" nogil:
+    double skgd_absolute_sum(Py_ssize_t n, const double* weight, const double* w)
+    double skgd_square_sum(Py_ssize_t n, const double* weight, const double* w)
     void skgd_axpy(Py_ssize_t n, double a, const double* x, double* y)
     void skgd_shrink(Py_ssize_t n, double share, const double* weight, const double* step,
                      double* w)
@@ -72,18 +74,15 @@ cdef class ElasticNetRule(WeightedRule):
         )
 
     cdef double value(self, Py_ssize_t d, const double* w) except? -1 nogil:
-        cdef Py_ssize_t j
-        cdef double l1 = 0.0
-        for j in range(d):
-            l1 += fabs(w[j]) * (self.weights[j] if self.weights != NULL else 1.0)
-        return self.l1_ratio * l1 + self.smooth_value(d, w)
+        cdef double value = self.smooth_value(d, w)
+        if self.l1_ratio > 0.0:
+            value += self.l1_ratio * skgd_absolute_sum(d, self.weights, w)
+        return value
 
     cdef double smooth_value(self, Py_ssize_t d, const double* w) except? -1 nogil:
-        cdef Py_ssize_t j
-        cdef double l2 = 0.0
-        for j in range(d):
-            l2 += w[j] * w[j] * (self.weights[j] if self.weights != NULL else 1.0)
-        return 0.5 * (1.0 - self.l1_ratio) * l2
+        if self.l1_ratio == 1.0:
+            return 0.0
+        return 0.5 * (1.0 - self.l1_ratio) * skgd_square_sum(d, self.weights, w)
 
     cdef int add_gradient(self, Py_ssize_t d, const double* w, double alpha,
                           double* g) except -1 nogil:

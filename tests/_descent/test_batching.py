@@ -7,6 +7,7 @@ from scipy import sparse, stats
 from skgd import GDRegressor
 from skgd._descent import batching
 from skgd._descent.batching import batch_bounds, batch_length, epoch_order, is_memory_map
+from skgd._engine import shuffle as engine_shuffle
 
 # ---- bounds -------------------------------------------------------------------------------------
 
@@ -59,6 +60,20 @@ def test_an_order_depends_on_the_generator_alone(in_blocks):
     )
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("n", [1, 2, 32, 33, 34, 100])
+def test_a_random_order_is_that_of_fisher_and_yates(n):
+    row, seed, mask = list(range(n)), 2**63 + 5, 2**64 - 1
+    for i in range(n - 1, 0, -1):
+        seed = (seed + 0x9E3779B97F4A7C15) & mask
+        bits = ((seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & mask
+        j = ((bits >> 32) * (i + 1)) >> 32
+        row[i], row[j] = row[j], row[i]
+    order = np.arange(n, dtype=np.intp)
+    engine_shuffle(order, 2**63 + 5)
+    np.testing.assert_array_equal(order, row)
 
 
 def test_without_shuffling_the_generator_is_not_used():

@@ -10,7 +10,7 @@ from skgd import GDClassifier
 from skgd._engine import DataTerm, Sweep, cache_aligned, rows_of, shuffle, value_and_gradient
 from skgd._objective.metric import diagonal_metric, identity_metric
 from skgd._problem import Moments
-from skgd.losses import Loss, SquaredError
+from skgd.losses import LogLoss, Loss, SquaredError
 from skgd.optimizers import SGD, Adagrad, Adam, Optimizer
 from skgd.penalties import L1, L2, ElasticNet, Penalty
 from skgd.penalties.separable import BoxRule
@@ -174,6 +174,21 @@ def test_rows_may_come_in_part_and_more_than_once():
     order = np.random.default_rng(6).integers(0, N, 50)
     run_both(sweep, reference, order, np.array([5, 6, 30, 49]))
     np.testing.assert_allclose(u, reference.u, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("s", [None, weights(N)], ids=["unweighted", "weighted"])
+def test_class_codes_take_the_steps_of_signs(s):
+    codes, u = np.random.default_rng(7).integers(0, 3, N).astype(float), np.zeros((2, 3, D + 1))
+    order = np.random.default_rng(6).integers(0, N, 300)
+    for y, w in zip((codes, np.where(codes[:, None] == np.arange(3), 1.0, -1.0)), u, strict=True):
+        sweep = Sweep(
+            DataTerm(raw(), y, s, LogLoss().compiled(3), 3), L2().compiled(),
+            3 * [Adam().compiled()], w, np.zeros((3, 2, D + 1)), np.full(3, 0.1),
+            metric_of("diagonal", raw(), 3, True), 1.0,
+        )  # fmt: skip
+        sweep.run(order, np.array([5, 6, 30, 290]), np.full(3, 0.01), 0)
+    assert np.all(u)
+    np.testing.assert_array_equal(u[0], u[1])
 
 
 def test_two_sweeps_go_on_where_one_would():
