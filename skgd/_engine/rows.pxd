@@ -88,6 +88,7 @@ cdef class SparseRows(Rows):
     cdef const void* indptr
     cdef bint wide  # 64-bit indices
     cdef Py_ssize_t itemsize, index_size
+    cdef Py_ssize_t ahead  # rows between a prefetch and its use, one by one
     cdef const skgd_csr_kernels* kernels
     cdef readonly Py_ssize_t max_row_nnz  # numbers stored in the longest row
     cdef readonly bint canonical  # whether no row names a column twice
@@ -96,6 +97,9 @@ cdef class SparseRows(Rows):
         if self.wide:
             return (<const long long*>self.indptr)[row]
         return (<const int*>self.indptr)[row]
+
+    cdef inline void prefetch_start(self, Py_ssize_t row) noexcept nogil:
+        skgd_prefetch(<const char*>self.indptr + row * self.index_size, 1)
 
     cdef inline void prefetch(self, Py_ssize_t row) noexcept nogil:
         cdef Py_ssize_t start = self.start(row), size = self.start(row + 1) - start

@@ -51,6 +51,7 @@ cdef extern from "transpose.h" nogil:
 cdef enum:
     MIN_BLOCK = 8  # rows of a block, at least
     MAX_PREFETCHED_BYTES = 16384  # bytes of a row that are fetched ahead, at most
+    NUMBERS_AHEAD = 512  # numbers of sparse rows between a prefetch and its use, one by one
     L1_NUMBERS = 4096  # numbers of a block, of which two fit into the nearest cache
     # Numbers of a block for many outputs, of which two fit into the second-level cache. A pass with
     # ten outputs over 3750 x 784 took 21 ms with blocks of L1_NUMBERS, and 11 ms with these.
@@ -244,6 +245,7 @@ cdef class SparseRows(Rows):
         self.indptr = <const void*><size_t>X.indptr.__array_interface__["data"][0]
         self.wide = X.indices.dtype == np.int64
         self.itemsize, self.index_size = X.data.itemsize, X.indices.itemsize
+        self.ahead = max(2, min(PREFETCH_DISTANCE, int(NUMBERS_AHEAD / self.row_nnz)))
         self.max_row_nnz = max(1, int(np.diff(X.indptr).max()))
         self.canonical = X.has_canonical_format
         self.kernels = &skgd_csr[X.data.dtype == np.float32][self.wide]
