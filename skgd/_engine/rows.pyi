@@ -10,7 +10,7 @@ _Integers = NDArray[np.intp]
 
 CHUNK: int
 
-def chunk_starts(rows: Rows, n: int, numbers: int = ...) -> range: ...
+def chunk_starts(rows: Rows, n: int, *, by_column: bool = False) -> range: ...
 def in_chunks(
     rows: Rows, n: int, function: Callable[[int, int], _T], n_threads: int, *,
     by_column: bool = False,

@@ -66,20 +66,23 @@ CHUNK_OF_COLUMN, LARGEST_CHUNK = 32, 2**23
 cdef double CANCELLED = 0.01
 
 
-def chunk_starts(Rows rows, n, numbers=CHUNK):
-    """Return where the chunks of a pass over n rows begin; they depend only on the data."""
+def chunk_starts(Rows rows, n, *, by_column=False):
+    """Return where the chunks of a pass over n rows begin; they depend only on the data.
+
+    By column, chunks are larger where there are many columns.
+    """
+    numbers = CHUNK
+    if by_column:
+        numbers = max(CHUNK, min(LARGEST_CHUNK, CHUNK_OF_COLUMN * rows.d))
     return range(0, n, BLOCK * max(1, int(numbers / rows.row_nnz) // BLOCK))
 
 
 def in_chunks(Rows rows, n, function, n_threads, *, by_column=False):
     """Yield what a function returns for each chunk, of rows start to stop, in order.
 
-    At most a few results wait for their turn. By column, chunks are larger where there are many.
+    At most a few results wait for their turn.
     """
-    numbers = CHUNK
-    if by_column:
-        numbers = max(CHUNK, min(LARGEST_CHUNK, CHUNK_OF_COLUMN * rows.d))
-    starts = chunk_starts(rows, n, numbers)
+    starts = chunk_starts(rows, n, by_column=by_column)
     ends = [(start, min(start + starts.step, n)) for start in starts]
     if n_threads == 1 or len(ends) == 1:
         for chunk in ends:

@@ -110,22 +110,6 @@ SKGD_CLONES static void skgd_lazy_records(
     }
 }
 
-/* All coefficients as they are at the end: w has decayed, threshold is still to be applied. */
-SKGD_CLONES static void skgd_settle_lazy(
-    ptrdiff_t d, ptrdiff_t k, int scaled, const double *record, double total, double l2,
-    double alpha, double *w, ptrdiff_t p, double *threshold)
-{
-    ptrdiff_t size = skgd_lazy_size(k, scaled), block = 64;
-    for (ptrdiff_t first = 0; first < d; first += block)
-        for (ptrdiff_t c = 0; c < k; c++)
-            for (ptrdiff_t j = first; j < d && j < first + block; j++) {
-                const double *r = record + size * j;
-                double since = (scaled ? r[k + 1 + c] : 1.0) * (total - r[k]);
-                threshold[c * p + j] = alpha * since;
-                w[c * p + j] = r[c] * skgd_exp1(-l2 * since);
-            }
-}
-
 /* w has decayed by exp(-l2 since); since becomes a threshold. */
 SKGD_INLINE void skgd_decay_one(
     ptrdiff_t n, double l2, double alpha, double *since, double *w)
@@ -147,6 +131,24 @@ SKGD_INLINE void skgd_decay_one(
             since[i] *= alpha;
         }
     }
+}
+
+/* All coefficients as they are at the end: w has decayed, threshold is still to be applied. */
+SKGD_CLONES static void skgd_settle_lazy(
+    ptrdiff_t d, ptrdiff_t k, int scaled, const double *record, double total, double l2,
+    double alpha, double *w, ptrdiff_t p, double *threshold)
+{
+    ptrdiff_t size = skgd_lazy_size(k, scaled), block = 64;
+    for (ptrdiff_t first = 0; first < d; first += block)
+        for (ptrdiff_t c = 0; c < k; c++) {
+            ptrdiff_t n = d - first < block ? d - first : block, at = c * p + first;
+            for (ptrdiff_t j = 0; j < n; j++) {
+                const double *r = record + size * (first + j);
+                threshold[at + j] = (scaled ? r[k + 1 + c] : 1.0) * (total - r[k]);
+                w[at + j] = r[c];
+            }
+            skgd_decay_one(n, l2, alpha, threshold + at, w + at);
+        }
 }
 
 /* ---- rows ------------------------------------------------------------------------- */
