@@ -10,6 +10,7 @@ from skgd.penalties.base import PenaltyRule
 _Floats = NDArray[np.float64]
 
 def cache_aligned(array: _Floats) -> _Floats: ...
+def aligned_zeros(shape: tuple[int, ...]) -> _Floats: ...
 
 class Parameters:
     @property

@@ -8,6 +8,8 @@ columns into the objective's for u, updates u by the optimizer's rule, applies t
 proximal operator, and brings w, b and the running mean of the iterates up to date.
 """
 
+from math import prod
+
 import numpy as np
 
 from libc.string cimport memcpy, memset
@@ -34,11 +36,17 @@ def cache_aligned(array):
     """
     if array.__array_interface__["data"][0] % 64 == 0:
         return array
-    room = np.empty(array.size + SKGD_LANES - 1)
-    first = -(room.__array_interface__["data"][0] // 8) % SKGD_LANES
-    copy = room[first:first + array.size].reshape(array.shape)
+    copy = aligned_zeros(array.shape)
     copy[...] = array
     return copy
+
+
+def aligned_zeros(shape):
+    """Return zeros that begin on a cache line, which take no memory before they are changed."""
+    size = prod(shape)
+    room = np.zeros(size + SKGD_LANES - 1)
+    first = -(room.__array_interface__["data"][0] // 8) % SKGD_LANES
+    return room[first:first + size].reshape(shape)
 
 
 cdef class Parameters:
@@ -62,15 +70,15 @@ cdef class Parameters:
         self.p, self.slots = parameters.shape[1], state.shape[1]
         self.fit_intercept, self.identity = self.p > d, metric.identity
         shape = (k, d + self.fit_intercept)
-        coef = parameters if self.identity else cache_aligned(np.zeros(shape))
+        coef = parameters if self.identity else aligned_zeros(shape)
         self.parameter_array, self.state_array = parameters, state
         self.average_array, self.alpha_array = average, alpha
         self.inverse_array, self.mean_array, self.unit_array = (
             metric.inverse, metric.mean, metric.unit
         )
         self.coef_array, self.intercept_array = coef, np.zeros(k)
-        self.gradient_array = cache_aligned(np.zeros(shape))
-        self.step_size_array = cache_aligned(np.zeros(shape))
+        self.gradient_array = aligned_zeros(shape)
+        self.step_size_array = aligned_zeros(shape)
         self.u = writeable_floats(parameters, shape)
         self.w = writeable_floats(coef, shape)
         self.intercept = writeable_floats(self.intercept_array, (k,))

@@ -49,9 +49,9 @@ SKGD_INLINE void skgd_prefetch_queued(skgd_prefetch_queue *queue)
    turn, so that no sum waits for the one before. */
 #define SKGD_PARTS 8
 
-/* What the moments of a column need of its stored numbers, on one cache line: their weight, and the sums
-   of their deviations from the first one and of the squares of these. The first one is no more than
-   sqrt(n) standard deviations from the mean. */
+/* What the moments of a column need of its stored numbers where their mean is much larger than their
+   deviations, on one cache line: their weight, and the sums of their deviations from the first one and of the
+   squares of these. The first one is no more than sqrt(n) standard deviations from the mean. */
 typedef struct {
     double origin, weight, first, second;
 } skgd_column_sums;
@@ -60,8 +60,9 @@ typedef struct {
 typedef struct {
     double (*dot)(const void *, const void *, ptrdiff_t, ptrdiff_t, const double *);
     void (*add)(const void *, const void *, ptrdiff_t, ptrdiff_t, double, double *);
+    void (*square)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, double, double *);
     void (*spread)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, double,
-                   skgd_column_sums *);
+                   const char *, skgd_column_sums *);
     void (*fetch)(const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *);
     void (*margins)(const void *, const void *, ptrdiff_t, ptrdiff_t, ptrdiff_t, const double *,
                     double *);

@@ -24,8 +24,11 @@ cdef extern from "rows.h" nogil:
                       const double* w) noexcept nogil
         void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop, double c,
                     double* g) noexcept nogil
+        void (*square)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
+                       Py_ssize_t end, double weight, double* sums) noexcept nogil
         void (*spread)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
-                       Py_ssize_t end, double weight, skgd_column_sums* sums) noexcept nogil
+                       Py_ssize_t end, double weight, const char* chosen,
+                       skgd_column_sums* sums) noexcept nogil
         void (*fetch)(const void* column, Py_ssize_t start, Py_ssize_t stop, Py_ssize_t k,
                       const double* w) noexcept nogil
         void (*margins)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t stop,
@@ -88,14 +91,21 @@ cdef class SparseRows(Rows):
     cdef const void* indptr
     cdef bint wide  # 64-bit indices
     cdef Py_ssize_t itemsize, index_size
+    cdef Py_ssize_t ahead  # rows between a prefetch and its use, one by one
     cdef const skgd_csr_kernels* kernels
     cdef readonly Py_ssize_t max_row_nnz  # numbers stored in the longest row
     cdef readonly bint canonical  # whether no row names a column twice
+
+    cdef int spread(self, const double* s, Py_ssize_t start, Py_ssize_t stop, double weight,
+                    const char* chosen, double* mean, double* deviation) except -1
 
     cdef inline Py_ssize_t start(self, Py_ssize_t row) noexcept nogil:
         if self.wide:
             return (<const long long*>self.indptr)[row]
         return (<const int*>self.indptr)[row]
+
+    cdef inline void prefetch_start(self, Py_ssize_t row) noexcept nogil:
+        skgd_prefetch(<const char*>self.indptr + row * self.index_size, 1)
 
     cdef inline void prefetch(self, Py_ssize_t row) noexcept nogil:
         cdef Py_ssize_t start = self.start(row), size = self.start(row + 1) - start

@@ -10,9 +10,10 @@ _Integers = NDArray[np.intp]
 
 CHUNK: int
 
-def chunk_starts(rows: Rows, n: int) -> range: ...
+def chunk_starts(rows: Rows, n: int, *, by_column: bool = False) -> range: ...
 def in_chunks(
-    rows: Rows, n: int, function: Callable[[int, int], _T], n_threads: int
+    rows: Rows, n: int, function: Callable[[int, int], _T], n_threads: int, *,
+    by_column: bool = False,
 ) -> Iterator[_T]: ...
 
 class Rows:

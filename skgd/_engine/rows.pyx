@@ -54,6 +54,7 @@ cdef enum:
     # Bytes of a row that are fetched ahead, at most: the rest comes by itself, once it is begun.
     # Random rows of 800 bytes took 0.90 to 0.96 of the time with them, of 400 bytes 0.96.
     MAX_PREFETCHED_BYTES = 256
+    NUMBERS_AHEAD = 512  # numbers of sparse rows between a prefetch and its use, one by one
     L1_NUMBERS = 4096  # numbers of a block, of which two fit into the nearest cache
     # Numbers of a block for many outputs, of which two fit into the second-level cache. A pass with
     # ten outputs over 3750 x 784 took 21 ms with blocks of L1_NUMBERS, and 11 ms with these.
@@ -61,19 +62,30 @@ cdef enum:
 
 # Numbers of X that one chunk of a full pass reads: a millisecond or so, whatever the threads.
 CHUNK = 2**20
+# As many for each column where a chunk needs room for all columns, but no more than take 0.1 s.
+CHUNK_OF_COLUMN, LARGEST_CHUNK = 32, 2**23
+# The share of a column's mean square that its variance must have to be their difference: with more,
+# at most two digits are lost.
+cdef double CANCELLED = 0.01
 
 
-def chunk_starts(Rows rows, n):
-    """Return where the chunks of a pass over n rows begin; they depend only on the data."""
-    return range(0, n, BLOCK * max(1, int(CHUNK / rows.row_nnz) // BLOCK))
+def chunk_starts(Rows rows, n, *, by_column=False):
+    """Return where the chunks of a pass over n rows begin; they depend only on the data.
+
+    By column, chunks are larger where there are many columns.
+    """
+    numbers = CHUNK
+    if by_column:
+        numbers = max(CHUNK, min(LARGEST_CHUNK, CHUNK_OF_COLUMN * rows.d))
+    return range(0, n, BLOCK * max(1, int(numbers / rows.row_nnz) // BLOCK))
 
 
-def in_chunks(Rows rows, n, function, n_threads):
+def in_chunks(Rows rows, n, function, n_threads, *, by_column=False):
     """Yield what a function returns for each chunk, of rows start to stop, in order.
 
     At most a few results wait for their turn.
     """
-    starts = chunk_starts(rows, n)
+    starts = chunk_starts(rows, n, by_column=by_column)
     ends = [(start, min(start + starts.step, n)) for start in starts]
     if n_threads == 1 or len(ends) == 1:
         for chunk in ends:
@@ -246,6 +258,7 @@ cdef class SparseRows(Rows):
         self.indptr = <const void*><size_t>X.indptr.__array_interface__["data"][0]
         self.wide = X.indices.dtype == np.int64
         self.itemsize, self.index_size = X.data.itemsize, X.indices.itemsize
+        self.ahead = max(2, min(PREFETCH_DISTANCE, int(NUMBERS_AHEAD / self.row_nnz)))
         self.max_row_nnz = max(1, int(np.diff(X.indptr).max()))
         self.canonical = X.has_canonical_format
         self.kernels = &skgd_csr[X.data.dtype == np.float32][self.wide]
@@ -255,7 +268,38 @@ cdef class SparseRows(Rows):
         cdef double* v = writeable_floats(deviation, (self.d,))
         cdef const double* s = checked_weights(self, weights, start, stop)
         cdef Py_ssize_t i, j
-        cdef double change, stored_mean, row_weight, weight = 0.0
+        cdef double first, second, row_weight, weight = 0.0
+        cdef bint any_chosen = False
+        scratch, chosen = np.zeros(2 * self.d + SKGD_LANES), bytearray(self.d)
+        cdef double* sums = writeable_floats(scratch, scratch.shape)
+        cdef char* is_chosen = chosen
+        sums += <size_t>sums % 16 // sizeof(double)  # no two numbers of a column on two cache lines
+        mean[:] = deviation[:] = 0.0
+        with nogil:
+            for i in range(start, stop):
+                row_weight = s[i] if s != NULL else 1.0
+                if row_weight != 0.0:
+                    weight += row_weight
+                    self.kernels.square(self.data, self.indices, self.start(i), self.start(i + 1),
+                                        self.start(stop), row_weight, sums)
+            for j in range(self.d):
+                first, second = sums[2 * j], sums[2 * j + 1]
+                if first == 0.0 and second == 0.0:
+                    continue
+                m[j] = first / weight
+                v[j] = second - first * m[j]
+                # What is not a number is chosen, too.
+                is_chosen[j] = not v[j] > CANCELLED * second
+                any_chosen |= is_chosen[j]
+        if any_chosen:
+            self.spread(s, start, stop, weight, is_chosen, m, v)
+        return weight
+
+    cdef int spread(self, const double* s, Py_ssize_t start, Py_ssize_t stop, double weight,
+                    const char* chosen, double* mean, double* deviation) except -1:
+        """Set the moments of chosen columns by sums about the first number of each."""
+        cdef Py_ssize_t i, j
+        cdef double change, stored_mean, row_weight
         cdef skgd_column_sums* sum
         # On whole cache lines.
         scratch = np.zeros(4 * self.d + SKGD_LANES)
@@ -263,15 +307,12 @@ cdef class SparseRows(Rows):
         cdef skgd_column_sums* sums = <skgd_column_sums*>(
             first + (64 - <size_t>first % 64) % 64 // sizeof(double)
         )
-        mean[:] = deviation[:] = 0.0
         with nogil:
             for i in range(start, stop):
                 row_weight = s[i] if s != NULL else 1.0
-                if row_weight == 0.0:
-                    continue
-                weight += row_weight
-                self.kernels.spread(self.data, self.indices, self.start(i), self.start(i + 1),
-                                    self.start(stop), row_weight, sums)
+                if row_weight != 0.0:
+                    self.kernels.spread(self.data, self.indices, self.start(i), self.start(i + 1),
+                                        self.start(stop), row_weight, chosen, sums)
             for j in range(self.d):
                 sum = sums + j
                 if sum.weight == 0.0:
@@ -279,13 +320,13 @@ cdef class SparseRows(Rows):
                 # About the mean of what is stored, and then about that of all with the zeros.
                 change = sum.first / sum.weight
                 stored_mean = sum.origin + change
-                m[j] = stored_mean * (sum.weight / weight)
-                v[j] = sum.second - sum.first * change
+                mean[j] = stored_mean * (sum.weight / weight)
+                deviation[j] = sum.second - sum.first * change
                 # Not by max(), which would lose what is not a number.
-                v[j] = 0.0 if v[j] < 0.0 else v[j]
+                deviation[j] = 0.0 if deviation[j] < 0.0 else deviation[j]
                 if sum.weight < weight:
-                    v[j] += stored_mean * m[j] * (weight - sum.weight)
-        return weight
+                    deviation[j] += stored_mean * mean[j] * (weight - sum.weight)
+        return 0
 
     cdef void dot(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:
         cdef Py_ssize_t i, c

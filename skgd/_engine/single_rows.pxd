@@ -9,25 +9,28 @@ from skgd._engine.rows cimport DenseRows, SparseRows, Workspace
 
 
 cdef extern from "sparse_steps.h" nogil:
+    ctypedef struct skgd_row:
+        const void* data
+        const void* indices
+        Py_ssize_t start, m
+        Py_ssize_t next, n_next
+        Py_ssize_t later, n_later
     ctypedef struct skgd_step_kernels:
-        void (*products)(const void* x, Py_ssize_t start, Py_ssize_t m, Py_ssize_t k,
-                         const double* w, double* z) noexcept nogil
-        void (*gather_decayed)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t m,
-                               Py_ssize_t k, const double* record, double decay, double* v,
-                               double* w, double* step, double* z) noexcept nogil
-        void (*scatter_decayed)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t m,
-                                Py_ssize_t k, const double* dz, const double* v,
-                                const double* step, double* record, Py_ssize_t next,
-                                Py_ssize_t n_next) noexcept nogil
-        void (*gather_lazy)(const void* column, Py_ssize_t start, Py_ssize_t m, Py_ssize_t k,
-                            bint scaled, const double* record, double total, double l2,
-                            double alpha, double* w, double* threshold) noexcept nogil
-        void (*scatter_lazy)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t m,
-                             Py_ssize_t k, bint scaled, double total, const double* dz,
-                             const double* w, double* record, Py_ssize_t next,
-                             Py_ssize_t n_next) noexcept nogil
-        void (*add)(const void* x, const void* column, Py_ssize_t start, Py_ssize_t m, double c,
-                    double* w, Py_ssize_t next, Py_ssize_t n_next) noexcept nogil
+        double (*dot)(const skgd_row* row, const double* w) noexcept nogil
+        void (*add)(const skgd_row* row, double c, double* w) noexcept nogil
+        void (*products)(const skgd_row* row, Py_ssize_t k, const double* w,
+                         double* z) noexcept nogil
+        double (*gather_one_decayed)(const skgd_row* row, const double* record, double decay,
+                                     double* step) noexcept nogil
+        void (*gather_decayed)(const skgd_row* row, Py_ssize_t k, const double* record,
+                               double decay, double* w, double* step, double* z) noexcept nogil
+        void (*scatter_decayed)(const skgd_row* row, Py_ssize_t k, const double* dz,
+                                const double* step, double* record) noexcept nogil
+        void (*gather_lazy)(const skgd_row* row, Py_ssize_t k, bint scaled, const double* record,
+                            double total, double l2, double alpha, double* w,
+                            double* threshold) noexcept nogil
+        void (*scatter_lazy)(const skgd_row* row, Py_ssize_t k, bint scaled, double total,
+                             const double* dz, const double* w, double* record) noexcept nogil
 
 
 cdef bint takes_single_rows(Parameters parameters) except -1
@@ -61,13 +64,15 @@ cdef class SparseRowSteps:
                          Py_ssize_t n_steps, const double* rate, Workspace space) except -1
     cdef int take_decayed_steps(self, DataTerm p, SparseRows rows, Parameters q,
                                 const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
-                                double* record, Workspace space, double* v) except -1 nogil
+                                double* record, Workspace space, double* w) except -1 nogil
     cdef int run_lazy(self, DataTerm p, SparseRows rows, Parameters q, const Py_ssize_t* row,
                       Py_ssize_t n_steps, const double* rate, Workspace space) except -1
     cdef int take_lazy_steps(self, DataTerm p, SparseRows rows, Parameters q,
                              const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
                              double* record, Workspace space, double* w) except -1 nogil
-    cdef void fetch_ahead(self, DataTerm p, SparseRows rows, const Py_ssize_t* row, Py_ssize_t i,
-                          Py_ssize_t n_steps, Py_ssize_t size, const double* record) noexcept nogil
+    cdef void locate(self, DataTerm p, SparseRows rows, const Py_ssize_t* row, Py_ssize_t i,
+                     Py_ssize_t n_steps, skgd_row* here) noexcept nogil
+    cdef void fetch_long(self, SparseRows rows, const Py_ssize_t* row, Py_ssize_t i,
+                         Py_ssize_t n_steps, Py_ssize_t size, const double* record) noexcept nogil
     cdef int step_intercepts(self, DataTerm p, Parameters q, Py_ssize_t row, double rate,
                              Workspace space) except -1 nogil

@@ -16,9 +16,7 @@ from libc.math cimport fabs
 from skgd._engine.arrays cimport writeable_floats
 from skgd._engine.parameters cimport Parameters
 from skgd._engine.data_term cimport DataTerm
-from skgd._engine.rows cimport (
-    PREFETCH_DISTANCE, SKGD_LANES, DenseRows, SparseRows, Workspace
-)
+from skgd._engine.rows cimport SKGD_LANES, DenseRows, SparseRows, Workspace
 
 cdef extern from "steps.h" nogil:
     void skgd_step_behind_plain(
@@ -202,24 +200,28 @@ cdef class SparseRowSteps:
                                const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
                                Workspace space) except -1 nogil:
         """Take steps whose l2 decay is one factor that multiplies all coefficients."""
-        cdef Py_ssize_t i, j, c, start, stop, next, k = q.k
+        cdef Py_ssize_t i, j, c, k = q.k
         cdef Py_ssize_t padded_k = space.padded_k if space.padded_k else 1
         cdef double factor = 1.0, l2 = q.alpha[0] * q.penalty_curvature
         cdef double b_scale = 1.0 if q.fit_intercept else 0.0
         cdef double weight_scale = self.weight_scale
+        cdef const skgd_step_kernels* kernels = self.kernels
         cdef double* v = space.w_by_feature if space.padded_k else q.w
         cdef double* b = q.intercept
         cdef double* y = space.y
         cdef double* z = space.z
         cdef double* dz = space.dz
+        cdef skgd_row here
         for i in range(n_steps):
-            if i + PREFETCH_DISTANCE < n_steps:
-                rows.prefetch(row[i + PREFETCH_DISTANCE])
-                p.prefetch_target(row[i + PREFETCH_DISTANCE])
-            if padded_k > 1 and i + 1 < n_steps:
-                rows.fetch(row[i + 1], padded_k, v)
-            start, stop = rows.start(row[i]), rows.start(row[i] + 1)
-            rows.row_dot(start, stop, padded_k, v, z)
+            self.locate(p, rows, row, i, n_steps, &here)
+            if padded_k > 1:
+                if here.n_later:
+                    rows.prefetch(row[i + rows.ahead])
+                if i + 1 < n_steps:
+                    rows.fetch(row[i + 1], padded_k, v)
+                rows.row_dot(here.start, here.start + here.m, padded_k, v, z)
+            else:
+                z[0] = kernels.dot(&here, v)
             for c in range(k):
                 z[c] = b[c] + factor * z[c]
             p.row_margin_gradients(row[i], z, rate[i] * weight_scale, y, dz)
@@ -232,11 +234,9 @@ cdef class SparseRowSteps:
                 b[c] -= b_scale * dz[c]
                 dz[c] /= -factor
             if padded_k > 1:
-                rows.row_add(start, stop, padded_k, dz, v)
+                rows.row_add(here.start, here.start + here.m, padded_k, dz, v)
             else:
-                next = row[i + 1] if i + 1 < n_steps else row[i]
-                self.kernels.add(rows.data, rows.indices, start, stop - start, dz[0], v,
-                                 rows.start(next), rows.start(next + 1) - rows.start(next))
+                kernels.add(&here, dz[0], v)
         for j in range(q.d * padded_k):
             v[j] *= factor
         if padded_k > 1:
@@ -248,7 +248,7 @@ cdef class SparseRowSteps:
         """Take steps on records that have their decay in common, and put the coefficients back."""
         cdef Py_ssize_t record_size = skgd_record_size(2 * q.k)
         cdef double* record = space.allocate(q.d * record_size)
-        cdef double* room = space.allocate(3 * rows.max_row_nnz * q.k)
+        cdef double* room = space.allocate(2 * rows.max_row_nnz * q.k)
         with nogil:
             self.take_decayed_steps(p, rows, q, row, n_steps, rate, record, space, room)
             put_back(q, record, record_size)
@@ -256,25 +256,24 @@ cdef class SparseRowSteps:
 
     cdef int take_decayed_steps(self, DataTerm p, SparseRows rows, Parameters q,
                                 const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate,
-                                double* record, Workspace space, double* v) except -1 nogil:
+                                double* record, Workspace space, double* w) except -1 nogil:
         """Take steps whose l2 decay is one exponent, times the squared scale of a column."""
-        cdef Py_ssize_t i, start, m, next, k = q.k, settled = 0
+        cdef Py_ssize_t i, k = q.k, settled = 0
         cdef double decay = 0.0, l2 = q.alpha[0] * q.penalty_curvature
         cdef double largest = skgd_decayed_records(q.d, k, q.u, q.p, q.inverse, q.unit, record)
         cdef double enough = SETTLED_WORK * (q.d / rows.row_nnz)
         cdef const skgd_step_kernels* kernels = self.kernels
-        cdef double* w = v + rows.max_row_nnz * k
         cdef double* step = w + rows.max_row_nnz * k
+        cdef skgd_row here
         for i in range(n_steps):
-            self.fetch_ahead(p, rows, row, i, n_steps, skgd_record_size(2 * k), record)
-            start, m = rows.start(row[i]), rows.start(row[i] + 1) - rows.start(row[i])
-            next = row[i + 1] if i + 1 < n_steps else row[i]
-            kernels.gather_decayed(rows.data, rows.indices, start, m, k, record, decay, v, w, step,
-                                   space.z)
+            self.locate(p, rows, row, i, n_steps, &here)
+            self.fetch_long(rows, row, i, n_steps, skgd_record_size(2 * k), record)
+            if k == 1 and decay * largest <= SKGD_SHORT_EXPONENT:
+                space.z[0] = kernels.gather_one_decayed(&here, record, decay, step)
+            else:
+                kernels.gather_decayed(&here, k, record, decay, w, step, space.z)
             self.step_intercepts(p, q, row[i], rate[i], space)
-            kernels.scatter_decayed(rows.data, rows.indices, start, m, k, space.dz, v, step,
-                                    record, rows.start(next),
-                                    rows.start(next + 1) - rows.start(next))
+            kernels.scatter_decayed(&here, k, space.dz, step, record)
             decay += rate[i] * l2
             if decay * largest > LARGEST_EXPONENT or (
                 decay * largest > SKGD_SHORT_EXPONENT and i - settled > enough
@@ -305,36 +304,49 @@ cdef class SparseRowSteps:
 
         With the rates summed up since, its l2 part is a decay, its l1 part one threshold.
         """
-        cdef Py_ssize_t i, c, start, m, next, k = q.k
+        cdef Py_ssize_t i, c, k = q.k
         cdef bint scaled = not q.identity
         cdef double total = 0.0, alpha = q.alpha[0], l2 = alpha * q.penalty_curvature
         cdef const skgd_step_kernels* kernels = self.kernels
         cdef double* threshold = w + rows.max_row_nnz * k
+        cdef skgd_row here
         skgd_lazy_records(q.d, k, scaled, q.u, q.p, q.inverse, q.unit, record)
         for i in range(n_steps):
-            self.fetch_ahead(p, rows, row, i, n_steps, skgd_lazy_size(k, scaled), record)
-            start, m = rows.start(row[i]), rows.start(row[i] + 1) - rows.start(row[i])
-            next = row[i + 1] if i + 1 < n_steps else row[i]
-            kernels.gather_lazy(rows.indices, start, m, k, scaled, record, total, l2, alpha, w,
-                                threshold)
-            q.penalty.prox(m * k, w, threshold)
-            kernels.products(rows.data, start, m, k, w, space.z)
+            self.locate(p, rows, row, i, n_steps, &here)
+            self.fetch_long(rows, row, i, n_steps, skgd_lazy_size(k, scaled), record)
+            kernels.gather_lazy(&here, k, scaled, record, total, l2, alpha, w, threshold)
+            q.penalty.prox(here.m * k, w, threshold)
+            kernels.products(&here, k, w, space.z)
             self.step_intercepts(p, q, row[i], rate[i], space)
-            kernels.scatter_lazy(rows.data, rows.indices, start, m, k, scaled, total, space.dz, w,
-                                 record, rows.start(next),
-                                 rows.start(next + 1) - rows.start(next))
+            kernels.scatter_lazy(&here, k, scaled, total, space.dz, w, record)
             total += rate[i]
         skgd_settle_lazy(q.d, k, scaled, record, total, l2, alpha, q.w, q.p, q.g)
         for c in range(k):
             q.penalty.prox(q.d, q.w + c * q.p, q.g + c * q.p)
         return 0
 
-    cdef void fetch_ahead(self, DataTerm p, SparseRows rows, const Py_ssize_t* row, Py_ssize_t i,
-                          Py_ssize_t n_steps, Py_ssize_t size, const double* record) noexcept nogil:
-        """Fetch rows to come, and long records; short ones come as fast by themselves."""
-        if i + PREFETCH_DISTANCE < n_steps:
-            rows.prefetch(row[i + PREFETCH_DISTANCE])
-            p.prefetch_target(row[i + PREFETCH_DISTANCE])
+    cdef void locate(self, DataTerm p, SparseRows rows, const Py_ssize_t* row, Py_ssize_t i,
+                     Py_ssize_t n_steps, skgd_row* here) noexcept nogil:
+        """Point to the row of a step, and to the rows whose records and numbers come later."""
+        cdef Py_ssize_t later = i + rows.ahead
+        here.data, here.indices = rows.data, rows.indices
+        here.start = rows.start(row[i])
+        here.m = rows.start(row[i] + 1) - here.start
+        here.next = here.n_next = here.later = here.n_later = 0
+        # The records of several outputs are fetched by `fetch_long`, where they are long.
+        if i + 1 < n_steps and self.parameters.k == 1:
+            here.next = rows.start(row[i + 1])
+            here.n_next = rows.start(row[i + 1] + 1) - here.next
+        if later < n_steps:
+            here.later = rows.start(row[later])
+            here.n_later = rows.start(row[later] + 1) - here.later
+            p.prefetch_target(row[later])
+        if later + rows.ahead < n_steps:
+            rows.prefetch_start(row[later + rows.ahead])
+
+    cdef void fetch_long(self, SparseRows rows, const Py_ssize_t* row, Py_ssize_t i,
+                         Py_ssize_t n_steps, Py_ssize_t size, const double* record) noexcept nogil:
+        """Fetch long records of a row to come; short ones come as fast by themselves."""
         if size >= SKGD_LANES and i + 2 < n_steps:
             rows.fetch(row[i + 2], size, record)
 

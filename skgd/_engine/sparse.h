@@ -4,8 +4,9 @@
 
 #include "rows.h"
 
-/* spread makes the first number of a column its origin. Sums are fetched ahead, up to the number at `end`,
-   which took 9 ms instead of 34 for 2 million numbers in 100 000 columns. */
+/* square adds up the numbers of each column and their squares, and spread those of chosen columns about the
+   first number of each. Sums are fetched ahead, up to the number at `end`: for 2 million numbers in 100 000
+   columns spread took 9 ms instead of 34, and square takes two thirds of it. */
 #define SKGD_SUMS_AHEAD 24
 #define SKGD_CSR(T, I, NAME)                                                               \
     SKGD_CLONES static double skgd_csr_dot_##NAME(                                         \
@@ -36,9 +37,23 @@
         for (ptrdiff_t k = start; k < stop; k++)                                           \
             g[column[k]] += c * x[k];                                                      \
     }                                                                                      \
+    static void skgd_csr_square_##NAME(                                                    \
+        const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
+        ptrdiff_t end, double weight, double *sums)                                        \
+    {                                                                                      \
+        const T *x = (const T *)data;                                                      \
+        const I *column = (const I *)indices;                                              \
+        for (ptrdiff_t k = start; k < stop; k++) {                                         \
+            double *sum = sums + 2 * (ptrdiff_t)column[k], number = x[k];                  \
+            ptrdiff_t later = k + SKGD_SUMS_AHEAD < end ? k + SKGD_SUMS_AHEAD : k;         \
+            SKGD_PREFETCH((const char *)(sums + 2 * (ptrdiff_t)column[later]));            \
+            sum[0] += weight * number;                                                     \
+            sum[1] += weight * number * number;                                            \
+        }                                                                                  \
+    }                                                                                      \
     static void skgd_csr_spread_##NAME(                                                    \
         const void *data, const void *indices, ptrdiff_t start, ptrdiff_t stop,            \
-        ptrdiff_t end, double weight, skgd_column_sums *sums)                              \
+        ptrdiff_t end, double weight, const char *chosen, skgd_column_sums *sums)          \
     {                                                                                      \
         const T *x = (const T *)data;                                                      \
         const I *column = (const I *)indices;                                              \
@@ -46,6 +61,8 @@
             skgd_column_sums *sum = sums + column[k];                                      \
             double away;                                                                   \
             ptrdiff_t later = k + SKGD_SUMS_AHEAD < end ? k + SKGD_SUMS_AHEAD : k;         \
+            if (!chosen[column[k]])                                                        \
+                continue;                                                                  \
             SKGD_PREFETCH((const char *)(sums + column[later]));                           \
             sum->origin += (sum->weight == 0) * (x[k] - sum->origin);                      \
             away = x[k] - sum->origin;                                                     \
@@ -163,9 +180,9 @@ SKGD_CUT(float, int64_t, f32_i64)
 
 #define SKGD_KERNELS(NAME)                                                                 \
     {                                                                                      \
-        skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_csr_spread_##NAME,                  \
-        skgd_csr_fetch_##NAME, skgd_csr_margins_##NAME, skgd_csr_gradients_##NAME,         \
-        skgd_count_##NAME, skgd_cut_##NAME                                                 \
+        skgd_csr_dot_##NAME, skgd_csr_add_##NAME, skgd_csr_square_##NAME,                  \
+        skgd_csr_spread_##NAME, skgd_csr_fetch_##NAME, skgd_csr_margins_##NAME,            \
+        skgd_csr_gradients_##NAME, skgd_count_##NAME, skgd_cut_##NAME                      \
     }
 
 /* By whether the numbers are float32 and whether the column numbers have 64 bits. */

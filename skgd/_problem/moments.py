@@ -34,7 +34,7 @@ class Moments:
             return chunk
 
         moments = cls.empty(rows.d)
-        for chunk in in_chunks(rows, rows.n, of_chunk, n_threads):
+        for chunk in in_chunks(rows, rows.n, of_chunk, n_threads, by_column=True):
             moments.combine(chunk)
         return moments
 

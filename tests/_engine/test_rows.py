@@ -43,6 +43,17 @@ def test_the_moments_are_those_of_numpy(layout, weighted, n_threads, monkeypatch
         assert got.variance(about_mean=True)[2] == 0.0
 
 
+def test_moments_of_one_column_do_not_depend_on_what_others_are_like():
+    # Columns whose mean is much larger than their deviations take other sums than the rest.
+    X = raw() * (np.arange(N)[:, None] % 2 == 0)
+    X[:, 0], X[:, 2] = 1e9 + np.arange(N) % 2, 1e170
+    moments = Moments.of(rows_of(csr(X)), None)
+    with np.errstate(over="ignore"):
+        variance = X.astype(np.longdouble).var(axis=0)
+    np.testing.assert_allclose(moments.mean, X.astype(np.longdouble).mean(axis=0).astype(float))
+    np.testing.assert_allclose(moments.variance(about_mean=True), variance.astype(float), atol=0)
+
+
 # ---- what must be refused -----------------------------------------------------------------------
 
 refused = (ValueError, TypeError)

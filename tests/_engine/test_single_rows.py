@@ -130,6 +130,23 @@ def test_a_decay_in_common_is_that_of_each_column_since_it_was_seen(k, alpha):
     )
 
 
+@pytest.mark.parametrize("dtype, rtol", [(np.float64, 1e-10), (np.float32, 1e-4)])
+def test_rows_of_all_lengths_in_any_order_take_the_same_steps(dtype, rtol):
+    # From no number to more than are fetched at a time; long rows come before and after short ones.
+    rows = np.triu(np.random.default_rng(1).normal(size=(70, 70)), 1).astype(dtype)
+    y = rows @ np.linspace(-1, 1, 70) + 1.0
+    kwargs = settings(shuffle=True, random_state=0, alpha=0.1)
+    sparse, dense = (GDRegressor(**kwargs).fit(X, y) for X in (csr_array(rows), rows))
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=rtol, atol=rtol)
+    kwargs |= {"penalty": "elasticnet", "precondition": "diagonal"}
+    in_common, remembered = (
+        GDRegressor(**kwargs, l1_ratio=ratio).fit(csr_array(rows), y).coef_
+        for ratio in (0.0, 1e-20)
+    )
+    assert np.abs(in_common).max() > 0
+    np.testing.assert_allclose(in_common, remembered, rtol=rtol, atol=rtol)
+
+
 def test_the_metric_is_the_same_whichever_number_of_a_column_is_the_first():
     rows = X.toarray()
     rows[0] = 1e3 * np.arange(30)
