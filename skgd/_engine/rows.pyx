@@ -27,9 +27,9 @@ cdef extern from "dense.h" nogil:
     void skgd_pack_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, Py_ssize_t stride,
                        Py_ssize_t out_stride, double* out)
     double skgd_moments_f64(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
-                            double weight, double* mean, double* deviation, double* block)
+                            double weight, double* mean, double* deviation, double* first)
     double skgd_moments_f32(const char** rows, Py_ssize_t m, Py_ssize_t d, const double* s,
-                            double weight, double* mean, double* deviation, double* block)
+                            double weight, double* mean, double* deviation, double* first)
     void skgd_load_row_f64(const char* row, Py_ssize_t d, const double* mean, double* out)
     void skgd_load_row_f32(const char* row, Py_ssize_t d, const double* mean, double* out)
 
@@ -195,8 +195,8 @@ cdef class DenseRows(Rows):
         cdef Py_ssize_t i, size, row = start
         cdef double weight = 0.0
         scratch = np.empty((BLOCK if self.packed else 0) * self.d + self.d)
-        cdef double* block = writeable_floats(scratch, scratch.shape)
-        cdef double* packed = block + self.d
+        cdef double* first = writeable_floats(scratch, scratch.shape)
+        cdef double* packed = first + self.d
         mean[:] = deviation[:] = 0.0
         with nogil:
             while row < stop:
@@ -208,7 +208,7 @@ cdef class DenseRows(Rows):
                     for i in range(size):
                         rows[i] = <const char*>(packed + i * self.d)
                 weight += self.moments_of_rows(
-                    rows, size, self.d, NULL if s == NULL else s + row, weight, m, v, block
+                    rows, size, self.d, NULL if s == NULL else s + row, weight, m, v, first
                 )
                 row += size
         return weight
