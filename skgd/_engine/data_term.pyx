@@ -61,7 +61,7 @@ cdef class DataTerm:
                 code[i] = self.codes[index[i]]
             for c in range(self.k):
                 for i in range(m):
-                    y[c * m + i] = 1.0 if code[i] == c else -1.0
+                    y[c * m + i] = 2.0 * (code[i] == c) - 1.0
         else:
             for i in range(m):
                 for c in range(self.k):

@@ -72,7 +72,7 @@
     ptrdiff_t whole = d - d % SKGD_LANES, end = d - SKGD_LANES;                            \
     for (ptrdiff_t l = 0; l < SKGD_LANES && end > 0; l++)                                  \
         last[l] = end + l < whole ? 0.0 : w[end + l];                                      \
-    if (SKGD_BY_ROW(d * (ptrdiff_t)sizeof(T))) {                                           \
+    if (end < 0 || SKGD_BY_ROW(d * (ptrdiff_t)sizeof(T))) {                                \
         SKGD_DOT_ROWS(V, T)                                                                \
     } else {                                                                               \
         SKGD_DOT_ROWS_BY_FOURS(V, T)                                                       \

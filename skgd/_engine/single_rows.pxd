@@ -41,8 +41,11 @@ cdef class DenseRowSteps:
 
     cdef int run(self, const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate) except -1
     cdef int take_steps(self, DataTerm p, DenseRows rows, Parameters q, const Py_ssize_t* row,
-                        Py_ssize_t n_steps, const double* rate, Py_ssize_t padded_d,
+                        Py_ssize_t n_steps, const double* rate, const double* target,
+                        const double* weight, Py_ssize_t padded_d,
                         double* buffers) except -1 nogil
+    cdef void gather(self, DataTerm p, const Py_ssize_t* row, Py_ssize_t m, double* target,
+                     double* weight) noexcept nogil
 
 
 @cython.final
