@@ -77,6 +77,7 @@ cdef class OrderedTargets:
     cdef const Py_ssize_t* first  # the first of the rows in order
     cdef Py_ssize_t width  # numbers of a target
     cdef double* targets  # class codes or numbers, as in the problem
-    cdef double* weights
+    cdef double* weights  # NULL where all rows count alike
     cdef int gather(self, const Py_ssize_t* index, Py_ssize_t n) except -1
+    cdef int gather_single(self, const Py_ssize_t* index, Py_ssize_t n) except -1
     cdef void put(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil

@@ -31,7 +31,7 @@ cdef inline void signs_of_codes(Py_ssize_t m, Py_ssize_t k, const double* code,
     cdef Py_ssize_t i, c
     for c in range(k):
         for i in range(m):
-            y[c * m + i] = 1.0 if code[i] == c else -1.0
+            y[c * m + i] = 2.0 * (code[i] == c) - 1.0
 
 
 cdef class DataTerm:
@@ -188,7 +188,7 @@ cdef class OrderedTargets:
         if len(self.array) < n:
             self.array = np.empty((n, width + (p.s != NULL)))
         self.first, self.targets = index, writeable_floats(self.array, self.array.shape)
-        self.weights = self.targets + n * width
+        self.weights = self.targets + n * width if p.s != NULL else NULL
         with nogil:
             if width == 1:
                 for i in range(n):
@@ -200,6 +200,14 @@ cdef class OrderedTargets:
             if p.s != NULL:
                 for i in range(n):
                     self.weights[i] = p.s[index[i]]
+        return 0
+
+    cdef int gather_single(self, const Py_ssize_t* index, Py_ssize_t n) except -1:
+        """Gather as `gather` does for one output, whose class codes become signs."""
+        self.gather(index, n)
+        if self.problem.codes != NULL:
+            with nogil:
+                signs_of_codes(n, 1, self.targets, self.targets)
         return 0
 
     cdef void put(self, const Py_ssize_t* index, Py_ssize_t m, Workspace space) noexcept nogil:

@@ -4,7 +4,7 @@
 cimport cython
 
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.data_term cimport DataTerm
+from skgd._engine.data_term cimport DataTerm, OrderedTargets
 from skgd._engine.rows cimport DenseRows, SparseRows, Workspace
 
 
@@ -40,12 +40,19 @@ cdef class DenseRowSteps:
     cdef DataTerm problem
     cdef DenseRows rows
     cdef Parameters parameters
+    cdef OrderedTargets targets
     cdef double weight_scale
 
     cdef int run(self, const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate) except -1
     cdef int take_steps(self, DataTerm p, DenseRows rows, Parameters q, const Py_ssize_t* row,
                         Py_ssize_t n_steps, const double* rate, Py_ssize_t padded_d,
                         double* buffers) except -1 nogil
+
+    cdef inline double weight_of(self, Py_ssize_t i) noexcept nogil:
+        """Return the weight of the row of a step, in the scale of the weights."""
+        if self.targets.weights == NULL:
+            return self.weight_scale
+        return self.weight_scale * self.targets.weights[i]
 
 
 @cython.final

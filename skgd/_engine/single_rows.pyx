@@ -2,11 +2,11 @@
 """SGD with batches of one row: margin, gradient and step are taken on the coefficients at once.
 
 For rules whose step is the rate times the gradient, ``w -= rate A (dz x + l2 w)`` with A the
-squared scales of the metric. Dense rows are pipelined: the coefficients stay one step behind, so
-that a step waits only for the loss of the one before. Sparse rows touch the coefficients of
-their own columns alone, in O(nnz). The l2 decay is one factor for all coefficients, or in a metric
-``exp(-A sum of rates)``, which every coefficient lacks until a row needs it. With a threshold of
-l1 or bounds, each column remembers up to when it has seen the penalty.
+squared scales of the metric. Along dense rows, one pass over the coefficients takes a step and gives
+the margin of the next row. Sparse rows touch the coefficients of their own columns alone, in
+O(nnz). The l2 decay is one factor for all coefficients, or in a metric ``exp(-A sum of rates)``,
+which every coefficient lacks until a row needs it. With a threshold of l1 or bounds, each column
+remembers up to when it has seen the penalty.
 """
 
 import numpy as np
@@ -15,18 +15,22 @@ from libc.math cimport fabs
 
 from skgd._engine.arrays cimport writeable_floats
 from skgd._engine.parameters cimport Parameters
-from skgd._engine.data_term cimport DataTerm
+from skgd._engine.data_term cimport DataTerm, OrderedTargets
 from skgd._engine.rows cimport SKGD_LANES, DenseRows, SparseRows, Workspace
 
 cdef extern from "steps.h" nogil:
-    void skgd_step_behind_plain(
-        Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
-        double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
-        Py_ssize_t size, Py_ssize_t last)
-    void skgd_step_behind_metric(
-        Py_ssize_t d, double* before, double* here, double* next, double* a, double step,
-        double decay, double next_decay, double* w, double* p, double* q, const char* ahead,
-        Py_ssize_t size, Py_ssize_t last)
+    double skgd_step_plain_f64(
+        Py_ssize_t d, const char* next, const double* mean, const double* a, double step,
+        double decay, double* before, double* here, double* w, const char* ahead)
+    double skgd_step_metric_f64(
+        Py_ssize_t d, const char* next, const double* mean, const double* a, double step,
+        double decay, double* before, double* here, double* w, const char* ahead)
+    double skgd_step_plain_f32(
+        Py_ssize_t d, const char* next, const double* mean, const double* a, double step,
+        double decay, double* before, double* here, double* w, const char* ahead)
+    double skgd_step_metric_f32(
+        Py_ssize_t d, const char* next, const double* mean, const double* a, double step,
+        double decay, double* before, double* here, double* w, const char* ahead)
 
 cdef extern from "sparse_steps.h" nogil:
     const double SKGD_SHORT_EXPONENT
@@ -47,9 +51,8 @@ cdef extern from "transpose.h" nogil:
     void skgd_transpose(Py_ssize_t m, Py_ssize_t k, const double* numbers, Py_ssize_t stride,
                         double* out, Py_ssize_t out_stride)
 
-ctypedef void (*step_function)(Py_ssize_t, double*, double*, double*, double*, double, double,
-                               double, double*, double*, double*, const char*, Py_ssize_t,
-                               Py_ssize_t) noexcept nogil
+ctypedef double (*step_function)(Py_ssize_t, const char*, const double*, const double*, double,
+                                 double, double*, double*, double*, const char*) noexcept nogil
 
 # A common decay is settled beyond this exponent, far from overflow; or where exponents are no
 # longer short, after steps that took this many times the work.
@@ -71,6 +74,13 @@ cdef bint takes_single_rows(Parameters parameters) except -1:
             and not np.ptp(parameters.alpha_array))
 
 
+cdef step_function step_of(bint identity, Py_ssize_t itemsize) noexcept nogil:
+    """Return the step along rows of numbers of some bytes, in a metric or without one."""
+    if itemsize == sizeof(double):
+        return skgd_step_plain_f64 if identity else skgd_step_metric_f64
+    return skgd_step_plain_f32 if identity else skgd_step_metric_f32
+
+
 cdef class DenseRowSteps:
     """Steps along the gradients of single dense rows, for one output.
 
@@ -85,6 +95,7 @@ cdef class DenseRowSteps:
     def __init__(self, Parameters parameters not None, double weight_scale):
         self.problem, self.parameters = parameters.problem, parameters
         self.rows, self.weight_scale = parameters.problem.rows, weight_scale
+        self.targets = OrderedTargets(self.problem)
 
     cdef int run(self, const Py_ssize_t* row, Py_ssize_t n_steps, const double* rate) except -1:
         """Take one step along the gradient of each row."""
@@ -92,13 +103,14 @@ cdef class DenseRowSteps:
         cdef DataTerm problem = self.problem
         cdef DenseRows rows = self.rows
         cdef Py_ssize_t j, padded_d = (q.d + SKGD_LANES - 1) // SKGD_LANES * SKGD_LANES
-        # The coefficients, their squared scales and four rows to come, on whole cache lines.
-        memory = np.zeros(6 * padded_d + SKGD_LANES)
+        # The coefficients, their squared scales and two rows, on whole cache lines.
+        memory = np.zeros(4 * padded_d + SKGD_LANES)
         cdef double* buffers = writeable_floats(memory, memory.shape)
         buffers += (64 - <size_t>buffers % 64) % 64 // sizeof(double)
         for j in range(q.d):
             buffers[j] = q.w[j]
             buffers[padded_d + j] = q.inverse[j] * q.inverse[j] * q.unit[0]
+        self.targets.gather_single(row, n_steps)
         with nogil:
             self.take_steps(problem, rows, q, row, n_steps, rate, padded_d, buffers)
         for j in range(q.d):
@@ -112,50 +124,32 @@ cdef class DenseRowSteps:
     cdef int take_steps(self, DataTerm p, DenseRows rows, Parameters q, const Py_ssize_t* row,
                         Py_ssize_t n_steps, const double* rate, Py_ssize_t padded_d,
                         double* buffers) except -1 nogil:
-        """Take the steps; the coefficients stay one step behind.
-
-        The margin of row i is p_next - rate[i - 1] dz[i - 1] q_next, with p_next the margin without
-        that step and q_next the product of the two rows in the metric.
-        """
-        cdef Py_ssize_t i, d = q.d, size = rows.column_stride, ahead = rows.ahead
-        cdef Py_ssize_t last = d * size - 1
+        """Take the steps, each in the pass over the coefficients that gives the next margin."""
+        cdef Py_ssize_t i, j, d = q.d, ahead = rows.ahead
         cdef const char* upcoming = rows.base + row[0] * rows.row_stride
-        cdef double z, target, dz = 0.0, l2 = q.alpha[0] * q.penalty_curvature
+        cdef double z, dz, weight, step = 0.0, decay = 0.0
+        cdef double l2 = q.alpha[0] * q.penalty_curvature
         cdef double b = q.u[d] * q.inverse[d] if q.fit_intercept else 0.0
         cdef double b_scale = q.inverse[d] ** 2 * q.unit[0] if q.fit_intercept else 0.0
-        cdef double p_next = 0.0, q_next = 0.0, last_rate = 0.0, step, decay
         cdef double* w = buffers
         cdef double* a = buffers + padded_d
-        cdef double* ring = buffers + 2 * padded_d
-        cdef double* before = ring + 3 * padded_d
-        cdef step_function step_behind = skgd_step_behind_metric
-        if q.identity:
-            step_behind = skgd_step_behind_plain
-        for i in range(min(n_steps, <Py_ssize_t>2)):
-            rows.load_row(rows.base + row[i] * rows.row_stride, d, q.mean, ring + i * padded_d)
-        step_behind(padded_d, before, before, ring, a, 0.0, 0.0, 0.0, w, &p_next, &q_next,
-                    upcoming, size, last)
+        cdef double* here = buffers + 2 * padded_d
+        cdef double* before = buffers + 3 * padded_d
+        cdef step_function take_step = step_of(q.identity, rows.column_stride)
         for i in range(n_steps):
             if i + ahead < n_steps:
                 upcoming = rows.base + row[i + ahead] * rows.row_stride
-                p.prefetch_target(row[i + ahead])
-            z = p_next + b - last_rate * dz * (q_next + b_scale)
-            b -= last_rate * b_scale * dz
-            step, decay = last_rate * dz, last_rate * l2
-            if i + 2 < n_steps:
-                rows.load_row(rows.base + row[i + 2] * rows.row_stride, d, q.mean,
-                              ring + (i + 2) % 4 * padded_d)
-            # Nothing here waits for the derivative that follows.
-            step_behind(padded_d, ring + (i + 3) % 4 * padded_d, ring + i % 4 * padded_d,
-                        ring + (i + 1) % 4 * padded_d, a, step, decay, rate[i] * l2, w, &p_next,
-                        &q_next, upcoming, size, last)
-            p.row_margin_gradients(row[i], &z, self.weight_scale, &target, &dz)
-            last_rate = rate[i]
-        before = ring + (n_steps - 1) % 4 * padded_d
-        step_behind(padded_d, before, before, before, a, last_rate * dz, last_rate * l2, 0.0, w,
-                    &p_next, &q_next, upcoming, size, last)
+            z = b + take_step(d, rows.base + row[i] * rows.row_stride, q.mean, a, step, decay,
+                              before, here, w, upcoming)
+            p.loss.gradient(1, 1, self.targets.targets + i, &z, &dz)
+            weight = self.weight_of(i)
+            step, decay = rate[i] * weight * dz if weight != 0.0 else 0.0, rate[i] * l2
+            b -= b_scale * step
+            before, here = here, before
+        for j in range(d):
+            w[j] -= a[j] * (step * before[j] + decay * w[j])
         if q.fit_intercept:
-            q.u[d] = (b - last_rate * b_scale * dz) / q.inverse[d]
+            q.u[d] = b / q.inverse[d]
         return 0
 
 

@@ -18,64 +18,69 @@ SKGD_CLONES static void skgd_variance_reduced_step(
     }
 }
 
-/* Step w along the row before, w -= A (step before + decay w), while the loss's derivative at the row
-   here is on its way; p and q make the margin of the next row after the step along this one, p - rate c q.
-   Buffers have room for whole groups of lanes, filled up with zeros. A row that is read soon, whose
-   numbers have `size` bytes and whose last byte is at `last`, is fetched group by group: all at once it would hold up long rows. */
+/* Step w along the row before, w -= A (step before + decay w), and return its product with the next row less
+   the mean, which is kept here: one pass over w a row. Rows need not be whole groups: what is left takes half
+   a group and single numbers. A row that is read soon is fetched group by group: all at once it would hold
+   up long rows. */
 #if defined(__GNUC__)
-#define SKGD_AT(x) (*(piece *)(x + i))
-#define SKGD_STEP_GROUP(A, p, q)                                                           \
-    SKGD_PREFETCH(ahead + j * size);                                                       \
-    for (int h = 0; h < SKGD_PIECES(piece); h++) {                                         \
-        ptrdiff_t i = j + h * SKGD_LENGTH(piece);                                          \
-        piece moved = SKGD_AT(w) - A (step * SKGD_AT(before) + decay * SKGD_AT(w));        \
-        SKGD_AT(w) = moved;                                                                \
-        p[h] += SKGD_AT(next) * (moved - next_decay * (A moved));                          \
-        q[h] += SKGD_AT(next) * (A SKGD_AT(here));                                         \
+#define SKGD_STEP_PIECE(V, T, A, j, s)                                                     \
+    do {                                                                                   \
+        V moved = SKGD_AT(V, w, j)                                                         \
+                - A(V, j) (step * SKGD_AT(V, before, j) + decay * SKGD_AT(V, w, j));       \
+        V kept = SKGD_READ_##T(V, x + (j)) - SKGD_AT(V, mean, j);                          \
+        SKGD_AT(V, w, j) = moved;                                                          \
+        SKGD_AT(V, here, j) = kept;                                                        \
+        s += kept * moved;                                                                 \
+    } while (0)
+#define SKGD_STEP_IN(V, T, A)                                                              \
+    V s[SKGD_PIECES(V)];                                                                   \
+    for (int h = 0; h < SKGD_PIECES(V); h++)                                               \
+        s[h] = (V){0};                                                                     \
+    for (; j + SKGD_LANES <= d; j += SKGD_LANES) {                                         \
+        SKGD_PREFETCH(ahead + j * (ptrdiff_t)sizeof(T));                                   \
+        for (int h = 0; h < SKGD_PIECES(V); h++)                                           \
+            SKGD_STEP_PIECE(V, T, A, j + h * SKGD_LENGTH(V), s[h]);                        \
+    }                                                                                      \
+    sum = skgd_sum_of_##V(s);
+#define SKGD_STEP_GROUPS(T, A)                                                             \
+    SKGD_IN_VECTORS(SKGD_STEP_IN, T, A)                                                    \
+    if (j + SKGD_LENGTH(skgd_halves) <= d) {                                               \
+        skgd_halves s = {0};                                                               \
+        SKGD_STEP_PIECE(skgd_halves, T, A, j, s);                                          \
+        sum += (s[0] + s[2]) + (s[1] + s[3]);                                              \
+        j += SKGD_LENGTH(skgd_halves);                                                     \
     }
-#define SKGD_STEP_IN(V, A)                                                                 \
-    typedef V piece;                                                                       \
-    piece p0[SKGD_PIECES(V)], p1[SKGD_PIECES(V)], q0[SKGD_PIECES(V)], q1[SKGD_PIECES(V)];  \
-    ptrdiff_t j = 0;                                                                       \
-    for (int h = 0; h < SKGD_PIECES(V); h++)                                               \
-        p0[h] = p1[h] = q0[h] = q1[h] = (V){0};                                            \
-    for (; j + SKGD_LANES < d; j += SKGD_LANES) {                                          \
-        SKGD_STEP_GROUP(A, p0, q0)                                                         \
-        j += SKGD_LANES;                                                                   \
-        SKGD_STEP_GROUP(A, p1, q1)                                                         \
-    }                                                                                      \
-    if (j < d) {                                                                           \
-        SKGD_STEP_GROUP(A, p0, q0)                                                         \
-    }                                                                                      \
-    for (int h = 0; h < SKGD_PIECES(V); h++)                                               \
-        p0[h] += p1[h], q0[h] += q1[h];                                                    \
-    *p = skgd_sum_of_##V(p0), *q = skgd_sum_of_##V(q0);
-#define SKGD_STEP_BODY(A) SKGD_IN_VECTORS(SKGD_STEP_IN, A)
+#define SKGD_AT(V, x, j) (*(V *)((x) + (j)))
 #else
-#define SKGD_AT(x) x[j]
-#define SKGD_STEP_BODY(A)                                                                  \
-    *p = *q = 0;                                                                           \
-    for (ptrdiff_t j = 0; j < d; j++) {                                                    \
-        double moved = w[j] - A (step * before[j] + decay * w[j]);                         \
-        w[j] = moved;                                                                      \
-        *p += next[j] * (moved - next_decay * (A moved));                                  \
-        *q += next[j] * (A here[j]);                                                       \
-    }
+#define SKGD_STEP_GROUPS(T, A)
+#define SKGD_AT(V, x, j) (x)[j]
 #endif
+#define SKGD_WITHOUT_METRIC(V, j)
+#define SKGD_IN_METRIC(V, j) SKGD_AT(V, a, j) *
 
-#define SKGD_STEP_BEHIND(NAME, A)                                                          \
-    SKGD_CLONES static void skgd_step_behind_##NAME(                                       \
-        ptrdiff_t d, double *before, double *here, double *next, double *a, double step,   \
-        double decay, double next_decay, double *w, double *p, double *q,                  \
-        const char *ahead, ptrdiff_t size, ptrdiff_t last)                                 \
+#define SKGD_STEP_ALONG_ROWS(NAME, T, A)                                                   \
+    SKGD_CLONES static double skgd_step_##NAME(                                            \
+        ptrdiff_t d, const char *next, const double *mean, const double *a, double step,   \
+        double decay, double *before, double *here, double *w, const char *ahead)          \
     {                                                                                      \
+        const T *x = (const T *)next;                                                      \
+        double sum = 0.0;                                                                  \
+        ptrdiff_t j = 0;                                                                   \
         (void)a;                                                                           \
-        SKGD_PREFETCH(ahead + last);                                                       \
-        SKGD_STEP_BODY(A)                                                                  \
+        SKGD_PREFETCH(ahead + d * (ptrdiff_t)sizeof(T) - 1);                               \
+        SKGD_STEP_GROUPS(T, A)                                                             \
+        for (; j < d; j++) {                                                               \
+            w[j] -= A(double, j) (step * before[j] + decay * w[j]);                        \
+            here[j] = x[j] - mean[j];                                                      \
+            sum += here[j] * w[j];                                                         \
+        }                                                                                  \
+        return sum;                                                                        \
     }
 
-SKGD_STEP_BEHIND(plain, 1.0 *)
-SKGD_STEP_BEHIND(metric, SKGD_AT(a) *)
+SKGD_STEP_ALONG_ROWS(plain_f64, double, SKGD_WITHOUT_METRIC)
+SKGD_STEP_ALONG_ROWS(metric_f64, double, SKGD_IN_METRIC)
+SKGD_STEP_ALONG_ROWS(plain_f32, float, SKGD_WITHOUT_METRIC)
+SKGD_STEP_ALONG_ROWS(metric_f32, float, SKGD_IN_METRIC)
 
 /* g = (g - sum * mean + l2 * u * inverse) * inverse * unit: a loss's gradient for raw columns becomes the
    objective's for centred and scaled columns. */

@@ -229,7 +229,7 @@ cdef class VarianceReducedRowSteps(DenseRowSteps):
                         double* buffers) except -1 nogil:
         cdef Py_ssize_t i, j, d = q.d, size = d * rows.column_stride
         cdef bint replaces_visited = self.table.replaces_visited
-        cdef double target, z, fresh, change, l2 = q.alpha[0] * q.penalty_curvature
+        cdef double z, fresh, change, l2 = q.alpha[0] * q.penalty_curvature
         cdef double row_share = 1.0 / self.table.n_weighted if replaces_visited else 0.0
         cdef double mean_weight = 0.0 if self.table.filling else 1.0
         cdef double b = q.u[d] * q.inverse[d] if q.fit_intercept else 0.0
@@ -249,15 +249,14 @@ cdef class VarianceReducedRowSteps(DenseRowSteps):
             if i + PREFETCH_DISTANCE < n_steps:
                 skgd_prefetch(rows.base + row[i + PREFETCH_DISTANCE] * rows.row_stride, size)
                 skgd_prefetch(<const char*>(stored + row[i + PREFETCH_DISTANCE]), 1)
-                p.prefetch_target(row[i + PREFETCH_DISTANCE])
             rows.load_row(rows.base + row[i] * rows.row_stride, d, q.mean, x)
             skgd_dot_f64(<const char**>&x, 1, d, w, &z, &queue)
             z += b
-            p.loss.gradient(1, 1, p.row_targets(row[i], &target), &z, &fresh)
+            p.loss.gradient(1, 1, self.targets.targets + i, &z, &fresh)
             change = fresh - stored[row[i]]
             if row_share > 0.0:
                 stored[row[i]] = fresh
-            change *= self.weight_scale * (p.s[row[i]] if p.s != NULL else 1.0)
+            change *= self.weight_of(i)
             skgd_variance_reduced_step(d, x, a, rate[i], change, mean_weight, row_share, l2, mean,
                                        w)
             b -= rate[i] * b_scale * (change + mean_weight * mean_intercept)
