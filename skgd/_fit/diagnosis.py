@@ -138,7 +138,7 @@ class Diagnosis:
         return [(ConvergenceWarning, (
             f"The objective stopped falling at {self.history.objective:.3g}, after a "
             f"fall of {self.accuracy.decrease:.2g}, and may be up to {missing:.2g} above its "
-            "minimum: pass a larger alpha, or X without values that are far larger than the others "
+            f"minimum: pass {self._more_penalty()}, or X without values that are far larger than the others "
             "of their columns, as a QuantileTransformer makes it."
         ))]  # fmt: skip
 
@@ -174,14 +174,14 @@ class Diagnosis:
                 "pass another init."
             )
         if plan.schedule is None:
-            return f"Pass {self._other_settings()}a larger alpha."
+            return f"Pass {self._other_settings()}{self._more_penalty()}."
         rate = self.history.table["learning_rate"][-1] / 10
         if not run.is_partial:  # whose automatic rate follows the rows of all calls
             rate = min(rate, run.automatic_schedule(False, np.random.default_rng(0)).rate)
         automatic = [] if self.settings.has_automatic_rate else ["learning_rate='auto'"]
         if not 0.0 < rate < np.inf:
             others = automatic + ["precondition='auto'"] * (not plan.preconditioned)
-            return f"Pass {', or '.join([*others, 'a larger alpha'])}."
+            return f"Pass {', or '.join([*others, self._more_penalty()])}."
         if plan.preconditioned:
             return f"Pass {' or '.join([f'learning_rate={rate:.1g}', *automatic])}."
         sizes = np.sqrt(run.problem.moments().variance(about_mean=False))
@@ -192,6 +192,12 @@ class Diagnosis:
             "precondition='auto', which makes the descent independent of the columns' scales, or "
             f"scale the columns, or pass learning_rate={rate:.1g} or less."
         )
+
+    def _more_penalty(self):
+        """Say what penalises the coefficients more than what has been passed."""
+        if self.settings.named_penalty is None:
+            return "penalty='l2'"
+        return "a larger alpha" if self.settings.alpha > 0 else "an alpha above 0"
 
     def _other_settings(self):
         """Return the settings that a descent without a rate might do with, as far as not passed."""

@@ -235,14 +235,17 @@ class AtMostOne(Penalty):
         return np.clip(coef, -1, 1)
 
 
-def test_an_end_that_may_be_far_from_the_minimum_is_told():
+@pytest.mark.parametrize("penalty, alpha, remedy", [
+    ("l2", 1e-4, "a larger alpha"), ("l2", 0, "an alpha above 0"), (None, 1e-4, "penalty='l2'"),
+])  # fmt: skip
+def test_an_end_that_may_be_far_from_the_minimum_is_told(penalty, alpha, remedy):
     # A hundredth of all cells is so far off that the others are lost in rounding.
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 5))
     X = np.where(rng.random(rows.shape) < 0.01, 5e8 * rows, rows)
     y = (2 * rows @ rng.normal(size=(5, 4)) + rng.gumbel(size=(300, 4))).argmax(axis=1)
-    with pytest.warns(ConvergenceWarning, match="above its minimum: pass a larger alpha, or X "):
-        model = GDClassifier().fit(X, y)
+    with pytest.warns(ConvergenceWarning, match=f"above its minimum: pass {remedy}, or X "):
+        model = GDClassifier(penalty=penalty, alpha=alpha).fit(X, y)
     assert model.optimality_ > 0.1
 
 
