@@ -217,8 +217,10 @@ class Run:
             return self.start
         if plan.takes_steps:
             return self._take_steps()
-        x = objective.metric.from_raw(*self.start).ravel()
-        if plan.optimizer is None:
+        is_free = plan.optimizer is None
+        start = self._no_worse_than_constant(*self.start) if is_free else self.start
+        x = objective.metric.from_raw(*start).ravel()
+        if is_free:
             self.solution = auto.solve(objective, x, history, last)
             x = self.solution.x
         else:
@@ -229,6 +231,24 @@ class Run:
         if not history.n_iter:
             enter_end(objective, x, history)
         return objective.raw(x)
+
+    def _no_worse_than_constant(self, coef, intercept):
+        """Return a start, or the best constant model for outputs at which that one is better.
+
+        The minimum of a convex loss is the same from everywhere, but its slopes far away may have
+        no curvature.
+        """
+        baseline, objective = self.history.baseline, self.objective
+        if not coef.any() or baseline.is_homogeneous or not self.loss.convex:
+            return coef, intercept
+        values = objective.values(coef, intercept)[1]
+        worse = ~(values <= baseline.objectives)
+        if self.problem.is_multiclass:
+            worse = np.full(len(coef), ~(values.sum() <= baseline.objective))
+        constant = baseline.model
+        return (
+            np.where(worse[:, None], constant[0], coef), np.where(worse, constant[1], intercept)
+        )  # fmt: skip
 
     def _take_steps(self):
         """Train by steps; repeat those of a stream whose automatic rate was too high."""
