@@ -138,8 +138,8 @@ class Diagnosis:
         return [(ConvergenceWarning, (
             f"The objective stopped falling at {self.history.objective:.3g}, after a "
             f"fall of {self.accuracy.decrease:.2g}, and may be up to {missing:.2g} above its "
-            f"minimum: pass {self._more_penalty()}, or X without values that are far larger than the others "
-            "of their columns, as a QuantileTransformer makes it."
+            f"minimum: pass {self._more_penalty()}, or X without values that are far larger than "
+            "the others of their columns, as a QuantileTransformer makes it."
         ))]  # fmt: skip
 
     # ---- divergence -----------------------------------------------------------------------------
