@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skgd._descent.history import DivergenceWarning
 from skgd._descent.solution import Stop
 from skgd._fit.accuracy import Accuracy
+from skgd._fit.user_pieces import wrong_derivatives
 from skgd.optimizers import make_optimizer
 
 # A run that stopped warns where more than this share of the achieved decrease may be missing.
@@ -48,6 +49,7 @@ class Diagnosis:
             If the run diverged and ``on_divergence="raise"``.
         """
         found = self._left_out_columns()
+        found += [(UserWarning, text) for text in wrong_derivatives(self.run, self.accuracy.coef)]
         found += self._of_the_end()
         return found
 

@@ -21,7 +21,7 @@ from skgd._fit.build_objective import build_objective, objective_scale
 from skgd._fit.constant_model import ConstantModel
 from skgd._fit.learning_rate import bound_schedule
 from skgd._fit.plan import make_plan
-from skgd._fit.start import make_start, only_zeros, restarted
+from skgd._fit.start import make_start, no_worse_than, only_zeros, restarted
 from skgd._fit.state import FitState
 from skgd._problem import Moments
 from skgd._solvers import auto
@@ -217,13 +217,12 @@ class Run:
             return self.start
         if plan.takes_steps:
             return self._take_steps()
-        is_free = plan.optimizer is None
-        start = self._no_worse_than_constant(*self.start) if is_free else self.start
-        x = objective.metric.from_raw(*start).ravel()
-        if is_free:
-            self.solution = auto.solve(objective, x, history, last)
+        if plan.optimizer is None:
+            start = no_worse_than(history.baseline, objective, *self.start)
+            self.solution = auto.solve(objective, objective.parameters(*start), history, last)
             x = self.solution.x
         else:
+            x = objective.metric.from_raw(*self.start).ravel()
             if self.settings.precondition == "full":
                 objective, x = whitened(objective, x)
             x = train_full_batch(plan.optimizer, objective, x, history)
@@ -231,24 +230,6 @@ class Run:
         if not history.n_iter:
             enter_end(objective, x, history)
         return objective.raw(x)
-
-    def _no_worse_than_constant(self, coef, intercept):
-        """Return a start, or the best constant model for outputs at which that one is better.
-
-        The minimum of a convex loss is the same from everywhere, but its slopes far away may have
-        no curvature.
-        """
-        baseline, objective = self.history.baseline, self.objective
-        if not coef.any() or baseline.is_homogeneous or not self.loss.convex:
-            return coef, intercept
-        values = objective.values(coef, intercept)[1]
-        worse = ~(values <= baseline.objectives)
-        if self.problem.is_multiclass:
-            worse = np.full(len(coef), ~(values.sum() <= baseline.objective))
-        constant = baseline.model
-        return (
-            np.where(worse[:, None], constant[0], coef), np.where(worse, constant[1], intercept)
-        )  # fmt: skip
 
     def _take_steps(self):
         """Train by steps; repeat those of a stream whose automatic rate was too high."""
