@@ -12,6 +12,7 @@ from skgd._descent.solution import Stop
 from skgd._fit.accuracy import Accuracy
 from skgd._fit.user_pieces import wrong_derivatives
 from skgd.optimizers import make_optimizer
+from skgd.penalties.base import PythonPenaltyRule
 
 # A run that stopped warns where more than this share of the achieved decrease may be missing.
 FAR = 0.05
@@ -67,7 +68,9 @@ class Diagnosis:
         if history.stop == Stop.MAX_ITER and history.tol is not None:
             return self._more_epochs()
         if history.stop == Stop.PRECISION:
-            return self._slope()
+            # Nothing but zero is known to be below the minimum with a user's penalty.
+            is_users = isinstance(self.run.objective.penalty, PythonPenaltyRule)
+            return self._slope() or ([] if is_users else self._plateau())
         if self.accuracy.is_in_doubt:
             return self._missing_decrease()
         return self._plateau() if self.accuracy.may_be_on_plateau else []
@@ -135,13 +138,19 @@ class Diagnosis:
 
     def _plateau(self):
         share, missing = max(FAR, self.settings.tol or 0.0), self.accuracy.optimality
-        if not missing > share * max(self.accuracy.decrease, 0.0) + self.accuracy.negligible:
+        least = share * max(self.accuracy.decrease, 0.0) + self.accuracy.negligible
+        if not least < missing < np.inf:
             return []
+        remedy = (
+            f"{self._more_penalty()}, or X without values that are far larger than the others of "
+            "their columns, as a QuantileTransformer makes it"
+        )
+        if self.plan.optimizer is not None:
+            remedy = "optimizer='auto'"
         return [(ConvergenceWarning, (
             f"The objective stopped falling at {self.history.objective:.3g}, after a "
             f"fall of {self.accuracy.decrease:.2g}, and may be up to {missing:.2g} above its "
-            f"minimum: pass {self._more_penalty()}, or X without values that are far larger than "
-            "the others of their columns, as a QuantileTransformer makes it."
+            f"minimum: pass {remedy}."
         ))]  # fmt: skip
 
     # ---- divergence -----------------------------------------------------------------------------

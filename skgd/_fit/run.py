@@ -21,7 +21,7 @@ from skgd._fit.build_objective import build_objective, objective_scale
 from skgd._fit.constant_model import ConstantModel
 from skgd._fit.learning_rate import bound_schedule
 from skgd._fit.plan import make_plan
-from skgd._fit.start import make_start, no_worse_than, only_zeros, restarted
+from skgd._fit.start import make_start, only_zeros, restarted
 from skgd._fit.state import FitState
 from skgd._problem import Moments
 from skgd._solvers import auto
@@ -217,12 +217,11 @@ class Run:
             return self.start
         if plan.takes_steps:
             return self._take_steps()
+        x = objective.metric.from_raw(*self.start).ravel()
         if plan.optimizer is None:
-            start = no_worse_than(history.baseline, objective, *self.start)
-            self.solution = auto.solve(objective, objective.parameters(*start), history, last)
+            self.solution = auto.solve(objective, x, history, last)
             x = self.solution.x
         else:
-            x = objective.metric.from_raw(*self.start).ravel()
             if self.settings.precondition == "full":
                 objective, x = whitened(objective, x)
             x = train_full_batch(plan.optimizer, objective, x, history)

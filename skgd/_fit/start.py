@@ -61,29 +61,6 @@ def make_start(settings, objective, constant, generator, *, previous, is_partial
     return coef, intercept
 
 
-def no_worse_than(baseline, objective, coef, intercept):
-    """Return a start, or the best constant model for outputs at which that one is better.
-
-    The minimum of a convex loss is the same from everywhere, but its slopes far away may have no
-    curvature.
-
-    Parameters
-    ----------
-    baseline : Baseline
-    objective : Objective
-    coef : array of shape (n_outputs, n_features)
-    intercept : array of shape (n_outputs,)
-    """
-    if not coef.any() or baseline.is_homogeneous or not objective.loss.convex:
-        return coef, intercept
-    values = objective.values(coef, intercept)[1]
-    worse = ~(values <= baseline.objectives)
-    if objective.problem.is_multiclass:
-        worse = np.full(len(coef), not values.sum() <= baseline.objective)
-    constant = baseline.model
-    return np.where(worse[:, None], constant[0], coef), np.where(worse, constant[1], intercept)
-
-
 def restarted(settings, coef, intercept, outputs, state):
     """Return a start in which outputs that have known only zeros start again.
 

@@ -20,6 +20,7 @@ from skgd._solvers import (
     working_sets,
 )
 from skgd._solvers.costs import Compression, Multipliers
+from skgd._solvers.warm_start import no_worse_than
 
 SOLVERS = (
     interior_point, dual_coordinate_descent, augmented_lagrangian, second_order, working_sets,
@@ -53,6 +54,7 @@ def solve(objective, x, history, last=None):
     Solution
     """
     objective = replace(objective, keeps_margins=True)
+    x = no_worse_than(history.baseline, objective, x)
     part = varying_columns.in_varying_columns(objective)
     if part is None:
         return _solve(objective, x, history, last)

@@ -249,6 +249,19 @@ def test_an_end_that_may_be_far_from_the_minimum_is_told(penalty, alpha, remedy)
     assert model.optimality_ > 0.1
 
 
+@pytest.mark.parametrize("seed", [1, 4])
+def test_steps_that_rounding_ends_far_from_the_minimum_are_told(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 4))
+    y = X @ [1.0, -2.0, 0.5, 1.0] + rng.normal(size=60) > 3.5
+    # Steps along subgradients get stuck at kinks.
+    model = GDClassifier("hinge", optimizer="barzilai_borwein", max_iter=5000)
+    with pytest.warns(ConvergenceWarning, match=r"above its minimum: pass optimizer='auto'\."):
+        model.fit(X, y)
+    least = GDClassifier("hinge").fit(X, y).history_["objective"][-1]
+    assert model.history_["objective"][-1] > 1.05 * least
+
+
 def test_with_a_penalty_of_unknown_form_the_bound_is_the_objective():
     model = GDRegressor(penalty=AtMostOne()).fit(X, Y)
     assert_allclose(model.optimality_, model.history_["objective"][-1], rtol=1e-10)
