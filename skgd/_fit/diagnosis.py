@@ -16,6 +16,8 @@ from skgd.penalties.base import PythonPenaltyRule
 
 # A run that stopped warns where more than this share of the achieved decrease may be missing.
 FAR = 0.05
+# The share of the objective that rounding may leave of a bound where it has ended the run.
+ROUNDED = 1e-3
 # A squared gradient above this share of the best constant model's objective is no rounding.
 STEEP = 1e-6
 
@@ -139,6 +141,8 @@ class Diagnosis:
     def _plateau(self):
         share, missing = max(FAR, self.settings.tol or 0.0), self.accuracy.optimality
         least = share * max(self.accuracy.decrease, 0.0) + self.accuracy.negligible
+        if self.history.stop == Stop.PRECISION:
+            least = max(least, ROUNDED * abs(self.history.objective))
         if not least < missing < np.inf:
             return []
         remedy = (
