@@ -12,12 +12,13 @@ from skgd._descent.solution import Stop
 from skgd._fit.accuracy import Accuracy
 from skgd._fit.user_pieces import wrong_derivatives
 from skgd.optimizers import make_optimizer
-from skgd.penalties.base import PythonPenaltyRule
 
 # A run that stopped warns where more than this share of the achieved decrease may be missing.
 FAR = 0.05
 # The share of the objective that rounding may leave of a bound where it has ended the run.
 ROUNDED = 1e-3
+# The share of the objective below which a bound is more than the objective itself.
+KNOWN = 0.99
 # A squared gradient above this share of the best constant model's objective is no rounding.
 STEEP = 1e-6
 
@@ -70,9 +71,9 @@ class Diagnosis:
         if history.stop == Stop.MAX_ITER and history.tol is not None:
             return self._more_epochs()
         if history.stop == Stop.PRECISION:
-            # Nothing but zero is known to be below the minimum with a user's penalty.
-            is_users = isinstance(self.run.objective.penalty, PythonPenaltyRule)
-            return self._slope() or ([] if is_users else self._plateau())
+            # Where nothing is known to be below the minimum, the bound is the objective itself.
+            is_known = self.accuracy.optimality < KNOWN * history.objective
+            return self._slope() or (self._plateau() if is_known else [])
         if self.accuracy.is_in_doubt:
             return self._missing_decrease()
         return self._plateau() if self.accuracy.may_be_on_plateau else []

@@ -249,7 +249,7 @@ def test_an_end_that_may_be_far_from_the_minimum_is_told(penalty, alpha, remedy)
     assert model.optimality_ > 0.1
 
 
-@pytest.mark.parametrize("seed", [1, 4])
+@pytest.mark.parametrize("seed", [1, 8])
 def test_steps_that_rounding_ends_far_from_the_minimum_are_told(seed):
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(60, 4))
