@@ -10,10 +10,15 @@ from sklearn.exceptions import ConvergenceWarning
 from skgd._descent.history import DivergenceWarning
 from skgd._descent.solution import Stop
 from skgd._fit.accuracy import Accuracy
+from skgd._fit.user_pieces import wrong_derivatives
 from skgd.optimizers import make_optimizer
 
 # A run that stopped warns where more than this share of the achieved decrease may be missing.
 FAR = 0.05
+# The share of the objective that rounding may leave of a bound where it has ended the run.
+ROUNDED = 1e-3
+# The share of the objective below which a bound is more than the objective itself.
+KNOWN = 0.99
 # A squared gradient above this share of the best constant model's objective is no rounding.
 STEEP = 1e-6
 
@@ -48,6 +53,7 @@ class Diagnosis:
             If the run diverged and ``on_divergence="raise"``.
         """
         found = self._left_out_columns()
+        found += [(UserWarning, text) for text in wrong_derivatives(self.run, self.accuracy.coef)]
         found += self._of_the_end()
         return found
 
@@ -65,7 +71,9 @@ class Diagnosis:
         if history.stop == Stop.MAX_ITER and history.tol is not None:
             return self._more_epochs()
         if history.stop == Stop.PRECISION:
-            return self._slope()
+            # Where nothing is known to be below the minimum, the bound is the objective itself.
+            is_known = self.accuracy.optimality < KNOWN * history.objective
+            return self._slope() or (self._plateau() if is_known else [])
         if self.accuracy.is_in_doubt:
             return self._missing_decrease()
         return self._plateau() if self.accuracy.may_be_on_plateau else []
@@ -133,13 +141,21 @@ class Diagnosis:
 
     def _plateau(self):
         share, missing = max(FAR, self.settings.tol or 0.0), self.accuracy.optimality
-        if not missing > share * max(self.accuracy.decrease, 0.0) + self.accuracy.negligible:
+        least = share * max(self.accuracy.decrease, 0.0) + self.accuracy.negligible
+        if self.history.stop == Stop.PRECISION:
+            least = max(least, ROUNDED * abs(self.history.objective))
+        if not least < missing < np.inf:
             return []
+        remedy = (
+            f"{self._more_penalty()}, or X without values that are far larger than the others of "
+            "their columns, as a QuantileTransformer makes it"
+        )
+        if self.plan.optimizer is not None:
+            remedy = "optimizer='auto'"
         return [(ConvergenceWarning, (
             f"The objective stopped falling at {self.history.objective:.3g}, after a "
             f"fall of {self.accuracy.decrease:.2g}, and may be up to {missing:.2g} above its "
-            "minimum: pass a larger alpha, or X without values that are far larger than the others "
-            "of their columns, as a QuantileTransformer makes it."
+            f"minimum: pass {remedy}."
         ))]  # fmt: skip
 
     # ---- divergence -----------------------------------------------------------------------------
@@ -174,14 +190,14 @@ class Diagnosis:
                 "pass another init."
             )
         if plan.schedule is None:
-            return f"Pass {self._other_settings()}a larger alpha."
+            return f"Pass {self._other_settings()}{self._more_penalty()}."
         rate = self.history.table["learning_rate"][-1] / 10
         if not run.is_partial:  # whose automatic rate follows the rows of all calls
             rate = min(rate, run.automatic_schedule(False, np.random.default_rng(0)).rate)
         automatic = [] if self.settings.has_automatic_rate else ["learning_rate='auto'"]
         if not 0.0 < rate < np.inf:
             others = automatic + ["precondition='auto'"] * (not plan.preconditioned)
-            return f"Pass {', or '.join([*others, 'a larger alpha'])}."
+            return f"Pass {', or '.join([*others, self._more_penalty()])}."
         if plan.preconditioned:
             return f"Pass {' or '.join([f'learning_rate={rate:.1g}', *automatic])}."
         sizes = np.sqrt(run.problem.moments().variance(about_mean=False))
@@ -192,6 +208,12 @@ class Diagnosis:
             "precondition='auto', which makes the descent independent of the columns' scales, or "
             f"scale the columns, or pass learning_rate={rate:.1g} or less."
         )
+
+    def _more_penalty(self):
+        """Say what penalises the coefficients more than what has been passed."""
+        if self.settings.named_penalty is None:
+            return "penalty='l2'"
+        return "a larger alpha" if self.settings.alpha > 0 else "an alpha above 0"
 
     def _other_settings(self):
         """Return the settings that a descent without a rate might do with, as far as not passed."""

@@ -173,5 +173,7 @@ def check_parameters(estimator):
         )
     if not isinstance(estimator.verbose, bool | Integral):
         raise TypeError(f"verbose={shown(estimator.verbose)}: pass an integer.")
+    if estimator.verbose < 0:
+        raise ValueError(f"verbose={shown(estimator.verbose)}: pass an integer >= 0.")
     check_n_jobs(estimator.n_jobs)
     check_seed(estimator.random_state)

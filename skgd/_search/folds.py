@@ -114,7 +114,7 @@ class Fold:
     def _decision_values(self, models, part):
         """Yield some models and their decision values on a part, output by output."""
         k = self.sample.n_outputs
-        size = max(1, NUMBERS // (k * len(part.rows)))
+        size = max(1, NUMBERS // (k * max(1, len(part.rows))))
         for start in range(0, len(models), size):
             several = models[start:start + size]
             values = decision_values(
@@ -124,7 +124,7 @@ class Fold:
             yield several, values.reshape(len(several), k, -1)
 
     def _mean_losses(self, models, values, targets):
-        if targets is None:
+        if targets is None or not len(targets):
             return [np.nan] * len(models)
         k = self.sample.n_outputs
         # Output by output, as the values are.

@@ -123,6 +123,8 @@ def _one_by_one(rule):
 
 
 def _neg_log_loss(model, y, weights):
+    if not hasattr(model, "predict_proba"):
+        return None
     probabilities = model.predict_proba(None)
     codes = _codes(model, y)
     if codes is None:
@@ -284,7 +286,7 @@ class Scoring:
     def _lean_scores(self, models, values, y, params):
         """Return the scores of all models by name, or None."""
         rules = {name: self._lean_rule(models[0], each) for name, each in self.names.items()}
-        if None in rules.values() or params.keys() - {"sample_weight"}:
+        if None in rules.values() or params.keys() - {"sample_weight"} or not len(y):
             return None
         weights = params.get("sample_weight")
         if not (weights is None or _are_plain(weights)):

@@ -20,6 +20,7 @@ from skgd._solvers import (
     working_sets,
 )
 from skgd._solvers.costs import Compression, Multipliers
+from skgd._solvers.warm_start import no_worse_than
 
 SOLVERS = (
     interior_point, dual_coordinate_descent, augmented_lagrangian, second_order, working_sets,
@@ -53,6 +54,7 @@ def solve(objective, x, history, last=None):
     Solution
     """
     objective = replace(objective, keeps_margins=True)
+    x = no_worse_than(history.baseline, objective, x)
     part = varying_columns.in_varying_columns(objective)
     if part is None:
         return _solve(objective, x, history, last)
@@ -81,11 +83,7 @@ def _solve(objective, x, history, last=None):
     if history.stop is not None:
         return solution
     better = _solve_otherwise(objective, solution.x, history)
-    values = [objective.values(*objective.raw(s.x))[1].sum() for s in (solution, better)]
-    if values[0] >= values[1]:
-        return better
-    enter_end(objective, solution.x, history)
-    return solution
+    return _better(objective, better, solution, history)
 
 
 def _solve_otherwise(objective, x, history, solver=None, interior=None):
@@ -114,8 +112,20 @@ def _solve_otherwise(objective, x, history, solver=None, interior=None):
     if solver is interior_point and duality_gap.is_stuck(objective, solution, history):
         history.resume()
         smoothed = smoothing.minimise(objective, solution.x, history)
-        solution = replace(smoothed, dual=solution.dual)
+        solution = replace(
+            _better(objective, smoothed, solution, history),
+            dual=solution.dual, lower_bound=smoothed.lower_bound,
+        )  # fmt: skip
     return replace(solution, objective=objective)
+
+
+def _better(objective, solution, before, history):
+    """Return the better one of a solution and an earlier one, as the end of the descent."""
+    values = [objective.values(*objective.raw(s.x))[1].sum() for s in (solution, before)]
+    if values[0] <= values[1] or history.has_failed:
+        return solution
+    enter_end(objective, before.x, history)
+    return before
 
 
 def _compressed(objective):

@@ -173,6 +173,9 @@ class InteriorPointLimits:
     refinements, refined = 6, 1e-12
     # How many times the last one a gap may be: beyond, rounding has taken over.
     rise = 1.0
+    # The share of the objective of the best constant model above which a gap is not small, and the
+    # iterations for which it may rise there: for up to 4 with the hinge on 12 separable rows.
+    small, risen = 1e-4, 10
     # How much smaller a gap the path reaches than `tol` asks: it tells which parameters are zero.
     further = 1e3
     # The slope of a mean loss that is none, and the share of an interval that is near its ends.
@@ -272,6 +275,8 @@ class NewtonLimits:
     # The share of the squared gradient that may lie in the null space of a Hessian: rows far from
     # their targets have no curvature, and yet a slope.
     null_space = 1e-4
+    # The curvature of a coordinate below which proximal steps may not see its slope.
+    flat = 1e-12
     # The share of the first squared gradient that is no more than rounding.
     rounding = 1e-20
     # The share of the objective below which a decrease may be rounding, which no damping helps.

@@ -26,7 +26,7 @@ import numpy as np
 from skgd._descent.solution import Stop
 from skgd._objective.smoothing import smoothing_path
 from skgd._solvers import interior_point, newton
-from skgd._solvers.costs import Gap
+from skgd._solvers.costs import Gap, InteriorPointLimits
 from skgd._solvers.gap_terms import penalty_conjugates, quadratic_gap
 from skgd._solvers.group_lasso import nonsmooth_penalty
 from skgd._solvers.hessian_cost import factorised_size
@@ -416,13 +416,14 @@ def is_stuck(objective, solution, history):
     """Tell whether rounding has ended an interior point method far from the minimum."""
     if history.stop not in (None, Stop.PRECISION) or solution.dual is None:
         return False
-    if history.tol is None or not knows_gap(objective):
+    if history.tol is None:
         return False
     bound = LowerBound(objective)
     bound.improve(solution.dual, np.abs(solution.x).reshape(objective.shape))
     values = objective.values(*objective.raw(solution.x))[1]
     possible = float(np.sum(history.baseline.objectives - values))
-    return bound.gap(values) > history.tol * possible
+    none = InteriorPointLimits.no_gap * float(np.sum(np.abs(history.baseline.objectives)))
+    return bound.gap(values) > max(history.tol * possible, none)
 
 
 def knows_conjugate(loss):

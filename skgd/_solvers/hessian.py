@@ -259,6 +259,18 @@ class Hessian:
             result[part] = active_set_qp(block, gradient[part], x[part], penalty.part(part), tol)
         return result
 
+    @property
+    def least_curvature(self):
+        """The least second derivative along a parameter in what was factorised."""
+        return min(float(block.diagonal().min()) for block in self.blocks)
+
+    def model_gradient(self, gradient, step, damping):
+        """Return the gradient of the damped quadratic with the factorised blocks after a step."""
+        steps = step.reshape(-1, len(self.blocks[0]))
+        blocks = self.blocks * (len(steps) // len(self.blocks))
+        images = [block @ row for block, row in zip(blocks, steps, strict=True)]
+        return gradient + np.concatenate(images) + damping * step
+
     def _conjugate_gradient(self, gradient, tol, damping, max_iter=100):
         direction, residual = np.zeros_like(gradient), gradient.copy()
         search = self.precondition(residual)

@@ -119,6 +119,10 @@ class InteriorPoint(FullBatchOptimizer):
         varying = np.flatnonzero(objective.metric.inverse[0] > 0)
         paths = _paths(objective, x, varying)
         problem, length, gap = objective.problem, 1.0, np.inf
+        small = Limits.further * Limits.no_gap * self.size
+        rounding = _Rounding(
+            Limits.further * Limits.small * self.size, Limits.risen if start is None else 0
+        )
         if start is not None:
             start.enter(objective, paths, varying)
         while not monitor(x, np.nan, np.zeros(len(x)), length, gap):
@@ -126,7 +130,7 @@ class InteriorPoint(FullBatchOptimizer):
             problem.counter.passes += 3
             # A step more than the objective needs tells which parameters are zero.
             left = Limits.further * sum(path.gap() for path in paths)
-            if not left <= Limits.rise * gap:  # rounding has taken over
+            if rounding.takes_over(left):
                 break
             penalty = sum(path.penalty() for path in paths)
             least = max(Limits.kept * self.size, Limits.kept_penalty * penalty)
@@ -141,7 +145,26 @@ class InteriorPoint(FullBatchOptimizer):
                 break
         else:
             return x, True
-        return x, gap <= Limits.further * Limits.no_gap * self.size
+        return x, gap <= small
+
+
+class _Rounding:
+    """Whether rounding has taken over: the gap rises though it is small, or does not fall again.
+
+    Where parameters tend to infinity, a gap that is not small may rise for a few iterations.
+    """
+
+    def __init__(self, small, most_risen):
+        self.small, self.most_risen = small, most_risen
+        self.least, self.n_risen = np.inf, 0
+
+    def takes_over(self, gap):
+        """Tell it of the gap after an iteration."""
+        if gap <= Limits.rise * self.least:
+            self.least, self.n_risen = gap, 0
+            return False
+        self.n_risen += 1
+        return self.least <= self.small or self.n_risen > self.most_risen or np.isnan(gap)
 
 
 def _paths(objective, x, varying):

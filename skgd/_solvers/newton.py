@@ -19,6 +19,8 @@ Lee, Sun and Saunders, Proximal Newton-type methods for minimizing composite fun
 
 from collections import deque
 
+import numpy as np
+
 from skgd._solvers.active_set import SeparablePenalty
 from skgd._solvers.costs import NewtonLimits as Limits
 from skgd._solvers.hessian import DiagonalHessian
@@ -111,6 +113,8 @@ class _Iteration:
     is_reused : bool
         Whether both serve for the next step.
     damping : float
+    least_damping : float
+        The first damping where coordinates have a slope and no curvature.
     decrement : float or None
         How far the minimum is, as far as the Hessian knows.
     """
@@ -118,6 +122,7 @@ class _Iteration:
     def __init__(self, newton, objective, penalty, gradient):
         self.newton, self.objective, self.penalty = newton, objective, penalty
         self.hessian, self.pairs, self.damping = newton.hessian, QuasiNewtonPairs(), 0.0
+        self.least_damping = Limits.first_damping
         # Its systems know nothing of a non-smooth penalty.
         self.is_reused = newton.hessian is not None and penalty is None
         self.decrement = newton.decrement
@@ -156,6 +161,9 @@ class _Iteration:
             if self._misses_null_space(gradient, step):
                 newton.misses_null_space = True
                 return decrease, 0.0, None
+            if self._misses_flat_coordinates(x, gradient, step):
+                self.damping = max(10 * self.damping, self.least_damping)
+                continue
             if newton.observe is not None and self.damping == 0.0:
                 if newton.observe(self.hessian, x, value, step, decrease):
                     return decrease, 0.0, None
@@ -168,6 +176,8 @@ class _Iteration:
             self.damping = 0.0 if hidden else max(10 * self.damping, Limits.first_damping)
             from_before = 0.0 if hidden else from_before
         if length == 1.0:
+            # On a slope without curvature the next step may be ten times as long.
+            self.least_damping = min(self.damping / 10 or np.inf, Limits.first_damping)
             self.damping = self.damping / 10 if self.damping > Limits.first_damping else 0.0
         elif length <= Limits.short:
             self.damping = max(10 * self.damping, Limits.first_damping)
@@ -187,6 +197,23 @@ class _Iteration:
         size = max(Limits.null_space * float(gradient @ gradient), Limits.rounding * self.first)
         return float(residual @ residual) > size
 
+    def _misses_flat_coordinates(self, x, gradient, step):
+        """Tell whether a proximal step leaves coordinates without curvature where they fall."""
+        if self.penalty is None or self.damping >= Limits.largest_damping:
+            return False
+        left = self._flat_decrement(x, gradient, step)
+        return left > Limits.rounding * self.first and (
+            left > Limits.null_space * self.objective.decrement(x, gradient)
+        )
+
+    def _flat_decrement(self, x, gradient, step):
+        """Return the squared proximal step that a step to the minimum of the model leaves."""
+        if self.hessian.least_curvature + self.damping > Limits.flat:
+            return 0.0
+        slope = self.hessian.model_gradient(gradient, step, self.damping)
+        left = self.penalty.coordinate_steps(x + step, slope, np.ones(len(x)))
+        return float(left @ left)
+
     def _tol(self, gradient):
         """Return the share of a step that the solution of its system may miss."""
         observed = self.newton.observe is not None
@@ -204,10 +231,10 @@ class _Iteration:
         if self.penalty is not None:
             if self.newton.observe is not None:  # who looks for himself how far the minimum is
                 return
-            tol, damping = self._tol(gradient), self.damping
-            self.decrement = model_step(
-                self.hessian, x, gradient, self.penalty, tol, damping
-            )[1]  # fmt: skip
+            step, decrease = model_step(
+                self.hessian, x, gradient, self.penalty, self._tol(gradient), self.damping
+            )
+            self.decrement = decrease + self._flat_decrement(x, gradient, step)
             return
         direction = self.hessian.precondition(gradient)
         residual = self.hessian.null_space_residual(gradient, direction)

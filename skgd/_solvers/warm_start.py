@@ -179,3 +179,30 @@ class GradientStart(FullBatchOptimizer):
         if distance <= 0.0:
             return 0.0
         return distance / rate * used / (len(squares) - 1) if rate > 0.0 else np.inf
+
+
+def no_worse_than(baseline, objective, x):
+    """Return a start, or the best constant model for outputs at which that one is better.
+
+    The minimum of a convex loss is the same from everywhere, but its slopes far away may have no
+    curvature.
+
+    Parameters
+    ----------
+    baseline : Baseline
+    objective : Objective
+    x : array of shape (n_parameters,)
+    """
+    coef, intercept = objective.raw(x)
+    if not coef.any() or baseline.is_homogeneous or not objective.loss.convex:
+        return x
+    values = objective.with_penalty(objective.at(x).losses, coef)
+    worse = ~(values <= baseline.objectives)
+    if objective.problem.is_multiclass:
+        worse[:] = not values.sum() <= baseline.objective
+    if not worse.any():
+        return x
+    constant = baseline.model
+    return objective.parameters(
+        np.where(worse[:, None], constant[0], coef), np.where(worse, constant[1], intercept)
+    )

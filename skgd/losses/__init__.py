@@ -12,7 +12,9 @@ made afresh for each run. The public class has the hyperparameters and the docum
 Binary targets are -1 and +1; with several classes each output has its own -1 and +1.
 """
 
+import math
 from functools import cache
+from numbers import Real
 
 from skgd._utils.checks import shown
 from skgd._utils.names import check_choice
@@ -79,6 +81,12 @@ def make_loss(loss, task, owner):
         )
     if loss.task != task:
         raise ValueError(_of_other_task(loss, loss.task, task, owner))
+    bound = loss.smoothness
+    if bound is not None and not (isinstance(bound, Real) and 0 <= bound < math.inf):
+        raise ValueError(
+            f"smoothness={shown(bound)} of {type(loss).__name__}: define it as a finite bound on "
+            "the second derivative, or as None."
+        )
     return loss
 
 

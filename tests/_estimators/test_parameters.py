@@ -44,7 +44,7 @@ BAD = {
     "on_divergence": ["ignore", 1, None, True],
     "warm_start": ["yes", 1, None],
     "n_jobs": [0, 1.5, "all", True],
-    "verbose": ["yes", None, 1.5],
+    "verbose": ["yes", None, 1.5, -1],
     "random_state": ["seed", 1.5, -1, [1]],
     "class_weight": ["equal", 3, [1, 2], {5: 1.0}, {0: -1.0}, {0: np.nan}, {0: 0, 1: 0},
                      {0: "1"}],

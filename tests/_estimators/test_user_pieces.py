@@ -352,3 +352,49 @@ def test_a_users_huber_reaches_huber_regressors_model():
         MyHuber(1.35 * oracle.scale_), alpha=1e-4 * oracle.scale_ / len(y), tol=1e-8
     ).fit(X, y)
     assert_allclose(model.coef_, oracle.coef_, atol=1e-3 * np.abs(oracle.coef_).max())
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("optimizer", ["auto", "adam"])
+@pytest.mark.parametrize("factor", [-1.0, 0.0, 0.5, 3.0])
+def test_a_gradient_of_another_loss_is_told(factor, optimizer):
+    class Scaled(MyHuber):
+        def gradient(self, y, z):
+            return factor * super().gradient(y, z)
+
+    class Straight(MyHuber):
+        def gradient(self, y, z):
+            return np.ones_like(z)
+
+    for loss in (Scaled(), Straight()):
+        model = GDRegressor(loss, optimizer=optimizer, max_iter=5, random_state=0)
+        with pytest.warns(UserWarning, match=r"gradient is not the derivative of \w+.value\(y"):
+            model.fit(*DIABETES)
+
+
+def test_a_gradient_of_another_penalty_is_told():
+    class Half(MyRidge):
+        def gradient(self, coef):
+            return 0.5 * super().gradient(coef)
+
+    with pytest.warns(UserWarning, match=r"Half.gradient is not the .* of Half.value\(coef\)"):
+        GDRegressor(penalty=Half()).fit(*DIABETES)
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
+def test_gradients_that_are_right_are_not_doubted(scale):
+    X, y = DIABETES
+    for loss in (MyHuber(), MyHuber(1e-2 * scale), MyHuber(50 * scale)):
+        GDRegressor(loss, max_iter=3, tol=None).fit(X, scale * y)
+    for penalty in (MyRidge(), MyLasso()):
+        GDRegressor(penalty=penalty, max_iter=3, tol=None).fit(X, scale * y)
+    GDClassifier(MyLogistic(), max_iter=3, tol=None).fit(IRIS[0][:100], IRIS[1][:100])
+
+
+@pytest.mark.parametrize("bound", [-1.0, np.nan, np.inf, "1"])
+def test_a_smoothness_that_bounds_nothing_is_an_error(bound):
+    loss = MyHuber()
+    loss.smoothness = bound
+    with pytest.raises(ValueError, match="smoothness=.* of MyHuber: define it as a finite bound"):
+        GDRegressor(loss).fit(*DIABETES)

@@ -67,3 +67,16 @@ def test_a_warm_start_may_begin_or_end_the_averaging(optimizer):
     late = GDClassifier(max_iter=4, average=model.t_ // 2 + 1, **settings).fit(*IRIS)
     assert_allclose(model.coef_, late.coef_, rtol=1e-10)
     assert_allclose(model.set_params(average=False).fit(*IRIS).coef_, once.coef_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("loss", ["log_loss", "modified_huber"])
+@pytest.mark.parametrize("penalty", ["l2", "l1"])
+def test_a_start_that_is_worse_than_no_model_leads_to_the_same_minimum(loss, penalty):
+    X, y = CANCER
+    model = GDClassifier(loss, penalty=penalty, tol=1e-7, warm_start=True).fit(X, y)
+    expected, n_iter = model.coef_, model.n_iter_
+    # As where columns have changed places since the last fit.
+    model.coef_ = expected[:, ::-1].copy()
+    model.fit(X, y)
+    assert model.converged_ and model.n_iter_ <= n_iter
+    assert_allclose(model.coef_, expected, rtol=1e-3, atol=1e-5)

@@ -348,3 +348,19 @@ def expected_failures(search):
 def test_scikit_learn_finds_nothing_to_complain_about(estimator, check, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
     check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore:Scoring failed|One or more of the test scores:UserWarning")
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "max_iter": 2, "tol": None}])
+@pytest.mark.parametrize("case", ["no probabilities", "no rows"])
+def test_what_cannot_be_scored_gets_the_error_score(case, settings):
+    X, y = sample(load_breast_cancer)
+    model = GDClassifier("hinge", **settings)
+    options = {"scoring": "neg_log_loss"}
+    if case == "no rows":
+        half, none = np.arange(0, 120, 2), np.array([], dtype=int)
+        options = {"cv": [(half, half + 1), (half, none)]}
+    for search in (GridSearchCV, GDSearchCV):
+        found = search(model, {"alpha": [0.1, 1.0]}, **options).fit(X, y)
+        assert np.isnan(found.cv_results_["mean_test_score"]).all()
+        assert found.best_index_ == 0

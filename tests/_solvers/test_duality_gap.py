@@ -235,15 +235,31 @@ class AtMostOne(Penalty):
         return np.clip(coef, -1, 1)
 
 
-def test_an_end_that_may_be_far_from_the_minimum_is_told():
+@pytest.mark.parametrize("penalty, alpha, remedy", [
+    ("l2", 1e-4, "a larger alpha"), ("l2", 0, "an alpha above 0"), (None, 1e-4, "penalty='l2'"),
+])  # fmt: skip
+def test_an_end_that_may_be_far_from_the_minimum_is_told(penalty, alpha, remedy):
     # A hundredth of all cells is so far off that the others are lost in rounding.
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(300, 5))
     X = np.where(rng.random(rows.shape) < 0.01, 5e8 * rows, rows)
     y = (2 * rows @ rng.normal(size=(5, 4)) + rng.gumbel(size=(300, 4))).argmax(axis=1)
-    with pytest.warns(ConvergenceWarning, match="above its minimum: pass a larger alpha, or X "):
-        model = GDClassifier().fit(X, y)
+    with pytest.warns(ConvergenceWarning, match=f"above its minimum: pass {remedy}, or X "):
+        model = GDClassifier(penalty=penalty, alpha=alpha).fit(X, y)
     assert model.optimality_ > 0.1
+
+
+@pytest.mark.parametrize("seed", [1, 8])
+def test_steps_that_rounding_ends_far_from_the_minimum_are_told(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(60, 4))
+    y = X @ [1.0, -2.0, 0.5, 1.0] + rng.normal(size=60) > 3.5
+    # Steps along subgradients get stuck at kinks.
+    model = GDClassifier("hinge", optimizer="barzilai_borwein", max_iter=5000)
+    with pytest.warns(ConvergenceWarning, match=r"above its minimum: pass optimizer='auto'\."):
+        model.fit(X, y)
+    least = GDClassifier("hinge").fit(X, y).history_["objective"][-1]
+    assert model.history_["objective"][-1] > 1.05 * least
 
 
 def test_with_a_penalty_of_unknown_form_the_bound_is_the_objective():

@@ -121,3 +121,23 @@ def test_hinge_with_l1_and_more_columns_than_rows_has_no_gap(positive):
     assert model.optimality_ <= 1e-5 * model.history_["objective"][-1]
     assert 0 < np.count_nonzero(model.coef_) < 50
     assert not positive or model.coef_.min() == 0.0
+
+
+@pytest.mark.parametrize("alpha", [1e-7, 1e-2])
+def test_where_a_constant_is_best_it_is_the_end(alpha):
+    rng = np.random.default_rng(0)
+    rows, y = rng.normal(size=(60, 2)), np.arange(60) < 20
+    model = GDClassifier("hinge", penalty="l1", alpha=alpha).fit(rows, y)
+    # That of the intercept -1: a third of the rows lies at a distance of 2 from its side.
+    assert model.history_["objective"][-1] <= 2 / 3 * (1 + 1e-12)
+    assert model.n_iter_ < 20
+
+
+@pytest.mark.parametrize("n, seed", [(12, 22), (40, 11), (40, 22)])
+def test_rows_that_a_far_plane_separates_have_no_loss(n, seed):
+    rows = np.random.default_rng(seed).normal(size=(n, 2))
+    heights = rows @ [1.0, -0.2]
+    y = heights >= np.sort(heights)[-2]
+    model = GDClassifier("hinge", penalty=None).fit(rows, y)
+    assert model.history_["objective"][-1] <= 1e-9
+    assert model.score(rows, y) == 1

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skgd import GDClassifier
+from skgd import GDClassifier, GDRegressor
 from skgd._estimators.base import fitted_run
 from skgd._solvers import row_space
 from skgd._solvers.costs import Factorisation, NewtonLimits
@@ -76,3 +76,18 @@ def test_quasi_newton_pairs_on_a_quadratic_are_conjugate_gradients():
         pairs.add(step, hessian @ step)
         x = x + step
     assert_allclose(x, 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+@pytest.mark.parametrize("loss", ["huber", "log_cosh", "modified_huber", "log_loss"])
+def test_a_point_without_curvature_is_not_the_minimum(loss, penalty):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    y = X @ [1.0, -2.0, 0.5] + rng.normal(size=60)
+    make = GDRegressor if loss in ("huber", "log_cosh") else GDClassifier
+    y = y if make is GDRegressor else y > 0
+    model = make(loss, penalty=penalty, alpha=1e-2, tol=1e-9).fit(X, y)
+    objective = fitted_run(model, X, y).objective
+    far = objective.metric.from_raw(np.full((1, 3), 1e3), np.array([-1e3])).ravel()
+    coef, _ = objective.to_raw(Newton().solve(objective, far, lambda *_: False))
+    assert_allclose(coef.ravel(), model.coef_.ravel(), rtol=1e-5, atol=1e-7)
