@@ -55,8 +55,8 @@ cdef enum:
     # Random rows of 800 bytes took 0.90 to 0.96 of the time with them, of 400 bytes 0.96.
     MAX_PREFETCHED_BYTES = 256
     NUMBERS_AHEAD = 512  # numbers of sparse rows between a prefetch and its use, one by one
-    # Rows between a prefetch and a step along one dense row. Of 4, 8, 16 and 24, 8 was the fastest or
-    # within noise of it at 20, 100, 300 and 1000 columns.
+    # Rows between a prefetch and a step along one dense row. Of 4, 8, 16 and 24, 8 was the fastest
+    # or within noise of it at 20, 100, 300 and 1000 columns.
     DENSE_PREFETCH_DISTANCE = 8
     L1_NUMBERS = 4096  # numbers of a block, of which two fit into the nearest cache
     # Numbers of a block for many outputs, of which two fit into the second-level cache. A pass with

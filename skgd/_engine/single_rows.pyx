@@ -2,8 +2,8 @@
 """SGD with batches of one row: margin, gradient and step are taken on the coefficients at once.
 
 For rules whose step is the rate times the gradient, ``w -= rate A (dz x + l2 w)`` with A the
-squared scales of the metric. Along dense rows, one pass over the coefficients takes a step and gives
-the margin of the next row. Sparse rows touch the coefficients of their own columns alone, in
+squared scales of the metric. Along dense rows, one pass over the coefficients takes a step and
+gives the margin of the next row. Sparse rows touch the coefficients of their own columns alone, in
 O(nnz). The l2 decay is one factor for all coefficients, or in a metric ``exp(-A sum of rates)``,
 which every coefficient lacks until a row needs it. With a threshold of l1 or bounds, each column
 remembers up to when it has seen the penalty.

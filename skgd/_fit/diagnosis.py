@@ -71,9 +71,11 @@ class Diagnosis:
         if history.stop == Stop.MAX_ITER and history.tol is not None:
             return self._more_epochs()
         if history.stop == Stop.PRECISION:
-            # Where nothing is known to be below the minimum, the bound is the objective itself.
+            # Where nothing is known to be below the minimum, the bound is the objective itself. Exact
+            # solvers end by rounding where columns have next to no digits, at which bounds say little.
             is_known = self.accuracy.optimality < KNOWN * history.objective
-            return self._slope() or (self._plateau() if is_known else [])
+            is_descent = self.plan.optimizer is not None
+            return self._slope() or (self._plateau() if is_known and is_descent else [])
         if self.accuracy.is_in_doubt:
             return self._missing_decrease()
         return self._plateau() if self.accuracy.may_be_on_plateau else []

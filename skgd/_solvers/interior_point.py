@@ -159,7 +159,7 @@ class _Rounding:
         self.least, self.n_risen = np.inf, 0
 
     def takes_over(self, gap):
-        """Tell it of the gap after an iteration."""
+        """Take in the gap after an iteration; return whether smoothing takes over."""
         if gap <= Limits.rise * self.least:
             self.least, self.n_risen = gap, 0
             return False

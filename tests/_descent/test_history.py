@@ -266,6 +266,7 @@ def test_the_warning_names_the_step_and_the_column_with_the_largest_scale():
         model.fit(X, y)
 
 
+@pytest.mark.filterwarnings("ignore:Wrong.gradient is not the derivative of Wrong.value")
 @pytest.mark.parametrize("slope", [np.negative, np.abs], ids=["minus", "abs"])
 def test_a_gradient_that_is_not_that_of_the_value_is_told_of(slope):
     wrong = type("Wrong", (Slow,), {"gradient": lambda self, y, z: slope(z - y)})

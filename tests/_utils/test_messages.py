@@ -56,7 +56,7 @@ RIGHT = {
     "tol": ZERO | NOTHING,
     "average": ZERO | FLAG,
     "batch_size": {"huge", "without digits"},
-    "verbose": {"huge", "without digits", "-huge", "-1", "0", "True"},
+    "verbose": {"huge", "without digits", "0", "True"},
     "n_jobs": {"-1", "None"},
     "random_state": ZERO | NOTHING,
     "class_weight": {"None", "dict"},
