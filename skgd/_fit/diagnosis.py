@@ -71,8 +71,9 @@ class Diagnosis:
         if history.stop == Stop.MAX_ITER and history.tol is not None:
             return self._more_epochs()
         if history.stop == Stop.PRECISION:
-            # Where nothing is known to be below the minimum, the bound is the objective itself. Exact
-            # solvers end by rounding where columns have next to no digits, at which bounds say little.
+            # Where nothing is known to be below the minimum, the bound is the objective itself.
+            # Exact solvers end by rounding where a column has next to no digits, and bounds there
+            # say little.
             is_known = self.accuracy.optimality < KNOWN * history.objective
             is_descent = self.plan.optimizer is not None
             return self._slope() or (self._plateau() if is_known and is_descent else [])
