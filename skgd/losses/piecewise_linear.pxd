@@ -4,3 +4,9 @@ cdef inline double rounded(double t, double smoothing) noexcept nogil:
     if t <= 0.0:
         return 0.0
     return 0.5 * t * t / smoothing if t < smoothing else t - 0.5 * smoothing
+
+
+cdef inline double clipped(double t) noexcept nogil:
+    """t, clipped to the range from 0 to 1."""
+    t = 1.0 if 1.0 < t else t
+    return 0.0 if t < 0.0 else t

@@ -56,15 +56,15 @@ cdef class TwoSidedRule(LossRule):
     cdef int gradient(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
                       double* out) except -1 nogil:
         cdef Py_ssize_t i, c
-        cdef double r, t, below, above
+        cdef double r, t
+        cdef double side[2]  # read without a branch on the sign
         for c in range(k):
-            below, above = self.below[c % self.count], self.above[c % self.count]
+            side[0], side[1] = self.above[c % self.count], -self.below[c % self.count]
             for i in range(c * m, (c + 1) * m):
                 r = z[i] - y[i]
                 t = fabs(r) - self.epsilon
-                t = t / self.smoothing if t < self.smoothing else 1.0
-                t = 0.0 if fabs(r) <= self.epsilon else t
-                out[i] = t * (-below if r < 0.0 else above) if r == r else r
+                t = clipped(t / self.smoothing) if self.smoothing > 0.0 else t > 0.0
+                out[i] = t * side[r < 0.0] if r == r else r
         return 0
 
     cdef int hessian(self, Py_ssize_t k, Py_ssize_t m, const double* y, const double* z,
