@@ -25,21 +25,23 @@ def to_centre(z, position, low, high, share):
     position, low, high, share : arrays of shape (n_kinks, n_samples)
         See `Loss.piecewise_linear`.
     """
-    slope = float(np.sum(share * np.where(z > position, high, low)))
-    if abs(slope) > Limits.flat:
+    counts = share > 0
+    crossings, low, high, share = (part[counts] for part in (position - z, low, high, share))
+    # Rows at their kinks come to them at 0 but for rounding: they are on either side.
+    rounding = Limits.inside * np.abs(crossings).mean()
+    for passed in (crossings <= rounding, crossings < -rounding):
+        if abs(float(np.sum(share * np.where(passed, high, low)))) <= Limits.flat:
+            break
+    else:
         return 0.0
-    crossings, share = (position - z)[share > 0], share[share > 0]
-    above, below = crossings[crossings > 0], crossings[crossings <= 0]
-    if not len(above) or not len(below):
+    if passed.all() or not passed.any():
         return 0.0
-    first, last = below.max(), above.min()
+    first, last = crossings[passed].max(), crossings[~passed].min()
     margin = Limits.inside * (last - first)
 
     def rise(b):
         return float(np.sum(share / (b - crossings)))
 
-    if not last - first > Limits.inside * np.abs(crossings).mean() or not (
-        rise(first + margin) > 0.0 > rise(last - margin)
-    ):  # fmt: skip
+    if not (last - first > rounding and rise(first + margin) > 0.0 > rise(last - margin)):
         return 0.0
     return optimize.brentq(rise, first + margin, last - margin, xtol=1e-3 * margin)

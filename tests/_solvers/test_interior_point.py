@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import optimize, sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.linear_model import QuantileRegressor
+from sklearn.svm import SVC
 
 from skgd import GDClassifier, GDRegressor
 from skgd.losses import EpsilonInsensitive, Quantile
@@ -141,3 +142,18 @@ def test_rows_that_a_far_plane_separates_have_no_loss(n, seed):
     model = GDClassifier("hinge", penalty=None).fit(rows, y)
     assert model.history_["objective"][-1] <= 1e-9
     assert model.score(rows, y) == 1
+
+
+def test_rows_at_their_kinks_are_on_neither_side_of_the_intercept():
+    """Rounding puts them on one side, where the loss may seem to be flat."""
+    for seed in range(165, 185):
+        rng = np.random.default_rng(seed)
+        rows, y, s = rng.random((15, 30)), rng.integers(0, 3, 15) == 0, rng.integers(0, 5, 15)
+        model = GDClassifier("hinge", alpha=1e-4).fit(rows, y, sample_weight=s)
+        oracle = SVC(kernel="linear", C=1e4 / s.sum(), tol=1e-8).fit(rows, y, sample_weight=s)
+        values = [
+            s @ np.maximum(0.0, 1.0 - np.where(y, 1, -1) * m.decision_function(rows)) / s.sum()
+            + 0.5e-4 * np.sum(m.coef_**2)
+            for m in (model, oracle)
+        ]
+        assert values[0] <= values[1] * (1 + 1e-6), seed
